@@ -1,0 +1,42 @@
+# Everything a developer does, one word each. `make help` lists them.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+CODE := index.py sms_login local tests benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format bench pins clean
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(VENV)/ready ## Run the whole login on this machine: no account, no settings (PORT, REDIS_HOST)
+	@$(BIN)/python -m local
+
+test: $(VENV)/ready ## Run every test, also on a real Redis (ARGS="-k races" for some)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/ready ## Check style and types
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy $(CODE)
+
+format: $(VENV)/ready ## Put the code into the one format
+	$(BIN)/ruff check --fix-only $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+bench: $(VENV)/ready ## Measure cold start, warm login, memory; prints ratios
+	$(BIN)/python -m benchmarks
+
+pins: $(VENV)/ready ## Write both requirements files anew from pyproject.toml
+	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.10 --generate-hashes --custom-compile-command "make pins" pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.10 --generate-hashes --custom-compile-command "make pins" --group dev pyproject.toml -o requirements-dev.txt
+
+clean: ## Remove what the commands above made
+	rm -rf .venv* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/ready: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
