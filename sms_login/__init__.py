@@ -1,0 +1,1 @@
+"""Sign people in with an SMS code, as one serverless function on Tencent Cloud."""

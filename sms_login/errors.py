@@ -1,0 +1,205 @@
+"""Every refusal that a caller can meet.
+
+    Refusal
+    ├── InvalidParam          -1001  400  a parameter is missing or malformed
+    ├── MissingCode           -1001  400  login with neither code nor token
+    ├── InvalidPhone          -1002  400  not a number that can receive SMS
+    ├── SendFailed            -1003  502  SendSms refused, not the caller's fault
+    ├── SendUnknown           -1003  504  no clear answer from SendSms
+    ├── UnknownMethod         -1004  400
+    ├── TokenInvalid          -1005  401
+    ├── TokenExpired          -1006  401
+    ├── TokenMismatch         -1007  403  the token belongs to another phone
+    ├── CodeHasExpired        -1100  401  no code, or its life is over
+    ├── CodeHasValid          -1101  401  the code is spent
+    ├── CodeIsError           -1102  401  wrong code
+    ├── SessionMismatch       -1103  401  a live code, but not in this session
+    ├── UserStoreFailed       -1201  503  the user record could not be written
+    ├── NotRegistered         -1202  404
+    ├── TooManyRequests       -1301  429  a limit
+    ├── CountryNotAllowed     -1303  403
+    ├── Locked                -1401  429  too many failures in a row
+    ├── ServiceUnavailable    -1500  503  Redis gave no answer
+    └── InternalError         -1999  500  a bug or a configuration error of ours
+
+Numbers are those of Tencent's SMS-login demo of 2020, names those of the demo of 2024, so that an app written for
+either keeps working. A refusal carries facts (`retry_after`, `data`), never a sentence of its own: the sentences
+stand here once, in both languages.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the program
+    """A request that is answered with a reason instead of data.
+
+    `retry_after` is in seconds, given when waiting helps; `data` goes into the answer as it is; `detail` goes into the
+    log only. None of them may hold a clear number, a code or a token.
+    """
+
+    number: ClassVar[int]
+    name: ClassVar[str]
+    status: ClassVar[int]
+    zh: ClassVar[str]
+    en: ClassVar[str]
+
+    def __init__(
+        self, detail: str = "", *, retry_after: int | None = None, data: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after = retry_after
+        self.data = dict(data or {})
+
+    def message(self, language: str) -> str:
+        """Return the sentence for a person, in `language` ("en" or "zh")."""
+        return self.en if language == "en" else self.zh
+
+
+class InvalidParam(Refusal):
+    """A parameter is missing or malformed; the message names it and says what it must be, in either language."""
+
+    number, name, status = -1001, "InValidParam", 400
+    zh, en = "参数错误", "Invalid parameter"
+
+    def __init__(self, en: str, zh: str) -> None:
+        super().__init__(en)
+        self._detail_zh = zh
+
+    def message(self, language: str) -> str:
+        """Return the sentence for a person, with what is wrong."""
+        return f"{self.en}: {self.detail}." if language == "en" else f"{self.zh}：{self._detail_zh}"
+
+
+class MissingCode(Refusal):
+    """A login needs a code or a token."""
+
+    number, name, status = -1001, "MissingCode", 400
+    zh, en = "缺少验证码", "The code is missing."
+
+
+class InvalidPhone(Refusal):
+    """Not a number that can receive SMS: a fixed line and a premium number cannot."""
+
+    number, name, status = -1002, "InvalidPhone", 400
+    zh, en = "手机号码不正确", "This is not a phone number that can receive SMS."
+
+
+class SendFailed(Refusal):
+    """SendSms refused, for a reason that the operator must mend."""
+
+    number, name, status = -1003, "SendFailed", 502
+    zh, en = "短信发送失败，请稍后再试", "The SMS could not be sent. Please try again later."
+
+
+class SendUnknown(Refusal):
+    """SendSms gave no clear answer: the SMS may still arrive, and its code works."""
+
+    number, name, status = -1003, "SendUnknown", 504
+    zh, en = "短信可能已发出，请留意查收", "The SMS may be on its way. If it arrives, its code works."
+
+
+class UnknownMethod(Refusal):
+    """`method` names no operation."""
+
+    number, name, status = -1004, "UnknownMethod", 400
+    zh, en = "未知的 method", "Unknown method."
+
+
+class TokenInvalid(Refusal):
+    """The token is not one of ours, or its user is gone."""
+
+    number, name, status = -1005, "TokenInvalid", 401
+    zh, en = "登录状态无效，请重新登录", "The token is not valid. Please sign in again."
+
+
+class TokenExpired(Refusal):
+    """The token was ours, and its life is over."""
+
+    number, name, status = -1006, "TokenExpired", 401
+    zh, en = "登录已过期，请重新登录", "The token has expired. Please sign in again."
+
+
+class TokenMismatch(Refusal):
+    """The token belongs to another phone."""
+
+    number, name, status = -1007, "TokenMismatch", 403
+    zh, en = "登录状态与手机号码不符", "The token belongs to another phone number."
+
+
+class CodeHasExpired(Refusal):
+    """The number has no code, or its life is over."""
+
+    number, name, status = -1100, "CodeHasExpired", 401
+    zh, en = "验证码已过期，请重新获取", "The code has expired. Please ask for a new one."
+
+
+class CodeHasValid(Refusal):
+    """The code is spent: used, or guessed wrong too often."""
+
+    number, name, status = -1101, "CodeHasValid", 401
+    zh, en = "验证码已失效，请重新获取", "The code can no longer be used. Please ask for a new one."
+
+
+class CodeIsError(Refusal):
+    """The code is wrong; `data["attemptsLeft"]` guesses are left."""
+
+    number, name, status = -1102, "CodeIsError", 401
+    zh, en = "验证码错误", "The code is wrong."
+
+
+class SessionMismatch(Refusal):
+    """The number has a live code, but not in this session."""
+
+    number, name, status = -1103, "SessionMismatch", 401
+    zh, en = "验证码与本次请求不符，请重新获取", "The code was sent for another session. Please ask for a new one."
+
+
+class UserStoreFailed(Refusal):
+    """The user record could not be written; the code is still good."""
+
+    number, name, status = -1201, "UserStoreFailed", 503
+    zh, en = "登录失败，请用同一验证码重试", "Signing in failed. Please try again with the same code."
+
+
+class NotRegistered(Refusal):
+    """There is no user of this number."""
+
+    number, name, status = -1202, "NotRegistered", 404
+    zh, en = "用户未注册", "There is no such user."
+
+
+class TooManyRequests(Refusal):
+    """A limit is reached; `retry_after` says for how long."""
+
+    number, name, status = -1301, "TooManyRequests", 429
+    zh, en = "操作过于频繁，请稍后再试", "Too many requests. Please try again later."
+
+
+class CountryNotAllowed(Refusal):
+    """No SMS is sent to this country."""
+
+    number, name, status = -1303, "CountryNotAllowed", 403
+    zh, en = "暂不支持该国家或地区的号码", "Phone numbers of this country are not supported."
+
+
+class Locked(Refusal):
+    """Too many failures in a row on this number (NIST SP 800-63B-4, section 3.2.2)."""
+
+    number, name, status = -1401, "Locked", 429
+    zh, en = "错误次数过多，该号码已被锁定", "Too many wrong codes in a row. This number is locked."
+
+
+class ServiceUnavailable(Refusal):
+    """Redis gave no answer. A repeat with the same Idempotency-Key is safe."""
+
+    number, name, status = -1500, "ServiceUnavailable", 503
+    zh, en = "服务暂时不可用，请稍后再试", "The service is not available. Please try again."
+
+
+class InternalError(Refusal):
+    """A bug or a configuration error of ours; the log has the detail, the answer never."""
+
+    number, name, status = -1999, "InternalError", 500
+    zh, en = "服务器内部错误", "Internal error."

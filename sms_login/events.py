@@ -1,0 +1,153 @@
+"""The platform's events: from API Gateway and Function URL to a Request, and from an answer to the platform's form.
+
+Tencent Cloud documents: SCF 583/12513 (API Gateway trigger) and 583/96099 (Function URL).
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+from uuid import uuid4
+
+import msgspec
+
+from sms_login.errors import InvalidParam
+
+MAX_BODY = 16 * 1024  # bytes
+_MAX_FIELDS = 64
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is known of a call before its parameters are read; `headers` with names in lower case."""
+
+    id: str
+    headers: Mapping[str, str]
+
+    @property
+    def language(self) -> str:
+        """The language of messages: "en" if Accept-Language prefers it, else "zh"."""
+        preferred = self.headers.get("accept-language", "").strip().lower()
+        return "en" if preferred.startswith("en") else "zh"
+
+    @property
+    def bearer(self) -> str | None:
+        """The token of an `Authorization: Bearer` header."""
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+def read_head(event: Any, context: Any) -> Request:
+    """Return the request. It takes whatever comes, so that any refusal can be answered."""
+    event = event if isinstance(event, dict) else {}
+    headers = {
+        name.lower(): value
+        for name, value in _mapping(event, "headers").items()
+        if isinstance(name, str) and isinstance(value, str)
+    }
+    ids = (
+        _mapping(event, "requestContext").get("requestId"),
+        context.get("request_id") if isinstance(context, dict) else getattr(context, "request_id", None),
+    )
+    known = (value for value in ids if isinstance(value, str) and _REQUEST_ID.fullmatch(value))
+    return Request(next(known, None) or str(uuid4()), headers)
+
+
+def read_params(event: Any, headers: Mapping[str, str]) -> dict[str, Any]:
+    """Return the parameters of the body, and those of the query string that the body does not have.
+
+    A parameter that is null or empty counts as absent. Raises InvalidParam.
+    """
+    if not isinstance(event, dict):
+        raise InvalidParam("the event is not an HTTP event", "事件不是 HTTP 事件")
+    query = _mapping(event, "queryString") or _mapping(event, "queryStringParameters")
+    params: dict[str, Any] = {}
+    for source in (_body(event, headers), query):
+        for name, value in source.items():
+            if value is None or value == "":
+                continue
+            _check(name, value)
+            params.setdefault(name, value)
+    return params
+
+
+def to_event_answer(status: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    """Return an answer as API Gateway (integrated response) and Function URL take it."""
+    return {"isBase64Encoded": False, "statusCode": status, "headers": dict(headers), "body": body.decode()}
+
+
+def _mapping(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = event.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _body(event: Mapping[str, Any], headers: Mapping[str, str]) -> Mapping[str, Any]:
+    raw = _raw_body(event)
+    if len(raw) > MAX_BODY:
+        raise InvalidParam("the body is over 16 KiB", "请求体超过 16 KiB")
+    if not raw.strip():
+        return {}
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/x-www-form-urlencoded":
+        return _form(raw)
+    if kind in {"", "application/json", "text/plain"}:
+        return _json(raw)
+    raise InvalidParam(
+        "the body must be application/json or application/x-www-form-urlencoded",
+        "请求体应为 application/json 或 application/x-www-form-urlencoded",
+    )
+
+
+def _raw_body(event: Mapping[str, Any]) -> bytes:
+    body = event.get("body")
+    if body is None:
+        return b""
+    if not isinstance(body, str):
+        raise InvalidParam("the body is not text", "请求体不是文本")
+    try:
+        # A lone surrogate cannot be encoded; base64 has its own alphabet.
+        return base64.b64decode(body, validate=True) if event.get("isBase64Encoded") is True else body.encode()
+    except (UnicodeEncodeError, binascii.Error, ValueError):
+        raise InvalidParam("the body is not what its encoding says", "请求体编码不正确") from None
+
+
+def _json(raw: bytes) -> Mapping[str, Any]:
+    try:
+        value = msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        value = None
+    if not isinstance(value, dict):
+        raise InvalidParam("the body is not a JSON object", "请求体不是 JSON 对象")
+    return value
+
+
+def _form(raw: bytes) -> Mapping[str, Any]:
+    try:
+        if raw.lstrip().startswith(b"{"):
+            raise ValueError  # noqa: TRY301 - JSON, which may well parse as a form
+        pairs = parse_qsl(
+            raw.decode(), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MAX_FIELDS
+        )
+    except ValueError:  # UnicodeDecodeError among them
+        raise InvalidParam(
+            "the body is not a form; for JSON send Content-Type: application/json",
+            "请求体不是表单；发送 JSON 时请使用 Content-Type: application/json",
+        ) from None
+    params = dict(pairs)
+    if len(params) != len(pairs):
+        raise InvalidParam("a parameter of the form is given twice", "表单参数重复")
+    return params
+
+
+def _check(name: Any, value: Any) -> None:
+    """Refuse what no parameter can be: repeated in the query string, nested, or not Unicode text."""
+    if isinstance(value, (list, dict)):
+        raise InvalidParam("a parameter is given twice, or is not a plain value", "参数重复或不是普通值")
+    try:
+        f"{name}{value}".encode()
+    except UnicodeEncodeError:
+        raise InvalidParam("a parameter is not text", "参数不是文本") from None

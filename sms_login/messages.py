@@ -1,0 +1,156 @@
+"""What each method takes and gives. After `parse` only good values exist."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct, ValidationError, convert
+
+from sms_login.errors import InvalidParam, UnknownMethod
+
+# Every pattern is anchored and ASCII: `\d` and `$` would let Unicode digits and a trailing newline through.
+Spelling = Annotated[str, Meta(max_length=40)]
+Code = Annotated[str, Meta(pattern=r"\A[0-9]{6}\Z")]
+SessionId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{22}\Z")]
+Token = Annotated[str, Meta(max_length=4096)]
+NickName = Annotated[str, Meta(max_length=64)]
+
+# What a parameter must be, for the caller who sent something else.
+_MUST_BE = {
+    "phone": ("a phone number", "电话号码"),
+    "code": ("6 digits", "6 位数字"),
+    "sessionId": ("the sessionId of a getSms answer", "getSms 返回的 sessionId"),
+    "token": ("a token", "登录令牌"),
+    "name": ("1 to 64 characters without control characters", "1 至 64 个字符，不含控制字符"),
+    "Idempotency-Key": ("16 to 64 of A-Z, a-z, 0-9, _ and -", "16 至 64 个字母、数字、_ 或 -"),
+}
+_IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_-]{16,64}")
+_NOT_IN_A_NAME = {"Cc", "Cs", "Zl", "Zp"}  # Unicode categories: controls, lone surrogates, line and paragraph ends
+
+
+class GetSms(Struct, frozen=True, tag_field="method", tag="getSms", rename="camel"):
+    """Send a code."""
+
+    phone: Spelling
+    session_id: SessionId | None = None
+
+
+class Login(Struct, frozen=True, tag_field="method", tag="login", rename="camel"):
+    """Log in with a code; without one, ask whether a token still counts."""
+
+    phone: Spelling
+    code: Code | None = None
+    session_id: SessionId | None = None
+    token: Token | None = None
+
+
+class GetUserInfo(Struct, frozen=True, tag_field="method", tag="getUserInfo"):
+    """Show whom a token is for."""
+
+    token: Token
+
+
+class SetNickname(Struct, frozen=True, tag_field="method", tag="setNickname"):
+    """Give oneself a nickname."""
+
+    token: Token
+    name: NickName
+
+
+class Health(Struct, frozen=True, tag_field="method", tag="health"):
+    """Tell whether Redis answers."""
+
+
+Message = GetSms | Login | GetUserInfo | SetNickname | Health
+_METHODS: dict[str, type[Message]] = {
+    kind.__struct_config__.tag: kind  # type: ignore[misc] # each tag above is a string
+    for kind in (GetSms, Login, GetUserInfo, SetNickname, Health)
+}
+
+
+class CodeSent(Struct, frozen=True, rename="camel"):
+    """A code is on its way. SendSms's own `request_id` and `serial_no` are null in the answer to a repeat."""
+
+    session_id: str
+    expires_in: int  # s
+    resend_after: int  # s
+    request_id: str | None = None
+    serial_no: str | None = None
+
+
+class UserInfo(Struct, frozen=True, rename="camel"):
+    """A user; `phone` in E.164."""
+
+    user_id: str
+    phone: str
+    name: str
+    avatar: str
+
+
+class StillLoggedIn(UserInfo, frozen=True, rename="camel"):
+    """The token counts."""
+
+    is_new_user: bool = False
+
+
+class LoggedIn(UserInfo, frozen=True, rename="camel"):
+    """The code was right."""
+
+    is_new_user: bool
+    token: str
+    expires_in: int  # s
+
+
+class Healthy(Struct, frozen=True):
+    """Everything answers."""
+
+    redis: str = "ok"
+
+
+Answer = CodeSent | LoggedIn | StillLoggedIn | UserInfo | Healthy
+
+
+def parse(params: Mapping[str, Any]) -> Message:
+    """Return the message in `params`. Raises UnknownMethod, or InvalidParam that names the parameter."""
+    method = params.get("method")
+    kind = _METHODS.get(method) if isinstance(method, str) else None
+    if kind is None:
+        raise UnknownMethod
+    try:
+        message = convert(params, kind)
+    except ValidationError as error:
+        raise _explain(str(error)) from None
+    if isinstance(message, SetNickname) and not _printable(message.name):
+        raise malformed("name")
+    return message
+
+
+def idempotency_key(value: str | None) -> str | None:
+    """Return the header's value as it came. Raises InvalidParam if it is not one we take."""
+    if value is not None and not _IDEMPOTENCY_KEY.fullmatch(value):
+        raise malformed("Idempotency-Key")
+    return value
+
+
+def missing(name: str) -> InvalidParam:
+    """Return what to raise where a parameter is missing."""
+    return InvalidParam(f"{name} is missing", f"缺少 {name}")
+
+
+def malformed(name: str) -> InvalidParam:
+    """Return what to raise where a parameter is not what it must be."""
+    en, zh = _MUST_BE[name]
+    return InvalidParam(f"{name} must be {en}", f"{name} 应为{zh}")
+
+
+def _explain(problem: str) -> InvalidParam:
+    """Turn msgspec's message into one that a caller of this API understands."""
+    if absent := re.search(r"missing required field `(\w+)`", problem):
+        return missing(absent[1])
+    name = re.search(r"`\$\.(\w+)`", problem)
+    return malformed(name[1]) if name else InvalidParam("the parameters are malformed", "参数格式不正确")
+
+
+def _printable(name: str) -> bool:
+    return bool(name.strip()) and not any(unicodedata.category(char) in _NOT_IN_A_NAME for char in name)

@@ -1,0 +1,50 @@
+"""A phone number: parsed once, the same in every spelling, masked wherever it is printed."""
+
+import re
+from dataclasses import dataclass
+
+import phonenumbers
+from phonenumbers import PhoneNumberType
+
+from sms_login.errors import InvalidPhone
+
+# ASCII only: `\d` would let full-width digits through, and with them a second quota for the same number.
+_SPELLING = re.compile(r"\+?[0-9]{5,20}\Z")
+_CAN_RECEIVE_SMS = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """One number. `e164` is the clear number ("+8618566246600"); `region` its ISO country code ("CN")."""
+
+    e164: str
+    region: str
+
+    def __str__(self) -> str:
+        """Return the number with all but its first and last digits hidden, fit for a log."""
+        return f"{self.e164[:-8]}****{self.e164[-4:]}" if len(self.e164) > 11 else f"{self.e164[:3]}****"  # noqa: PLR2004
+
+    def __repr__(self) -> str:
+        return f"Phone({self})"
+
+    @classmethod
+    def parse(cls, spelling: str, default_region: str) -> "Phone":
+        """Return the number that `spelling` names: E.164, area code + number, or national to `default_region`.
+
+        A leading + is always international; otherwise the default country is tried first. Spaces and hyphens do not
+        count. Raises InvalidPhone for anything that is not a number able to receive SMS.
+        """
+        digits = spelling.replace(" ", "").replace("-", "")
+        if not _SPELLING.match(digits):
+            raise InvalidPhone
+        attempts = [(digits, None)] if digits.startswith("+") else [(digits, default_region), ("+" + digits, None)]
+        for text, region in attempts:
+            try:
+                number = phonenumbers.parse(text, region)
+            except phonenumbers.NumberParseException:
+                continue
+            country = phonenumbers.region_code_for_number(number)
+            # A number that is not valid has no type.
+            if country and phonenumbers.number_type(number) in _CAN_RECEIVE_SMS:
+                return cls(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), country)
+        raise InvalidPhone

@@ -1,0 +1,203 @@
+"""What the core needs of the outside, as Protocols, and the values that travel between them.
+
+Adapters raise only refusals of `errors`: ServiceUnavailable where a server gives no answer, the SMS ones where a
+sending goes wrong. Durations are seconds unless a name ends in `_ms`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+from sms_login.phone import Phone
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The numbers in the rules of a code, with their sources."""
+
+    life: int = 300  # s a code works after it was last sent
+    age: int = 600  # s after its first sending it never works: NIST SP 800-63B-4, section 3.1.3.2
+    guesses: int = 3  # wrong ones per code, and as many again shared by all who guess without a session
+    cooldown: int = 30  # s between two sendings to one number
+    daily: int = 10  # sendings to one number per calendar day
+    alert_at: int = 50  # failures in a row on one number that are worth an operator's look
+    lock_at: int = 100  # failures in a row that lock a number: NIST SP 800-63B-4, section 3.2.2
+    lock_for: int = 86400  # s without a failure until a count of failures is forgotten
+    repeat_for: int = 60  # s in which a login may be repeated under its Idempotency-Key
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A code as the store keeps it: `session` it belongs to, `nonce` it is derived from, keyed `digest` of it."""
+
+    session: str
+    nonce: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One wish to have a code sent.
+
+    `day` names the calendar day, `day_ms` is what is left of it; `session` is the one asked for; `key` the caller's
+    Idempotency-Key; `stale` a session that the key still names, though it is over.
+    """
+
+    phone: Phone
+    day: str
+    day_ms: int
+    session: str | None = None
+    key: str | None = None
+    stale: str | None = None
+
+
+class May(Enum):
+    """What the store says to an Ask."""
+
+    NEW = "new"  # a new session with a new code
+    SAME = "same"  # the code of the session asked for, again
+    REPEAT = "repeat"  # this Idempotency-Key has been answered: nothing is to be sent
+    COOLDOWN = "cooldown"
+    DAILY = "daily"
+    LOCKED = "locked"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """`may` a code be sent; if not, `wait_ms` until it may; the `code` to be sent again, or a repeat's `session`.
+
+    `wait_ms` is negative where there is nothing to wait for.
+    """
+
+    may: May
+    wait_ms: int = 0
+    session: str = ""
+    code: Code | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A sending that is on record, with what it takes to undo just this one.
+
+    `mark` is its own; `same` says that the session is older than it, and then `until` is what the session's life was;
+    `latest` was the number's latest session before, if any.
+    """
+
+    ask: Ask
+    session: str
+    mark: str
+    same: bool
+    until: str
+    latest: str | None
+
+
+class Guess(Enum):
+    """What became of a guess."""
+
+    RIGHT = "right"
+    REPEAT = "repeat"  # right, and a repeat of the login that spent the code
+    WRONG = "wrong"
+    SPENT = "spent"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"  # the number has no such session
+    LOCKED = "locked"
+
+
+@dataclass(frozen=True, slots=True)
+class Redeemed:
+    """What became of a `guess`: on a wrong one `left` more and `failures` in a row; `wait_ms` of a lock.
+
+    `login` names the login that spent the code: this one, or on a repeat the one that it repeats.
+    """
+
+    guess: Guess
+    left: int = 0
+    failures: int = 0
+    wait_ms: int = 0
+    login: str = ""
+
+
+class Codes(Protocol):
+    """Codes by number and session. Every method is one decision, taken atomically."""
+
+    def look(self, ask: Ask) -> Look:
+        """Tell what `issue` would say, and change nothing."""
+
+    def issue(self, ask: Ask, new: Code, mark: str) -> Look | Sending:
+        """Put a sending on record, in the session asked for or, where that is over, as `new`; or say why not."""
+
+    def undo(self, sending: Sending) -> bool:
+        """Take back what this very sending put on record, if it still stands."""
+
+    def latest(self, phone: Phone) -> str | None:
+        """Return the session in which the number's latest code was sent."""
+
+    def life_ms(self, phone: Phone, session: str) -> int:
+        """Return for how long a code can still be redeemed; 0 if it is spent or over."""
+
+    def redeem(
+        self, phone: Phone, session: str, digests: Sequence[str], *, shared: bool, login: str, key: str | None
+    ) -> Redeemed:
+        """Hold a guess (its digest under each secret that counts) against a code, and spend the code if it is right.
+
+        `shared` takes it from the guesses of those who have no session. `login` names this login.
+        """
+
+    def unredeem(self, phone: Phone, session: str, login: str) -> bool:
+        """Make good again the code that `login` spent; False if the record is gone or another's."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A user record. `created` is when they signed up, in epoch milliseconds."""
+
+    id: str
+    phone: Phone
+    name: str
+    avatar: str
+    created: int
+
+
+class Users(Protocol):
+    """The user table."""
+
+    def sign_in(self, phone: Phone, new_id: str) -> User:
+        """Return the number's user, signed up now as `new_id` if there is none."""
+
+    def find(self, phone: Phone) -> User | None:
+        """Return the number's user."""
+
+    def rename(self, phone: Phone, user_id: str, name: str) -> User | None:
+        """Give the number's user a nickname; None if there is no such user."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmsRoute:
+    """The application, signature and template for one side of the border; `sender_id` abroad only."""
+
+    app_id: str
+    sign: str
+    template_id: str
+    sender_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What SendSms gave for an accepted message."""
+
+    request_id: str
+    serial_no: str
+
+
+class Sms(Protocol):
+    """The way to a phone."""
+
+    def reaches(self, phone: Phone) -> bool:
+        """Tell whether messages to the number's country are set up."""
+
+    def send(self, phone: Phone, code: str) -> Receipt:
+        """Send a code, once.
+
+        Raises InvalidPhone, TooManyRequests, SendFailed (surely not sent) or SendUnknown (perhaps sent).
+        """

@@ -1,0 +1,174 @@
+"""Settings: defaults as documented, every problem at once and by name, and no secret in any of it."""
+
+from typing import Any
+
+import pytest
+
+from sms_login.config import ConfigError, Settings
+from sms_login.ports import Rules, SmsRoute
+
+KEY = "k" * 32
+LEAST = {
+    "REDIS_HOST": "10.0.0.2",
+    "SMS_SDKAPPID": "1400000000",
+    "SMS_SIGN": "签名",
+    "SMS_TEMPLATE_ID": "1000000",
+    "JWT_SECRET": KEY,
+}
+
+
+def read(**changes: str) -> Settings:
+    """Return the settings of the least environment with `changes`."""
+    return Settings.read({**LEAST, **changes})
+
+
+def problems(environ: dict[str, str]) -> list[str]:
+    """Return what is wrong with an environment, which is what the error says."""
+    with pytest.raises(ConfigError) as error:
+        Settings.read(environ)
+    assert str(error.value) == "; ".join(error.value.problems)
+    return error.value.problems
+
+
+def test_the_least_environment_works_with_the_documented_defaults() -> None:
+    """Five variables are required, and everything else has a default."""
+    settings = read()
+    assert {
+        name: getattr(settings, name)
+        for name in Settings.__dataclass_fields__
+        if name not in {"secrets", "jwt_secrets", "redis_password"}
+    } == {
+        "redis_host": "10.0.0.2",
+        "redis_port": 6379,
+        "redis_db": 0,
+        "redis_tls": False,
+        "redis_ca_file": "",
+        "redis_cluster": False,
+        "sms_mainland": SmsRoute("1400000000", "签名", "1000000"),
+        "sms_abroad": None,
+        "sms_template_params": ("code", "minutes"),
+        "sms_region": "ap-guangzhou",
+        "sms_endpoint": "sms.tencentcloudapi.com",
+        "sms_timeout": 5,
+        "jwt_issuer": "sms-login",
+        "jwt_audience": "sms-login",
+        "token_ttl": 7200,
+        "default_country": "CN",
+        "allowed_countries": {"CN"},
+        "tz_offset": 8,
+        "require_session": False,
+        "rules": Rules(life=300, age=600, guesses=3, cooldown=30, daily=10, lock_at=100, lock_for=86400),
+        "log_level": "INFO",
+    }
+    assert [secret.reveal() for secret in (*settings.jwt_secrets, *settings.secrets)] == [KEY, KEY]
+    assert not settings.redis_password
+
+
+def test_every_required_setting_that_is_missing_is_named_at_once() -> None:
+    """One deployment shows all that is missing."""
+    assert sorted(problems({})) == sorted(f"{name} is required" for name in LEAST)
+
+
+def test_problems_name_settings_and_never_show_values() -> None:
+    """A value may be a secret, also one that was put into the wrong variable."""
+    bad = dict.fromkeys(_BAD, "hunter2!") | {"REDIS_PASSWORD": "p4ssw0rd", "SECRET_PREVIOUS": "hunter2!"}
+    found = problems({**LEAST, **bad})
+    assert {problem.split()[0] for problem in found} == {*_BAD, "SECRET_PREVIOUS"}
+    assert "hunter2" not in str(found)
+    assert "p4ssw0rd" not in str(found)
+
+
+_WHOLE = ["x", "1.5", "-1", "1e3", "0x10", "9" * 5000, "undefined"]
+_BAD = {
+    "REDIS_PORT": [*_WHOLE, "0", "65536"],
+    "REDIS_DB": [*_WHOLE, "256"],
+    "REDIS_TLS": ["yes", "2", "undefined"],
+    "REDIS_CLUSTER": ["on", "-1"],
+    "REQUIRE_SESSION": ["no"],
+    "SMS_TIMEOUT": ["x", "0", "-1", "31", "nan", "inf"],
+    "SMS_ENDPOINT": ["ftp://example.com", "http://", "user:pass@example.com", "example.com/path", "a b"],
+    "SMS_TEMPLATE_PARAMS": ["minutes", "code,code", "code,", ",", "code,name", "code minutes"],
+    "TOKEN_TTL": [*_WHOLE, "59", "2592001"],
+    "CODE_TTL": [*_WHOLE, "29", "601"],
+    "RESEND_COOLDOWN": [*_WHOLE, "0", "3601"],
+    "DAILY_LIMIT": [*_WHOLE, "0", "1000001"],
+    "TZ_OFFSET": ["x", "-12.5", "15", "nan", "+8:00"],
+    "DEFAULT_COUNTRY": ["ZZ", "86", "CHN", "CN,US", "*"],
+    "ALLOWED_COUNTRIES": ["ZZ", "CN;US", "CN,", "*,CN", "CN,86"],
+    "LOG_LEVEL": ["TRACE", "debug", "10"],
+    "JWT_SECRET": ["short", "k" * 31],
+    "JWT_SECRET_PREVIOUS": ["short"],
+    "SECRET": ["short"],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in _BAD.items() for value in values])
+def test_a_value_that_cannot_work_is_refused_by_name(name: str, value: str) -> None:
+    """The problem begins with the variable's name."""
+    assert {problem.split()[0] for problem in problems({**LEAST, name: value})} == {name}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("REDIS_HOST", " redis.example.com ", "redis.example.com"),
+        ("REDIS_PORT", "65535", 65535),
+        ("REDIS_DB", "255", 255),
+        ("REDIS_TLS", "1", True),
+        ("REDIS_TLS", "True", True),
+        ("REDIS_CLUSTER", "false", False),
+        ("REQUIRE_SESSION", "1", True),
+        ("REDIS_CA_FILE", "/opt/ca.pem", "/opt/ca.pem"),
+        ("SMS_TIMEOUT", "0.5", 0.5),
+        ("SMS_ENDPOINT", "http://127.0.0.1:1234", "http://127.0.0.1:1234"),
+        ("SMS_ENDPOINT", "https://sms.internal.tencentcloudapi.com/", "https://sms.internal.tencentcloudapi.com/"),
+        ("SMS_ENDPOINT", "localhost:1234", "localhost:1234"),
+        ("SMS_TEMPLATE_PARAMS", "code", ("code",)),
+        ("SMS_TEMPLATE_PARAMS", "minutes, code", ("minutes", "code")),
+        ("TOKEN_TTL", "60", 60),
+        ("TZ_OFFSET", "-3.5", -3.5),
+        ("DEFAULT_COUNTRY", "gb", "GB"),
+        ("ALLOWED_COUNTRIES", "*", None),
+        ("ALLOWED_COUNTRIES", "cn, HK ,mo", {"CN", "HK", "MO"}),
+        ("LOG_LEVEL", "DEBUG", "DEBUG"),
+    ],
+)
+def test_a_value_that_works_is_taken(name: str, value: str, expected: Any) -> None:
+    """In every form that is allowed."""
+    assert getattr(read(**{name: value}), name.lower()) == expected
+
+
+def test_the_rules_of_a_code_are_settings() -> None:
+    """Life, cooldown and quota; what NIST gives is fixed."""
+    rules = read(CODE_TTL="600", RESEND_COOLDOWN="1", DAILY_LIMIT="1000000").rules
+    assert rules == Rules(life=600, cooldown=1, daily=1_000_000)
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_variable_counts_as_unset(empty: str) -> None:
+    """Optional ones have their defaults, required ones are missing."""
+    names = [name for name in _BAD if name != "JWT_SECRET"]
+    assert repr(read(**dict.fromkeys(names, empty))) == repr(read())
+    assert problems(dict.fromkeys(LEAST, empty)) == problems({})
+
+
+@pytest.mark.parametrize("name", [*LEAST, "REDIS_PASSWORD", "SECRET", "SMS_SENDER_ID", "REDIS_PORT"])
+def test_the_text_undefined_is_a_variable_that_was_not_set_when_deploying(name: str) -> None:
+    """It is what a deployment makes of a reference to nothing, and it must not become a password."""
+    found = problems({**LEAST, name: "undefined"})
+    assert f"{name} is the text 'undefined': the variable was not set when deploying" in found
+
+
+def test_abroad_needs_an_application_and_a_template() -> None:
+    """They go together, a signature and a sender are optional, and without all there is no way abroad."""
+    assert read(SMS_INTL_SDKAPPID="1", SMS_INTL_TEMPLATE_ID="2").sms_abroad == SmsRoute("1", "", "2")
+    every = {"SMS_INTL_SDKAPPID": "1", "SMS_INTL_SIGN": "s", "SMS_INTL_TEMPLATE_ID": "2", "SMS_SENDER_ID": "from"}
+    assert read(**every).sms_abroad == SmsRoute("1", "s", "2", "from")
+    for name in every:
+        assert problems({**LEAST, name: "1"}) == ["SMS_INTL_SDKAPPID and SMS_INTL_TEMPLATE_ID go together"]
+
+
+def test_a_cluster_has_one_database() -> None:
+    """REDIS_DB is a problem with REDIS_CLUSTER, and not without."""
+    assert read(REDIS_CLUSTER="1", REDIS_DB="0").redis_cluster
+    assert problems({**LEAST, "REDIS_CLUSTER": "1", "REDIS_DB": "1"}) == ["REDIS_DB must be 0 with REDIS_CLUSTER"]

@@ -1,0 +1,62 @@
+"""Secrets among the settings: long enough, in order, and never printed."""
+
+import pytest
+
+from sms_login.config import ConfigError, Secret
+from tests.test_config import KEY, read
+
+OLD_KEY, OTHER_KEY, OTHER_OLD_KEY = "o" * 32, "x" * 32, "y" * 32
+
+
+def revealed(secrets: tuple[Secret, ...]) -> list[str]:
+    """Return the clear values."""
+    return [secret.reveal() for secret in secrets]
+
+
+@pytest.mark.parametrize("name", ["JWT_SECRET", "JWT_SECRET_PREVIOUS", "SECRET", "SECRET_PREVIOUS"])
+def test_a_secret_is_32_bytes_or_more(name: str) -> None:
+    """Bytes are counted, not characters."""
+    for enough in ("a" * 32, "密" * 11, "密" * 10 + "ab"):
+        assert read(**{name: enough})
+    for short in ("a" * 31, "密" * 10 + "a", "a" * 31 + " "):
+        with pytest.raises(ConfigError) as error:
+            read(**{name: short})
+        assert error.value.problems == [f"{name} must be at least 32 bytes long"]
+
+
+def test_the_previous_secret_follows_the_current_one() -> None:
+    """JWT_SECRET signs, JWT_SECRET_PREVIOUS still verifies, and both serve codes where there is no SECRET."""
+    settings = read(JWT_SECRET_PREVIOUS=OLD_KEY)
+    assert revealed(settings.jwt_secrets) == [KEY, OLD_KEY]
+    assert revealed(settings.secrets) == [KEY, OLD_KEY]
+
+
+def test_secret_is_for_codes_and_comes_first_there() -> None:
+    """It never signs a token, and codes that JWT_SECRET made before it was set still count."""
+    settings = read(SECRET=OTHER_KEY, SECRET_PREVIOUS=OTHER_OLD_KEY, JWT_SECRET_PREVIOUS=OLD_KEY)
+    assert revealed(settings.jwt_secrets) == [KEY, OLD_KEY]
+    assert revealed(settings.secrets) == [OTHER_KEY, OTHER_OLD_KEY, KEY, OLD_KEY]
+
+
+def test_a_secret_that_is_set_twice_counts_once() -> None:
+    """In its first place."""
+    settings = read(SECRET=KEY, SECRET_PREVIOUS=OTHER_KEY, JWT_SECRET_PREVIOUS=KEY)
+    assert revealed(settings.jwt_secrets) == [KEY]
+    assert revealed(settings.secrets) == [KEY, OTHER_KEY]
+
+
+def test_a_secret_does_not_print_itself() -> None:
+    """Neither by itself nor in the repr of the settings; the clear value takes a call."""
+    secret = Secret("hunter2")
+    assert {str(secret), repr(secret), f"{secret}", f"{secret:}", "%s" % secret} == {"Secret('****')"}  # noqa: UP031 - on purpose
+    assert secret.reveal() == "hunter2"
+    assert (bool(secret), bool(Secret(""))) == (True, False)
+    settings = read(REDIS_PASSWORD="instance:p4ssw0rd", SECRET=OTHER_KEY)
+    assert settings.redis_password.reveal() == "instance:p4ssw0rd"
+    for value in ("p4ssw0rd", KEY, OTHER_KEY):
+        assert value not in repr(settings)
+
+
+def test_a_secret_may_be_any_bytes() -> None:
+    """Bytes of the environment that are not UTF-8 stay what they are in the key."""
+    assert Secret("k\udcff密").key() == b"k\xff\xe5\xaf\x86"

@@ -1,0 +1,155 @@
+"""Tokens that our own code would never make: each is refused, and none is a crash."""
+
+import base64
+import hmac
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sms_login.errors import TokenExpired, TokenInvalid
+from sms_login.tokens import Claims
+from tests.test_tokens import TTL, tokens
+from tests.world import PHONE, SECRET
+
+HEADER = {"alg": "HS256", "typ": "at+jwt"}
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    """Return the claims of a good token, with `changes`; a claim that is None is left out."""
+    now = int(time.time())
+    standard = {"iss": "issuer", "sub": "user-1", "aud": "audience", "iat": now, "exp": now + TTL, "jti": "id"}
+    return {name: value for name, value in {**standard, "phone": PHONE.e164, **changes}.items() if value is not None}
+
+
+def encoded(part: Any) -> str:
+    """Return one part of a token."""
+    raw = part if isinstance(part, bytes) else json.dumps(part).encode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def signed(payload: Any, header: Any = None, *, digest: str = "sha256") -> str:
+    """Return a token that was not made by the code under test."""
+    message = f"{encoded(HEADER if header is None else header)}.{encoded(payload)}"
+    return f"{message}.{encoded(hmac.digest(SECRET, message.encode(), digest))}"
+
+
+def test_a_token_of_our_form_and_key_is_verified_whoever_made_it() -> None:
+    """What the forgeries below are changed from is accepted."""
+    assert tokens().verify(signed(claims())) == Claims("user-1", PHONE)
+
+
+@pytest.mark.parametrize(
+    "algorithm", ["none", "None", "NONE", "", "HS384", "RS256", "ES256", "EdDSA", None, 256, ["HS256"]]
+)
+@pytest.mark.parametrize("signature", ["empty", "ours"])
+def test_the_algorithm_is_never_the_tokens_to_choose(algorithm: Any, signature: str) -> None:
+    """A header that names another algorithm is refused, also with the secret as the key of what it names."""
+    token = signed(claims(), {**HEADER, "alg": algorithm})
+    if signature == "empty":
+        token = token.rpartition(".")[0] + "."
+    with pytest.raises(TokenInvalid):
+        tokens().verify(token)
+
+
+@pytest.mark.parametrize(("algorithm", "digest"), [("HS384", "sha384"), ("HS512", "sha512")])
+def test_another_hash_with_our_key_is_refused(algorithm: str, digest: str) -> None:
+    """HS384 and HS512 are not HS256, under either name."""
+    for named in (algorithm, "HS256"):
+        with pytest.raises(TokenInvalid):
+            tokens().verify(signed(claims(), {**HEADER, "alg": named}, digest=digest))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"alg": "HS256"},
+        {"alg": "HS256", "typ": "JWT"},
+        {"alg": "HS256", "typ": "rt+jwt"},
+        {"alg": "HS256", "typ": None},
+        {"alg": "HS256", "typ": ["at+jwt"]},
+        {**HEADER, "crit": ["exp"]},
+        {**HEADER, "b64": False, "crit": ["b64"]},
+        {**HEADER, "kid": 1},
+        {"typ": "at+jwt"},
+        [],
+        "at+jwt",
+        b"not JSON",
+        b"\xff\xfe",
+    ],
+)
+def test_another_kind_of_token_is_no_access_token(header: Any) -> None:
+    """Only `typ` at+jwt is one, and a header that asks for more than we know is refused."""
+    with pytest.raises(TokenInvalid):
+        tokens().verify(signed(claims(), header))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({name: None} for name in ("iss", "sub", "aud", "iat", "exp", "jti", "phone")),
+        {"iss": "another"},
+        {"iss": ["issuer"]},
+        {"aud": "another"},
+        {"aud": []},
+        {"sub": 1},
+        {"sub": ["user-1"]},
+        {"jti": 1},
+        {"iat": "now"},
+        {"exp": "never"},
+        {"phone": 8613800138000},
+        {"phone": ["+8613800138000"]},
+        {"phone": ""},
+        {"phone": "+86"},
+        {"phone": "13800138000"},  # which country's?
+        {"phone": "+861085851234"},  # a fixed line
+    ],
+)
+def test_claims_that_are_missing_or_wrong_are_refused(changes: dict[str, Any]) -> None:
+    """Every claim is required, of its type, and ours."""
+    with pytest.raises(TokenInvalid):
+        tokens().verify(signed(claims(**changes)))
+
+
+@pytest.mark.parametrize("payload", [b"", b"{}", b"[]", b'"text"', b"null", b"not JSON", b"\xff", b"[" * 2000])
+def test_a_payload_that_is_no_set_of_claims_is_refused(payload: bytes) -> None:
+    """Whatever it is, even under our signature."""
+    with pytest.raises(TokenInvalid):
+        tokens().verify(signed(payload))
+
+
+_JSON = st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), st.lists, max_leaves=3)
+
+
+@given(_JSON, _JSON)
+@settings(deadline=None)  # a busy machine is slow, not wrong
+def test_no_json_is_a_token_and_none_is_a_crash(payload: Any, header: Any) -> None:
+    """Random JSON under our own signature is TokenInvalid, never another exception."""
+    for token in (signed(payload), signed(claims(), {**HEADER, "alg": header}), signed(payload, [header])):
+        with pytest.raises(TokenInvalid):
+            tokens().verify(token)
+
+
+@given(st.sampled_from([*claims(), "nbf", "name", "avatar"]), _JSON)
+@settings(deadline=None)  # a busy machine is slow, not wrong
+def test_no_claim_is_a_crash(name: str, value: Any) -> None:
+    """A claim of any JSON value is taken or refused, and what is taken is a user's id and a number."""
+    try:
+        verified = tokens().verify(signed({**claims(), name: value}))
+    except (TokenInvalid, TokenExpired):
+        return
+    assert isinstance(verified.user_id, str)
+    assert verified.phone == PHONE
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize("claim", ["iat", "nbf"])
+def test_a_token_of_the_future_is_refused_but_for_a_minute(claim: str) -> None:
+    """A clock may be ahead of ours by 59 seconds and not by 61."""
+    now = int(time.time())
+    assert tokens().verify(signed(claims(**{claim: now + 59})))
+    with pytest.raises(TokenInvalid):
+        tokens().verify(signed(claims(**{claim: now + 61})))

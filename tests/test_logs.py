@@ -1,0 +1,164 @@
+"""The log: one line of JSON per record, facts in it, secrets out of it."""
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from sms_login import logs
+from sms_login.config import Secret
+from tests.world import PHONE
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1In0.c2lnbmF0dXJl"
+NUMBER = "+8613800138000"
+
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
+    """Set logging up as the function does; give what it has printed since the last look, a dict for each line."""
+    root = logging.getLogger()
+    before = root.handlers[:], root.level, logging.raiseExceptions
+    logs.set_up("DEBUG")
+
+    def printed() -> list[dict[str, Any]]:
+        out, err = capsys.readouterr()
+        assert err == ""
+        assert out == "" or out.endswith("\n")
+        return [json.loads(line) for line in out.split("\n")[:-1]]
+
+    yield printed
+    root.handlers[:], root.level, logging.raiseExceptions = before
+
+
+def test_a_record_is_one_line_with_time_level_and_event(lines: Lines) -> None:
+    """Time is UTC to the millisecond; a library's record names its logger and is redacted."""
+    before = datetime.now(timezone.utc)
+    logging.getLogger("some.library").warning("took %d ms for %s", 12, NUMBER)
+    [line] = lines()
+    time = datetime.strptime(line.pop("time"), "%Y-%m-%dT%H:%M:%S.%f%z")
+    assert before - timedelta(milliseconds=1) <= time <= datetime.now(timezone.utc)
+    assert line == {"level": "WARNING", "event": "took 12 ms for <number>", "logger": "some.library"}
+
+
+def test_a_request_is_one_line_with_its_facts(lines: Lines) -> None:
+    """Facts are collected from begin to end, and a later one replaces an earlier one of its name."""
+    logs.begin()
+    logs.note(method="getSms", status=500)
+    logs.note(status=200, phone=str(PHONE), text="短信")
+    assert lines() == []
+    logs.end(logging.INFO)
+    [line] = lines()
+    del line["time"]
+    facts = {"method": "getSms", "status": 200, "phone": "+86138****8000", "text": "短信"}
+    assert line == {"level": "INFO", "event": "request", **facts}
+
+
+def test_facts_belong_to_their_request(lines: Lines) -> None:
+    """Neither what was noted before it began nor what another request or thread has noted is in its line."""
+    logs.note(outside=1)
+    logs.begin()
+    logs.note(of_a_request_that_never_ended=1)
+    logs.begin()
+    logs.note(first=1)
+
+    def another_request() -> None:
+        logs.begin()
+        logs.note(second=1)
+        logs.end(logging.INFO)
+
+    thread = threading.Thread(target=another_request)
+    thread.start()
+    thread.join()
+    logs.end(logging.INFO)
+    logs.note(outside=1)
+    logs.begin()
+    logs.end(logging.INFO)
+    assert [line.keys() - {"time", "level", "event"} for line in lines()] == [{"second"}, {"first"}, set()]
+
+
+@pytest.mark.parametrize(("level", "expected"), [("INFO", "WARNING"), ("WARNING", "WARNING"), ("ERROR", "ERROR")])
+def test_an_alert_raises_the_level_of_its_line(lines: Lines, level: str, expected: str) -> None:
+    """It is at least a warning, and the line holds every alert with its facts, in order."""
+    logs.begin()
+    logs.alert("failures_in_a_row", failures=50)
+    logs.alert("undo_failed")
+    logs.end(getattr(logging, level))
+    [line] = lines()
+    assert line["level"] == expected
+    assert line["alerts"] == [{"alert": "failures_in_a_row", "failures": 50}, {"alert": "undo_failed"}]
+
+
+def test_a_problem_outside_any_request_has_a_line_of_its_own(lines: Lines) -> None:
+    """It is an error."""
+    logs.problem("misconfigured", problems=["REDIS_HOST is required"])
+    [line] = lines()
+    assert (line["level"], line["event"]) == ("ERROR", "misconfigured")
+    assert line["problems"] == ["REDIS_HOST is required"]
+
+
+def test_the_level_is_for_all_loggers(lines: Lines) -> None:
+    """Below it nothing is printed, and setting up anew does not print twice."""
+    logs.set_up("WARNING")
+    logs.set_up("WARNING")
+    logging.getLogger("some.library").info("quiet")
+    logs.end(logging.INFO)
+    logging.getLogger("some.library").warning("loud")
+    assert [line["event"] for line in lines()] == ["loud"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\u2028", "\x85", "\x0b"])
+def test_a_line_end_in_a_text_does_not_make_a_second_line(lines: Lines, end: str) -> None:
+    """Nobody can forge a line, in a message, a fact or a traceback."""
+    text = f'{end}{{"event": "forged"}}{end}'
+    logging.getLogger("some.library").info("%s", text)
+    logs.begin()
+    logs.note(text=text)
+    logs.end(logging.ERROR, error=ValueError(text))
+    assert [line["event"] for line in lines()] == [text, "request"]
+
+
+def test_a_traceback_is_in_the_line_of_its_request_without_secrets(lines: Lines) -> None:
+    """So are the exceptions behind it."""
+    logs.begin()
+    try:
+        try:
+            int(f"code {JWT}")
+        except ValueError as cause:
+            message = f"password={JWT!r} for {NUMBER}: '123456'"
+            raise RuntimeError(message) from cause
+    except RuntimeError as error:
+        logs.end(logging.ERROR, error=error)
+    [line] = lines()
+    assert "Traceback" in line["traceback"]
+    assert "RuntimeError: password='****' for <number>: '******'" in line["traceback"]
+    assert "ValueError: invalid literal for int() with base 10: 'code <token>'" in line["traceback"]
+    assert not any(secret in str(line) for secret in (JWT, NUMBER[1:], "123456"))
+
+
+def test_what_is_no_json_is_printed_as_text_without_secrets(lines: Lines) -> None:
+    """Numbers and secrets mask themselves, and the rest is redacted."""
+    logs.begin()
+    logs.note(phone=PHONE, secret=Secret("hunter2"), error=ValueError(f"of {NUMBER}"))
+    logs.end(logging.INFO)
+    [line] = lines()
+    assert (line["phone"], line["secret"], line["error"]) == ("+86138****8000", "Secret('****')", "of <number>")
+
+
+def test_a_record_that_cannot_be_formatted_prints_nothing_and_raises_nothing(lines: Lines) -> None:
+    """Logging's own way is to print its arguments to standard error."""
+    logging.getLogger("some.library").info("%d", "hunter2")
+    assert lines() == []
+
+
+def test_a_line_with_a_lone_surrogate_is_not_lost(lines: Lines) -> None:
+    """There is exactly one line per request, whatever is in it."""
+    logs.begin()
+    logs.note(text="\ud800")
+    logs.end(logging.INFO)
+    assert len(lines()) == 1

@@ -1,0 +1,187 @@
+"""What each method takes: good values, or a refusal that names the parameter in both languages."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sms_login.errors import InvalidParam, UnknownMethod
+from sms_login.messages import GetSms, GetUserInfo, Health, Login, Message, SetNickname, idempotency_key, parse
+
+PHONE, SESSION, TOKEN = "+8613800138000", "A" * 22, "made-up-token"
+LONGEST_TOKEN = "x" * 4096
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"method": "getSms", "phone": PHONE}, GetSms(PHONE)),
+        ({"method": "getSms", "phone": PHONE, "sessionId": SESSION}, GetSms(PHONE, SESSION)),
+        ({"method": "login", "phone": PHONE}, Login(PHONE)),
+        ({"method": "login", "phone": PHONE, "code": "012345"}, Login(PHONE, "012345")),
+        (
+            {"method": "login", "phone": PHONE, "code": "000000", "sessionId": "-_" * 11, "token": TOKEN},
+            Login(PHONE, "000000", "-_" * 11, TOKEN),
+        ),
+        ({"method": "login", "phone": "1" * 40, "token": LONGEST_TOKEN}, Login("1" * 40, token=LONGEST_TOKEN)),
+        ({"method": "getUserInfo", "token": TOKEN}, GetUserInfo(TOKEN)),
+        ({"method": "setNickname", "token": TOKEN, "name": "小明"}, SetNickname(TOKEN, "小明")),
+        ({"method": "health"}, Health()),
+        ({"method": "health", "utm_source": "app", "appId": 7}, Health()),
+    ],
+)
+def test_each_method_takes_its_parameters_and_ignores_others(params: dict[str, Any], message: Message) -> None:
+    """They are taken as they come, under the names that a client uses."""
+    assert parse(params) == message
+
+
+@pytest.mark.parametrize("method", [None, "", "getsms", "GETSMS", "getSms ", "drop", 1, True, ["getSms"], {"a": "b"}])
+def test_an_unknown_method_is_refused_before_anything_else(method: Any) -> None:
+    """A method is one of a few words, in their own spelling."""
+    with pytest.raises(UnknownMethod):
+        parse({"method": method, "phone": 1})
+
+
+def test_a_missing_method_is_an_unknown_one() -> None:
+    """There is no default."""
+    with pytest.raises(UnknownMethod):
+        parse({"phone": PHONE})
+
+
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        ("getSms", "phone"),
+        ("login", "phone"),
+        ("getUserInfo", "token"),
+        ("setNickname", "token"),
+        ("setNickname", "name"),
+    ],
+)
+def test_a_missing_parameter_is_named_in_both_languages(method: str, name: str) -> None:
+    """The caller reads which one it is."""
+    params = {"method": method, "phone": PHONE, "token": TOKEN, "name": "x"}
+    del params[name]
+    with pytest.raises(InvalidParam) as refusal:
+        parse(params)
+    assert refusal.value.message("en") == f"Invalid parameter: {name} is missing."
+    assert refusal.value.message("zh") == f"参数错误：缺少 {name}"
+
+
+_CODES = [
+    "12345",
+    "1234567",
+    "",
+    " 12345",
+    "123456 ",
+    "123456\n",
+    "\n123456",
+    "１２３４５６",
+    "12345٦",
+    "12345a",
+    123456,
+]
+_SESSIONS = ["", "A" * 21, "A" * 23, "A" * 21 + "=", "A" * 21 + "é", "A" * 22 + "\n", "A" * 21 + ".", 1, ["A" * 22]]
+_BAD = {
+    ("getSms", "phone"): ["1" * 41, 13800138000, True, [PHONE]],
+    ("getSms", "sessionId"): _SESSIONS,
+    ("login", "phone"): ["1" * 41, 13800138000],
+    ("login", "code"): _CODES,
+    ("login", "sessionId"): _SESSIONS,
+    ("login", "token"): [LONGEST_TOKEN + "x", 1, {"a": "b"}],
+    ("getUserInfo", "token"): [LONGEST_TOKEN + "x", 1],
+    ("setNickname", "token"): [LONGEST_TOKEN + "x", False],
+    ("setNickname", "name"): ["x" * 65, 7, ["x"]],
+}
+
+
+@pytest.mark.parametrize(("method", "name", "value"), [(*key, value) for key, bad in _BAD.items() for value in bad])
+def test_a_malformed_parameter_is_named_in_both_languages(method: str, name: str, value: Any) -> None:
+    """The caller reads which one it is and what it must be, and never what was sent."""
+    with pytest.raises(InvalidParam) as refusal:
+        parse({"method": method, "phone": PHONE, "token": TOKEN, "name": "x", name: value})
+    assert refusal.value.message("en").startswith(f"Invalid parameter: {name} must be ")
+    assert refusal.value.message("zh").startswith(f"参数错误：{name} 应为")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x",
+        "x" * 64,
+        "小明",
+        "😀" * 64,
+        "👩‍👩‍👧",  # held together by zero-width joiners
+        "🏳️‍🌈",
+        "Zoë",
+        "Zoe\u0308",
+        "می‌خواهم",  # a zero-width non-joiner between two letters
+        "O'Brien <b>",
+        " two words ",
+        "\u3000小明",
+    ],
+)
+def test_a_nickname_is_any_text_of_64_characters(name: str) -> None:
+    """Whatever the script, emoji of several characters included; it is kept as it came."""
+    assert parse({"method": "setNickname", "token": TOKEN, "name": name}) == SetNickname(TOKEN, name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        " ",
+        "\u3000\u00a0",
+        "😀" * 65,
+        "a\nb",
+        "a\tb",
+        "a\0",
+        "a\x7f",
+        "a\x85",
+        "a\x1b[31m",
+        "a\u2028b",
+        "a\u2029b",
+        "a\ud800",
+        "\udc00",
+    ],
+)
+def test_a_nickname_has_no_controls_and_is_not_blank(name: str) -> None:
+    """Line ends, escapes and lone surrogates would break whatever shows or stores it."""
+    with pytest.raises(InvalidParam) as refusal:
+        parse({"method": "setNickname", "token": TOKEN, "name": name})
+    assert "name must be 1 to 64 characters" in refusal.value.message("en")
+    assert "name 应为1 至 64 个字符" in refusal.value.message("zh")
+
+
+@pytest.mark.parametrize("key", [None, "a" * 16, "a" * 64, "0-9_A-Z" * 3, "3fa85f64-5717-4562-b3fc-2c963f66afa6"])
+def test_an_idempotency_key_is_taken_as_it_came(key: str | None) -> None:
+    """None too: it is the caller's choice."""
+    assert idempotency_key(key) == key
+
+
+@pytest.mark.parametrize("key", ["", "a" * 15, "a" * 65, "a" * 15 + "\n", "a" * 16 + "\n", "a" * 15 + "é", "a b " * 4])
+def test_an_idempotency_key_that_is_not_one_is_refused(key: str) -> None:
+    """16 to 64 characters of base64url, else the header is named in both languages."""
+    with pytest.raises(InvalidParam) as refusal:
+        idempotency_key(key)
+    assert refusal.value.message("en").startswith("Invalid parameter: Idempotency-Key must be 16 to 64 of ")
+    assert refusal.value.message("zh").startswith("参数错误：Idempotency-Key 应为")
+
+
+_VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()) | st.lists(st.none())
+_NAMES = st.sampled_from(["phone", "code", "sessionId", "token", "name"]) | st.text()
+_METHODS = st.sampled_from(["getSms", "login", "getUserInfo", "setNickname", "health"])
+
+
+@given(_METHODS, st.dictionaries(_NAMES, _VALUES))
+@settings(deadline=None)  # a busy machine is slow, not wrong
+def test_no_parameters_are_a_crash(method: str, params: dict[str, Any]) -> None:
+    """Whatever comes is a message or a refusal that can be said in both languages."""
+    try:
+        message = parse({**params, "method": method})
+    except InvalidParam as refusal:
+        texts = {refusal.message("en"), refusal.message("zh")}
+        assert len(texts) == 2
+    else:
+        assert message.__struct_config__.tag == method

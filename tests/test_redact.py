@@ -1,0 +1,124 @@
+"""What the last net takes out of a log line, and what it must leave in it."""
+
+import pytest
+
+from sms_login.logs import redact
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1In0.c2lnbmF0dXJl"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        JWT,
+        f"Authorization: Bearer {JWT}",
+        f"{{'token': '{JWT}', 'name': 'x'}}",
+        f'{{"refreshToken":"{JWT}"}}',
+        f"GET /?token={JWT}&method=login",
+        f"invalid token <{JWT}>",
+    ],
+)
+def test_no_token_stays(text: str) -> None:
+    """No part of it, wherever it stands."""
+    assert not any(part in redact(text) for part in JWT.split("."))
+
+
+@pytest.mark.parametrize("number", ["+8613800138000", "8613800138000", "13800138000", "+6592345678", "+447400123456"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "to {}.",
+        "phone={}&code=",
+        "otp:{{{}}}:failures",
+        "['{}']",
+        '"{}"',
+        "({})",
+        "user {}: gone",
+        "{}:6379",
+        "a_{}",
+    ],
+)
+def test_no_number_stays(text: str, number: str) -> None:
+    """With area code and without, in keys of Redis and in sentences."""
+    assert number.lstrip("+") not in redact(text.format(number))
+    assert redact(text.format(number)) == text.format("<number>")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["123456", "code 123456 is wrong", "code=123456&phone=", "code: 123456", '"123456"', "['123456', '5']", "(123456)"],
+)
+def test_no_code_stays(text: str) -> None:
+    """Six digits by themselves are a code."""
+    assert redact(text) == text.replace("123456", "******")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password=hunter2",
+        "REDIS_PASSWORD=hunter2",
+        "password: 'hunter2'",
+        "'password': 'hunter2', 'db': 0",
+        '{"password": "hunter2"}',
+        "JWT_SECRET=hunter2",
+        "TENCENTCLOUD_SECRETKEY = hunter2",
+        "secretId: hunter2",
+        "TENCENTCLOUD_SESSIONTOKEN=hunter2",
+        "refreshToken=hunter2",
+        "key=hunter2",
+        "AppSecretKey: hunter2",
+        "digest: hunter2",
+        "nonce=hunter2",
+        "Idempotency-Key: hunter2",
+    ],
+)
+def test_nothing_stays_that_is_called_a_secret(text: str) -> None:
+    """A name with password, secret, token, key, digest or nonce in it keeps its value to itself."""
+    assert redact(text) == text.replace("hunter2", "****")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "request c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
+        "took 12.345678 ms, 0.123456 s in all",
+        "2026-11-21T12:00:00.123456+08:00",
+        "2026-11-21 12:00:00,123",
+        "HTTP 503 after 31 s, 1001 of 10000",
+        "redis: ConnectionError: Error 111 connecting to 10.0.0.2:6379. Connection refused.",
+        'File "/var/user/sms_login/app.py", line 114, in handle',
+        "KeyError: 'status'",
+        "+86138****8000",
+        "LimitExceeded.PhoneNumberThirtySecondLimit",
+        "版本 1.2.3",
+        "",
+    ],
+)
+def test_what_an_operator_needs_stays_readable(text: str) -> None:
+    """Request ids, durations, timestamps, addresses and error codes."""
+    assert redact(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Authorization: Bearer hunter2", "Authorization: TC3-HMAC-SHA256 Credential=hunter2/tc3, Signature=hunter2"],
+)
+def test_no_credential_stays_whatever_its_scheme(text: str) -> None:
+    """An Authorization header has a scheme before the secret."""
+    assert "hunter2" not in redact(text)
+
+
+@pytest.mark.parametrize("text", ["Your code is 123456.", '{"code":123456}', "code:123456", "123456: wrong"])
+def test_no_code_stays_beside_a_colon_or_a_full_stop(text: str) -> None:
+    """Sentences end, and JSON may have no spaces."""
+    assert "123456" not in redact(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["request 12345678-7b61-4ae6-9a41-93e8deadbeef", "request c6af9ac6-7b61-4ae6-9a41-123456789012"]
+)
+def test_a_request_id_stays_readable_whatever_its_digits(text: str) -> None:
+    """One request id in forty has such a block."""
+    assert redact(text) == text

@@ -1,0 +1,123 @@
+"""Access tokens: what stands in them, and that nothing else is taken for one."""
+
+import base64
+import json
+import time
+from typing import Any
+
+import pytest
+import time_machine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sms_login.errors import TokenExpired, TokenInvalid
+from sms_login.ports import User
+from sms_login.tokens import AccessTokens, Claims
+from tests.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET
+
+TTL = 7200
+USER = User("user-1", PHONE, "小明", "https://example.com/a.png", 1_795_233_600_000)
+
+
+def tokens(*secrets: bytes, issuer: str = "issuer", audience: str = "audience") -> AccessTokens:
+    """Return what issues and verifies."""
+    return AccessTokens(*(secrets or (SECRET,)), issuer=issuer, audience=audience, ttl=TTL)
+
+
+def parts(token: str) -> list[dict[str, Any]]:
+    """Return header and claims of a token, unverified."""
+    return [json.loads(base64.urlsafe_b64decode(part + "==")) for part in token.split(".")[:2]]
+
+
+@pytest.mark.usefixtures("clock")
+def test_a_token_says_who_for_whom_and_how_long() -> None:
+    """Header and claims are those of an access token (RFC 9068), with phone, name and avatar besides."""
+    header, payload = parts(tokens().issue(USER))
+    now = int(time.time())
+    assert header == {"alg": "HS256", "typ": "at+jwt"}
+    assert len(payload.pop("jti")) >= 22
+    assert payload == {
+        "iss": "issuer",
+        "sub": "user-1",
+        "aud": "audience",
+        "iat": now,
+        "exp": now + TTL,
+        "phone": "+8613800138000",
+        "name": "小明",
+        "avatar": "https://example.com/a.png",
+    }
+    assert tokens().ttl == TTL
+
+
+def test_a_token_is_verified_as_its_user_and_number() -> None:
+    """Another instance with the same settings knows whom it is for."""
+    assert tokens().verify(tokens().issue(USER)) == Claims("user-1", PHONE)
+
+
+@pytest.mark.usefixtures("clock")
+def test_every_token_has_an_id_of_its_own() -> None:
+    """Tokens of one user and one moment differ."""
+    assert len({parts(tokens().issue(USER))[1]["jti"] for _ in range(100)}) == 100
+
+
+def test_a_token_of_another_issuer_audience_or_key_is_refused() -> None:
+    """Those of a sister service, too."""
+    for other in (tokens(issuer="another"), tokens(audience="another"), tokens(OLD_SECRET)):
+        with pytest.raises(TokenInvalid):
+            tokens().verify(other.issue(USER))
+
+
+def test_a_tampered_token_is_refused() -> None:
+    """Header, claims and signature belong together: those of two good tokens do not mix, no character may change."""
+    mine, theirs = (tokens().issue(user).split(".") for user in (USER, User("user-2", OTHER_PHONE, "", "", 0)))
+    mixed = [[mine[0], theirs[1], mine[2]], [mine[0], mine[1], theirs[2]], [mine[1], mine[0], mine[2]], [*mine, ""]]
+    token = ".".join(mine)
+    changed = [token[:at] + ("A" if token[at] != "A" else "B") + token[at + 1 :] for at in range(0, len(token), 7)]
+    for bad in [*map(".".join, mixed), *changed, f" {token}", f"{token}\n", f"Bearer {token}"]:
+        with pytest.raises(TokenInvalid):
+            tokens().verify(bad)
+
+
+def test_a_truncated_token_is_refused() -> None:
+    """No beginning of a token is one, the empty one neither."""
+    token = tokens().issue(USER)
+    for length in range(len(token)):
+        with pytest.raises(TokenInvalid):
+            tokens().verify(token[:length])
+
+
+@given(st.text() | st.text("AQZaqz019-_=."))
+@settings(deadline=None)  # a busy machine is slow, not wrong
+def test_no_text_is_a_token_and_none_is_a_crash(text: str) -> None:
+    """Random text is TokenInvalid, never another exception."""
+    with pytest.raises(TokenInvalid):
+        tokens().verify(text)
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a.\udfff.c"])
+def test_a_lone_surrogate_is_no_token_and_no_crash(text: str) -> None:
+    """Text that is not Unicode is TokenInvalid as well."""
+    with pytest.raises(TokenInvalid):
+        tokens().verify(text)
+
+
+def test_a_rotation_refuses_no_token() -> None:
+    """Tokens of a previous secret still count; new ones are signed with the current secret."""
+    rotated = tokens(SECRET, OLD_SECRET)
+    assert rotated.verify(tokens(OLD_SECRET).issue(USER)) == Claims("user-1", PHONE)
+    assert tokens(SECRET).verify(rotated.issue(USER)) == Claims("user-1", PHONE)
+    with pytest.raises(TokenInvalid):
+        tokens(OLD_SECRET).verify(rotated.issue(USER))
+    with pytest.raises(TokenInvalid):
+        rotated.verify(tokens(b"a third secret, of 32 bytes too.").issue(USER))
+
+
+@pytest.mark.parametrize("secret", [SECRET, OLD_SECRET])
+def test_a_token_expires_with_a_minute_for_clocks_that_differ(clock: time_machine.Traveller, secret: bytes) -> None:
+    """It counts 59 seconds after its end and not 61, under a previous secret too."""
+    rotated, token = tokens(SECRET, OLD_SECRET), tokens(secret).issue(USER)
+    clock.shift(TTL + 59)
+    assert rotated.verify(token)
+    clock.shift(2)
+    with pytest.raises(TokenExpired):
+        rotated.verify(token)
