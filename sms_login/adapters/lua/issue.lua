@@ -1,0 +1,63 @@
+-- May a code be sent to this number, in which session? Asked twice: to look (nothing is written), and to record.
+--
+-- KEYS  1 session asked for (or again 2)  2 new session  3 latest  4 cooldown  5 sent today  6 failures
+--       7 idempotency key (or again 4)
+-- ARGV  1 "look" or "record"   2 session asked for, "" if none   3 new session
+--       4 stale: a session that the idempotency key may name and that does not count, "" if none
+--       5 "1" if an idempotency key is given   6 life, ms   7 life of the record, ms   8 part of 7 beyond any life, ms
+--       9 guesses per code   10 failures that lock   11 sendings per day   12 left of the day, ms   13 cooldown, ms
+--       14 nonce   15 digest   16 mark of this sending
+-- Gives {"repeat", session, ms of cooldown} | {"locked" | "cooldown" | "daily", ms to wait}
+--       | {"same", nonce, digest, until} | {"new"}, on record with the latest session before this one behind it
+--
+-- A session is a hash that lives for its whole ten minutes and a tail, and never longer: no call moves its expiry.
+-- Its field `until` is the remaining time, in ms of that expiry, at which the code stops working. So Redis's own clock
+-- is the only one, and a guess cannot lengthen a life.
+if redis.replicate_commands then redis.replicate_commands() end
+
+local asked, latest, cooldown, today, failures, idem = KEYS[1], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
+local life, record_life, tail = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
+local guesses = tonumber(ARGV[9])
+
+-- A counter that is not a number (nan included) counts as full: whatever broke it must not open the gate.
+local function below(key, limit)
+  local count = redis.call('GET', key)
+  return not count or (tonumber(count) or math.huge) < tonumber(limit)
+end
+
+if ARGV[5] == '1' then
+  local session = redis.call('GET', idem)
+  if session and session ~= ARGV[4] then return {'repeat', session, redis.call('PTTL', cooldown)} end
+end
+if not below(failures, ARGV[10]) then return {'locked', redis.call('PTTL', failures)} end
+local wait = redis.call('PTTL', cooldown)
+if wait ~= -2 then return {'cooldown', wait} end
+if not below(today, ARGV[11]) then return {'daily', redis.call('PTTL', today)} end
+
+-- The session asked for is sent again if its code is alive, guessable, and old enough to leave room for a whole life.
+local answer = {'new'}
+local session, until_ = ARGV[3], record_life - life
+if ARGV[2] ~= '' then
+  local left = redis.call('PTTL', asked)
+  local was = redis.call('HMGET', asked, 'nonce', 'digest', 'until', 'wrong', 'login')
+  local alive = was[1] and was[2] and left > (tonumber(was[3]) or left) and not was[5]
+  if alive and (tonumber(was[4] or 0) or math.huge) < guesses and left - life >= tail then
+    answer = {'same', was[1], was[2], was[3]}
+    session, until_, record_life = ARGV[2], left - life, left
+  end
+end
+if ARGV[1] == 'look' then return answer end
+
+answer[#answer + 1] = redis.call('GET', latest)
+if answer[1] == 'same' then
+  redis.call('HSET', asked, 'until', until_, 'mark', ARGV[16])
+else
+  redis.call('HSET', KEYS[2], 'nonce', ARGV[14], 'digest', ARGV[15], 'until', until_, 'mark', ARGV[16])
+  redis.call('PEXPIRE', KEYS[2], record_life)
+end
+redis.call('SET', latest, session, 'PX', record_life)
+redis.call('SET', cooldown, ARGV[16], 'PX', ARGV[13])
+redis.call('INCR', today)
+redis.call('PEXPIRE', today, ARGV[12])
+if ARGV[5] == '1' then redis.call('SET', idem, session, 'PX', record_life) end
+return answer

@@ -1,0 +1,101 @@
+"""The one place where redis-py is set up and spoken to."""
+
+import hashlib
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from sms_login.errors import ServiceUnavailable
+
+Client = Any  # redis.Redis or redis.RedisCluster; redis-py types their methods for sync and async at once
+
+_LUA = Path(__file__).with_name("lua")
+
+# At DEBUG the cluster client logs whole commands, keys and numbers included.
+logging.getLogger("redis").setLevel(logging.INFO)
+
+
+def connect(
+    host: str,
+    port: int,
+    *,
+    password: str | None = None,
+    db: int = 0,
+    tls: bool = False,
+    ca_file: str | None = None,
+    cluster: bool = False,
+) -> Client:
+    """Return a client that never sends a command twice and never waits longer than about a second.
+
+    redis-py's own retries would repeat a script whose answer was lost. RESP2 and no client info, because TencentDB has
+    no HELLO, and a new connection then needs no handshake. One Redis is connected to at the first command, a cluster at
+    once, to learn its slots.
+    """
+    options: dict[str, Any] = {
+        "password": password,
+        "ssl": tls,
+        "protocol": 2,
+        "driver_info": None,
+        "decode_responses": True,
+        "encoding_errors": "replace",  # a value that is not ours must not crash the parser
+        "socket_timeout": 1.0,  # s
+        "socket_connect_timeout": 1.0,  # s
+        "max_connections": 1024,  # the threads are the limit; redis-py's 100 would refuse, not wait
+        "health_check_interval": 30,  # s: the sockets of a frozen instance may be dead
+    }
+    if ca_file:
+        options["ssl_ca_certs"] = ca_file
+    never = Retry(NoBackoff(), 0)
+    if cluster:
+        return redis.RedisCluster(host=host, port=port, retry=never, **options)
+    return redis.Redis(host=host, port=port, db=db, retry=never, **options)
+
+
+class RedisClient:
+    """Runs scripts on one Redis, however it is laid out, and turns redis-py's errors into ServiceUnavailable.
+
+    `connect` makes redis-py's client, at the first use. Everything fails closed: without an answer nothing counts as
+    checked, nothing is sent, nothing is spent.
+    """
+
+    def __init__(self, connect: Callable[[], Client]) -> None:
+        self._connect = connect
+        self._client: Client = None
+        self._lock = threading.Lock()
+        self._scripts: dict[str, tuple[str, str]] = {}
+
+    @contextmanager
+    def commands(self) -> Iterator[Client]:
+        """Lend redis-py's client. Raises ServiceUnavailable, with the failure as its detail."""
+        try:
+            if self._client is None:
+                with self._lock:
+                    self._client = self._client or self._connect()
+            yield self._client
+        except (redis.RedisError, redis.exceptions.RedisClusterException) as error:
+            raise ServiceUnavailable(f"redis: {type(error).__name__}: {error}"[:200]) from error
+
+    def run(self, name: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
+        """Run lua/<name>.lua: one round trip, and one more where the server does not know the script yet."""
+        if name not in self._scripts:
+            body = (_LUA / f"{name}.lua").read_text()
+            # SHA-1 is how Redis names a script; it protects nothing.
+            self._scripts[name] = (body, hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest())
+        body, sha = self._scripts[name]
+        with self.commands() as client:
+            try:
+                return client.evalsha(sha, len(keys), *keys, *args)
+            except redis.exceptions.NoScriptError:
+                return client.eval(body, len(keys), *keys, *args)
+
+    def ping(self) -> None:
+        """Raise ServiceUnavailable unless Redis answers."""
+        with self.commands() as client:
+            client.ping()

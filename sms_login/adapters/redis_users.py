@@ -1,0 +1,38 @@
+"""Users in Redis: a hash per number, `user:{+86…}` with id, name, avatar and created. They never expire."""
+
+import time
+
+from sms_login.adapters.redis_client import RedisClient
+from sms_login.phone import Phone
+from sms_login.ports import User
+
+
+class RedisUsers:
+    """`ports.Users` on Redis."""
+
+    def __init__(self, redis: RedisClient) -> None:
+        self._redis = redis
+
+    def sign_in(self, phone: Phone, new_id: str) -> User:
+        """See `ports.Users.sign_in`."""
+        return _user(phone, self._redis.run("sign_in", [_key(phone)], [new_id, int(time.time() * 1000)]))
+
+    def find(self, phone: Phone) -> User | None:
+        """See `ports.Users.find`."""
+        with self._redis.commands() as client:
+            fields: list[str | None] = client.hmget(_key(phone), "id", "name", "avatar", "created")
+        return _user(phone, fields) if fields[0] else None
+
+    def rename(self, phone: Phone, user_id: str, name: str) -> User | None:
+        """See `ports.Users.rename`."""
+        fields: list[str | None] = self._redis.run("rename", [_key(phone)], [user_id, name])
+        return _user(phone, fields) if fields else None
+
+
+def _key(phone: Phone) -> str:
+    return f"user:{{{phone.e164}}}"
+
+
+def _user(phone: Phone, fields: list[str | None]) -> User:
+    user_id, name, avatar, created = (field or "" for field in fields)
+    return User(user_id, phone, name, avatar, int(created or 0))

@@ -1,0 +1,122 @@
+"""One request, one response, one log line; and the only catch-all, for our own bugs."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from sms_login import events, logs, messages
+from sms_login.errors import InternalError, MissingCode, Refusal
+from sms_login.events import Request
+from sms_login.login import LoginService
+from sms_login.messages import Answer, CodeSent, GetSms, GetUserInfo, Health, Healthy, Login, SetNickname
+from sms_login.phone import Phone
+from sms_login.sessions import Sessions
+
+_HEADERS = {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"}
+_SUCCESS = {"zh": "成功", "en": "Success"}
+
+
+class App:
+    """Answers the platform's events."""
+
+    def __init__(
+        self, *, login: LoginService, sessions: Sessions, ping: Callable[[], None], default_country: str
+    ) -> None:
+        self._login = login
+        self._sessions = sessions
+        self._ping = ping
+        self._country = default_country
+
+    def handle(self, event: Any, context: Any) -> dict[str, Any]:
+        """Return the answer to one event, in the platform's form. Never raises."""
+        return _respond(event, context, self._answer)
+
+    def _answer(self, event: Any, request: Request) -> Answer:
+        params = events.read_params(event, request.headers)
+        if request.bearer:
+            params.setdefault("token", request.bearer)
+        message = messages.parse(params)
+        logs.note(method=message.__struct_config__.tag)
+        match message:
+            case GetSms():
+                key = messages.idempotency_key(request.headers.get("idempotency-key"))
+                return self._login.get_sms(self._phone(message.phone), message.session_id, key)
+            case Login():
+                return self._log_in(message, request)
+            case GetUserInfo():
+                return self._sessions.user_info(message.token)
+            case SetNickname():
+                return self._sessions.set_nickname(message.token, message.name)
+            case Health():
+                self._ping()
+                return Healthy()
+
+    def _log_in(self, message: Login, request: Request) -> Answer:
+        phone = self._phone(message.phone)
+        if message.code:
+            key = messages.idempotency_key(request.headers.get("idempotency-key"))
+            return self._login.log_in(phone, message.code, message.session_id, key)
+        if message.token:
+            return self._sessions.still_logged_in(phone, message.token)
+        raise MissingCode
+
+    def _phone(self, spelling: str) -> Phone:
+        phone = Phone.parse(spelling, self._country)
+        logs.note(phone=str(phone))
+        return phone
+
+
+class Misconfigured:
+    """Answers every event with 500, and logs what is wrong with the settings."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self._problems = problems
+        logs.problem("misconfigured", problems=problems)
+
+    def handle(self, event: Any, context: Any) -> dict[str, Any]:
+        """Return InternalError, in the platform's form."""
+        return _respond(event, context, self._answer)
+
+    def _answer(self, event: Any, request: Request) -> Answer:  # noqa: ARG002 - whatever comes
+        logs.note(problems=self._problems)
+        raise InternalError
+
+
+def _respond(event: Any, context: Any, answer: Callable[[Any, Request], Answer]) -> dict[str, Any]:
+    logs.begin()
+    started = time.perf_counter()
+    request = events.read_head(event, context)
+    crash = None
+    try:
+        data = answer(event, request)
+        status, headers = 200, dict(_HEADERS)
+        outcome = "Ok" if isinstance(data, CodeSent) else "Success"
+        envelope = _envelope(0, outcome, _SUCCESS[request.language], request, data)
+    except Exception as error:  # noqa: BLE001 - the one catch-all: whatever else it is, it is a bug of ours
+        refusal = error if isinstance(error, Refusal) else InternalError()
+        crash = None if isinstance(error, Refusal) else error
+        status, outcome = refusal.status, refusal.name
+        headers, envelope = _refused(refusal, request)
+        if refusal.detail:
+            logs.note(detail=logs.redact(refusal.detail))
+    ms = round((time.perf_counter() - started) * 1000, 1)
+    logs.note(request_id=request.id, outcome=outcome, status=status, ms=ms)
+    logs.end(logging.ERROR if status >= 500 else logging.INFO, error=crash)  # noqa: PLR2004 - HTTP: our fault from here
+    return events.to_event_answer(status, headers, msgspec.json.encode(envelope))
+
+
+def _refused(refusal: Refusal, request: Request) -> tuple[dict[str, str], dict[str, Any]]:
+    envelope = _envelope(refusal.number, refusal.name, refusal.message(request.language), request, refusal.data)
+    if refusal.retry_after is None:
+        return dict(_HEADERS), envelope
+    return (
+        {**_HEADERS, "Retry-After": str(refusal.retry_after)},  # RFC 9110, section 10.2.3
+        {**envelope, "retryAfter": refusal.retry_after},
+    )
+
+
+def _envelope(number: int, name: str, message: str, request: Request, data: Any) -> dict[str, Any]:
+    return {"errorCode": number, "codeStr": name, "errorMessage": message, "requestId": request.id, "data": data}

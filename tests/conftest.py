@@ -1,0 +1,89 @@
+"""The Redis servers that tests run on, and a clock that they can move."""
+
+import logging
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import fakeredis
+import pytest
+import time_machine
+
+from sms_login.adapters.redis_client import connect
+from tests.servers import RedisCluster, RedisServer, find_redis_6, find_redis_server, redis_4_server, require
+from tests.world import Backend, World
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=timezone(timedelta(hours=8)))
+
+
+def fake_backend() -> Backend:
+    """Return an empty fakeredis, with the options that the real client has."""
+    client = fakeredis.FakeRedis(
+        server=fakeredis.FakeServer(), decode_responses=True, encoding_errors="replace", max_connections=1024
+    )
+    return Backend(client, ages_by_itself=True)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A real Redis."""
+    require(find_redis_server() is not None, "redis-server")
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_4() -> Iterator[RedisServer]:
+    """What stands in for Redis 4.0."""
+    require(find_redis_6() is not None, "redis-server 6.x, which stands in for 4.0,")
+    with redis_4_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[RedisCluster]:
+    """Three nodes of Redis Cluster."""
+    require(find_redis_server() is not None, "redis-server")
+    with RedisCluster() as cluster:
+        yield cluster
+
+
+_SERVERS = {"real": "redis_server", "redis-4": "redis_4", "cluster": "redis_cluster"}
+
+
+def _backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    if request.param == "fake":
+        yield fake_backend()
+        return
+    server = request.getfixturevalue(_SERVERS[request.param])
+    client: Any = connect("127.0.0.1", server.port, cluster=request.param == "cluster")
+    client.flushall()
+    yield Backend(client)
+    client.close()
+
+
+two_backends = pytest.fixture(_backend, params=["fake", "real"], name="backend")
+four_backends = pytest.fixture(_backend, params=["fake", *_SERVERS], name="any_backend")
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    """A clock that stands at noon of a day in China until it is moved."""
+    with time_machine.travel(NOON, tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture(autouse=True)
+def _logging() -> Iterator[None]:
+    """Give logging back as it was: the product takes it over."""
+    root = logging.getLogger()
+    handlers, level, raises = root.handlers[:], root.level, logging.raiseExceptions
+    yield
+    root.handlers[:], logging.raiseExceptions = handlers, raises
+    root.setLevel(level)
+
+
+@pytest.fixture
+def world(any_backend: Backend, clock: time_machine.Traveller) -> World:
+    """A login service on each kind of Redis."""
+    return World(any_backend, clock)

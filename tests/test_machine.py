@@ -1,0 +1,309 @@
+"""A state machine that sends, resends, guesses, lets time pass, and refuses or crashes between any two steps.
+
+It holds the service against a plain model of the contract's rules, on fakeredis and on a real Redis.
+"""
+
+from dataclasses import dataclass
+
+import time_machine
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from sms_login.adapters.redis_client import connect
+from sms_login.errors import Refusal, SendFailed, SendUnknown, ServiceUnavailable
+from sms_login.phone import Phone
+from sms_login.ports import Receipt, Rules, User
+from tests.conftest import NOON, fake_backend
+from tests.servers import RedisServer
+from tests.world import PHONE, Backend, Outbox, World
+
+RULES = Rules(daily=8, lock_at=5, alert_at=3)  # near enough to be reached
+DAY, RECORD = 86_400, RULES.age + RULES.repeat_for
+KEYS = ["idempotency-key-1", "idempotency-key-2"]
+
+
+class CrashError(BaseException):
+    """The process ends here: nothing of ours runs any more."""
+
+
+class Wire(Outbox):
+    """Delivers, refuses, says nothing, or crashes, as it is told; keeps every code that it was given."""
+
+    how = "delivers"
+
+    def send(self, phone: Phone, code: str) -> Receipt:
+        """Do as told."""
+        self.sent.append((phone, code))
+        if self.how == "crashes":
+            raise CrashError
+        if self.how == "refuses":
+            raise SendFailed
+        if self.how == "says nothing":
+            raise SendUnknown
+        return Receipt("request", "serial")
+
+
+@dataclass
+class Session:
+    """What the model knows of a session. Times are seconds of the model."""
+
+    code: str
+    born: float
+    until: float
+    wrong: int = 0
+    open: int = 0
+    used: float | None = None
+    key: str | None = None
+    logins: int = 0
+
+
+class Rulebook(RuleBasedStateMachine):
+    """The contract's rules as a model, and the service beside it."""
+
+    steps = 0
+
+    @staticmethod
+    def backend() -> Backend:
+        """Return an empty Redis."""
+        return fake_backend()
+
+    @initialize()
+    def begin(self) -> None:
+        """Start at noon with nothing."""
+        self.travel = time_machine.travel(NOON, tick=False)
+        self.world = World(self.backend(), self.travel.start(), rules=RULES)
+        self.wire = self.world.outbox = Wire()
+        self.world.login._sms = self.wire  # noqa: SLF001 - the outbox of this world
+        self.now = 0.0
+        self.sessions: dict[str, Session] = {}
+        self.latest: str | None = None
+        self.keys: dict[str, tuple[str, float]] = {}  # session, end
+        self.cooldown_end = 0.0
+        self.days: dict[int, int] = {}
+        self.failures, self.failures_end = 0, 0.0
+
+    def teardown(self) -> None:
+        """Give the clock back."""
+        self.travel.stop()
+
+    # What the model knows.
+
+    @property
+    def day(self) -> int:
+        """The day of the number; the model begins at noon."""
+        return int(self.now + DAY / 2) // DAY
+
+    @property
+    def failed(self) -> int:
+        """Failures in a row that still count."""
+        return self.failures if self.now < self.failures_end else 0
+
+    def exists(self, session: str | None) -> bool:
+        """Tell whether Redis still has the session."""
+        return session in self.sessions and self.now < self.sessions[session].born + RECORD
+
+    def life(self, session: str | None) -> float:
+        """Return for how long anybody can redeem a session's code."""
+        if session is None or not self.exists(session):
+            return 0
+        its = self.sessions[session]
+        guessable = its.wrong < RULES.guesses or its.open < RULES.guesses
+        return max(0, its.until - self.now) if guessable and its.used is None else 0
+
+    def resendable(self, session: str | None) -> bool:
+        """Tell whether asking with the session sends the same code again."""
+        if session is None or not self.exists(session):
+            return False
+        its = self.sessions[session]
+        alive = its.used is None and self.now < its.until and its.wrong < RULES.guesses
+        return alive and self.now + RULES.life <= its.born + RULES.age
+
+    def settle(self) -> None:
+        """Step over any end that is near: a real Redis runs ahead of the model by the time that the test takes."""
+        ends = [self.cooldown_end, self.failures_end, (self.day + 1) * DAY - DAY / 2]
+        for its in self.sessions.values():
+            ends += [its.until, its.born + RECORD, its.born + RULES.age - RULES.life]
+            ends += [its.used + RULES.repeat_for] if its.used is not None else []
+        while any(0 <= end - self.now <= 3 for end in ends):
+            self.wait(4)
+
+    # What happens.
+
+    @rule(seconds=st.sampled_from([5, 31, 31, 31, 70, 130, 190, 310, 30_000]))
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.world.wait(seconds)
+        self.now += seconds
+
+    @rule(
+        pick=st.integers(0, 3),
+        how=st.sampled_from(["delivers", "delivers", "refuses", "says nothing", "crashes"]),
+        key=st.sampled_from([None, None, *KEYS]),
+    )
+    def send(self, pick: int, how: str, key: str | None) -> None:
+        """Ask for a code, in a session of ours or in none."""
+        self.settle()
+        asked = [*[*reversed(self.sessions)][:3], None, None, None, None][pick]
+        self.wire.how = how
+        before = len(self.wire.sent)
+        outcome, session = "", None
+        try:
+            session = self.world.get_sms(asked, key=key).session_id
+        except CrashError:
+            outcome = "crashes"
+        except Refusal as refusal:
+            outcome, session = refusal.name, refusal.data.get("sessionId")
+        sent = self.wire.sent[before:]
+
+        repeated, key_end = self.keys.get(key or "", ("", 0.0))
+        if self.now < key_end and self.life(repeated):
+            assert (outcome, session, sent) == ("", repeated, [])
+            return
+        if self.failed >= RULES.lock_at:
+            assert (outcome, sent) == ("Locked", [])
+            return
+        if self.now < self.cooldown_end or self.days.get(self.day, 0) >= RULES.daily:
+            assert (outcome, sent) == ("TooManyRequests", [])
+            return
+        assert len(sent) == 1
+        code = sent[0][1]
+        assert outcome == {"delivers": "", "refuses": "SendFailed", "says nothing": "SendUnknown"}.get(how, "crashes")
+        if how == "refuses":
+            self.keys.pop(key or "", None)
+            return
+        if session is None:  # crashed: Redis knows what we were not told
+            session = self.world.codes.latest(PHONE)
+            assert session is not None
+        if self.resendable(asked):
+            assert (session, code) == (asked, self.sessions[session].code)
+            self.sessions[session].until = self.now + RULES.life
+        else:
+            assert session not in self.sessions
+            self.sessions[session] = Session(code, self.now, self.now + RULES.life)
+        self.latest = session
+        self.cooldown_end = self.now + RULES.cooldown
+        self.days[self.day] = self.days.get(self.day, 0) + 1
+        if key:
+            self.keys[key] = (session, self.sessions[session].born + RECORD)
+
+    @precondition(lambda self: self.sessions)
+    @rule(
+        pick=st.sampled_from([0, 0, 0, 0, 1, 2, 2, 3]),
+        right=st.booleans(),
+        key=st.sampled_from([None, *KEYS]),
+        users=st.sampled_from(["up", "up", "up", "down", "down", "crash"]),
+    )
+    def guess(self, pick: int, right: bool, key: str | None, users: str) -> None:  # noqa: FBT001 - drawn by name
+        """Guess, in a session of ours, in a forged one or in none, while the user table works or not."""
+        self.settle()
+        asked = [*[*reversed(self.sessions)][:2], None, "A" * 22, None][pick]
+        target = asked or (self.latest if self.exists(self.latest) else None)
+        code = self.sessions[target].code if target in self.sessions else "000000"
+        expected = self.judge(asked, target, right=right, key=key, users=users)
+        assert self.attempt(asked, code if right else f"{(int(code) + 1) % 10**6:06}", key, users) == expected
+
+    def attempt(self, asked: str | None, code: str, key: str | None, users: str) -> str:
+        """Log in, and return what became of it."""
+        sign_in = self.world.users.sign_in
+
+        def broken(_phone: Phone, _id: str) -> User:
+            raise CrashError if users == "crash" else ServiceUnavailable
+
+        if users != "up":
+            self.world.users.sign_in = broken  # type: ignore[method-assign, assignment] # the table is down for this one call
+        try:
+            self.world.log_in(asked, code, key=key)
+        except CrashError:
+            return "crash"
+        except Refusal as refusal:
+            left = refusal.data.get("attemptsLeft")
+            return refusal.name if left is None else f"{refusal.name} {left}"
+        finally:
+            self.world.users.sign_in = sign_in  # type: ignore[method-assign] # and up again
+        return "token"
+
+    def judge(self, asked: str | None, target: str | None, *, right: bool, key: str | None, users: str) -> str:  # noqa: PLR0911 - the contract's rules, in their order
+        """Say what the contract wants, and move the model."""
+        if target is None:
+            return "CodeHasExpired"
+        if self.failed >= RULES.lock_at:
+            return "Locked"
+        if not self.exists(target):
+            return "SessionMismatch" if self.life(self.latest) else "CodeHasExpired"
+        its = self.sessions[target]
+        again = its.used is not None and key is not None and its.key == key and self.now - its.used <= RULES.repeat_for
+        if not again and self.now >= its.until:
+            return "CodeHasExpired"
+        if its.used is not None and not again:
+            return "CodeHasValid"
+        guesses = its.wrong if asked else its.open
+        if guesses >= RULES.guesses:
+            return "CodeHasValid"
+        if not right:
+            its.wrong, its.open = (its.wrong + 1, its.open) if asked else (its.wrong, its.open + 1)
+            self.failures, self.failures_end = self.failed + 1, self.now + DAY
+            return f"CodeIsError {RULES.guesses - guesses - 1}"
+        if users == "down" and not again:
+            return "UserStoreFailed"
+        if not again:
+            its.used, its.key = self.now, key
+            its.logins += 1
+            self.failures = 0
+        return {"up": "token", "down": "ServiceUnavailable", "crash": "crash"}[users]
+
+    # What always holds.
+
+    @invariant()
+    def every_key_but_the_users_expires(self) -> None:
+        """Nothing stays for ever."""
+        type(self).steps += 1
+        expiries = self.world.backend.expiries() if hasattr(self, "world") else {}
+        assert {key for key, ms in expiries.items() if ms == -1} <= {f"user:{{{PHONE.e164}}}"}
+
+    @invariant()
+    def no_code_is_used_twice(self) -> None:
+        """A crash may leave a code spent, never usable twice."""
+        assert all(its.logins <= 1 for its in getattr(self, "sessions", {}).values())
+
+
+class RulebookOnRealRedis(Rulebook):
+    """The same on a real Redis."""
+
+    port = 0
+
+    @classmethod
+    def backend(cls) -> Backend:
+        """Return a real Redis, emptied."""
+        client = connect(RedisServer.host, cls.port)
+        client.flushall()
+        return Backend(client)
+
+    def teardown(self) -> None:
+        """Hang up."""
+        self.world.backend.client.close()
+        super().teardown()
+
+
+STEPS = settings(max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def test_the_service_follows_the_rulebook_on_fakeredis() -> None:
+    """Over 2,000 steps and more, the service does what the model says."""
+    Rulebook.steps = 0
+    run_state_machine_as_test(Rulebook, settings=STEPS)
+    assert Rulebook.steps >= 2000
+
+
+def test_the_service_follows_the_rulebook_on_a_real_redis(redis_server: RedisServer) -> None:
+    """And so it does on a real Redis."""
+    RulebookOnRealRedis.steps, RulebookOnRealRedis.port = 0, redis_server.port
+    run_state_machine_as_test(RulebookOnRealRedis, settings=STEPS)
+    assert RulebookOnRealRedis.steps >= 2000

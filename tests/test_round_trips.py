@@ -1,0 +1,50 @@
+"""How often a request goes to Redis, counted where redis-py sends."""
+
+from typing import Any
+
+import pytest
+import redis.connection
+import time_machine
+
+from sms_login.adapters.redis_client import connect
+from tests.servers import RedisServer
+from tests.world import Backend, World
+
+
+def test_round_trips(redis_server: RedisServer, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GetSms takes two, login two, and three without a session, everything behind a token one."""
+    world = World(Backend(connect(redis_server.host, redis_server.port)), clock)
+    world.backend.client.flushall()
+    sent = 0
+    send: Any = redis.connection.Connection.send_packed_command
+
+    def counted(self: redis.connection.Connection, *args: object, **kwargs: object) -> object:
+        nonlocal sent
+        sent += 1
+        return send(self, *args, **kwargs)
+
+    monkeypatch.setattr(redis.connection.Connection, "send_packed_command", counted)
+
+    def trips(call: object) -> int:
+        nonlocal sent
+        sent = 0
+        assert callable(call)
+        call()
+        return sent
+
+    for warm in (False, True):
+        session, tokens = "", []
+
+        def ask() -> None:
+            nonlocal session
+            session = world.get_sms().session_id
+
+        counts = [trips(ask), trips(lambda: tokens.append(world.log_in(session).token))]  # noqa: B023 - called at once
+        world.wait(31)
+        counts += [trips(ask), trips(lambda: world.log_in(None))]
+        counts += [trips(lambda: world.sessions.user_info(tokens[0]))]  # noqa: B023 - as above
+        counts += [trips(lambda: world.sessions.set_nickname(tokens[0], "x"))]  # noqa: B023 - as above
+        if warm:
+            assert counts == [2, 2, 2, 3, 1, 1]
+        world.wait(31)
+    world.backend.client.close()

@@ -1,0 +1,123 @@
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from tests.servers import RedisCluster, RedisServer, find_redis_6, find_redis_server, redis_4_server, require, until
+
+WRITE_AFTER_PTTL = "redis.call('PTTL', KEYS[1]) return redis.call('SET', KEYS[1], '1')"
+
+
+@pytest.fixture(autouse=True)
+def _redis_server() -> None:
+    require(find_redis_server() is not None, "redis-server")
+
+
+@pytest.fixture
+def redis_4() -> Iterator[Any]:
+    """Yield a client of the stand-in for 4.0."""
+    require(find_redis_6() is not None, "redis-server 6.x, to stand in for 4.0,")
+    with redis_4_server() as server, client_of(server) as client:
+        yield client
+
+
+def client_of(server: RedisServer) -> redis.Redis:
+    """Return a client that tries once."""
+    return redis.Redis(server.host, server.port, protocol=2, retry=Retry(NoBackoff(), 0), decode_responses=True)
+
+
+def answers(server: RedisServer) -> bool:
+    """Tell whether a server takes connections."""
+    with client_of(server) as client:
+        try:
+            return bool(client.ping())
+        except redis.ConnectionError:
+            return False
+
+
+def test_a_killed_server_comes_back_empty_on_its_port() -> None:
+    """A server answers, is killed, and starts again on the same port."""
+    with RedisServer() as server, client_of(server) as client:
+        port = server.port
+        client.set("key", "value")
+        server.kill()
+        assert not answers(server)
+        server.start()
+        assert server.port == port
+        assert client.get("key") is None
+    assert not answers(server)
+
+
+def test_a_taken_port_is_left_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody may take a port before the server does."""
+    with RedisServer() as first:
+        ports = iter(range(first.port, first.port + 10))
+        monkeypatch.setattr("secrets.randbelow", lambda _: next(ports) - 10_000)
+        with RedisServer() as second:
+            assert second.port > first.port
+            assert answers(first)
+            assert answers(second)
+
+
+def test_a_server_that_refuses_its_options_says_so() -> None:
+    """What the server wrote is in the error."""
+    with pytest.raises(RuntimeError, match="no-such-option"), RedisServer("--no-such-option", "1"):
+        pass
+
+
+def test_no_server_outlives_killed_tests(tmp_path: Path) -> None:
+    """Tests that were killed could clean up nothing, so their server must go by itself."""
+    program = "import servers, time; s = servers.RedisServer(); s.start(); print(s.port, flush=True); time.sleep(60)"
+    command = [sys.executable, "-c", program]
+    path, env = Path(__file__).parent, {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, cwd=path, env=env, stdout=subprocess.PIPE) as tests:  # noqa: S603 - our own program
+        assert tests.stdout is not None
+        server = RedisServer()
+        server.port = int(tests.stdout.readline())
+        assert answers(server)
+        tests.kill()
+    until(lambda: not answers(server), 5)
+
+
+@pytest.mark.parametrize("command", ["HELLO 2", "GETDEL key", "COPY a b", "XLEN key"])
+def test_4_0_lacks_newer_commands(redis_4: Any, command: str) -> None:
+    """The stand-in refuses what 4.0 does not know."""
+    with pytest.raises(redis.ResponseError, match="unknown command"):
+        redis_4.execute_command(command)
+
+
+def test_4_0_refuses_a_write_after_pttl_unless_it_replicates_commands(redis_4: Any) -> None:
+    """The stand-in replicates scripts verbatim, so what they write must not depend on a clock."""
+    with pytest.raises(redis.ResponseError, match="non deterministic"):
+        redis_4.eval(WRITE_AFTER_PTTL, 1, "key")
+    assert redis_4.get("key") is None
+    redis_4.eval(f"redis.replicate_commands() {WRITE_AFTER_PTTL}", 1, "key")
+    assert redis_4.get("key") == "1"
+
+
+def test_a_cluster_answers_from_every_node_and_runs_scripts_in_one_slot() -> None:
+    """Keys with one hash tag go together into a script, others do not."""
+    with RedisCluster() as cluster, redis.RedisCluster("127.0.0.1", cluster.port, protocol=2) as client:
+        nodes = client.get_primaries()
+        assert {node.port for node in nodes} == {node.port for node in cluster.nodes}
+        for n in range(30):
+            client.eval("redis.call('SET', KEYS[1], 'a') redis.call('SET', KEYS[2], 'b')", 2, f"{{{n}}}a", f"{{{n}}}b")
+            assert client.get(f"{{{n}}}b") == b"b"
+        assert all(client.dbsize(target_nodes=node) for node in nodes)
+        with pytest.raises(redis.RedisClusterException):
+            client.eval("return 1", 2, "a", "b")
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
+def test_a_missing_server_fails_in_ci_only(monkeypatch: pytest.MonkeyPatch, ci: str, outcome: type[Exception]) -> None:
+    """A laptop may do without."""
+    monkeypatch.setenv("CI", ci)
+    with pytest.raises(outcome, match="redis-server 9 is missing"):
+        require(find_redis_server() is None, "redis-server 9")

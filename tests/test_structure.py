@@ -1,0 +1,164 @@
+"""The rules of the house: which module may import which, who reads the environment, how long a file may be."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for path in [ROOT / "index.py", *sorted((ROOT / "sms_login").rglob("*.py"))]
+    if path.name != "__init__.py"
+}
+
+# Arrows run one way: each module, and all of ours that it may import.
+_PARSED = {"errors", "phone", "ports"}
+_LOGIC = _PARSED | {"codes", "tokens", "guard", "messages"}
+_APP = _LOGIC | {"login", "sessions", "events", "logs"}
+_ADAPTERS = {"adapters.redis_client", "adapters.redis_codes", "adapters.redis_users", "adapters.tencent"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "logs": set(),
+    "phone": {"errors"},
+    "events": {"errors"},
+    "messages": {"errors"},
+    "ports": {"errors", "phone"},
+    "config": {"phone", "ports"},
+    "codes": _PARSED,
+    "tokens": _PARSED,
+    "guard": _PARSED,
+    "login": _LOGIC | {"logs"},
+    "sessions": _LOGIC,
+    "adapters.redis_client": _PARSED,
+    "adapters.redis_codes": _PARSED | {"adapters.redis_client"},
+    "adapters.redis_users": _PARSED | {"adapters.redis_client"},
+    "adapters.tencent": _PARSED,
+    "app": _APP,
+    "wiring": _APP | _ADAPTERS | {"app", "config"},
+    "index": {"wiring"},
+}
+
+# One each, and none for the others; the standard library is free.
+THIRD_PARTY = {
+    "phone": "phonenumbers",
+    "config": "phonenumbers",
+    "events": "msgspec",
+    "messages": "msgspec",
+    "app": "msgspec",
+    "tokens": "jwt",
+    "adapters.redis_client": "redis",
+    "adapters.tencent": "tencentcloud",
+}
+LAZY = {"jwt", "tencentcloud"}  # imported where they are first needed: a cold start does not pay for them
+
+MAX_LINES, MAX_LINES_IN_ALL = 200, 2_500
+LONGER = {
+    "sms_login/config.py",  # settings are read in one place, all their problems at once
+    "sms_login/errors.py",  # every refusal is a row of one table, with its tree in the docstring
+    "sms_login/ports.py",  # the protocols with the values that travel through them, hardly a statement
+}
+
+
+def short(name: str) -> str:
+    """Return a module's name as the tables above have it."""
+    return name.removeprefix("sms_login.")
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Yield every module that is imported anywhere below a node; for `from package import module` that module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield full if full in MODULES else str(node.module)
+
+
+def reads_environment(tree: ast.AST) -> bool:
+    """Tell whether code reads the environment of the process."""
+    names = {"environ", "environb", "getenv", "getenvb"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in names and ast.unparse(node.value) == "os":
+            return True
+        if isinstance(node, ast.ImportFrom) and node.module == "os" and names & {alias.name for alias in node.names}:
+            return True
+    return False
+
+
+def tree_of(path: Path) -> ast.Module:
+    """Return a file's syntax tree."""
+    return ast.parse(path.read_text())
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_arrows_run_one_way(module: str) -> None:
+    """A module imports only those of ours that the table allows it; a new one needs a row."""
+    ours = {short(name) for name in imports(tree_of(MODULES[module])) if name.split(".")[0] in {"sms_login", "local"}}
+    assert ours <= MAY_IMPORT[short(module)]
+
+
+def test_no_arrow_leads_back() -> None:
+    """The table itself has no circle."""
+    left = {module: set(targets) for module, targets in MAY_IMPORT.items()}
+    while left:
+        free = {module for module, targets in left.items() if not targets & left.keys()}
+        assert free, left
+        left = {module: targets for module, targets in left.items() if module not in free}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_speaks_to_one_third_party_at_most(module: str) -> None:
+    """Which one is in the table; heavy ones are not imported before they are needed."""
+    tree = tree_of(MODULES[module])
+    packages = {name.split(".")[0] for name in imports(tree)} - sys.stdlib_module_names - {"sms_login"}
+    assert packages == {THIRD_PARTY[short(module)]} if short(module) in THIRD_PARTY else not packages
+    at_once = ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], [])
+    assert not LAZY & {name.split(".")[0] for name in imports(at_once)}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "local").glob("*.py")), ids=lambda path: path.name)
+def test_the_local_cloud_replaces_no_part_of_the_product(path: Path) -> None:
+    """It runs the deployed handler, and imports nothing else of ours."""
+    ours = {name for name in imports(tree_of(path)) if name.split(".")[0] in {"sms_login", "index"}}
+    assert ours <= {"index"}
+
+
+def test_only_the_entry_point_reads_the_environment() -> None:
+    """Everything else is handed a mapping, so that a test can hand in another."""
+    assert [name for name, path in MODULES.items() if reads_environment(tree_of(path))] == ["index"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os; os.environ['A']",
+        "import os\nos.getenv('A')",
+        "from os import environ",
+        "def f(): from os import getenv",
+    ],
+)
+def test_every_way_of_reading_the_environment_is_seen(code: str) -> None:
+    """The check above does not pass because it is blind."""
+    assert reads_environment(ast.parse(code))
+
+
+def deployed() -> dict[str, int]:
+    """Return the files that are deployed, and their lines."""
+    paths = [ROOT / "index.py", *(ROOT / "sms_login").rglob("*.py"), *(ROOT / "sms_login").rglob("*.lua")]
+    return {path.relative_to(ROOT).as_posix(): len(path.read_text().splitlines()) for path in paths}
+
+
+def test_no_file_is_longer_than_200_lines() -> None:
+    """But for a few that have a reason; one that has become shorter leaves the list."""
+    local = {f"local/{path.name}": len(path.read_text().splitlines()) for path in (ROOT / "local").glob("*.py")}
+    assert {name for name, lines in {**deployed(), **local}.items() if lines > MAX_LINES} == LONGER
+
+
+def test_all_that_is_deployed_is_at_most_2500_lines() -> None:
+    """Lua included: small enough to be read by whoever is responsible for it."""
+    assert sum(deployed().values()) <= MAX_LINES_IN_ALL
