@@ -1,0 +1,84 @@
+"""Run the whole login on this machine: ``python -m local``, or ``PORT=9001 CODE_TTL=60 python -m local``.
+
+The function's own handler, store and SDK run unchanged; only Redis (unless REDIS_HOST names one) and Tencent Cloud
+are this package's. Ctrl-C or SIGTERM ends it.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import sys
+import threading
+
+from local.cloud import Cloud, local_cloud
+from local.failures import MODES
+from local.gateway import Gateway
+from local.tencent import Message
+
+PHONE = "8613800138000"
+MAX_PORT = 65535
+
+BANNER = """
+sms-login runs at {url}/ on your own machine. No SMS is sent: what would be is shown here.
+
+Log in, in another terminal:
+  curl -s {url}/ -H 'Content-Type: application/json' -d '{{"method": "getSms", "phone": "+{phone}"}}'
+  curl -s {url}/ -d method=login -d phone={phone} -d code=$({read_code})
+
+Inbox:    {url}/_local/inbox
+Failures: curl -X POST '{url}/_local/fail?mode=timeout&times=1'
+          mode is {modes}, or a code of Tencent Cloud
+Stop:     Ctrl-C
+"""
+# The newest message comes first, and the code is its only word of six digits: no JSON parser is needed.
+READ_CODE = "curl -s '{url}/_local/inbox?phone={phone}' | grep -owE '[0-9]{{6}}' | head -n 1"
+
+
+def main() -> None:
+    """Run until Ctrl-C or SIGTERM; exits with code 1 and one sentence if the port cannot be used."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt), local_cloud(os.environ, on_message=show) as cloud:
+        serve(cloud)
+
+
+def serve(cloud: Cloud) -> None:
+    """Serve the function, in the environment of ``cloud``, until KeyboardInterrupt."""
+    os.environ.clear()
+    os.environ.update(cloud.environ)
+    import index  # noqa: PLC0415 - only now, in case it looks at the environment when it is imported
+
+    port = os.environ.get("PORT") or "9000"
+    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > MAX_PORT:
+        sys.exit(f"PORT is {port!r}, but a port is a number from 0 to {MAX_PORT}.")
+    try:
+        gateway = Gateway(index.main_handler, cloud.tencent, port=int(port))
+    except OSError as error:
+        sys.exit(
+            f"Cannot listen on port {port} ({os.strerror(error.errno or 0)}): choose another one, as in PORT=9001."
+        )
+    with gateway:
+        say(banner(gateway.url))
+        try:
+            threading.Event().wait()
+        finally:
+            cloud.tencent.close()  # before the gateway, which waits for requests that may hang in SendSms
+
+
+def banner(url: str) -> str:
+    """Return what is printed at the start: how to log in, read the inbox and make an SMS fail."""
+    return BANNER.format(url=url, phone=PHONE, read_code=READ_CODE.format(url=url, phone=PHONE), modes=", ".join(MODES))
+
+
+def show(message: Message) -> None:
+    """Print one SMS."""
+    say(f"SMS to {message.phone}: {message.text}")
+
+
+def say(text: str) -> None:
+    """Print at once, also into a pipe, and in one piece, also from several threads."""
+    print(f"{text}\n", end="", flush=True)
+
+
+if __name__ == "__main__":
+    main()

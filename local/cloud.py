@@ -1,0 +1,64 @@
+"""What a function finds around it on Tencent Cloud, on this machine: Redis, SendSms and the environment to match."""
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from local.redis_server import redis_server
+from local.tencent import Message, TencentStandIn
+
+# Any value will do for the stand-in; an environment that has its own keeps it.
+_DEFAULTS = {
+    "SMS_SDKAPPID": "1400000000",
+    "SMS_SIGN": "sms-login",
+    "SMS_TEMPLATE_ID": "1000000",
+    "SMS_INTL_SDKAPPID": "1400000001",
+    "SMS_INTL_SIGN": "sms-login",
+    "SMS_INTL_TEMPLATE_ID": "1000001",
+    "ALLOWED_COUNTRIES": "CN",
+}
+_REDIS = ("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB", "REDIS_TLS", "REDIS_CA_FILE", "REDIS_CLUSTER")
+# The SDK would send even loopback through these.
+_PROXIES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """``environ`` is the function's whole environment, ``tencent`` where its SMS go."""
+
+    environ: dict[str, str]
+    tencent: TencentStandIn
+
+
+@contextmanager
+def local_cloud(environ: Mapping[str, str], *, on_message: Callable[[Message], None] | None = None) -> Iterator[Cloud]:
+    """Start the stand-in, and Redis unless ``environ`` names one; give the environment that leads to both.
+
+    What ``environ`` says stays (``CODE_TTL=60``), but for the endpoint and the keys of Tencent Cloud: those are always
+    made up, so that no real key is used and no real SMS is sent.
+    """
+    settings = {name: value for name, value in environ.items() if name not in _PROXIES}
+    with ExitStack() as stack:
+        if not settings.get("REDIS_HOST"):
+            host, port = stack.enter_context(redis_server())
+            settings = {name: value for name, value in settings.items() if name not in _REDIS}
+            settings |= {"REDIS_HOST": host, "REDIS_PORT": str(port)}
+        key = {
+            "TENCENTCLOUD_SECRETID": f"local-{secrets.token_hex(8)}",
+            "TENCENTCLOUD_SECRETKEY": secrets.token_hex(16),
+            "TENCENTCLOUD_SESSIONTOKEN": secrets.token_hex(16),
+        }
+        tencent = stack.enter_context(
+            TencentStandIn(
+                secret_id=key["TENCENTCLOUD_SECRETID"],
+                secret_key=key["TENCENTCLOUD_SECRETKEY"],
+                token=key["TENCENTCLOUD_SESSIONTOKEN"],
+                on_message=on_message,
+            )
+        )
+        settings |= {name: value for name, value in _DEFAULTS.items() if not settings.get(name)}
+        settings |= key | {"SMS_ENDPOINT": tencent.url}
+        if not settings.get("JWT_SECRET") and not settings.get("JWT_PRIVATE_KEY"):
+            settings["JWT_SECRET"] = secrets.token_urlsafe(32)
+        yield Cloud(settings, tencent)

@@ -1,0 +1,49 @@
+"""A Redis-protocol server inside this process, so that a login can run with nothing installed."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+from fakeredis import TcpFakeServer
+from fakeredis._clients._tcp_server import TCPFakeRequestHandler  # not exported, but one thing in it must be mended
+
+
+@contextmanager
+def redis_server() -> Iterator[tuple[str, int]]:
+    """Run an empty server on a free loopback port and give (host, port); leaving it ends every connection."""
+    server = _Server(("127.0.0.1", 0), server_version=(7, 0))  # the newest that TencentDB offers
+    # The loop looks every 20 ms whether it shall end; its default, half a second, is how long leaving would take.
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="redis", daemon=True)
+    thread.start()
+    try:
+        host, port = server.server_address[:2]
+        yield str(host), int(port)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Handler(TCPFakeRequestHandler):
+    def setup(self) -> None:
+        super().setup()
+        read_response = self.current_client.read_response
+
+        def read_reply(**options: Any) -> Any:
+            try:
+                return read_response(**options)
+            except (redis.ResponseError, redis.AuthenticationError) as error:
+                return error
+
+        # An error such as NOSCRIPT is a reply like any other. Raised, as fakeredis has it, it would end the connection.
+        vars(self.current_client)["read_response"] = read_reply
+
+
+class _Server(TcpFakeServer):
+    request_queue_size = 128  # The default of 5 drops connections that arrive at once: they try again after a second.
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.RequestHandlerClass = _Handler

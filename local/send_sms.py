@@ -1,0 +1,99 @@
+"""The action SendSms, API version 2021-01-11: what it accepts, refuses and answers, without a line about HTTP."""
+
+import re
+import uuid
+from typing import Any, NamedTuple
+
+import phonenumbers
+
+from local.errors import ApiError
+
+VERSION = "2021-01-11"
+MAX_PHONES = 200
+MAX_CONTEXT = 511  # bytes of SessionContext
+
+_LISTS = ("PhoneNumberSet", "TemplateParamSet")
+_NAMES = (*_LISTS, "SmsSdkAppId", "TemplateId", "SignName", "ExtendCode", "SessionContext", "SenderId")
+
+
+class Refusal(NamedTuple):
+    """Why one number gets no SMS although the request as a whole was fine."""
+
+    code: str
+    message: str
+
+
+def validate(params: Any) -> dict[str, Any]:
+    """Return ``params`` if the request as a whole is acceptable; raises ApiError with the platform's code."""
+    if not isinstance(params, dict):
+        raise ApiError("InvalidParameter", "The body is not a JSON object.")
+    for name, value in params.items():
+        if name not in _NAMES:
+            raise ApiError("UnknownParameter", f"The parameter `{name}` is not recognized.")
+        strings = value if name in _LISTS else [value]
+        if not isinstance(strings, list) or not all(isinstance(string, str) for string in strings):
+            raise ApiError("InvalidParameter", f"The value type of parameter `{name}` is not valid.")
+    for name in ("PhoneNumberSet", "SmsSdkAppId", "TemplateId"):
+        if name not in params:
+            raise ApiError("MissingParameter", f"The request is missing a required parameter `{name}`.")
+    _validate_phones(params["PhoneNumberSet"])
+    if len(params.get("SessionContext", "").encode()) > MAX_CONTEXT:
+        raise ApiError("InvalidParameterValue", "`SessionContext` must be shorter than 512 bytes.")
+    return params
+
+
+def _validate_phones(phones: list[str]) -> None:
+    if not phones:
+        raise ApiError("MissingParameter.EmptyPhoneNumberSet", "`PhoneNumberSet` is empty.")
+    if len(phones) > MAX_PHONES:
+        raise ApiError("LimitExceeded.PhoneNumberCountLimit", "`PhoneNumberSet` holds more than 200 numbers.")
+    if len({phone.startswith("+86") for phone in phones}) > 1:
+        raise ApiError(
+            "UnsupportedOperation.ContainDomesticAndInternationalPhoneNumber",
+            "`PhoneNumberSet` mixes domestic and international numbers.",
+        )
+
+
+def refusal(phone: str, params: dict[str, Any]) -> Refusal | None:
+    """Return why this number of a valid request gets no SMS, or None if it gets one."""
+    variables = params.get("TemplateParamSet", [])
+    if not re.fullmatch(r"\+[1-9][0-9]{6,14}", phone):
+        return Refusal("InvalidParameterValue.IncorrectPhoneNumber", "not a number in E.164")
+    if phone.startswith("+86") and not params.get("SignName"):
+        return Refusal("FailedOperation.SignatureIncorrectOrUnapproved", "a number in +86 needs a SignName")
+    if not variables:
+        return Refusal("FailedOperation.TemplateParamSetNotMatchApprovedTemplate", "the template needs a code")
+    if not all(re.fullmatch("[0-9]{0,6}", variable) for variable in variables):
+        return Refusal(
+            "InvalidParameterValue.TemplateParameterFormatError",
+            "a variable of a verification template is 0 to 6 digits",
+        )
+    return None
+
+
+def text(params: dict[str, Any], default_sign: str) -> str:
+    """Return the SMS: the first template parameter is the code, a second one its life in minutes."""
+    code, *minutes = params["TemplateParamSet"]
+    validity = f", valid for {minutes[0]} minutes" if minutes else ""
+    return f"[{params.get('SignName') or default_sign}] {code} is your sign-in code{validity}."
+
+
+def status(phone: str, params: dict[str, Any], refused: Refusal | None) -> dict[str, Any]:
+    """Return this number's item of ``SendStatusSet``; a refused one has no serial number and costs nothing."""
+    return {
+        "SerialNo": "" if refused else f"2019:{uuid.uuid4().int}",
+        "PhoneNumber": phone,
+        "Fee": 0 if refused else 1,
+        "SessionContext": params.get("SessionContext", ""),
+        "Code": refused.code if refused else "Ok",
+        "Message": refused.message if refused else "send success",
+        "IsoCode": _iso_code(phone),
+    }
+
+
+def _iso_code(phone: str) -> str:
+    try:
+        region = phonenumbers.region_code_for_number(phonenumbers.parse(phone))
+    except phonenumbers.NumberParseException:
+        region = None
+    return region or "DEF"  # what the platform says when it recognises no country

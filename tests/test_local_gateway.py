@@ -1,0 +1,273 @@
+import base64
+import http.client
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from tencentcloud.common.credential import Credential
+from tencentcloud.common.profile.client_profile import ClientProfile
+from tencentcloud.common.profile.http_profile import HttpProfile
+from tencentcloud.sms.v20210111.models import SendSmsRequest
+from tencentcloud.sms.v20210111.sms_client import SmsClient
+
+from local.gateway import Gateway
+from local.tencent import TencentStandIn
+
+
+class Recorder:
+    """A handler that keeps what it was called with and answers ``answer``."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.contexts: list[dict[str, Any]] = []
+        self.answer: dict[str, Any] = {"isBase64Encoded": False, "statusCode": 200, "headers": {}, "body": ""}
+
+    def __call__(self, event: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
+        """Record one call."""
+        self.events.append(event)
+        self.contexts.append(context)
+        return self.answer
+
+
+@pytest.fixture
+def tencent() -> Iterator[TencentStandIn]:
+    """Give a stand-in."""
+    with TencentStandIn(secret_id="id", secret_key="key") as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def handler() -> Recorder:
+    """Give a handler."""
+    return Recorder()
+
+
+@pytest.fixture
+def gateway(handler: Recorder, tencent: TencentStandIn) -> Iterator[Gateway]:
+    """Give a gateway in front of the handler."""
+    with Gateway(handler, tencent, port=0) as running:
+        yield running
+
+
+def call(
+    gateway: Gateway, method: str, target: str, body: bytes | None = None, **headers: str
+) -> tuple[int, dict[str, str], bytes]:
+    """Make one request; returns status, headers and body."""
+    connection = http.client.HTTPConnection(urlsplit(gateway.url).netloc, timeout=10)
+    try:
+        connection.request(method, target, body, {name.replace("_", "-"): text for name, text in headers.items()})
+        response = connection.getresponse()
+        return response.status, dict(response.headers), response.read()
+    finally:
+        connection.close()
+
+
+def call_json(gateway: Gateway, method: str, target: str) -> tuple[int, Any]:
+    """Make one request to the gateway's own paths; returns status and JSON."""
+    status, headers, body = call(gateway, method, target)
+    assert headers["Content-Type"] == "application/json; charset=utf-8"
+    return status, json.loads(body)
+
+
+def send(tencent: TencentStandIn, phone: str, code: str) -> None:
+    """Send one SMS with the real SDK."""
+    profile = HttpProfile(protocol="http", endpoint=urlsplit(tencent.url).netloc, reqTimeout=10)
+    request = SendSmsRequest()
+    request.PhoneNumberSet, request.TemplateParamSet = [phone], [code, "5"]
+    request.SmsSdkAppId, request.TemplateId, request.SignName = "1400000000", "1000000", "sms-login"
+    SmsClient(Credential("id", "key"), "ap-guangzhou", ClientProfile(httpProfile=profile)).SendSms(request)
+
+
+def test_a_json_request_becomes_an_event(gateway: Gateway, handler: Recorder) -> None:
+    """Method, path, headers, body and client address are where the platform puts them."""
+    body = '{"name": "小明"}'
+    call(gateway, "POST", "/a%20path", body.encode(), Content_Type="application/json", X_Forwarded_For="203.0.113.9")
+    [event] = handler.events
+    request_id = event["requestContext"].pop("requestId")
+    assert event == {
+        "httpMethod": "POST",
+        "path": "/a path",
+        "headers": {
+            "host": urlsplit(gateway.url).netloc,
+            "accept-encoding": "identity",
+            "content-type": "application/json",
+            "content-length": str(len(body.encode())),
+            "x-forwarded-for": "203.0.113.9",
+        },
+        "queryString": {},
+        "body": body,
+        "isBase64Encoded": False,
+        "requestContext": {
+            "httpMethod": "POST",
+            "path": "/a path",
+            "sourceIp": "127.0.0.1",
+            "serviceId": "service-local",
+            "stage": "release",
+            "identity": {},
+        },
+    }
+    [context] = handler.contexts
+    assert context["request_id"] == request_id
+    assert {"function_name", "memory_limit_in_mb", "time_limit_in_ms"} < set(context)
+
+
+def test_a_form_is_handed_over_as_it_is(gateway: Gateway, handler: Recorder) -> None:
+    """A form body stays text: to read it is the function's business."""
+    form = "application/x-www-form-urlencoded"
+    call(gateway, "POST", "/", b"method=login&phone=%2B8613800138000", Content_Type=form)
+    [event] = handler.events
+    assert (event["body"], event["isBase64Encoded"]) == ("method=login&phone=%2B8613800138000", False)
+    assert event["headers"]["content-type"] == form
+
+
+def test_bytes_that_are_no_text_are_base64(gateway: Gateway, handler: Recorder) -> None:
+    """A body that is not UTF-8 arrives in base64 and says so."""
+    call(gateway, "POST", "/", b"\xff\x00\xfe")
+    [event] = handler.events
+    assert (base64.b64decode(event["body"]), event["isBase64Encoded"]) == (b"\xff\x00\xfe", True)
+
+
+def test_the_query_is_a_dict(gateway: Gateway, handler: Recorder) -> None:
+    """A parameter is a string, a repeated one a list, an empty one empty; escapes are undone."""
+    call(gateway, "GET", "/?method=getSms&phone=%2B86+1&tag=a&tag=b&empty=")
+    [event] = handler.events
+    assert event["queryString"] == {"method": "getSms", "phone": "+86 1", "tag": ["a", "b"], "empty": ""}
+    assert (event["httpMethod"], event["path"], event["body"]) == ("GET", "/", "")
+
+
+def test_the_answer_becomes_http(gateway: Gateway, handler: Recorder) -> None:
+    """Status, headers and body of the handler's answer go to the client."""
+    handler.answer = {
+        "isBase64Encoded": False,
+        "statusCode": 429,
+        "headers": {"Content-Type": "application/json; charset=utf-8", "Retry-After": 30},
+        "body": '{"errorMessage": "请稍后再试"}',
+    }
+    status, headers, body = call(gateway, "POST", "/", b"{}")
+    assert (status, headers["Retry-After"], headers["Content-Type"]) == (429, "30", "application/json; charset=utf-8")
+    assert body.decode() == '{"errorMessage": "请稍后再试"}'
+
+
+def test_a_base64_answer_is_decoded(gateway: Gateway, handler: Recorder) -> None:
+    """A body that the handler encoded goes out as bytes."""
+    handler.answer = {"isBase64Encoded": True, "statusCode": 200, "headers": {}, "body": base64.b64encode(b"\xff")}
+    assert call(gateway, "GET", "/")[2] == b"\xff"
+
+
+def test_a_handler_that_crashes_is_a_500(gateway: Gateway, handler: Recorder, caplog: pytest.LogCaptureFixture) -> None:
+    """A crash reaches the log, not the client, and the gateway goes on."""
+    handler.answer = {}
+    status, _, body = call(gateway, "GET", "/")
+    assert (status, b"KeyError" in body, "KeyError: 'statusCode'" in caplog.text) == (500, False, True)
+    handler.answer = {"statusCode": 204}
+    assert call(gateway, "GET", "/")[0] == 204
+
+
+@pytest.mark.parametrize(("length", "status"), [(6 * 1024 * 1024, 200), (6 * 1024 * 1024 + 1, 413)])
+def test_a_body_of_more_than_6_mb_is_refused(gateway: Gateway, length: int, status: int) -> None:
+    """The platform's limit holds here, too, and is told from the Content-Length alone."""
+    address = urlsplit(gateway.url)
+    with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=10) as connection:
+        head = f"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+        connection.sendall(head.encode() + (b"x" * length if status == 200 else b""))
+        assert connection.makefile("rb").readline().split()[1] == str(status).encode()
+
+
+def test_requests_at_once(tencent: TencentStandIn) -> None:
+    """Sixteen requests are with the handler at the same time."""
+    barrier = threading.Barrier(16)
+
+    def handler(_event: dict[str, Any], _context: dict[str, Any]) -> dict[str, Any]:
+        barrier.wait(timeout=30)
+        return {"statusCode": 200, "body": "together"}
+
+    with Gateway(handler, tencent, port=0) as gateway, ThreadPoolExecutor(16) as threads:
+        answers = list(threads.map(lambda _: call(gateway, "GET", "/"), range(16)))
+    assert [(status, body) for status, _, body in answers] == [(200, b"together")] * 16
+
+
+@pytest.mark.parametrize("phone", ["%2B8613800138000", "+8613800138000", "8613800138000"])
+def test_the_inbox_of_a_number(gateway: Gateway, tencent: TencentStandIn, handler: Recorder, phone: str) -> None:
+    """The inbox shows one number's messages, newest first, however its plus was written in the URL."""
+    send(tencent, "+8613800138000", "111111")
+    send(tencent, "+8613900139000", "222222")
+    send(tencent, "+8613800138000", "333333")
+    status, messages = call_json(gateway, "GET", f"/_local/inbox?phone={phone}")
+    assert (status, [message["params"] for message in messages]) == (200, [["333333", "5"], ["111111", "5"]])
+    assert set(messages[0]) == {"phone", "text", "params", "sentAt"}
+    assert handler.events == []
+
+
+def test_the_whole_inbox(gateway: Gateway, tencent: TencentStandIn) -> None:
+    """Without a number the inbox shows all messages; it is empty at first; a stranger's is empty, too."""
+    assert call_json(gateway, "GET", "/_local/inbox") == (200, [])
+    send(tencent, "+8613800138000", "111111")
+    send(tencent, "+8613900139000", "222222")
+    phones = [message["phone"] for message in call_json(gateway, "GET", "/_local/inbox")[1]]
+    assert phones == ["+8613900139000", "+8613800138000"]
+    assert call_json(gateway, "GET", "/_local/inbox?phone=138") == (200, [])
+
+
+def test_the_failure_switch(gateway: Gateway, tencent: TencentStandIn) -> None:
+    """POST sets the mode, GET tells it, off ends it."""
+    assert call_json(gateway, "GET", "/_local/fail") == (200, {"mode": "off", "times": None})
+    answer = (200, {"mode": "throttle", "times": 2})
+    assert call_json(gateway, "POST", "/_local/fail?mode=throttle&times=2") == answer
+    assert call_json(gateway, "GET", "/_local/fail") == answer
+    assert tencent.failing == ("throttle", 2)
+    assert call_json(gateway, "POST", "/_local/fail?mode=off") == (200, {"mode": "off", "times": None})
+
+
+@pytest.mark.parametrize("query", ["", "?mode=", "?mode=broken", "?mode=off&mode=off"])
+def test_an_unknown_failure(gateway: Gateway, tencent: TencentStandIn, query: str) -> None:
+    """A mode that does not exist is refused with the list of those that do, and changes nothing."""
+    tencent.fail("refusal")
+    status, answer = call_json(gateway, "POST", f"/_local/fail{query}")
+    assert status == 400
+    assert "off, refusal, throttle, timeout, reset, charset" in answer["error"]
+    assert tencent.failing == ("refusal", None)
+
+
+@pytest.mark.parametrize("times", ["0", "-1", "two", "", "1&times=2"])
+def test_an_odd_number_of_failures(gateway: Gateway, tencent: TencentStandIn, times: str) -> None:
+    """``times`` is a number from 1 on."""
+    status, answer = call_json(gateway, "POST", f"/_local/fail?mode=throttle&times={times}")
+    assert (status, answer) == (400, {"error": "times must be a number from 1 on"})
+    assert tencent.failing == ("off", None)
+
+
+@pytest.mark.parametrize("request_line", ["GET /_local/", "POST /_local/inbox", "GET /_local/outbox"])
+def test_other_local_paths(gateway: Gateway, handler: Recorder, request_line: str) -> None:
+    """What does not exist under /_local/ is a 404 that says what does, and never reaches the function."""
+    method, path = request_line.split()
+    status, answer = call_json(gateway, method, path)
+    assert (status, "/_local/inbox" in answer["error"], handler.events) == (404, True, [])
+
+
+def test_a_taken_port() -> None:
+    """A port that somebody else listens on is an OSError, and leaves no thread behind."""
+    before = set(threading.enumerate())
+    with TencentStandIn(secret_id="id", secret_key="key") as tencent, pytest.raises(OSError, match="in use"):
+        Gateway(Recorder(), tencent, port=int(tencent.url.rsplit(":", 1)[1]))
+    assert set(threading.enumerate()) <= before
+
+
+def test_closing_leaves_nothing_behind(handler: Recorder, tencent: TencentStandIn) -> None:
+    """After closing, twice, the port is free and all threads end, although a client kept its connection."""
+    before = set(threading.enumerate())
+    with Gateway(handler, tencent, port=0) as gateway:
+        kept = http.client.HTTPConnection(urlsplit(gateway.url).netloc, timeout=10)
+        kept.request("GET", "/")
+        kept.getresponse().read()
+        gateway.close()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=30)
+        assert not thread.is_alive()
+    with pytest.raises(ConnectionRefusedError):
+        call(gateway, "GET", "/")
+    kept.close()

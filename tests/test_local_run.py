@@ -1,0 +1,184 @@
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from local.cloud import local_cloud
+
+ROOT = Path(__file__).parent.parent
+DEADLINE = 60  # seconds that a process has for everything; far more than it needs
+
+
+@contextlib.contextmanager
+def run(*, port: int | str = 0, **settings: str) -> Iterator["subprocess.Popen[str]"]:
+    """Start ``python -m local`` with its output in pipes; whatever happens, it is gone afterwards."""
+    # REDIS_HOST may name a real Redis that other tests use; PYTHONUNBUFFERED would hide a line that is not flushed.
+    inherited = {name: value for name, value in os.environ.items() if name not in ("REDIS_HOST", "PYTHONUNBUFFERED")}
+    process = subprocess.Popen(
+        [sys.executable, "-X", "dev", "-m", "local"],  # with -X dev it speaks of sockets that were left open
+        cwd=ROOT,
+        env={**inherited, "PORT": str(port), **settings},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    watchdog = threading.Timer(DEADLINE, process.kill)  # ends a readline() that would wait for ever
+    watchdog.start()
+    try:
+        with process:
+            try:
+                yield process
+            finally:
+                process.kill()
+    finally:
+        watchdog.cancel()
+
+
+def read_banner(process: "subprocess.Popen[str]") -> list[str]:
+    """Return the lines of the banner; its last one says how to stop."""
+    assert process.stdout
+    lines = []
+    for line in process.stdout:
+        lines.append(line.rstrip("\n"))
+        if line.startswith("Stop:"):
+            return lines
+    assert process.stderr
+    raise AssertionError(process.stderr.read())
+
+
+def sh(command: str) -> str:
+    """Run one line as a person would who pastes it, and return what it prints."""
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, timeout=DEADLINE, check=True)  # noqa: S603 - our own banner
+    return done.stdout
+
+
+def test_the_two_lines_of_the_banner_log_in() -> None:
+    """The two curl lines, run literally as they are printed, request a code and log in; the SMS is shown."""
+    with run() as process:
+        first, second = [line.strip() for line in read_banner(process) if line.startswith("  curl ")]
+        assert json.loads(sh(first))["errorCode"] == 0
+        assert process.stdout
+        shown = next(line for line in process.stdout if line.startswith("SMS to "))
+        answer = json.loads(sh(second))
+    assert re.fullmatch(r"SMS to \+8613800138000: \[sms-login\] [0-9]{6} is your sign-in code, .*\n", shown)
+    assert answer["errorCode"] == 0, answer
+    assert answer["data"]["token"]
+
+
+def test_the_banner_names_inbox_and_failure_switch() -> None:
+    """The addresses in the banner are those of this run, and they work."""
+    with run() as process:
+        banner = "\n".join(read_banner(process))
+        [inbox] = re.findall(r"^Inbox: +(\S+)$", banner, re.MULTILINE)
+        [switch] = re.findall(r"^Failures: (curl .+)$", banner, re.MULTILINE)
+        assert json.loads(sh(f"curl -s '{inbox}'")) == []
+        assert json.loads(sh(f"{switch} -s")) == {"mode": "timeout", "times": 1}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_cleanly(number: signal.Signals) -> None:
+    """SIGTERM and Ctrl-C end it with exit code 0, and without a traceback or a warning."""
+    with run() as process:
+        read_banner(process)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=DEADLINE)
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_it_ends_at_once_while_an_sms_hangs() -> None:
+    """A request that waits for SendSms does not hold up the end."""
+    with run(SMS_TIMEOUT="30") as process:
+        banner = read_banner(process)
+        [switch] = [line.removeprefix("Failures: ") for line in banner if line.startswith("Failures: ")]
+        [get_sms] = [line.strip() for line in banner if "getSms" in line]
+        sh(f"{switch} -s")
+        with subprocess.Popen(["/bin/sh", "-c", get_sms], stdout=subprocess.DEVNULL):  # noqa: S603 - our own banner
+            assert process.stdout
+            next(line for line in process.stdout if line.startswith("SMS to "))
+            process.terminate()
+            said = "".join(process.communicate(timeout=DEADLINE))
+    assert process.returncode == 0
+    assert "still running" not in said  # which is what the HTTP server says when it gave up waiting
+    assert "Traceback" not in said
+
+
+def test_a_taken_port_is_said_in_one_sentence() -> None:
+    """When somebody else listens on the port, it says so, says what to do, and exits with 1."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with run(port=port) as process:
+            output, errors = process.communicate(timeout=DEADLINE)
+    sentence = f"Cannot listen on port {port} (Address already in use): choose another one, as in PORT=9001.\n"
+    assert (process.returncode, output, errors) == (1, "", sentence)
+
+
+@pytest.mark.parametrize("port", ["http", "-1", "65536", "80 80"])
+def test_a_port_that_is_none_is_said_in_one_sentence(port: str) -> None:
+    """A PORT that is no port is named in one sentence, and the exit code is 1."""
+    with run(port=port) as process:
+        output, errors = process.communicate(timeout=DEADLINE)
+    sentence = f"PORT is {port!r}, but a port is a number from 0 to 65535.\n"
+    assert (process.returncode, output, errors) == (1, "", sentence)
+
+
+def test_the_local_cloud_sets_what_the_function_needs() -> None:
+    """An empty environment becomes a complete one, with a Redis that answers."""
+    with local_cloud({}) as cloud:
+        settings = cloud.environ
+        with redis.Redis(host=settings["REDIS_HOST"], port=int(settings["REDIS_PORT"]), protocol=2) as client:
+            assert client.ping()
+    assert settings["SMS_ENDPOINT"] == cloud.tencent.url
+    assert len(settings["JWT_SECRET"]) >= 32
+    assert settings["ALLOWED_COUNTRIES"] == "CN"
+    sms = {f"SMS_{kind}{name}" for kind in ("", "INTL_") for name in ("SDKAPPID", "SIGN", "TEMPLATE_ID")}
+    keys = {"TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN"}
+    assert all(settings[name] for name in sms | keys)
+
+
+def test_no_real_key_and_no_real_sms() -> None:
+    """Keys and endpoint of the real Tencent Cloud, a proxy, and the login of a real Redis never get through."""
+    real = {
+        "TENCENTCLOUD_SECRETID": "real",
+        "TENCENTCLOUD_SECRETKEY": "real",
+        "TENCENTCLOUD_SESSIONTOKEN": "real",
+        "SMS_ENDPOINT": "real",
+        "HTTP_PROXY": "real",
+        "http_proxy": "real",
+        "ALL_PROXY": "real",
+        "all_proxy": "real",
+        "REDIS_PASSWORD": "real",
+        "REDIS_TLS": "real",
+    }
+    with local_cloud(real) as cloud:
+        assert "real" not in cloud.environ.values()
+
+
+def test_settings_of_the_environment_stay() -> None:
+    """What a person sets for one run is what the function sees, a Redis of one's own included."""
+    own = {
+        "CODE_TTL": "60",
+        "SMS_SIGN": "腾讯云",
+        "ALLOWED_COUNTRIES": "*",
+        "REDIS_HOST": "redis.example",
+        "REDIS_PASSWORD": "made-up",
+        "JWT_SECRET": "j" * 32,
+    }
+    with local_cloud(own) as cloud:
+        assert own.items() <= cloud.environ.items()
+        assert "REDIS_PORT" not in cloud.environ
+
+
+def test_a_private_key_needs_no_secret_beside_it() -> None:
+    """Who signs tokens with a private key gets no JWT_SECRET: the function takes one of the two."""
+    with local_cloud({"JWT_PRIVATE_KEY": "made-up"}) as cloud:
+        assert "JWT_SECRET" not in cloud.environ

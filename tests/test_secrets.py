@@ -1,0 +1,112 @@
+"""What must never be printed: codes, clear numbers, tokens, sessions and keys, in whole logins at log level DEBUG."""
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from local.cloud import Cloud, local_cloud
+from sms_login import wiring
+from tests.servers import RedisServer
+
+PHONE, NATIONAL = "+8613800138000", "13800138000"
+JWT_SECRET = "a-jwt-secret-that-must-not-be-printed"
+PASSWORD = "a-redis-password-that-must-not-be-printed"
+
+
+class Raw(logging.Handler):
+    """Keeps what loggers say before any redaction of ours."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep message, facts and exception."""
+        self.text += f"{record.getMessage()} {getattr(record, 'facts', '')} {record.exc_info}\n"
+
+
+@pytest.fixture
+def cloud(redis_server: RedisServer) -> Iterator[Cloud]:
+    """SendSms on this machine, and a Redis in a process of its own, whose log is not ours."""
+    with redis.Redis(redis_server.host, redis_server.port) as client:
+        client.flushall()
+    environ = {"LOG_LEVEL": "DEBUG", "SMS_TIMEOUT": "0.5", "JWT_SECRET": JWT_SECRET}
+    environ |= {"REDIS_HOST": redis_server.host, "REDIS_PORT": str(redis_server.port)}
+    with local_cloud(environ) as cloud:
+        yield cloud
+
+
+def call(handler: wiring.Handler, method: str, /, **params: Any) -> dict[str, Any]:
+    """Return the body of the answer to a call that also carries what it can in its query string."""
+    event = {
+        "httpMethod": "POST",
+        "headers": {"Content-Type": "application/json", "X-Forwarded-For": "192.0.2.1"},
+        "queryString": {name: value for name, value in params.items() if isinstance(value, str)},
+        "body": json.dumps({"method": method, **params}),
+    }
+    body: dict[str, Any] = json.loads(handler.handle(event, {"request_id": "request-1"})["body"])
+    return body
+
+
+def test_a_whole_login_at_debug_prints_no_secret(cloud: Cloud, capfd: pytest.CaptureFixture[str]) -> None:
+    """Neither does any of its failures, nor do the loggers of the SDK, of urllib3 and of redis-py."""
+    handler = wiring.build(cloud.environ)
+    raw = Raw()
+    logging.getLogger().addHandler(raw)
+    secrets = [PHONE, NATIONAL, JWT_SECRET, *(v for k, v in cloud.environ.items() if k.startswith("TENCENTCLOUD_"))]
+    for i, mode in enumerate(["refusal", "reset", "AuthFailure.SignatureFailure"]):
+        cloud.tencent.fail(mode, times=1)
+        call(handler, "getSms", phone=f"+861380013810{i}")
+    session = call(handler, "getSms", phone=PHONE)["data"]["sessionId"]
+    code = cloud.tencent.inbox(PHONE)[0].params[0]
+    wrong = f"{(int(code) + 1) % 1_000_000:06}"
+    assert call(handler, "login", phone=NATIONAL, code=wrong, sessionId=session)["codeStr"] == "CodeIsError"
+    token = call(handler, "login", phone=NATIONAL, code=code, sessionId=session)["data"]["token"]
+    for params in ({"token": token}, {"token": token[:-1]}, {"token": token, "name": "13800138000"}):
+        call(handler, "setNickname" if "name" in params else "getUserInfo", **params)
+    call(handler, "login", phone=PHONE, token=token, sessionId="13800138000", code="1234567")
+    secrets += [code, wrong, session, token, *token.split(".")]
+
+    out, err = capfd.readouterr()
+    assert out.count('"event": "request"') == 10
+    assert "urllib3" in out  # the libraries' loggers are on
+    for printed in (out, err, raw.text):
+        assert [secret for secret in secrets if secret in printed] == []
+
+
+def test_a_crash_with_secrets_in_its_message_prints_none(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The last net holds where an exception of somebody else's names what it was given."""
+    handler = wiring.build(cloud.environ)
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
+
+    def crash() -> None:
+        raise ValueError(f"bad {PHONE}, {NATIONAL}, code 123456, token {token}, password='{PASSWORD}'")
+
+    monkeypatch.setattr(handler, "_ping", crash)
+    assert call(handler, "health")["codeStr"] == "InternalError"
+    out, _ = capfd.readouterr()
+    assert "ValueError: bad" in out
+    assert [secret for secret in (PHONE, NATIONAL, "123456", token, PASSWORD) if secret in out] == []
+
+
+def test_wrong_settings_are_reported_without_their_values(capfd: pytest.CaptureFixture[str]) -> None:
+    """A secret that is too short is still a secret."""
+    wiring.build({"JWT_SECRET": "short-secret", "REDIS_PASSWORD": PASSWORD, "SECRET": "another-short"})
+    out, err = capfd.readouterr()
+    assert "JWT_SECRET must be at least 32 bytes long" in out
+    assert [secret for secret in ("short-secret", PASSWORD, "another-short") if secret in out + err] == []
+
+
+def test_an_unreachable_redis_does_not_print_its_password(cloud: Cloud, capfd: pytest.CaptureFixture[str]) -> None:
+    """Nor a number whose key was asked for."""
+    handler = wiring.build({**cloud.environ, "REDIS_PORT": "1", "REDIS_PASSWORD": PASSWORD})
+    assert call(handler, "getSms", phone=PHONE)["codeStr"] == "ServiceUnavailable"
+    out, err = capfd.readouterr()
+    assert "redis: ConnectionError" in out
+    assert [secret for secret in (PASSWORD, PHONE, NATIONAL) if secret in out + err] == []

@@ -1,0 +1,255 @@
+"""SendSms through the real SDK, against a stand-in that checks its signatures."""
+
+import logging
+import threading
+from collections.abc import Iterator
+
+import pytest
+import time_machine
+
+from local.api_server import ApiServer, Reply
+from local.tencent import TencentStandIn
+from sms_login.adapters.tencent import TencentSms
+from sms_login.errors import InvalidPhone, Refusal, SendFailed, SendUnknown, TooManyRequests
+from sms_login.phone import Phone
+from sms_login.ports import SmsRoute
+from tests.conftest import NOON
+from tests.world import PHONE
+
+ABROAD = Phone.parse("+447400123456", "CN")
+KEYS = {"TENCENTCLOUD_SECRETID": "id", "TENCENTCLOUD_SECRETKEY": "key", "TENCENTCLOUD_SESSIONTOKEN": "token"}
+
+
+@pytest.fixture
+def tencent() -> Iterator[TencentStandIn]:
+    """Tencent Cloud, as far as SendSms can tell."""
+    with TencentStandIn(secret_id="id", secret_key="key", token="token") as stand_in:
+        yield stand_in
+
+
+def sms(
+    tencent: TencentStandIn,
+    environ: dict[str, str] | None = None,
+    *,
+    params: tuple[str, ...] = ("code", "minutes"),
+    abroad: bool = True,
+    timeout: float = 5,
+) -> TencentSms:
+    """Return the adapter under test."""
+    return TencentSms(
+        KEYS if environ is None else environ,
+        mainland=SmsRoute("1400000000", "sign", "1000000"),
+        abroad=SmsRoute("1400000001", "", "1000001", "sender") if abroad else None,
+        template_params=params,
+        minutes=5,
+        region="ap-guangzhou",
+        endpoint=tencent.url,
+        timeout=timeout,
+    )
+
+
+def test_a_code_arrives_with_its_minutes(tencent: TencentStandIn) -> None:
+    """The template's parameters are in their order, and the receipt is SendSms's own."""
+    receipt = sms(tencent).send(PHONE, "012345")
+    assert [(message.phone, message.params) for message in tencent.inbox()] == [(PHONE.e164, ["012345", "5"])]
+    assert receipt.request_id
+    assert receipt.serial_no
+
+
+@pytest.mark.parametrize(
+    ("params", "sent"), [(("code",), ["012345"]), (("minutes", "code"), ["5", "012345"])], ids=["code", "minutes,code"]
+)
+def test_parameters_are_in_the_templates_order(
+    tencent: TencentStandIn, params: tuple[str, ...], sent: list[str]
+) -> None:
+    """SMS_TEMPLATE_PARAMS says which and in what order."""
+    sms(tencent, params=params).send(PHONE, "012345")
+    assert tencent.inbox()[0].params == sent
+
+
+def test_a_number_abroad_has_its_own_application(tencent: TencentStandIn) -> None:
+    """Mainland and other numbers never share application, template and signature."""
+    sender = sms(tencent)
+    assert sender.reaches(PHONE)
+    assert sender.reaches(ABROAD)
+    request = sender._request(ABROAD, "012345")  # noqa: SLF001 - what goes out, before the SDK has it
+    assert (request.SmsSdkAppId, request.TemplateId, request.SignName, request.SenderId) == (
+        *("1400000001", "1000001"),
+        *(None, "sender"),
+    )
+    request = sender._request(PHONE, "012345")  # noqa: SLF001 - as above
+    assert (request.SmsSdkAppId, request.TemplateId, request.SignName, request.SenderId) == (
+        *("1400000000", "1000000"),
+        *("sign", None),
+    )
+    sender.send(ABROAD, "012345")
+    assert tencent.inbox()[0].phone == ABROAD.e164
+
+
+def test_without_an_international_template_only_the_mainland_is_reached(tencent: TencentStandIn) -> None:
+    """Hong Kong, Macao and Taiwan are abroad to the SMS platform."""
+    sender = sms(tencent, abroad=False)
+    assert sender.reaches(PHONE)
+    assert not sender.reaches(ABROAD)
+    assert not sender.reaches(Phone.parse("+85261234567", "CN"))
+
+
+def test_one_connection_is_kept(tencent: TencentStandIn) -> None:
+    """The client is made once, and so is its connection."""
+    sender = sms(tencent)
+    for _ in range(5):
+        sender.send(PHONE, "012345")
+    assert tencent.connections == 1
+
+
+def test_a_connection_that_was_idle_is_replaced(tencent: TencentStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After 30 s it might be dead, and a sending on it unclear."""
+    sender = sms(tencent)
+    now = 1000.0
+    monkeypatch.setattr("sms_login.adapters.tencent.time.monotonic", lambda: now)
+    sender.send(PHONE, "012345")
+    now += 30
+    sender.send(PHONE, "012345")
+    assert tencent.connections == 1
+    now += 31
+    sender.send(PHONE, "012345")
+    assert tencent.connections == 2
+
+
+def test_credentials_are_read_at_every_signing(tencent: TencentStandIn) -> None:
+    """SCF replaces them in the environment of a running instance."""
+    environ = {**KEYS, "TENCENTCLOUD_SECRETKEY": "old"}
+    sender = sms(tencent, environ)
+    with pytest.raises(SendFailed) as refused:
+        sender.send(PHONE, "012345")
+    assert refused.value.detail == "AuthFailure.SignatureFailure"
+    environ["TENCENTCLOUD_SECRETKEY"] = "key"
+    assert sender.send(PHONE, "012345")
+    environ["TENCENTCLOUD_SESSIONTOKEN"] = "old"
+    with pytest.raises(SendFailed):
+        sender.send(PHONE, "012345")
+
+
+def test_without_credentials_nothing_is_sent(tencent: TencentStandIn) -> None:
+    """The log says what is missing."""
+    with pytest.raises(SendFailed, match="credentials"):
+        sms(tencent, {}).send(PHONE, "012345")
+    assert tencent.connections == 0
+
+
+WAITS = [
+    ("LimitExceeded.PhoneNumberThirtySecondLimit", 30),
+    ("LimitExceeded.PhoneNumberOneHourLimit", 3600),
+    ("LimitExceeded.PhoneNumberDailyLimit", 12 * 3600),
+    ("LimitExceeded.PhoneNumberSameContentDailyLimit", 12 * 3600),
+    ("LimitExceeded.DeliveryFrequencyLimit", 30),
+]
+CODES: list[tuple[str, type[Refusal]]] = [
+    ("InvalidParameterValue.IncorrectPhoneNumber", InvalidPhone),
+    ("FailedOperation.PhoneNumberParseFail", InvalidPhone),
+    ("FailedOperation.PhoneNumberInBlacklist", InvalidPhone),
+    *((code, TooManyRequests) for code, _ in WAITS),
+    ("LimitExceeded.AppCountryOrRegionDailyLimit", SendFailed),
+    ("LimitExceeded.AppDailyLimit", SendFailed),
+    ("FailedOperation.InsufficientBalanceInSmsPackage", SendFailed),
+    ("FailedOperation.SignatureIncorrectOrUnapproved", SendFailed),
+    ("FailedOperation.TemplateIncorrectOrUnapproved", SendFailed),
+    ("UnauthorizedOperation.SmsSdkAppIdVerifyFail", SendFailed),
+    ("UnsupportedOperation.ChineseMainlandTemplateToGlobalPhone", SendFailed),
+    ("AuthFailure.SignatureFailure", SendFailed),
+    ("RequestLimitExceeded", SendFailed),
+    ("RequestLimitExceeded.UinLimitExceeded", SendFailed),
+    ("InternalError.Timeout", SendUnknown),
+    ("InternalError.OtherError", SendUnknown),
+    ("FailedOperation.SomethingNew", SendFailed),
+]
+
+
+@pytest.mark.parametrize(("code", "refusal"), CODES, ids=[code for code, _ in CODES])
+def test_every_code_of_tencent_is_sorted(tencent: TencentStandIn, code: str, refusal: type[Refusal]) -> None:
+    """By what the caller, or the operator, can do about it; the log gets the code itself."""
+    tencent.fail(code)
+    with pytest.raises(Refusal) as refused:
+        sms(tencent).send(PHONE, "012345")
+    assert type(refused.value) is refusal
+    assert refused.value.detail == code
+    assert tencent.inbox() == []
+
+
+@pytest.mark.parametrize(("code", "seconds"), WAITS)
+def test_a_limit_of_tencent_says_how_long_to_wait(tencent: TencentStandIn, code: str, seconds: int) -> None:
+    """A daily limit ends at midnight in China."""
+    tencent.fail(code)
+    with time_machine.travel(NOON), pytest.raises(TooManyRequests) as refused:
+        sms(tencent).send(PHONE, "012345")
+    assert seconds - 5 < (refused.value.retry_after or 0) <= seconds
+
+
+def test_a_reset_is_unknown(tencent: TencentStandIn) -> None:
+    """It may come after the SMS went out."""
+    tencent.fail("reset")
+    with pytest.raises(SendUnknown):
+        sms(tencent).send(PHONE, "012345")
+
+
+def test_a_success_is_one_whatever_its_content_type(tencent: TencentStandIn) -> None:
+    """With a charset in the Content-Type the SDK reads an answer all the same."""
+    tencent.fail("charset")
+    assert sms(tencent).send(PHONE, "012345").serial_no
+
+
+def test_an_error_that_the_sdk_overlooks_is_unknown() -> None:
+    """With a charset in the Content-Type the SDK skips its check for errors, and finds no status either."""
+    error = {"Error": {"Code": "InternalError", "Message": "…"}, "RequestId": "…"}
+    server = ApiServer(0, lambda _headers, _body: Reply(error, "application/json; charset=utf-8"))
+    sender = TencentSms(
+        KEYS,
+        mainland=SmsRoute("1400000000", "sign", "1000000"),
+        abroad=None,
+        template_params=("code",),
+        minutes=5,
+        region="ap-guangzhou",
+        endpoint=server.url,
+        timeout=5,
+    )
+    with pytest.raises(SendUnknown, match="no SendStatusSet"):
+        sender.send(PHONE, "012345")
+    server.close()
+
+
+def test_a_timeout_is_for_the_whole_call_and_is_not_retried(tencent: TencentStandIn) -> None:
+    """The SMS arrived once, we do not know it, and the next one goes through."""
+    tencent.fail("timeout", times=1)
+    sender = sms(tencent, timeout=0.2)
+    with pytest.raises(SendUnknown):
+        sender.send(PHONE, "012345")
+    assert len(tencent.inbox()) == 1
+    assert sms(tencent).send(PHONE, "012345")
+
+
+def test_nobody_listening_is_unknown(tencent: TencentStandIn) -> None:
+    """The SDK does not tell a refused connection from a lost answer."""
+    tencent.close()
+    with pytest.raises(SendUnknown, match="ClientNetworkError"):
+        sms(tencent).send(PHONE, "012345")
+
+
+def test_many_threads_share_the_client(tencent: TencentStandIn) -> None:
+    """Each number gets its own code."""
+    sender = sms(tencent)
+    phones = [Phone.parse(f"+86138001380{i:02}", "CN") for i in range(20)]
+    threads = [threading.Thread(target=sender.send, args=(phone, f"{i:06}")) for i, phone in enumerate(phones)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {message.phone: message.params[0] for message in tencent.inbox()} == {
+        phone.e164: f"{i:06}" for i, phone in enumerate(phones)
+    }
+
+
+def test_the_sdk_never_logs_at_debug() -> None:
+    """There it would print the code."""
+    logging.getLogger().setLevel(logging.DEBUG)
+    assert not logging.getLogger("tencentcloud_sdk_common").isEnabledFor(logging.DEBUG)
+    assert not logging.getLogger("redis").isEnabledFor(logging.DEBUG)
