@@ -1,0 +1,130 @@
+"""The documents say what the code does, and the other way round."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.failures import MODES
+from sms_login import errors, messages
+from sms_login.config import ConfigError, Settings
+from sms_login.ports import Rules
+from tests.test_handler import PHONE
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CREDENTIALS = {"TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN"}
+
+
+def table(heading: str) -> list[list[str]]:
+    """Return the cells of the first table below a heading of the README."""
+    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = [line.strip().strip("|") for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row.split("|")] for row in rows[2:]]
+
+
+class Recorder(Mapping[str, str]):
+    """An environment that knows what it was asked for."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self.values_, self.asked = values, set[str]()
+
+    def __getitem__(self, name: str) -> str:
+        self.asked.add(name)
+        return self.values_[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_)
+
+    def __len__(self) -> int:
+        return len(self.values_)
+
+
+def test_every_setting_is_in_the_readme_and_the_other_way_round() -> None:
+    """The table lists what the code reads, and nothing else."""
+    environ = Recorder({})
+    with pytest.raises(ConfigError):
+        Settings.read(environ)
+    assert {row[0].strip("`") for row in table("Settings")} == environ.asked | CREDENTIALS
+
+
+def test_the_readme_has_the_defaults() -> None:
+    """A required setting is required, and a default is the code's."""
+    with pytest.raises(ConfigError) as error:
+        Settings.read({})
+    required = {problem.split()[0] for problem in error.value.problems}
+    rows = {row[0].strip("`"): row[1].strip("`") for row in table("Settings")}
+    assert {name for name, default in rows.items() if default == "required"} == required
+    settings = Settings.read(dict.fromkeys(required, "x" * 32))
+    numbers = {
+        "REDIS_PORT": settings.redis_port,
+        "SMS_TIMEOUT": settings.sms_timeout,
+        "TOKEN_TTL": settings.token_ttl,
+        "CODE_TTL": Rules().life,
+        "RESEND_COOLDOWN": Rules().cooldown,
+        "DAILY_LIMIT": Rules().daily,
+        "TZ_OFFSET": settings.tz_offset,
+    }
+    assert {name: float(rows[name]) for name in numbers} == numbers
+    texts = {
+        "SMS_TEMPLATE_PARAMS": ",".join(settings.sms_template_params),
+        "SMS_REGION": settings.sms_region,
+        "SMS_ENDPOINT": settings.sms_endpoint,
+        "JWT_ISSUER": settings.jwt_issuer,
+        "JWT_AUDIENCE": settings.jwt_audience,
+        "DEFAULT_COUNTRY": settings.default_country,
+        "LOG_LEVEL": settings.log_level,
+        "ALLOWED_COUNTRIES": ",".join(settings.allowed_countries or []),
+    }
+    assert {name: rows[name] for name in texts} == texts
+
+
+def test_every_error_is_in_the_readme_and_the_other_way_round() -> None:
+    """With number, name and status."""
+    rows = {tuple(row[:3]) for row in table("Errors")}
+    refusals = errors.Refusal.__subclasses__()
+    assert rows == {(str(refusal.number), f"`{refusal.name}`", str(refusal.status)) for refusal in refusals}
+
+
+def test_every_method_is_in_the_readme_with_what_it_gives() -> None:
+    """The fields are those of the answers' types."""
+    gives: dict[str, list[Any]] = {
+        "getSms": [messages.CodeSent],
+        "login": [messages.LoggedIn, messages.StillLoggedIn],
+        "getUserInfo": [messages.UserInfo],
+        "setNickname": [messages.UserInfo],
+        "health": [messages.Healthy],
+    }
+    rows = table("The API")
+    assert {row[0].strip("`") for row in rows} == gives.keys()
+    for name, answers in gives.items():
+        listed = [set(re.findall(r"`(\w+)`", row[2].split(":")[0])) for row in rows if row[0] == f"`{name}`"]
+        assert listed == [set(answer.__struct_encode_fields__) for answer in answers]
+
+
+def test_every_command_is_in_the_readme_and_the_other_way_round() -> None:
+    """The table lists the Makefile's targets that have a help text."""
+    targets = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert {row[0].strip("`").removeprefix("make ") for row in table("Developing")} == targets
+
+
+def test_every_mode_of_failure_is_in_the_readme() -> None:
+    """An app team finds them where they look."""
+    section = README.split("\n## What runs locally\n")[1].split("\n## ")[0]
+    assert [mode for mode in MODES if f"`{mode}`" not in section] == []
+
+
+def test_contributing_shows_every_module() -> None:
+    """The map of the house is complete."""
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    modules = [path.name for path in (ROOT / "sms_login").glob("*.py") if path.name != "__init__.py"]
+    assert [name for name in modules if f"  {name} " not in contributing] == []
+
+
+def test_the_documents_use_no_real_number() -> None:
+    """Only the one that is everybody's example."""
+    for path in ROOT.glob("*.md"):
+        numbers = re.findall(r"\+?\b[0-9]{11,15}\b", path.read_text(encoding="utf-8"))
+        assert {number[-11:] for number in numbers} <= {PHONE[-11:]}
