@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
 import phonenumbers
+from msgspec import Struct
 
 from sms_login.ports import Rules, SmsRoute
 
@@ -45,8 +45,7 @@ class Secret:
     __str__ = __repr__
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """All settings, checked. Named as their environment variables; durations in seconds."""
 
     redis_host: str

@@ -22,20 +22,17 @@
     ├── ServiceUnavailable    -1500  503  Redis gave no answer
     └── InternalError         -1999  500  a bug or a configuration error of ours
 
-Numbers are those of Tencent's SMS-login demo of 2020, names those of the demo of 2024, so that an app written for
-either keeps working. A refusal carries facts (`retry_after`, `data`), never a sentence of its own: the sentences
-stand here once, in both languages.
+Numbers are those of Tencent's SMS-login demo of 2020, names those of the demo of 2024: an app for either keeps working.
 """
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the program
     """A request that is answered with a reason instead of data.
 
-    `retry_after` is in seconds, given when waiting helps; `data` goes into the answer as it is; `detail` goes into the
-    log only. None of them may hold a clear number, a code or a token.
+    `retry_after` (s) is given when waiting helps; `data` goes into the answer, `detail` only into the log. None of
+    them may hold a clear number, a code or a token.
     """
 
     number: ClassVar[int]
@@ -44,13 +41,9 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the p
     zh: ClassVar[str]
     en: ClassVar[str]
 
-    def __init__(
-        self, detail: str = "", *, retry_after: int | None = None, data: Mapping[str, Any] | None = None
-    ) -> None:
+    def __init__(self, detail: str = "", *, retry_after: int | None = None, data: dict[str, Any] | None = None) -> None:
         super().__init__(detail)
-        self.detail = detail
-        self.retry_after = retry_after
-        self.data = dict(data or {})
+        self.detail, self.retry_after, self.data = detail, retry_after, data or {}
 
     def message(self, language: str) -> str:
         """Return the sentence for a person, in `language` ("en" or "zh")."""
@@ -58,7 +51,7 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the p
 
 
 class InvalidParam(Refusal):
-    """A parameter is missing or malformed; the message names it and says what it must be, in either language."""
+    """A parameter is missing or malformed; the message names it and says what it must be."""
 
     number, name, status = -1001, "InValidParam", 400
     zh, en = "参数错误", "Invalid parameter"

@@ -7,12 +7,12 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
 import msgspec
+from msgspec import Struct
 
 from sms_login.errors import InvalidParam
 
@@ -21,8 +21,7 @@ _MAX_FIELDS = 64
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What is known of a call before its parameters are read; `headers` with names in lower case."""
 
     id: str

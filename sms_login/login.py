@@ -3,8 +3,9 @@
 import math
 import secrets
 import time
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+
+from msgspec.structs import replace
 
 from sms_login import logs
 from sms_login.codes import CodeMaker

@@ -1,9 +1,9 @@
 """A phone number: parsed once, the same in every spelling, masked wherever it is printed."""
 
 import re
-from dataclasses import dataclass
 
 import phonenumbers
+from msgspec import Struct
 from phonenumbers import PhoneNumberType
 
 from sms_login.errors import InvalidPhone
@@ -13,8 +13,7 @@ _SPELLING = re.compile(r"\+?[0-9]{5,20}\Z")
 _CAN_RECEIVE_SMS = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 
 
-@dataclass(frozen=True, slots=True)
-class Phone:
+class Phone(Struct, frozen=True):
     """One number. `e164` is the clear number ("+8618566246600"); `region` its ISO country code ("CN")."""
 
     e164: str

@@ -5,15 +5,15 @@ sending goes wrong. Durations are seconds unless a name ends in `_ms`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
+
+from msgspec import Struct
 
 from sms_login.phone import Phone
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """The numbers in the rules of a code, with their sources."""
 
     life: int = 300  # s a code works after it was last sent
@@ -27,8 +27,7 @@ class Rules:
     repeat_for: int = 60  # s in which a login may be repeated under its Idempotency-Key
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(Struct, frozen=True):
     """A code as the store keeps it: `session` it belongs to, `nonce` it is derived from, keyed `digest` of it."""
 
     session: str
@@ -36,8 +35,7 @@ class Code:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """One wish to have a code sent.
 
     `day` names the calendar day, `day_ms` is what is left of it; `session` is the one asked for; `key` the caller's
@@ -63,8 +61,7 @@ class May(Enum):
     LOCKED = "locked"
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(Struct, frozen=True):
     """`may` a code be sent; if not, `wait_ms` until it may; the `code` to be sent again, or a repeat's `session`.
 
     `wait_ms` is negative where there is nothing to wait for.
@@ -76,8 +73,7 @@ class Look:
     code: Code | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
+class Sending(Struct, frozen=True):
     """A sending that is on record, with what it takes to undo just this one.
 
     `mark` is its own; `same` says that the session is older than it, and then `until` is what the session's life was;
@@ -104,8 +100,7 @@ class Guess(Enum):
     LOCKED = "locked"
 
 
-@dataclass(frozen=True, slots=True)
-class Redeemed:
+class Redeemed(Struct, frozen=True):
     """What became of a `guess`: on a wrong one `left` more and `failures` in a row; `wait_ms` of a lock.
 
     `login` names the login that spent the code: this one, or on a repeat the one that it repeats.
@@ -148,8 +143,7 @@ class Codes(Protocol):
         """Make good again the code that `login` spent; False if the record is gone or another's."""
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Struct, frozen=True):
     """A user record. `created` is when they signed up, in epoch milliseconds."""
 
     id: str
@@ -172,8 +166,7 @@ class Users(Protocol):
         """Give the number's user a nickname; None if there is no such user."""
 
 
-@dataclass(frozen=True, slots=True)
-class SmsRoute:
+class SmsRoute(Struct, frozen=True):
     """The application, signature and template for one side of the border; `sender_id` abroad only."""
 
     app_id: str
@@ -182,8 +175,7 @@ class SmsRoute:
     sender_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """What SendSms gave for an accepted message."""
 
     request_id: str

@@ -1,8 +1,12 @@
 """Access tokens: short-lived JWTs in the form of RFC 9068, checked as RFC 8725 says."""
 
 import time
-from dataclasses import dataclass
+from functools import cached_property
 from secrets import token_urlsafe
+from typing import Any
+
+import msgspec
+from msgspec import Struct
 
 from sms_login.errors import InvalidPhone, TokenExpired, TokenInvalid
 from sms_login.phone import Phone
@@ -13,8 +17,7 @@ _REQUIRED = ["iss", "sub", "aud", "iat", "exp", "jti", "phone"]
 _LEEWAY = 60  # s by which two machines' clocks may differ
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(Struct, frozen=True):
     """Whom a token is for."""
 
     user_id: str
@@ -36,8 +39,6 @@ class AccessTokens:
 
     def issue(self, user: User) -> str:
         """Return a token for `user`."""
-        import jwt  # noqa: PLC0415 - only a path that needs it pays for it on a cold start
-
         now = int(time.time())
         claims = {
             "iss": self._issuer,
@@ -50,7 +51,24 @@ class AccessTokens:
             "name": user.name,
             "avatar": user.avatar,
         }
-        return jwt.encode(claims, self._keys[0], algorithm="HS256", headers={"typ": _TYPE})
+        jws, key = self._signer
+        token: str = jws.encode(msgspec.json.encode(claims), key, "HS256", headers={"typ": _TYPE})
+        return token
+
+    @cached_property
+    def _signer(self) -> tuple[Any, bytes]:
+        """PyJWT's signer and its key, examined once: `jwt.encode` examines the key for every token."""
+        import jwt  # noqa: PLC0415 - only a path that needs it pays for it on a cold start
+        from jwt.algorithms import HMACAlgorithm  # noqa: PLC0415 - as above
+
+        class Examined(HMACAlgorithm):
+            def prepare_key(self, key: str | bytes) -> bytes:
+                return key.encode() if isinstance(key, str) else key
+
+        key = HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(self._keys[0])
+        jws = jwt.PyJWS(algorithms=[])
+        jws.register_algorithm("HS256", Examined(HMACAlgorithm.SHA256))
+        return jws, key
 
     def verify(self, token: str) -> Claims:
         """Return the claims of one of our tokens. Raises TokenExpired, or TokenInvalid for anything else amiss."""

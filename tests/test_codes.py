@@ -4,9 +4,9 @@ import base64
 import hmac
 import re
 from collections import Counter
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from sms_login.codes import CodeMaker, derived_key
 from sms_login.phone import Phone

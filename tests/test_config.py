@@ -35,7 +35,7 @@ def test_the_least_environment_works_with_the_documented_defaults() -> None:
     settings = read()
     assert {
         name: getattr(settings, name)
-        for name in Settings.__dataclass_fields__
+        for name in Settings.__struct_fields__
         if name not in {"secrets", "jwt_secrets", "redis_password"}
     } == {
         "redis_host": "10.0.0.2",

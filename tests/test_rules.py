@@ -1,10 +1,10 @@
 """The rules of a code, one by one, on fakeredis, a real Redis, what stands in for 4.0, and a cluster."""
 
 import re
-from dataclasses import replace
 
 import pytest
 import time_machine
+from msgspec.structs import replace
 
 from sms_login.errors import (
     CodeHasExpired,

@@ -3,8 +3,7 @@
 import hashlib
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +58,10 @@ def connect(
 
 
 class RedisClient:
-    """Runs scripts on one Redis, however it is laid out, and turns redis-py's errors into ServiceUnavailable.
+    """Sends commands and scripts to one Redis, however it is laid out.
 
-    `connect` makes redis-py's client, at the first use. Everything fails closed: without an answer nothing counts as
-    checked, nothing is sent, nothing is spent.
+    `connect` makes redis-py's client, at the first use. Every method raises ServiceUnavailable, with the failure as its
+    detail. All fails closed: without an answer nothing counts as checked, nothing is sent, nothing is spent.
     """
 
     def __init__(self, connect: Callable[[], Client]) -> None:
@@ -71,16 +70,12 @@ class RedisClient:
         self._lock = threading.Lock()
         self._scripts: dict[str, tuple[str, str]] = {}
 
-    @contextmanager
-    def commands(self) -> Iterator[Client]:
-        """Lend redis-py's client. Raises ServiceUnavailable, with the failure as its detail."""
+    def command(self, name: str, *args: str) -> Any:
+        """Send one command of redis-py's."""
         try:
-            if self._client is None:
-                with self._lock:
-                    self._client = self._client or self._connect()
-            yield self._client
-        except (redis.RedisError, redis.exceptions.RedisClusterException) as error:
-            raise ServiceUnavailable(f"redis: {type(error).__name__}: {error}"[:200]) from error
+            return getattr(self._ready(), name)(*args)
+        except _FAILURES as error:
+            raise _unavailable(error) from error
 
     def run(self, name: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
         """Run lua/<name>.lua: one round trip, and one more where the server does not know the script yet."""
@@ -89,13 +84,28 @@ class RedisClient:
             # SHA-1 is how Redis names a script; it protects nothing.
             self._scripts[name] = (body, hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest())
         body, sha = self._scripts[name]
-        with self.commands() as client:
+        try:
+            client = self._ready()
             try:
                 return client.evalsha(sha, len(keys), *keys, *args)
             except redis.exceptions.NoScriptError:
                 return client.eval(body, len(keys), *keys, *args)
+        except _FAILURES as error:
+            raise _unavailable(error) from error
 
     def ping(self) -> None:
-        """Raise ServiceUnavailable unless Redis answers."""
-        with self.commands() as client:
-            client.ping()
+        """Return if Redis answers."""
+        self.command("ping")
+
+    def _ready(self) -> Client:
+        if self._client is None:
+            with self._lock:
+                self._client = self._client or self._connect()
+        return self._client
+
+
+_FAILURES = (redis.RedisError, redis.exceptions.RedisClusterException)
+
+
+def _unavailable(error: Exception) -> ServiceUnavailable:
+    return ServiceUnavailable(f"redis: {type(error).__name__}: {error}"[:200])

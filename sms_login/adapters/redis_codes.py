@@ -88,8 +88,7 @@ class RedisCodes:
 
     def latest(self, phone: Phone) -> str | None:
         """See `ports.Codes.latest`."""
-        with self._redis.commands() as client:
-            session: str | None = client.get(_key(phone, "latest"))
+        session: str | None = self._redis.command("get", _key(phone, "latest"))
         return session
 
     def life_ms(self, phone: Phone, session: str) -> int:

@@ -19,8 +19,7 @@ class RedisUsers:
 
     def find(self, phone: Phone) -> User | None:
         """See `ports.Users.find`."""
-        with self._redis.commands() as client:
-            fields: list[str | None] = client.hmget(_key(phone), "id", "name", "avatar", "created")
+        fields: list[str | None] = self._redis.command("hmget", _key(phone), "id", "name", "avatar", "created")
         return _user(phone, fields) if fields[0] else None
 
     def rename(self, phone: Phone, user_id: str, name: str) -> User | None:
