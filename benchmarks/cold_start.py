@@ -1,0 +1,88 @@
+"""Cold start: a whole process from its start over its first answer to its end, beside one that only imports."""
+
+from collections.abc import Sequence
+from statistics import median
+
+from benchmarks.cloud import CONTEXT, Cloud, Event, event
+from benchmarks.deployed import Cost, Deployed, deploy
+from benchmarks.tables import Ratio, Table
+
+ROUNDS = 40
+MOST = 1.15
+
+HOW = f"""\
+A process from its start to its end, .pyc present, only the deployed packages, the same options for all: it imports
+index and answers one event (Redis and SendSms on loopback, scripts known to Redis), or it only imports. {ROUNDS} rounds
+with one of each in turn: median of the rounds' ratios, smallest and largest. Judged by the clock; CPU is user and
+system."""
+
+# The check of the answer costs next to nothing.
+FIRST_ANSWER = """
+import index
+answer = index.main_handler({event!r}, {context!r})
+raise SystemExit('"errorCode":0,' not in answer["body"])
+"""
+IMPORTS = {
+    "login's libraries": "import redis, jwt, phonenumbers, msgspec",
+    "getSms's libraries": """
+import redis, phonenumbers, msgspec
+from tencentcloud.common.exception import TencentCloudSDKException
+from tencentcloud.common.profile.client_profile import ClientProfile
+from tencentcloud.common.profile.http_profile import HttpProfile
+from tencentcloud.sms.v20210111 import models
+from tencentcloud.sms.v20210111.sms_client import SmsClient
+""",
+    "redis alone": "import redis",
+    "the bare interpreter": "pass",
+}
+ORDER = ("login", "login's libraries", "getSms", "getSms's libraries", "redis alone", "the bare interpreter")
+PAIRS = {
+    ("login", "login's libraries"): MOST,
+    ("login", "redis alone"): None,
+    ("login", "the bare interpreter"): None,
+    ("getSms", "getSms's libraries"): MOST,
+    ("getSms", "redis alone"): None,
+    ("getSms", "the bare interpreter"): None,
+}
+
+
+def measure(cloud: Cloud) -> Table:
+    """Measure both ways of a first answer."""
+    with deploy() as deployed:
+        costs = _measure(cloud, deployed)
+    table = Table("Cold start", HOW, ("", "clock", "CPU", "clock, ms"))
+    for (ours, theirs), most in PAIRS.items():
+        clock = Ratio(_walls(costs[ours]), _walls(costs[theirs]))
+        cpu = Ratio([cost.cpu for cost in costs[ours]], [cost.cpu for cost in costs[theirs]])
+        ms = " : ".join(f"{median(_walls(costs[name])) * 1000:.0f}" for name in (ours, theirs))
+        table.add(
+            f"{ours} / {theirs}",
+            str(clock),
+            str(cpu),
+            ms,
+            target=f"<= {most}x" if most else "",
+            met=not most or clock.median <= most,
+        )
+    return table
+
+
+def _measure(cloud: Cloud, deployed: Deployed) -> dict[str, list[Cost]]:
+    sender = cloud.app()
+    costs: dict[str, list[Cost]] = {name: [] for name in ORDER}
+    for i in range(-1, ROUNDS):  # the one before the first warms the file cache, and tells Redis the scripts
+        # Fresh for every round: a code logs in once, and a number has to wait for its next.
+        events: dict[str, Event] = {
+            "login": cloud.send(sender, cloud.new_phone()),
+            "getSms": event("getSms", cloud.new_phone()),
+        }
+        answers = {method: FIRST_ANSWER.format(event=event, context=CONTEXT) for method, event in events.items()}
+        programs = IMPORTS | answers
+        for name in costs if i % 2 else reversed(costs):
+            cost = deployed.run(programs[name], cloud.environ)
+            if i >= 0:
+                costs[name].append(cost)
+    return costs
+
+
+def _walls(costs: Sequence[Cost]) -> list[float]:
+    return [cost.wall for cost in costs]

@@ -1,0 +1,89 @@
+"""Memory: of an instance after many logins, and of Redis for a number with a code."""
+
+import json
+import os
+import subprocess
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from benchmarks.cloud import CONTEXT, Cloud, Event, call, check, event
+from benchmarks.deployed import deploy
+from benchmarks.tables import Table
+
+LOGINS = 1_000
+STEP = 100
+MOST_RSS = 48  # MiB
+MOST_GROWTH = 1  # MiB, from the first step to the last
+MOST_REDIS = 700  # bytes
+
+HOW = """\
+RSS of a process with only the deployed packages: getSms and login in turn, a new number each time, SendSms through the
+SDK. Redis: MEMORY USAGE of all keys of a number after its first getSms, without Idempotency-Key."""
+
+# Requests come in on standard input, answers go out on standard error: standard output is the log's.
+SERVE = """
+import sys, index, msgspec
+for line in sys.stdin.buffer:
+    answer = index.main_handler(msgspec.json.decode(line), {context!r})
+    sys.stderr.write(answer["body"] + "\\n")
+    sys.stderr.flush()
+"""
+
+
+def measure(cloud: Cloud) -> Table:
+    """Measure both memories."""
+    table = Table("Memory", HOW, ("", "measured"))
+    rss = _rss(cloud)
+    most, growth = max(rss), rss[-1] - rss[0]
+    steps = " ".join(f"{mib:.1f}" for mib in rss)
+    table.add(
+        f"RSS, MiB, after {STEP}, {2 * STEP} ... {LOGINS} logins", steps, target=f"<= {MOST_RSS}", met=most <= MOST_RSS
+    )
+    table.add("growth over these, MiB", f"{growth:.2f}", target=f"< {MOST_GROWTH}", met=growth < MOST_GROWTH)
+    used, keys = _redis(cloud)
+    table.add(f"Redis, bytes, {keys} keys of a number", str(used), target=f"<= {MOST_REDIS}", met=used <= MOST_REDIS)
+    return table
+
+
+def _rss(cloud: Cloud) -> list[float]:
+    """Return the MiB after each STEP logins."""
+    rss = []
+    with deploy() as deployed, deployed.start(SERVE.format(context=CONTEXT), cloud.environ) as process:
+        for i in range(1, LOGINS + 1):
+            phone = cloud.new_phone()
+            session = _ask(process, event("getSms", phone))["sessionId"]
+            _ask(process, cloud.login(phone, session))
+            if i % STEP == 0:
+                rss.append(_resident(process.pid))
+        process.communicate()
+    return rss
+
+
+def _ask(process: "subprocess.Popen[bytes]", event: Event) -> Any:
+    if not process.stdin or not process.stderr:
+        raise TypeError("the process has no pipes")
+    process.stdin.write(json.dumps(event).encode() + b"\n")
+    process.stdin.flush()
+    line = process.stderr.readline()
+    if not line.startswith(b"{"):
+        raise RuntimeError((line + process.stderr.read()).decode())
+    return check({"body": line})
+
+
+def _resident(pid: int) -> float:
+    statm = Path(f"/proc/{pid}/statm")
+    if statm.exists():
+        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return int(subprocess.check_output(["/bin/ps", "-o", "rss=", "-p", str(pid)])) / 1024  # not Linux
+
+
+def _redis(cloud: Cloud) -> tuple[int, int]:
+    """Return the bytes and the number of keys that one number has."""
+    phone = cloud.new_phone()
+    call(cloud.app(), event("getSms", phone))
+    with closing(redis.Redis(port=cloud.redis.port, protocol=2)) as client:
+        keys = list(client.scan_iter(f"*{phone}*", count=10_000))
+        return sum(client.memory_usage(key) or 0 for key in keys), len(keys)

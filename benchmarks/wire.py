@@ -1,0 +1,66 @@
+"""What goes over the wire to Redis: a relay that keeps every request, so that they can be counted and repeated."""
+
+import select
+import socket
+import socketserver
+import threading
+from contextlib import AbstractContextManager
+from typing import cast
+
+Request = list[list[str]]  # commands with their arguments; several make a pipeline
+
+
+class Wire(AbstractContextManager["Wire"]):
+    """Relays to a Redis on loopback. What a client sends until the reply begins is one request, so one round trip."""
+
+    def __init__(self, redis_port: int) -> None:
+        self._server = _Server(redis_port)
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def take(self) -> list[Request]:
+        """Return the requests since the last call."""
+        requests, self._server.requests = self._server.requests, []
+        return [_commands(request) for request in requests]
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+
+    def __init__(self, redis_port: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Relay)
+        self.redis_port = redis_port
+        self.requests: list[bytes] = []
+
+
+class _Relay(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        server, client = cast("_Server", self.server), self.request
+        answered = True
+        with socket.create_connection(("127.0.0.1", server.redis_port)) as redis:
+            while True:
+                for source in select.select([client, redis], [], [])[0]:
+                    data = source.recv(1 << 16)
+                    if not data:
+                        return
+                    if source is client and answered:
+                        server.requests.append(data)
+                    elif source is client:
+                        server.requests[-1] += data
+                    answered = source is redis
+                    (redis if source is client else client).sendall(data)
+
+
+def _commands(request: bytes) -> Request:
+    """Read RESP: `*<count>`, and for each argument `$<length>` and itself. None of ours has a line end inside."""
+    lines = request.decode().split("\r\n")[:-1]
+    commands = []
+    while lines:
+        end = 2 * int(lines[0].removeprefix("*")) + 1
+        commands.append(lines[2:end:2])
+        lines = lines[end:]
+    return commands
