@@ -11,6 +11,7 @@ from benchmarks.cloud import CONTEXT, Cloud, Event, call, check
 from benchmarks.tables import Ratio, Table
 from benchmarks.wire import Request, Wire
 from sms_login.adapters.redis_client import Client, connect
+from sms_login.phone import Phone
 from sms_login.wiring import Handler
 
 ROUNDS = 20
@@ -26,17 +27,24 @@ largest."""
 
 def measure(cloud: Cloud) -> Table:
     """Measure logins."""
-    app, ours, theirs = cloud.app(), [], []
-    with _rehearsals(cloud) as prepare, closing(connect(cloud.redis.host, cloud.redis.port)) as client:
-        for _ in range(ROUNDS):
-            pairs = [(prepare()[0], prepare()[1]) for _ in range(LOGINS)]  # of two numbers: each code works once
-            times = [(_login(app, login), _commands(client, requests)) for login, requests in pairs]
-            ours.append(median(login for login, _ in times))
-            theirs.append(median(commands for _, commands in times))
-    ratio = Ratio(ours, theirs)
+    app = cloud.app()
     table = Table("Warm login", HOW, ("", "clock", "clock, us"))
-    us = f"{median(ours) * 1e6:.0f} : {median(theirs) * 1e6:.0f}"
-    table.add("login / its commands alone", str(ratio), us, target=f"<= {MOST}x", met=ratio.median <= MOST)
+    with _rehearsals(cloud) as prepare, closing(connect(cloud.redis.host, cloud.redis.port)) as client:
+
+        def compare(login: Callable[[Handler, Event], float]) -> tuple[Ratio, str]:
+            ours: list[float] = []
+            theirs: list[float] = []
+            for _ in range(ROUNDS):
+                pairs = [(prepare()[0], prepare()[1]) for _ in range(LOGINS)]  # of two numbers: each code works once
+                times = [(login(app, event), _commands(client, requests)) for event, requests in pairs]
+                ours.append(median(seconds for seconds, _ in times))
+                theirs.append(median(seconds for _, seconds in times))
+            return Ratio(ours, theirs), f"{median(ours) * 1e6:.0f} : {median(theirs) * 1e6:.0f}"
+
+        ratio, us = compare(_login)
+        table.add("login / its commands alone", str(ratio), us, target=f"<= {MOST}x", met=ratio.median <= MOST)
+        ratio, us = compare(_login_elsewhere)
+        table.add("  where another instance sent the code", str(ratio), us)
     return table
 
 
@@ -70,6 +78,11 @@ def _login(app: Handler, event: Event) -> float:
     seconds = perf_counter() - started
     check(answer)
     return seconds
+
+
+def _login_elsewhere(app: Handler, event: Event) -> float:
+    Phone.parse.cache_clear()
+    return _login(app, event)
 
 
 def _commands(client: Client, requests: list[Request]) -> float:

@@ -146,7 +146,9 @@ def _check(name: Any, value: Any) -> None:
     """Refuse what no parameter can be: repeated in the query string, nested, or not Unicode text."""
     if isinstance(value, (list, dict)):
         raise InvalidParam("a parameter is given twice, or is not a plain value", "参数重复或不是普通值")
-    try:
-        f"{name}{value}".encode()
-    except UnicodeEncodeError:
-        raise InvalidParam("a parameter is not text", "参数不是文本") from None
+    for text in (name, value):
+        if isinstance(text, str) and not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise InvalidParam("a parameter is not text", "参数不是文本") from None

@@ -1,6 +1,7 @@
 """A phone number: parsed once, the same in every spelling, masked wherever it is printed."""
 
 import re
+from functools import lru_cache
 
 import phonenumbers
 from msgspec import Struct
@@ -27,6 +28,7 @@ class Phone(Struct, frozen=True):
         return f"Phone({self})"
 
     @classmethod
+    @lru_cache(maxsize=1024)  # the same number comes to send, to send again and to log in
     def parse(cls, spelling: str, default_region: str) -> "Phone":
         """Return the number that `spelling` names: E.164, area code + number, or national to `default_region`.
 
