@@ -101,7 +101,7 @@ def _respond(event: Any, context: Any, answer: Callable[[Any, Request], Answer])
         status, outcome = refusal.status, refusal.name
         headers, envelope = _refused(refusal, request)
         if refusal.detail:
-            logs.note(detail=logs.redact(refusal.detail))
+            logs.note(detail=logs.redact(refusal.detail)[:300])
     ms = round((time.perf_counter() - started) * 1000, 1)
     logs.note(request_id=request.id, outcome=outcome, status=status, ms=ms)
     logs.end(logging.ERROR if status >= 500 else logging.INFO, error=crash)  # noqa: PLR2004 - HTTP: our fault from here

@@ -11,6 +11,7 @@ from sms_login.ports import Rules, SmsRoute
 
 T = TypeVar("T")
 
+_KEY_FILE = re.compile(r"-----BEGIN|ssh-|ecdsa-sha2-|sk-(ssh|ecdsa)-|\{")  # PyJWT refuses to sign with these
 _LEAST_SECRET = 32  # bytes: RFC 7518, section 3.2
 
 
@@ -169,6 +170,8 @@ class _Reader:
         secret = Secret(self.text(name, None if required else ""))
         if secret and len(secret.key()) < _LEAST_SECRET:
             self.problem(name, f"must be at least {_LEAST_SECRET} bytes long")
+        if _KEY_FILE.match(secret.reveal()):
+            self.problem(name, "must be random text, not a key file")
         return secret
 
     def country(self, name: str, default: str) -> str:

@@ -18,6 +18,7 @@ from sms_login.errors import InvalidParam
 
 MAX_BODY = 16 * 1024  # bytes
 _MAX_FIELDS = 64
+_NAME = re.compile(r"[A-Za-z_]{1,32}")  # of a parameter, fit to be repeated in an answer
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -145,7 +146,8 @@ def _form(raw: bytes) -> Mapping[str, Any]:
 def _check(name: Any, value: Any) -> None:
     """Refuse what no parameter can be: repeated in the query string, nested, or not Unicode text."""
     if isinstance(value, (list, dict)):
-        raise InvalidParam("a parameter is given twice, or is not a plain value", "参数重复或不是普通值")
+        what = name if isinstance(name, str) and _NAME.fullmatch(name) else "a parameter"
+        raise InvalidParam(f"{what} is given twice, or is not a plain value", f"{what} 重复或不是普通值")
     for text in (name, value):
         if isinstance(text, str) and not text.isascii():
             try:

@@ -26,7 +26,7 @@ from sms_login.errors import (
 from sms_login.guard import Guard
 from sms_login.messages import CodeSent, LoggedIn, missing
 from sms_login.phone import Phone
-from sms_login.ports import Ask, Codes, Guess, Look, May, Redeemed, Rules, Sending, Sms, User, Users
+from sms_login.ports import Ask, Codes, Guess, Look, May, Redeemed, Rules, Sms, User, Users
 from sms_login.tokens import AccessTokens
 
 
@@ -79,7 +79,13 @@ class LoginService:
         if again is None:  # a new session, also where the secret of an old code is no longer known
             ask = replace(ask, session=None)
         new, digits = self._maker.new(phone)
-        sending = self._codes.issue(ask, new, secrets.token_urlsafe(6))
+        mark = secrets.token_urlsafe(6)
+        try:
+            sending = self._codes.issue(ask, new, mark)
+        except ServiceUnavailable:
+            # It may be on record, and a repeat under its key would be told of an SMS that nobody sends.
+            self._undo(ask, new.session, mark)
+            raise
         if isinstance(sending, Look):  # somebody was faster than us since we looked
             if sending.may is May.REPEAT and (answer := self._repeated(phone, sending)):
                 return answer
@@ -96,7 +102,7 @@ class LoginService:
             }
             raise
         except (InvalidPhone, TooManyRequests, SendFailed):
-            self._undo(sending)
+            self._undo(replace(ask, session=None), sending.session, mark)
             raise
         return CodeSent(
             session_id=sending.session,
@@ -106,18 +112,19 @@ class LoginService:
             resend_after=self._rules.cooldown + 1,
         )
 
-    def _undo(self, sending: Sending) -> None:
+    def _undo(self, ask: Ask, session: str, mark: str) -> None:
         try:
-            self._codes.undo(sending)
+            self._codes.undo(ask, session, mark)
         except ServiceUnavailable as error:
             logs.alert("undo_failed", cause=logs.redact(error.detail))  # the refusal is still the answer
 
     def _repeated(self, phone: Phone, look: Look) -> CodeSent | None:
         """Return the answer to a getSms that was answered before; None if its session is over."""
-        life = self._codes.life_ms(phone, look.session) // 1000
+        life = self._codes.life_ms(phone, look.session, shared=False) // 1000
         if not life:
             return None
-        return CodeSent(session_id=look.session, expires_in=life, resend_after=_seconds(look.wait_ms) + 1)
+        cooldown = math.ceil(max(look.wait_ms, 0) / 1000)
+        return CodeSent(session_id=look.session, expires_in=life, resend_after=cooldown + 1)
 
     def _today(self) -> tuple[str, int]:
         """Return the name of the number's calendar day, and the milliseconds that are left of it."""
@@ -159,8 +166,8 @@ class LoginService:
         try:
             return self._users.sign_in(phone, redeemed.login)
         except ServiceUnavailable as error:
-            # A repeat gives nothing back: the login that it repeats may have its token.
-            if redeemed.guess is Guess.RIGHT and self._codes.unredeem(phone, session, redeemed.login):
+            # Of a login that was repeated nothing is given back: one of the two may have its token.
+            if self._codes.unredeem(phone, session, redeemed.login):
                 raise UserStoreFailed(error.detail) from error
             raise
 
@@ -176,7 +183,7 @@ class LoginService:
                 return Locked(retry_after=_seconds(redeemed.wait_ms))
             case Guess.UNKNOWN:
                 latest = self._codes.latest(phone)
-                if latest and self._codes.life_ms(phone, latest):
+                if latest and self._codes.life_ms(phone, latest, shared=True):
                     return SessionMismatch()
         return CodeHasExpired()
 

@@ -117,6 +117,8 @@ def parse(params: Mapping[str, Any]) -> Message:
     kind = _METHODS.get(method) if isinstance(method, str) else None
     if kind is None:
         raise UnknownMethod
+    if kind is Login and "code" in params:  # then it is a login by code, whatever token comes along
+        params = {name: value for name, value in params.items() if name != "token"}
     try:
         message = convert(params, kind)
     except ValidationError as error:

@@ -74,18 +74,10 @@ class Look(Struct, frozen=True):
 
 
 class Sending(Struct, frozen=True):
-    """A sending that is on record, with what it takes to undo just this one.
+    """A sending that is on record, in a `session` that is new or the `same` that was asked for."""
 
-    `mark` is its own; `same` says that the session is older than it, and then `until` is what the session's life was;
-    `latest` was the number's latest session before, if any.
-    """
-
-    ask: Ask
     session: str
-    mark: str
     same: bool
-    until: str
-    latest: str | None
 
 
 class Guess(Enum):
@@ -122,14 +114,20 @@ class Codes(Protocol):
     def issue(self, ask: Ask, new: Code, mark: str) -> Look | Sending:
         """Put a sending on record, in the session asked for or, where that is over, as `new`; or say why not."""
 
-    def undo(self, sending: Sending) -> bool:
-        """Take back what this very sending put on record, if it still stands."""
+    def undo(self, ask: Ask, session: str, mark: str) -> bool:
+        """Take back what the sending with this `mark` put on record, if it still stands.
+
+        `session` is the one that `issue` answered; or, where its answer was lost, the new one that it was given.
+        """
 
     def latest(self, phone: Phone) -> str | None:
         """Return the session in which the number's latest code was sent."""
 
-    def life_ms(self, phone: Phone, session: str) -> int:
-        """Return for how long a code can still be redeemed; 0 if it is spent or over."""
+    def life_ms(self, phone: Phone, session: str, *, shared: bool) -> int:
+        """Return for how long a code can still be redeemed; 0 if it is spent or over.
+
+        `shared` asks for anybody, with the guesses of those who have no session; else for the session's holder.
+        """
 
     def redeem(
         self, phone: Phone, session: str, digests: Sequence[str], *, shared: bool, login: str, key: str | None

@@ -33,7 +33,8 @@ class Sessions:
     def set_nickname(self, token: str, name: str) -> UserInfo:
         """Give the token's user a nickname."""
         claims = self._tokens.verify(token)
-        return _info(self._owner(claims, self._users.rename(claims.phone, claims.user_id, name)))
+        user = self._users.rename(claims.phone, claims.user_id, name) or self._users.find(claims.phone)
+        return _info(self._owner(claims, user))
 
     def _owner(self, claims: Claims, user: User | None) -> User:
         if user is None:

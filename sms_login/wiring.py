@@ -58,7 +58,7 @@ def _app(settings: Settings, environ: Mapping[str, str]) -> App:
         mainland=settings.sms_mainland,
         abroad=settings.sms_abroad,
         template_params=settings.sms_template_params,
-        minutes=-(-settings.rules.life // 60),
+        minutes=max(1, settings.rules.life // 60),
         region=settings.sms_region,
         endpoint=settings.sms_endpoint,
         timeout=settings.sms_timeout,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sms_login.config import ConfigError, Secret
+from sms_login.config import ConfigError, Secret, Settings
 from tests.test_config import KEY, read
 
 OLD_KEY, OTHER_KEY, OTHER_OLD_KEY = "o" * 32, "x" * 32, "y" * 32
@@ -60,3 +60,12 @@ def test_a_secret_does_not_print_itself() -> None:
 def test_a_secret_may_be_any_bytes() -> None:
     """Bytes of the environment that are not UTF-8 stay what they are in the key."""
     assert Secret("k\udcff密").key() == b"k\xff\xe5\xaf\x86"
+
+
+@pytest.mark.parametrize("start", ["-----BEGIN PRIVATE KEY-----", "ssh-ed25519 ", "ecdsa-sha2-nistp256 ", '{"kty": '])
+@pytest.mark.parametrize("name", ["JWT_SECRET", "JWT_SECRET_PREVIOUS", "SECRET", "SECRET_PREVIOUS"])
+def test_a_key_file_is_no_secret(name: str, start: str) -> None:
+    """PyJWT would refuse to sign with it, when the code of the first login is spent already."""
+    with pytest.raises(ConfigError) as error:
+        Settings.read({"JWT_SECRET": "x" * 32, name: start + "x" * 64})
+    assert f"{name} must be random text, not a key file" in error.value.problems

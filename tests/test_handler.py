@@ -101,11 +101,13 @@ def test_a_whole_login(handler: wiring.Handler, cloud: Cloud, shape: Shape) -> N
     assert call(handler, shape, method="health")[2]["data"] == {"redis": "ok"}
 
 
-def test_a_login_by_code_wins_over_a_token(handler: wiring.Handler, cloud: Cloud) -> None:
-    """Whatever token comes along."""
+@pytest.mark.parametrize("token", ["rubbish", "x" * 5000, 123, None])
+def test_a_login_by_code_wins_over_a_token(handler: wiring.Handler, cloud: Cloud, token: object) -> None:
+    """Whatever token comes along, as a parameter or as a header."""
     call(handler, gateway_json, method="getSms", phone=PHONE)
     code = cloud.tencent.inbox()[0].params[0]
-    answer = call(handler, gateway_json, method="login", phone=PHONE, code=code, token="rubbish")
+    headers = {"Authorization": f"Bearer {'x' * 5000}"}
+    answer = call(handler, gateway_json, headers, method="login", phone=PHONE, code=code, token=token)
     assert answer[2]["codeStr"] == "Success"
 
 

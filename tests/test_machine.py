@@ -62,7 +62,7 @@ class Session:
     open: int = 0
     used: float | None = None
     key: str | None = None
-    logins: int = 0
+    tokens: int = 0
 
 
 class Rulebook(RuleBasedStateMachine):
@@ -110,12 +110,12 @@ class Rulebook(RuleBasedStateMachine):
         """Tell whether Redis still has the session."""
         return session in self.sessions and self.now < self.sessions[session].born + RECORD
 
-    def life(self, session: str | None) -> float:
-        """Return for how long anybody can redeem a session's code."""
+    def life(self, session: str | None, *, shared: bool = True) -> float:
+        """Return for how long a session's code can be redeemed, by anybody or by the session's holder."""
         if session is None or not self.exists(session):
             return 0
         its = self.sessions[session]
-        guessable = its.wrong < RULES.guesses or its.open < RULES.guesses
+        guessable = its.wrong < RULES.guesses or (shared and its.open < RULES.guesses)
         return max(0, its.until - self.now) if guessable and its.used is None else 0
 
     def resendable(self, session: str | None) -> bool:
@@ -164,7 +164,7 @@ class Rulebook(RuleBasedStateMachine):
         sent = self.wire.sent[before:]
 
         repeated, key_end = self.keys.get(key or "", ("", 0.0))
-        if self.now < key_end and self.life(repeated):
+        if self.now < key_end and self.life(repeated, shared=False):
             assert (outcome, session, sent) == ("", repeated, [])
             return
         if self.failed >= RULES.lock_at:
@@ -207,8 +207,12 @@ class Rulebook(RuleBasedStateMachine):
         asked = [*[*reversed(self.sessions)][:2], None, "A" * 22, None][pick]
         target = asked or (self.latest if self.exists(self.latest) else None)
         code = self.sessions[target].code if target in self.sessions else "000000"
+        fresh = target in self.sessions and self.sessions[target].key is None
         expected = self.judge(asked, target, right=right, key=key, users=users)
-        assert self.attempt(asked, code if right else f"{(int(code) + 1) % 10**6:06}", key, users) == expected
+        outcome = self.attempt(asked, code if right else f"{(int(code) + 1) % 10**6:06}", key, users)
+        assert outcome == expected
+        if outcome == "token" and (fresh or key is None) and target is not None:
+            self.sessions[target].tokens += 1  # one that is not the repeat of another
 
     def attempt(self, asked: str | None, code: str, key: str | None, users: str) -> str:
         """Log in, and return what became of it."""
@@ -255,7 +259,6 @@ class Rulebook(RuleBasedStateMachine):
             return "UserStoreFailed"
         if not again:
             its.used, its.key = self.now, key
-            its.logins += 1
             self.failures = 0
         return {"up": "token", "down": "ServiceUnavailable", "crash": "crash"}[users]
 
@@ -271,7 +274,7 @@ class Rulebook(RuleBasedStateMachine):
     @invariant()
     def no_code_is_used_twice(self) -> None:
         """A crash may leave a code spent, never usable twice."""
-        assert all(its.logins <= 1 for its in getattr(self, "sessions", {}).values())
+        assert all(its.tokens <= 1 for its in getattr(self, "sessions", {}).values())
 
 
 class RulebookOnRealRedis(Rulebook):

@@ -22,7 +22,7 @@ LONGEST_TOKEN = "x" * 4096
         ({"method": "login", "phone": PHONE, "code": "012345"}, Login(PHONE, "012345")),
         (
             {"method": "login", "phone": PHONE, "code": "000000", "sessionId": "-_" * 11, "token": TOKEN},
-            Login(PHONE, "000000", "-_" * 11, TOKEN),
+            Login(PHONE, "000000", "-_" * 11),  # a login by code, whatever token comes along
         ),
         ({"method": "login", "phone": "1" * 40, "token": LONGEST_TOKEN}, Login("1" * 40, token=LONGEST_TOKEN)),
         ({"method": "getUserInfo", "token": TOKEN}, GetUserInfo(TOKEN)),

@@ -1,6 +1,7 @@
 """The rules of a code, one by one, on fakeredis, a real Redis, what stands in for 4.0, and a cluster."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 import time_machine
@@ -13,15 +14,17 @@ from sms_login.errors import (
     InvalidParam,
     InvalidPhone,
     Locked,
+    NotRegistered,
     SendFailed,
     SendUnknown,
     ServiceUnavailable,
     SessionMismatch,
+    TokenInvalid,
     TooManyRequests,
     UserStoreFailed,
 )
 from sms_login.phone import Phone
-from sms_login.ports import Rules, User
+from sms_login.ports import User
 from tests.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET, Backend, World
 
 KEY, OTHER_KEY = "idempotency-key-1", "idempotency-key-2"
@@ -406,39 +409,6 @@ def test_a_refusal_gives_the_latest_session_its_place_back(world: World) -> None
     assert world.log_in(None).token
 
 
-def test_undoing_touches_only_its_own_sending(world: World) -> None:
-    """A refusal that comes after the next sending in the session gives back its quota, and nothing else."""
-    world = World(world.backend, world.clock, rules=Rules(cooldown=1))
-    session = world.get_sms().session_id
-    world.wait(2)
-
-    def sent_meanwhile() -> None:
-        world.outbox.meanwhile = lambda: None
-        world.wait(2)
-        world.get_sms(session)
-        world.outbox.refuse = [SendFailed()]
-
-    world.outbox.meanwhile = sent_meanwhile
-    with pytest.raises(SendFailed):
-        world.get_sms(session)
-    assert world.sent_today() == 2
-    with pytest.raises(TooManyRequests):
-        world.get_sms(session)
-    assert world.log_in(session).token
-
-
-def test_undoing_after_redis_lost_its_data_creates_nothing(world: World) -> None:
-    """Where nothing is on record, nothing is taken back."""
-
-    def lost() -> None:
-        world.backend.client.flushall()
-
-    world.outbox.meanwhile, world.outbox.refuse = lost, [SendFailed()]
-    with pytest.raises(SendFailed):
-        world.get_sms(key=KEY)
-    assert world.backend.expiries() == {}
-
-
 def test_a_sending_without_a_clear_answer_counts_and_its_code_works(world: World) -> None:
     """It is not retried, not undone, and tells the session in which its code works."""
     world.get_sms()
@@ -658,6 +628,25 @@ def test_a_user_record_knows_when_it_was_made(world: World) -> None:
     user = world.users.find(PHONE)
     assert user is not None
     assert user.created == 1_795_233_600_000
+
+
+def test_a_token_of_an_earlier_user_of_the_number_is_invalid(world: World) -> None:
+    """For whatever it is shown; one whose user is gone, and not followed by another, is not registered."""
+    token = world.log_in(world.get_sms().session_id).token
+    uses: list[Callable[[], object]] = [
+        lambda: world.sessions.user_info(token),
+        lambda: world.sessions.set_nickname(token, "x"),
+        lambda: world.sessions.still_logged_in(PHONE, token),
+    ]
+    world.backend.client.delete(f"user:{{{PHONE.e164}}}")
+    for use in uses:
+        with pytest.raises(NotRegistered):
+            use()
+    world.wait(31)
+    world.log_in(world.get_sms().session_id)
+    for use in uses:
+        with pytest.raises(TokenInvalid):
+            use()
 
 
 def test_a_name_is_given_only_to_its_owner(world: World) -> None:

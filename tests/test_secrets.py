@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from local.cloud import Cloud, local_cloud
-from sms_login import wiring
+from sms_login import logs, wiring
 from tests.servers import RedisServer
 
 PHONE, NATIONAL = "+8613800138000", "13800138000"
@@ -27,6 +27,11 @@ class Raw(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep message, facts and exception."""
         self.text += f"{record.getMessage()} {getattr(record, 'facts', '')} {record.exc_info}\n"
+
+    def line(self, *args: Any) -> str:
+        """Keep the facts of a request's line."""
+        self.text += f"{args}\n"
+        return ""
 
 
 @pytest.fixture
@@ -52,7 +57,9 @@ def call(handler: wiring.Handler, method: str, /, **params: Any) -> dict[str, An
     return body
 
 
-def test_a_whole_login_at_debug_prints_no_secret(cloud: Cloud, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_whole_login_at_debug_prints_no_secret(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Neither does any of its failures, nor do the loggers of the SDK, of urllib3 and of redis-py."""
     handler = wiring.build(cloud.environ)
     raw = Raw()
@@ -73,6 +80,11 @@ def test_a_whole_login_at_debug_prints_no_secret(cloud: Cloud, capfd: pytest.Cap
 
     out, err = capfd.readouterr()
     assert out.count('"event": "request"') == 10
+    with monkeypatch.context() as unredacted:
+        unredacted.setattr(logs, "_line", raw.line)
+        call(handler, "login", phone=NATIONAL, code=code, sessionId=session, token=token)
+        call(handler, "getSms", phone=PHONE, sessionId=session)
+    assert "CodeHasValid" in raw.text
     assert "urllib3" in out  # the libraries' loggers are on
     for printed in (out, err, raw.text):
         assert [secret for secret in secrets if secret in printed] == []

@@ -1,8 +1,11 @@
 """SendSms through the real SDK, against a stand-in that checks its signatures."""
 
+import contextlib
 import logging
+import socket
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import time_machine
@@ -27,8 +30,8 @@ def tencent() -> Iterator[TencentStandIn]:
         yield stand_in
 
 
-def sms(
-    tencent: TencentStandIn,
+def adapter(
+    endpoint: str,
     environ: dict[str, str] | None = None,
     *,
     params: tuple[str, ...] = ("code", "minutes"),
@@ -43,9 +46,14 @@ def sms(
         template_params=params,
         minutes=5,
         region="ap-guangzhou",
-        endpoint=tencent.url,
+        endpoint=endpoint,
         timeout=timeout,
     )
+
+
+def sms(tencent: TencentStandIn, environ: dict[str, str] | None = None, **options: Any) -> TencentSms:
+    """Return the adapter under test, with the stand-in behind it."""
+    return adapter(tencent.url, environ, **options)
 
 
 def test_a_code_arrives_with_its_minutes(tencent: TencentStandIn) -> None:
@@ -198,33 +206,52 @@ def test_a_success_is_one_whatever_its_content_type(tencent: TencentStandIn) -> 
     assert sms(tencent).send(PHONE, "012345").serial_no
 
 
-def test_an_error_that_the_sdk_overlooks_is_unknown() -> None:
-    """With a charset in the Content-Type the SDK skips its check for errors, and finds no status either."""
-    error = {"Error": {"Code": "InternalError", "Message": "…"}, "RequestId": "…"}
-    server = ApiServer(0, lambda _headers, _body: Reply(error, "application/json; charset=utf-8"))
-    sender = TencentSms(
-        KEYS,
-        mainland=SmsRoute("1400000000", "sign", "1000000"),
-        abroad=None,
-        template_params=("code",),
-        minutes=5,
-        region="ap-guangzhou",
-        endpoint=server.url,
-        timeout=5,
-    )
-    with pytest.raises(SendUnknown, match="no SendStatusSet"):
-        sender.send(PHONE, "012345")
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"Error": {"Code": "InternalError", "Message": "…"}, "RequestId": "…"},
+        {"SendStatusSet": [], "RequestId": "…"},
+        {"SendStatusSet": [{"Code": "", "SerialNo": ""}], "RequestId": "…"},
+        {"SendStatusSet": [{"SerialNo": ""}], "RequestId": "…"},
+    ],
+)
+def test_an_answer_without_a_status_is_unknown(response: dict[str, Any]) -> None:
+    """With a charset in the Content-Type the SDK skips its check for errors, and an empty code says nothing."""
+    server = ApiServer(0, lambda _headers, _body: Reply(response, "application/json; charset=utf-8"))
+    with pytest.raises(SendUnknown):
+        adapter(server.url).send(PHONE, "012345")
     server.close()
 
 
-def test_a_timeout_is_for_the_whole_call_and_is_not_retried(tencent: TencentStandIn) -> None:
+def test_a_timeout_is_not_retried(tencent: TencentStandIn) -> None:
     """The SMS arrived once, we do not know it, and the next one goes through."""
     tencent.fail("timeout", times=1)
-    sender = sms(tencent, timeout=0.2)
     with pytest.raises(SendUnknown):
-        sender.send(PHONE, "012345")
+        sms(tencent, timeout=0.2).send(PHONE, "012345")
     assert len(tencent.inbox()) == 1
     assert sms(tencent).send(PHONE, "012345")
+
+
+def test_a_timeout_is_for_the_whole_call() -> None:
+    """An answer that trickles in resets the SDK's own timeout with every byte, and would take ten seconds."""
+    ended = threading.Event()
+
+    def trickle(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            for byte in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 80:
+                connection.send(bytes([byte]))
+                if ended.wait(0.1):  # as slow as the peer that it plays
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=trickle, args=[listener])
+        thread.start()
+        with pytest.raises(SendUnknown, match="timeout"):
+            adapter(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=0.3).send(PHONE, "012345")
+        assert thread.is_alive()  # it was not the peer that gave up
+        ended.set()
+        thread.join()
 
 
 def test_nobody_listening_is_unknown(tencent: TencentStandIn) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from sms_login.errors import ServiceUnavailable
 
 Client = Any  # redis.Redis or redis.RedisCluster; redis-py types their methods for sync and async at once
 
+_IDLE = 30.0  # s after which a kept connection may be dead without our knowing
 _LUA = Path(__file__).with_name("lua")
 
 # At DEBUG the cluster client logs whole commands, keys and numbers included.
@@ -31,11 +33,11 @@ def connect(
     ca_file: str | None = None,
     cluster: bool = False,
 ) -> Client:
-    """Return a client that never sends a command twice and never waits longer than about a second.
+    """Return a client that never sends a command twice and waits a second for an answer.
 
     redis-py's own retries would repeat a script whose answer was lost. RESP2 and no client info, because TencentDB has
-    no HELLO, and a new connection then needs no handshake. One Redis is connected to at the first command, a cluster at
-    once, to learn its slots.
+    no HELLO, and a new connection then needs no handshake. One Redis is connected to at the first command; a cluster at
+    once, to learn its slots, and again after a failure, a second for each node that is away.
     """
     options: dict[str, Any] = {
         "password": password,
@@ -47,7 +49,6 @@ def connect(
         "socket_timeout": 1.0,  # s
         "socket_connect_timeout": 1.0,  # s
         "max_connections": 1024,  # the threads are the limit; redis-py's 100 would refuse, not wait
-        "health_check_interval": 30,  # s: the sockets of a frozen instance may be dead
     }
     if ca_file:
         options["ssl_ca_certs"] = ca_file
@@ -67,6 +68,7 @@ class RedisClient:
     def __init__(self, connect: Callable[[], Client]) -> None:
         self._connect = connect
         self._client: Client = None
+        self._used = 0.0
         self._lock = threading.Lock()
         self._scripts: dict[str, tuple[str, str]] = {}
 
@@ -98,14 +100,29 @@ class RedisClient:
         self.command("ping")
 
     def _ready(self) -> Client:
+        """Return the client, without the connections that may have died while the instance was frozen.
+
+        redis-py's health check would find such a one, and fail the request that it finds it for.
+        """
+        now = time.monotonic()
+        idle, self._used = now - self._used, now
         if self._client is None:
             with self._lock:
                 self._client = self._client or self._connect()
+        elif idle > _IDLE:
+            for pool in _pools(self._client):
+                pool.disconnect(inuse_connections=False)
         return self._client
+
+
+def _pools(client: Client) -> list[Any]:
+    if isinstance(client, redis.Redis):
+        return [client.connection_pool]
+    return [node.redis_connection.connection_pool for node in client.get_nodes() if node.redis_connection]
 
 
 _FAILURES = (redis.RedisError, redis.exceptions.RedisClusterException)
 
 
 def _unavailable(error: Exception) -> ServiceUnavailable:
-    return ServiceUnavailable(f"redis: {type(error).__name__}: {error}"[:200])
+    return ServiceUnavailable(f"redis: {type(error).__name__}: {error}")

@@ -33,10 +33,10 @@ class RedisCodes:
         """See `ports.Codes.issue`."""
         answer = self._issue("record", ask, new, mark)
         match answer:
-            case ["same", _, _, until, latest]:
-                return Sending(ask, ask.session or "", mark, same=True, until=until, latest=latest)
-            case ["new", latest]:
-                return Sending(ask, new.session, mark, same=False, until="", latest=latest)
+            case ["same", *_]:
+                return Sending(ask.session or "", same=True)
+            case ["new"]:
+                return Sending(new.session, same=False)
         return _look(ask, answer)
 
     def _issue(self, purpose: str, ask: Ask, new: Code, mark: str) -> list[Any]:
@@ -72,28 +72,27 @@ class RedisCodes:
         answer: list[Any] = self._redis.run("issue", keys, args)
         return answer
 
-    def undo(self, sending: Sending) -> bool:
+    def undo(self, ask: Ask, session: str, mark: str) -> bool:
         """See `ports.Codes.undo`."""
-        ask, phone = sending.ask, sending.ask.phone
+        phone, asked = ask.phone, ask.session or session
         keys = [
-            _key(phone, sending.session),
+            _key(phone, asked),
+            _key(phone, session),
             _key(phone, "latest"),
             _key(phone, "cooldown"),
             _key(phone, f"day:{ask.day}"),
-            _key(phone, sending.latest or sending.session),
             _key(phone, f"sent:{ask.key}" if ask.key else "cooldown"),
         ]
-        args = [sending.mark, sending.session, sending.latest or "", sending.until]
-        return bool(self._redis.run("undo", keys, args) == "undone")
+        return bool(self._redis.run("undo", keys, [mark, asked, session]) == "undone")
 
     def latest(self, phone: Phone) -> str | None:
         """See `ports.Codes.latest`."""
         session: str | None = self._redis.command("get", _key(phone, "latest"))
         return session
 
-    def life_ms(self, phone: Phone, session: str) -> int:
+    def life_ms(self, phone: Phone, session: str, *, shared: bool) -> int:
         """See `ports.Codes.life_ms`."""
-        return int(self._redis.run("life", [_key(phone, session)], [self._rules.guesses]))
+        return int(self._redis.run("life", [_key(phone, session)], [self._rules.guesses, 1 if shared else 0]))
 
     def redeem(
         self, phone: Phone, session: str, digests: Sequence[str], *, shared: bool, login: str, key: str | None

@@ -147,7 +147,7 @@ def _within(seconds: float, call: Callable[[], Any]) -> Any:
     return answer
 
 
-# What Tencent's error codes mean for the caller (document 382/55981, "Error codes"). The longest prefix counts.
+# What Tencent's error codes mean for the caller (document 382/55981, "Error codes").
 _NUMBER = (
     "InvalidParameterValue.IncorrectPhoneNumber",
     "FailedOperation.PhoneNumberParseFail",
@@ -172,7 +172,7 @@ def _refusal(code: str, *, answered: bool) -> Refusal:
         return TooManyRequests(code, retry_after=_until_tomorrow())
     if code.startswith("RequestLimitExceeded"):  # refused before anything was sent
         return SendFailed(code, retry_after=1)
-    if code.startswith(_UNCLEAR) or not answered:
+    if code.startswith(_UNCLEAR) or not (answered and code):
         return SendUnknown(code)
     return SendFailed(code)
 

@@ -7,12 +7,16 @@
 --       5 "1" if an idempotency key is given   6 life, ms   7 life of the record, ms   8 part of 7 beyond any life, ms
 --       9 guesses per code   10 failures that lock   11 sendings per day   12 left of the day, ms   13 cooldown, ms
 --       14 nonce   15 digest   16 mark of this sending
--- Gives {"repeat", session, ms of cooldown} | {"locked" | "cooldown" | "daily", ms to wait}
---       | {"same", nonce, digest, until} | {"new"}, on record with the latest session before this one behind it
+-- Gives {"repeat", session, ms of cooldown} | {"locked" | "daily" | "cooldown", ms to wait}
+--       | {"same", nonce, digest} | {"new"}
 --
 -- A session is a hash that lives for its whole ten minutes and a tail, and never longer: no call moves its expiry.
 -- Its field `until` is the remaining time, in ms of that expiry, at which the code stops working. So Redis's own clock
 -- is the only one, and a guess cannot lengthen a life.
+--
+-- What undo.lua needs is kept in the session too, since the answer to this script may be lost: `sends` that were not
+-- taken back, and of the last of them its `mark`, what `until` `was`, and which session was the latest in `prev`, with
+-- `back`, the ms that it had left beyond this one.
 if redis.replicate_commands then redis.replicate_commands() end
 
 local asked, latest, cooldown, today, failures, idem = KEYS[1], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
@@ -30,30 +34,37 @@ if ARGV[5] == '1' then
   if session and session ~= ARGV[4] then return {'repeat', session, redis.call('PTTL', cooldown)} end
 end
 if not below(failures, ARGV[10]) then return {'locked', redis.call('PTTL', failures)} end
+if not below(today, ARGV[11]) then return {'daily', redis.call('PTTL', today)} end
 local wait = redis.call('PTTL', cooldown)
 if wait ~= -2 then return {'cooldown', wait} end
-if not below(today, ARGV[11]) then return {'daily', redis.call('PTTL', today)} end
 
 -- The session asked for is sent again if its code is alive, guessable, and old enough to leave room for a whole life.
 local answer = {'new'}
-local session, until_ = ARGV[3], record_life - life
+local session, key, until_ = ARGV[3], KEYS[2], record_life - life
+local was
 if ARGV[2] ~= '' then
   local left = redis.call('PTTL', asked)
-  local was = redis.call('HMGET', asked, 'nonce', 'digest', 'until', 'wrong', 'login')
-  local alive = was[1] and was[2] and left > (tonumber(was[3]) or left) and not was[5]
-  if alive and (tonumber(was[4] or 0) or math.huge) < guesses and left - life >= tail then
-    answer = {'same', was[1], was[2], was[3]}
-    session, until_, record_life = ARGV[2], left - life, left
+  local has = redis.call('HMGET', asked, 'nonce', 'digest', 'until', 'wrong', 'login')
+  local alive = has[1] and has[2] and left > (tonumber(has[3]) or left) and not has[5]
+  if alive and (tonumber(has[4] or 0) or math.huge) < guesses and left - life >= tail then
+    answer, was = {'same', has[1], has[2]}, has[3]
+    session, key, until_, record_life = ARGV[2], asked, left - life, left
   end
 end
 if ARGV[1] == 'look' then return answer end
 
-answer[#answer + 1] = redis.call('GET', latest)
-if answer[1] == 'same' then
-  redis.call('HSET', asked, 'until', until_, 'mark', ARGV[16])
+redis.call('HSET', key, 'until', until_, 'mark', ARGV[16])
+redis.call('HINCRBY', key, 'sends', 1)
+redis.call('HDEL', key, 'was', 'prev', 'back')
+if was then
+  redis.call('HSET', key, 'was', was)
 else
-  redis.call('HSET', KEYS[2], 'nonce', ARGV[14], 'digest', ARGV[15], 'until', until_, 'mark', ARGV[16])
-  redis.call('PEXPIRE', KEYS[2], record_life)
+  redis.call('HSET', key, 'nonce', ARGV[14], 'digest', ARGV[15])
+  redis.call('PEXPIRE', key, record_life)
+end
+local prev = redis.call('GET', latest)
+if prev and prev ~= session then
+  redis.call('HSET', key, 'prev', prev, 'back', redis.call('PTTL', latest) - record_life)
 end
 redis.call('SET', latest, session, 'PX', record_life)
 redis.call('SET', cooldown, ARGV[16], 'PX', ARGV[13])

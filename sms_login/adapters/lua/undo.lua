@@ -1,33 +1,38 @@
--- Take back a sending that SendSms refused, and nothing else.
+-- Take back a sending that SendSms refused, or that nobody will make, and nothing else.
 --
--- KEYS  1 session it was sent in   2 latest   3 cooldown   4 sent today   5 session that was the latest (or again 1)
---       6 idempotency key (or again 3)
--- ARGV  1 mark of the sending   2 session   3 session that was the latest, "" if none   4 what `until` was, "" if the
---       sending opened the session
+-- KEYS  1 session that it was to be sent in   2 new session that it may have been sent in instead (or again 1)
+--       3 latest   4 cooldown   5 sent today   6 idempotency key (or again 4)
+-- ARGV  1 mark of the sending   2 id of 1   3 id of 2
 -- Gives "undone" | "gone"
 --
--- Where the record is gone, so is what the sending put on record. Where a later sending has used the session, its life
--- and its place as the latest are that one's.
+-- The session is the one that carries the mark. Where none does, a later sending was made in it meanwhile, or there is
+-- nothing to take back: then it is 1, and only what is counted is given back.
 if redis.replicate_commands then redis.replicate_commands() end
 
-local session, latest, cooldown, today, idem = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[6]
-local last = redis.call('HGET', session, 'mark')
-if not last then return 'gone' end
-if (tonumber(redis.call('GET', today) or 0) or 0) > 0 then redis.call('DECR', today) end
-if last ~= ARGV[1] then return 'undone' end
+local latest, cooldown, today, idem = KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local key, session = KEYS[1], ARGV[2]
+if redis.call('HGET', KEYS[2], 'mark') == ARGV[1] then key, session = KEYS[2], ARGV[3] end
+
+local has = redis.call('HMGET', key, 'sends', 'mark', 'was', 'prev', 'back')
+local last = has[2] == ARGV[1]
+if not has[1] or (KEYS[1] ~= KEYS[2] and not last) then return 'gone' end
 if redis.call('GET', cooldown) == ARGV[1] then redis.call('DEL', cooldown) end
-if ARGV[4] == '' then
-  redis.call('DEL', session)
-else
-  redis.call('HSET', session, 'until', ARGV[4])
-  redis.call('HDEL', session, 'mark')
+if (tonumber(redis.call('GET', today) or 0) or 0) > 0 then redis.call('DECR', today) end
+if idem ~= cooldown and redis.call('GET', idem) == session then redis.call('DEL', idem) end
+
+local left = redis.call('PTTL', key)
+local sends = redis.call('HINCRBY', key, 'sends', -1)
+if sends < 1 then
+  redis.call('DEL', key)
+elseif last then
+  if has[3] then redis.call('HSET', key, 'until', has[3]) end
+  redis.call('HDEL', key, 'mark', 'was', 'prev', 'back')
 end
-if idem ~= cooldown and redis.call('GET', idem) == ARGV[2] then redis.call('DEL', idem) end
-if redis.call('GET', latest) == ARGV[2] and ARGV[3] ~= ARGV[2] then
-  local left = ARGV[3] ~= '' and redis.call('PTTL', KEYS[5]) or 0
-  if left > 0 then
-    redis.call('SET', latest, ARGV[3], 'PX', left)
-  else
+if redis.call('GET', latest) == session then
+  local prev_left = has[4] and left + (tonumber(has[5]) or -left) or 0
+  if last and prev_left > 0 then
+    redis.call('SET', latest, has[4], 'PX', prev_left)
+  elseif sends < 1 then
     redis.call('DEL', latest)
   end
 end

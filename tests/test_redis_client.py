@@ -1,0 +1,134 @@
+"""The one Redis client: nothing is sent twice, and no dead socket costs a request."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import redis
+
+from sms_login.adapters.redis_client import RedisClient, connect
+from sms_login.errors import ServiceUnavailable
+from tests.servers import RedisCluster, RedisServer
+
+
+class Relay:
+    """Relays to a Redis; while `mute`, what Redis answers is dropped, as on a network that lost the way back."""
+
+    def __init__(self, port: int) -> None:
+        self._redis_port = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.mute = False
+        self.first_words: list[bytes] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        try:
+            while True:
+                client = self._listener.accept()[0]
+                server = socket.create_connection(("127.0.0.1", self._redis_port))
+                self.first_words.append(b"")
+                for source, target, words in ((client, server, len(self.first_words)), (server, client, 0)):
+                    threading.Thread(target=self._pump, args=(source, target, words), daemon=True).start()
+        except OSError:
+            return  # closed
+
+    def _pump(self, source: socket.socket, target: socket.socket, words: int) -> None:
+        try:
+            while data := source.recv(1 << 16):
+                if words and not self.first_words[words - 1]:
+                    self.first_words[words - 1] = data
+                if words or not self.mute:
+                    target.sendall(data)
+        except OSError:
+            pass
+        for end in (source, target):
+            end.close()
+
+    def close(self) -> None:
+        """Take no more connections."""
+        self._listener.close()
+
+
+@contextmanager
+def through_a_relay(server: RedisServer) -> Iterator[tuple[Relay, RedisClient]]:
+    """Give a relay to the server, and a client behind it."""
+    relay = Relay(server.port)
+    client = connect("127.0.0.1", relay.port)
+    yield relay, RedisClient(lambda: client)
+    client.close()
+    relay.close()
+
+
+def test_a_command_whose_answer_is_lost_was_sent_once(redis_server: RedisServer) -> None:
+    """redis-py's own retries would have moved the counter again."""
+    with redis.Redis(redis_server.host, redis_server.port) as admin, through_a_relay(redis_server) as (relay, client):
+        admin.flushall()
+        client.ping()
+        client.run("life", ["warm"], [3, 1])
+        relay.mute = True
+        with pytest.raises(ServiceUnavailable, match="Timeout"):
+            client.command("incr", "counter")
+        with pytest.raises(ServiceUnavailable, match="Timeout"):
+            client.run("sign_in", ["user"], ["id", 1])
+        assert admin.get("counter") == b"1"
+        relay.mute = False
+        assert client.command("incr", "counter") == 2
+
+
+def test_a_new_connection_begins_with_the_command_itself(redis_server: RedisServer) -> None:
+    """No HELLO, which TencentDB does not have, no CLIENT SETINFO and no PING: a cold start pays for each."""
+    with through_a_relay(redis_server) as (relay, client):
+        client.command("get", "key")
+        assert relay.first_words == [b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n"]
+
+
+def test_connections_are_made_anew_after_a_pause(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frozen instance's sockets may be dead without a sign; asking them would cost a request."""
+    now = 1000.0
+    monkeypatch.setattr("sms_login.adapters.redis_client.time.monotonic", lambda: now)
+    with through_a_relay(redis_server) as (relay, client):
+        client.ping()
+        now += 30
+        client.ping()
+        assert len(relay.first_words) == 1
+        now += 31
+        client.ping()
+        assert len(relay.first_words) == 2
+
+
+def test_connections_to_a_cluster_are_made_anew_after_a_pause(
+    redis_cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those to each of its nodes."""
+    now = 1000.0
+    monkeypatch.setattr("sms_login.adapters.redis_client.time.monotonic", lambda: now)
+    client = RedisClient(lambda: cluster)
+    cluster = connect("127.0.0.1", redis_cluster.port, cluster=True)
+
+    def connections() -> int:
+        ids = 0
+        for node in redis_cluster.nodes:
+            with redis.Redis(node.host, node.port, protocol=2) as admin:
+                ids += int(admin.info("clients")["connected_clients"]) - 1
+        return ids
+
+    for key in "abcdef":
+        client.command("get", key)
+    before = connections()
+    now += 31
+    client.command("get", "a")
+    assert connections() < before
+    cluster.close()
+
+
+def test_a_cluster_that_is_away_at_first_is_found_later(redis_cluster: RedisCluster) -> None:
+    """Learning its slots is tried again with the next request."""
+    ports = iter([1, redis_cluster.port])
+    client = RedisClient(lambda: connect("127.0.0.1", next(ports), cluster=True))
+    with pytest.raises(ServiceUnavailable):
+        client.ping()
+    client.ping()
+    client.command("close")
