@@ -159,6 +159,58 @@ def test_an_answer_that_was_lost_is_undone(world: World, monkeypatch: pytest.Mon
         world.log_in(session, world.outbox.sent[0][1])
 
 
+def test_an_issue_that_never_arrived_takes_nothing_from_the_session(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Redis was away for that call only: what it has on record of the session is of earlier sendings."""
+    session = world.get_sms().session_id
+    world.wait(31)
+    before = world.backend.dump()
+
+    def never_arrives(_ask: Ask, _new: Code, _mark: str) -> None:
+        raise ServiceUnavailable
+
+    monkeypatch.setattr(world.codes, "issue", never_arrives)
+    for asked in (session, None):
+        with pytest.raises(ServiceUnavailable):
+            world.get_sms(asked, key=KEY)
+    assert world.backend.dump() == before
+
+
+def test_a_key_that_names_another_session_is_not_forgotten(world: World) -> None:
+    """It is somebody else's by now."""
+    meanwhile(world, lambda: world.backend.client.set(f"{OTP}:sent:{KEY}", "B" * 22, px=1000))
+    refused(world, key=KEY)
+    assert world.backend.client.get(f"{OTP}:sent:{KEY}") == "B" * 22
+
+
+def test_a_place_that_an_earlier_sending_took_is_not_given_back_by_a_later_one(quick: World) -> None:
+    """The older session became the latest when it was sent again; a refused third sending in it changes nothing."""
+    older = quick.get_sms().session_id
+    quick.wait(2)
+    quick.get_sms()
+    quick.wait(2)
+    quick.get_sms(older)
+    quick.wait(2)
+    refused_at_once(quick, older)
+    assert quick.codes.latest(PHONE) == older
+
+
+def test_a_place_that_a_later_sending_took_is_not_given_back_by_an_earlier_one(quick: World) -> None:
+    """The refused one does not know what was the latest before the one that came after it."""
+    older = quick.get_sms().session_id
+    quick.wait(2)
+
+    def another_and_then_the_older_again() -> None:
+        quick.get_sms()
+        quick.wait(2)
+        quick.get_sms(older)
+
+    meanwhile(quick, lambda: quick.wait(2), another_and_then_the_older_again)
+    refused(quick, older)
+    assert quick.codes.latest(PHONE) == older
+
+
 def test_a_refusal_is_answered_where_undoing_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The caller learns what SendSms said; the log has an alert."""
 
