@@ -1,5 +1,6 @@
 """A Redis-protocol server inside this process, so that a login can run with nothing installed."""
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,9 @@ from typing import Any
 import redis
 from fakeredis import TcpFakeServer
 from fakeredis._clients._tcp_server import TCPFakeRequestHandler  # not exported, but one thing in it must be mended
+
+# At DEBUG it logs every command, and the function's own level is for the function.
+logging.getLogger("fakeredis").setLevel(logging.INFO)
 
 
 @contextmanager

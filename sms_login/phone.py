@@ -11,6 +11,7 @@ from sms_login.errors import InvalidPhone
 
 # ASCII only: `\d` would let full-width digits through, and with them a second quota for the same number.
 _SPELLING = re.compile(r"\+?[0-9]{5,20}\Z")
+_LONG = 12  # characters: of a shorter number, first and last digits together would tell most
 _CAN_RECEIVE_SMS = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 
 
@@ -22,7 +23,9 @@ class Phone(Struct, frozen=True):
 
     def __str__(self) -> str:
         """Return the number with all but its first and last digits hidden, fit for a log."""
-        return f"{self.e164[:-8]}****{self.e164[-4:]}" if len(self.e164) > 11 else f"{self.e164[:3]}****"  # noqa: PLR2004
+        if len(self.e164) < _LONG:
+            return f"{self.e164[:3]}****"
+        return f"{self.e164[:-8]}****{self.e164[-4:]}"
 
     def __repr__(self) -> str:
         return f"Phone({self})"
