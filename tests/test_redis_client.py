@@ -132,3 +132,19 @@ def test_a_cluster_that_is_away_at_first_is_found_later(redis_cluster: RedisClus
         client.ping()
     client.ping()
     client.command("close")
+
+
+def test_a_password_may_have_tencentdbs_form_and_is_never_in_an_error() -> None:
+    """`instanceId:password` goes to AUTH as it is; a wrong one is an outage with its reason in the log."""
+    password = "crs-12345678:a password"
+    with RedisServer("--requirepass", password) as server:
+        right = connect(server.host, server.port, password=password, db=3)
+        RedisClient(lambda: right).ping()
+        assert right.client_info()["db"] == 3
+        right.close()
+        for wrong in (connect(server.host, server.port, password=password + "x"), connect(server.host, server.port)):
+            client = RedisClient(lambda wrong=wrong: wrong)  # type: ignore[misc] # this one, now
+            with pytest.raises(ServiceUnavailable, match=r"redis: Authentication") as unavailable:
+                client.ping()
+            assert "password" not in unavailable.value.detail.replace("username-password pair", "")
+            wrong.close()
