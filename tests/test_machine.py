@@ -25,7 +25,7 @@ from tests.conftest import NOON, fake_backend
 from tests.servers import RedisServer
 from tests.world import PHONE, Backend, Outbox, World
 
-RULES = Rules(daily=8, lock_at=5, alert_at=3)  # near enough to be reached
+RULES = Rules(daily=12, lock_at=6, alert_at=3)  # near enough to be reached
 DAY, RECORD = 86_400, RULES.age + RULES.repeat_for
 KEYS = ["idempotency-key-1", "idempotency-key-2"]
 
@@ -214,6 +214,21 @@ class Rulebook(RuleBasedStateMachine):
         if outcome == "token" and (fresh or key is None) and target is not None:
             self.sessions[target].tokens += 1  # one that is not the repeat of another
 
+    @precondition(lambda self: self.sessions)
+    @rule(pick=st.sampled_from([0, 2]), times=st.integers(2, 4), right=st.booleans())
+    def guess_on(self, pick: int, times: int, right: bool) -> None:  # noqa: FBT001 - drawn by name
+        """Guess wrong several times in a row, and then perhaps right."""
+        for last in range(times):
+            self.guess(pick, right and last == times - 1, None, "up")
+
+    @precondition(lambda self: self.sessions)
+    @rule(seconds=st.sampled_from([110, 190, 280]))
+    def send_on(self, seconds: float) -> None:
+        """Have the code in hand sent again and again, for as long as that goes."""
+        for _ in range(3):
+            self.wait(seconds)
+            self.send(0, "delivers", None)
+
     def attempt(self, asked: str | None, code: str, key: str | None, users: str) -> str:
         """Log in, and return what became of it."""
         sign_in = self.world.users.sign_in
@@ -295,7 +310,7 @@ class RulebookOnRealRedis(Rulebook):
         super().teardown()
 
 
-STEPS = settings(max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+STEPS = settings(max_examples=300, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def test_the_service_follows_the_rulebook_on_fakeredis() -> None:

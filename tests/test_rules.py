@@ -442,7 +442,9 @@ def test_a_failed_sign_in_makes_the_code_good_again(world: World, monkeypatch: p
         down.setattr(world.users, "sign_in", unavailable)
         with pytest.raises(UserStoreFailed):
             world.log_in(session)
-    assert world.backend.client.get(f"otp:{{{PHONE.e164}}}:failures") == "1"
+    failures = f"otp:{{{PHONE.e164}}}:failures"
+    assert world.backend.client.get(failures) == "1"
+    assert 86_000_000 < world.backend.client.pttl(failures) <= 86_400_000
     assert world.log_in(session).token
     with pytest.raises(CodeHasValid):
         world.log_in(session)
