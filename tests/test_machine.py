@@ -310,7 +310,7 @@ class RulebookOnRealRedis(Rulebook):
         super().teardown()
 
 
-STEPS = settings(max_examples=300, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+STEPS = settings(max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def test_the_service_follows_the_rulebook_on_fakeredis() -> None:
