@@ -92,7 +92,7 @@ def _respond(event: Any, context: Any, answer: Callable[[Any, Request], Answer])
     crash = None
     try:
         data = answer(event, request)
-        status, headers = 200, dict(_HEADERS)
+        status, headers = 200, _HEADERS
         outcome = "Ok" if isinstance(data, CodeSent) else "Success"
         envelope = _envelope(0, outcome, _SUCCESS[request.language], request, data)
     except Exception as error:  # noqa: BLE001 - the one catch-all: whatever else it is, it is a bug of ours
@@ -111,7 +111,7 @@ def _respond(event: Any, context: Any, answer: Callable[[Any, Request], Answer])
 def _refused(refusal: Refusal, request: Request) -> tuple[dict[str, str], dict[str, Any]]:
     envelope = _envelope(refusal.number, refusal.name, refusal.message(request.language), request, refusal.data)
     if refusal.retry_after is None:
-        return dict(_HEADERS), envelope
+        return _HEADERS, envelope
     return (
         {**_HEADERS, "Retry-After": str(refusal.retry_after)},  # RFC 9110, section 10.2.3
         {**envelope, "retryAfter": refusal.retry_after},

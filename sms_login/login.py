@@ -116,7 +116,7 @@ class LoginService:
         try:
             self._codes.undo(ask, session, mark)
         except ServiceUnavailable as error:
-            logs.alert("undo_failed", cause=logs.redact(error.detail))  # the refusal is still the answer
+            logs.alert("undo_failed", cause=logs.redact(error.detail))  # what failed before is still the answer
 
     def _repeated(self, phone: Phone, look: Look) -> CodeSent | None:
         """Return the answer to a getSms that was answered before; None if its session is over."""

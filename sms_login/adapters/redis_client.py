@@ -62,7 +62,8 @@ class RedisClient:
     """Sends commands and scripts to one Redis, however it is laid out.
 
     `connect` makes redis-py's client, at the first use. Every method raises ServiceUnavailable, with the failure as its
-    detail. All fails closed: without an answer nothing counts as checked, nothing is sent, nothing is spent.
+    detail. All fails closed: without an answer nothing counts as checked, and nothing is sent. But Redis may have run
+    what it did not answer: that is what Idempotency-Key and undoing are for.
     """
 
     def __init__(self, connect: Callable[[], Client]) -> None:
