@@ -14,7 +14,7 @@ import threading
 from local.cloud import Cloud, local_cloud
 from local.failures import MODES
 from local.gateway import Gateway
-from local.tencent import Message
+from local.inbox import Message
 
 PHONE = "8613800138000"
 MAX_PORT = 65535
@@ -27,6 +27,7 @@ Log in, in another terminal:
   curl -s {url}/ -d method=login -d phone={phone} -d code=$({read_code})
 
 Inbox:    {url}/_local/inbox
+Captcha:  curl -X POST {url}/_local/captcha
 Failures: curl -X POST '{url}/_local/fail?mode=timeout&times=1'
           mode is {modes}, or a code of Tencent Cloud
 Stop:     Ctrl-C
@@ -66,7 +67,7 @@ def serve(cloud: Cloud) -> None:
 
 
 def banner(url: str) -> str:
-    """Return what is printed at the start: how to log in, read the inbox and make an SMS fail."""
+    """Return what is printed at the start: how to log in, read the inbox, get a ticket and make calls fail."""
     return BANNER.format(url=url, phone=PHONE, read_code=READ_CODE.format(url=url, phone=PHONE), modes=", ".join(MODES))
 
 

@@ -1,12 +1,14 @@
-"""What a function finds around it on Tencent Cloud, on this machine: Redis, SendSms and the environment to match."""
+"""What a function finds around it on Tencent Cloud, on this machine: Redis, two APIs and the environment to match."""
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from local import captcha
+from local.inbox import Message
 from local.redis_server import redis_server
-from local.tencent import Message, TencentStandIn
+from local.tencent import TencentStandIn
 
 # Any value will do for the stand-in; an environment that has its own keeps it.
 _DEFAULTS = {
@@ -25,7 +27,7 @@ _PROXIES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
 @dataclass(frozen=True)
 class Cloud:
-    """``environ`` is the function's whole environment, ``tencent`` where its SMS go."""
+    """``environ`` is the function's whole environment, ``tencent`` where its SMS go and its captchas are judged."""
 
     environ: dict[str, str]
     tencent: TencentStandIn
@@ -35,8 +37,8 @@ class Cloud:
 def local_cloud(environ: Mapping[str, str], *, on_message: Callable[[Message], None] | None = None) -> Iterator[Cloud]:
     """Start the stand-in, and Redis unless ``environ`` names one; give the environment that leads to both.
 
-    What ``environ`` says stays (``CODE_TTL=60``), but for the endpoint and the keys of Tencent Cloud: those are always
-    made up, so that no real key is used and no real SMS is sent.
+    What ``environ`` says stays (``CODE_TTL=60``), but for the endpoints, the keys and the captcha application of
+    Tencent Cloud: those are always made up, so that no real key is used and no real SMS is sent.
     """
     settings = {name: value for name, value in environ.items() if name not in _PROXIES}
     with ExitStack() as stack:
@@ -49,16 +51,19 @@ def local_cloud(environ: Mapping[str, str], *, on_message: Callable[[Message], N
             "TENCENTCLOUD_SECRETKEY": secrets.token_hex(16),
             "TENCENTCLOUD_SESSIONTOKEN": secrets.token_hex(16),
         }
+        app = {"CAPTCHA_APP_ID": captcha.APP_ID, "CAPTCHA_APP_SECRET": secrets.token_hex(12)}
         tencent = stack.enter_context(
             TencentStandIn(
                 secret_id=key["TENCENTCLOUD_SECRETID"],
                 secret_key=key["TENCENTCLOUD_SECRETKEY"],
                 token=key["TENCENTCLOUD_SESSIONTOKEN"],
+                captcha_app_id=app["CAPTCHA_APP_ID"],
+                captcha_secret=app["CAPTCHA_APP_SECRET"],
                 on_message=on_message,
             )
         )
         settings |= {name: value for name, value in _DEFAULTS.items() if not settings.get(name)}
-        settings |= key | {"SMS_ENDPOINT": tencent.url}
+        settings |= key | app | {"SMS_ENDPOINT": tencent.url, "CAPTCHA_ENDPOINT": tencent.url}
         if not settings.get("JWT_SECRET") and not settings.get("JWT_PRIVATE_KEY"):
             settings["JWT_SECRET"] = secrets.token_urlsafe(32)
         yield Cloud(settings, tencent)

@@ -3,7 +3,8 @@
 import re
 import threading
 
-MODES = ("off", "refusal", "throttle", "timeout", "reset", "charset")
+MODES = ("off", "refusal", "throttle", "timeout", "reset", "charset")  # of SendSms
+CAPTCHA_MODES = ("off", "timeout", "reset", "charset")  # a captcha has no number that could be refused
 
 _NUMBER_CODES = {
     "refusal": "FailedOperation.InsufficientBalanceInSmsPackage",
@@ -26,12 +27,14 @@ _COMMON = _TOP_LEVEL - {"AuthFailure"} | {
 
 
 class Failures:
-    """The present mode and the number of requests that it still fails; thread-safe."""
+    """One action's present mode, one of ``modes`` or a code, and how many requests it still fails; thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, modes: tuple[str, ...]) -> None:
+        self._modes = modes
         self._lock = threading.Lock()
         self._mode = "off"
         self._left: int | None = None  # None: until it is set anew
+        self.requests = 0  # that were counted so far, whatever mode they met
 
     def set(self, mode: str | None, times: int | None = None) -> None:
         """Fail the next ``times`` requests (None: all) as ``mode`` says; None and "off" end it.
@@ -39,11 +42,9 @@ class Failures:
         Raises ValueError, which lists the modes, for an unknown mode, and for less than one request.
         """
         mode = "off" if mode is None else mode
-        if mode not in MODES and not _is_code(mode):
-            known = ", ".join(MODES)
-            raise ValueError(
-                f"unknown mode {mode!r}; use {known} or a code such as LimitExceeded.PhoneNumberDailyLimit"
-            )
+        if mode not in self._modes and not _is_code(mode):
+            known = ", ".join(self._modes)
+            raise ValueError(f"unknown mode {mode!r}; use {known} or a code of Tencent Cloud such as InternalError")
         if times is not None and times < 1:
             raise ValueError("times must be a number from 1 on")
         with self._lock:
@@ -58,6 +59,7 @@ class Failures:
         """Count one request and return the mode that it meets."""
         with self._lock:
             mode = self._mode
+            self.requests += 1
             if self._left is not None:
                 self._left -= 1
                 if self._left == 0:
@@ -66,12 +68,12 @@ class Failures:
 
 
 def request_code(mode: str) -> str | None:
-    """Return the code that refuses the whole request in this mode, if it does."""
+    """Return the code with which SendSms refuses the whole request in this mode, if it does."""
     return mode if mode in _COMMON or (_is_code(mode) and mode.partition(".")[0] in _TOP_LEVEL) else None
 
 
 def number_code(mode: str) -> str | None:
-    """Return the code that refuses every number of a request in this mode, if it does."""
+    """Return the code with which SendSms refuses every number in this mode, if it does."""
     return _NUMBER_CODES.get(mode, mode if _is_code(mode) and not request_code(mode) else None)
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import phonenumbers
 
+from local import parameters
 from local.errors import ApiError
 
 VERSION = "2021-01-11"
@@ -13,7 +14,8 @@ MAX_PHONES = 200
 MAX_CONTEXT = 511  # bytes of SessionContext
 
 _LISTS = ("PhoneNumberSet", "TemplateParamSet")
-_NAMES = (*_LISTS, "SmsSdkAppId", "TemplateId", "SignName", "ExtendCode", "SessionContext", "SenderId")
+_STRINGS = ("SmsSdkAppId", "TemplateId", "SignName", "ExtendCode", "SessionContext", "SenderId")
+_TYPES = dict.fromkeys(_LISTS, parameters.strings) | dict.fromkeys(_STRINGS, parameters.string)
 
 
 class Refusal(NamedTuple):
@@ -25,21 +27,11 @@ class Refusal(NamedTuple):
 
 def validate(params: Any) -> dict[str, Any]:
     """Return ``params`` if the request as a whole is acceptable; raises ApiError with the platform's code."""
-    if not isinstance(params, dict):
-        raise ApiError("InvalidParameter", "The body is not a JSON object.")
-    for name, value in params.items():
-        if name not in _NAMES:
-            raise ApiError("UnknownParameter", f"The parameter `{name}` is not recognized.")
-        strings = value if name in _LISTS else [value]
-        if not isinstance(strings, list) or not all(isinstance(string, str) for string in strings):
-            raise ApiError("InvalidParameter", f"The value type of parameter `{name}` is not valid.")
-    for name in ("PhoneNumberSet", "SmsSdkAppId", "TemplateId"):
-        if name not in params:
-            raise ApiError("MissingParameter", f"The request is missing a required parameter `{name}`.")
-    _validate_phones(params["PhoneNumberSet"])
-    if len(params.get("SessionContext", "").encode()) > MAX_CONTEXT:
+    checked = parameters.check(params, _TYPES, ("PhoneNumberSet", "SmsSdkAppId", "TemplateId"))
+    _validate_phones(checked["PhoneNumberSet"])
+    if len(checked.get("SessionContext", "").encode()) > MAX_CONTEXT:
         raise ApiError("InvalidParameterValue", "`SessionContext` must be shorter than 512 bytes.")
-    return params
+    return checked
 
 
 def _validate_phones(phones: list[str]) -> None:

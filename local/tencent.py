@@ -1,51 +1,37 @@
-"""A stand-in for sms.tencentcloudapi.com: it checks what the real SDK signs and keeps each SMS in an inbox."""
+"""A stand-in for Tencent Cloud's API: it checks what the real SDKs sign, keeps each SMS, and judges captchas."""
 
 import hmac
 import json
-import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import datetime, timezone
 from email.message import Message as Headers
-from typing import Any
+from typing import Any, NamedTuple
 
-from local import failures, send_sms, tc3
+from local import captcha, send_sms, tc3
 from local.api_server import ApiServer, NoReply, Reply
 from local.errors import ApiError
+from local.failures import CAPTCHA_MODES, MODES, Failures, number_code, request_code
+from local.inbox import Inbox, Message
 
-INBOX_SIZE = 1000  # messages; older ones are forgotten
 
-
-@dataclass(frozen=True)
-class Message:
-    """One SMS that was accepted. ``phone`` is E.164, ``sent_at`` in epoch seconds."""
-
-    phone: str
-    text: str
-    params: list[str]
-    sent_at: float
-
-    def as_json(self) -> dict[str, Any]:
-        """Return what the inbox shows; ``sentAt`` is ISO 8601, in UTC, with milliseconds."""
-        sent_at = datetime.fromtimestamp(self.sent_at, timezone.utc).isoformat(timespec="milliseconds")
-        return {
-            "phone": self.phone,
-            "text": self.text,
-            "params": self.params,
-            "sentAt": sent_at.replace("+00:00", "Z"),
-        }
+class _Action(NamedTuple):
+    service: str  # that its requests are signed for
+    version: str
+    headers: tuple[str, ...]  # that its requests must have
+    answer: Callable[[Any, str], dict[str, Any]]  # to the JSON of a body, in a mode of failure; raises ApiError
+    failures: Failures
 
 
 class TencentStandIn(AbstractContextManager["TencentStandIn"]):
-    """Tencent Cloud's SMS API at ``url``, on loopback, from construction to ``close()``; also a context manager.
+    """SendSms and DescribeCaptchaResult at ``url``, on loopback, from construction to ``close()``; a context manager.
 
     ``token`` is the session token that a request must carry (None: none is asked for), ``sign`` stands in the text of
-    an SMS whose request has no SignName, ``port`` 0 takes a free one, ``clock`` gives epoch seconds. ``on_message`` is
-    called for each SMS, in the thread of its request. Raises OSError if the port is taken.
+    an SMS whose request has no SignName, ``captcha_app_id`` and ``captcha_secret`` are those of the only captcha
+    application there is, ``port`` 0 takes a free one, ``clock`` gives epoch seconds. ``on_message`` is called for each
+    SMS, in the thread of its request. Raises OSError if the port is taken, ValueError if ``captcha_app_id`` is no
+    number.
     """
 
     def __init__(
@@ -55,15 +41,20 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         secret_key: str,
         token: str | None = None,
         sign: str = "sms-login",
+        captcha_app_id: str = captcha.APP_ID,
+        captcha_secret: str = captcha.SECRET,
         port: int = 0,
         clock: Callable[[], float] = time.time,
         on_message: Callable[[Message], None] | None = None,
     ) -> None:
         self._secret_id, self._secret_key, self._token = secret_id, secret_key, token
         self._sign, self._clock, self._on_message = sign, clock, on_message
-        self._failures = failures.Failures()
-        self._messages: deque[Message] = deque(maxlen=INBOX_SIZE)
-        self._lock = threading.Lock()
+        self._inbox = Inbox()
+        self._tickets = captcha.TicketOffice(app_id=captcha_app_id, secret=captcha_secret, clock=clock)
+        self._actions = {
+            "SendSms": _Action("sms", send_sms.VERSION, ("Region",), self._send_sms, Failures(MODES)),
+            "DescribeCaptchaResult": _Action("captcha", captcha.VERSION, (), self._describe, Failures(CAPTCHA_MODES)),
+        }
         self._server = ApiServer(port, self._answer)
         self.url = self._server.url
 
@@ -80,54 +71,76 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         return self._server.connections
 
     @property
+    def captcha_calls(self) -> int:
+        """The number of requests for DescribeCaptchaResult so far, also of those that were refused or failed."""
+        return self._actions["DescribeCaptchaResult"].failures.requests
+
+    @property
     def failing(self) -> tuple[str, int | None]:
-        """The present mode of ``fail`` ("off" is normal) and how many requests it will still fail (None: all)."""
-        return self._failures.get()
+        """The present mode of SendSms ("off" is normal) and how many requests it will still fail (None: all)."""
+        return self.failing_of("SendSms")
 
-    def fail(self, mode: str | None, times: int | None = None) -> None:
-        """Fail the next ``times`` requests (None: all). Raises ValueError, listing the modes, for any other word.
+    def failing_of(self, action: str) -> tuple[str, int | None]:
+        """Return the same as ``failing`` of an action. Raises ValueError, listing the actions, for any other word."""
+        return self._failures(action).get()
 
-        - ``refusal``, ``throttle``: the number is refused (SMS package used up; asked again within 30 seconds);
-        - ``timeout``: the SMS is kept, the answer never comes;
-        - ``reset``: the connection is reset, nothing is kept;
+    def fail(self, mode: str | None, times: int | None = None, action: str = "SendSms") -> None:
+        """Fail the next ``times`` requests (None: all) for an action; those for the other one go on as they did.
+
+        Raises ValueError, listing the modes or the actions, for any other word.
+
+        - ``refusal``, ``throttle``: the number is refused (SMS package used up; asked again within 30 seconds), only
+          for SendSms;
+        - ``timeout``: the SMS is kept, or the ticket used up, but the answer never comes;
+        - ``reset``: the connection is reset, nothing is kept, no ticket is used up;
         - ``charset``: all goes well, but the Content-Type names a charset, so the SDK skips its check for errors;
-        - a code of Tencent Cloud: AuthFailure, RequestLimitExceeded, InternalError and codes without a dot refuse the
-          request, others the number; nothing is kept;
+        - a code of Tencent Cloud: nothing is kept, no ticket is used up. For SendSms, AuthFailure,
+          RequestLimitExceeded, InternalError and codes without a dot refuse the request, others the number; for
+          DescribeCaptchaResult any code refuses the request;
         - ``off`` or None: back to normal.
         """
-        self._failures.set(mode, times)
+        self._failures(action).set(mode, times)
 
     def inbox(self, phone: str | None = None) -> list[Message]:
         """Return the messages kept, newest first; with ``phone`` (E.164) only those to that number."""
-        with self._lock:
-            return [message for message in self._messages if phone in (None, message.phone)]
+        return self._inbox.get(phone)
+
+    def captcha_ticket(self, kind: str = "good") -> tuple[str, str]:
+        """Return a new ticket and its randstr, as ``captcha.TicketOffice.issue`` does, with its kinds and errors."""
+        return self._tickets.issue(kind)
+
+    def _failures(self, action: str) -> Failures:
+        if action not in self._actions:
+            raise ValueError(f"unknown action {action!r}; use {' or '.join(self._actions)}")
+        return self._actions[action].failures
 
     def _answer(self, headers: Headers, body: bytes) -> Reply | NoReply:
-        mode = self._failures.take()
+        action = self._actions.get(headers.get("X-TC-Action", ""))
+        mode = action.failures.take() if action else "off"
         if mode == "reset":
             return NoReply.RESET
         try:
-            params = self._params(headers, body, fail_with=failures.request_code(mode))
+            checked = self._checked(action, headers, body)
+            response = checked.answer(_json(body), mode)
         except ApiError as error:
             return _reply({"Error": {"Code": error.code, "Message": error.message}})
-        statuses = [self._send(phone, params, failures.number_code(mode)) for phone in params["PhoneNumberSet"]]
         if mode == "timeout":
             return NoReply.HANG
-        return _reply({"SendStatusSet": statuses}, "application/json; charset=utf-8" if mode == "charset" else None)
+        return _reply(response, "application/json; charset=utf-8" if mode == "charset" else None)
 
-    def _params(self, headers: Headers, body: bytes, *, fail_with: str | None) -> dict[str, Any]:
-        """Return the parameters of a request that is right in all its parts; raises ApiError for any other."""
-        for name in ("Action", "Version", "Region"):
+    def _checked(self, action: _Action | None, headers: Headers, body: bytes) -> _Action:
+        """Return the action of a request that is right in all but perhaps its parameters; raises ApiError."""
+        for name in ("Action", "Version", *(action.headers if action else ())):
             if f"X-TC-{name}" not in headers:
                 raise ApiError("MissingParameter", f"The request is missing a required parameter `{name}`.")
-        if headers["X-TC-Action"] != "SendSms":
+        if action is None:
             raise ApiError("InvalidAction", "The action is not one of this stand-in's.")
-        if headers["X-TC-Version"] != send_sms.VERSION:
-            raise ApiError("NoSuchVersion", f"The version of SendSms is {send_sms.VERSION}.")
+        if headers["X-TC-Version"] != action.version:
+            raise ApiError("NoSuchVersion", f"The version of this action is {action.version}.")
         tc3.verify(
             headers,
             body,
-            service="sms",
+            service=action.service,
             secret_id=self._secret_id,
             secret_key=self._secret_key,
             now=self._clock(),
@@ -135,10 +148,12 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         token = headers.get("X-TC-Token", "")
         if self._token is not None and not hmac.compare_digest(token.encode(), self._token.encode()):
             raise ApiError("AuthFailure.TokenFailure", "The token is not the one of this key.")
-        params = send_sms.validate(_json(body))
-        if fail_with:
-            raise ApiError(fail_with, "The stand-in was told to fail.")
-        return params
+        return action
+
+    def _send_sms(self, body: Any, mode: str) -> dict[str, Any]:
+        params = send_sms.validate(body)
+        _fail(request_code(mode))
+        return {"SendStatusSet": [self._send(phone, params, number_code(mode)) for phone in params["PhoneNumberSet"]]}
 
     def _send(self, phone: str, params: dict[str, Any], fail_with: str | None) -> dict[str, Any]:
         refused = send_sms.refusal(phone, params)
@@ -147,11 +162,20 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         if refused is None:
             text = send_sms.text(params, self._sign)
             message = Message(phone, text, params["TemplateParamSet"], self._clock())
-            with self._lock:
-                self._messages.appendleft(message)
+            self._inbox.put(message)
             if self._on_message:
                 self._on_message(message)
         return send_sms.status(phone, params, refused)
+
+    def _describe(self, body: Any, mode: str) -> dict[str, Any]:
+        params = captcha.validate(body)
+        _fail(None if mode in CAPTCHA_MODES else mode)
+        return self._tickets.verify(params)
+
+
+def _fail(code: str | None) -> None:
+    if code:
+        raise ApiError(code, "The stand-in was told to fail.")
 
 
 def _json(body: bytes) -> Any:

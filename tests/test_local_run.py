@@ -75,13 +75,15 @@ def test_the_two_lines_of_the_banner_log_in() -> None:
     assert answer["data"]["token"]
 
 
-def test_the_banner_names_inbox_and_failure_switch() -> None:
+def test_the_banner_names_inbox_captcha_and_failure_switch() -> None:
     """The addresses in the banner are those of this run, and they work."""
     with run() as process:
         banner = "\n".join(read_banner(process))
         [inbox] = re.findall(r"^Inbox: +(\S+)$", banner, re.MULTILINE)
+        [captcha] = re.findall(r"^Captcha: +(curl .+)$", banner, re.MULTILINE)
         [switch] = re.findall(r"^Failures: (curl .+)$", banner, re.MULTILINE)
         assert json.loads(sh(f"curl -s '{inbox}'")) == []
+        assert set(json.loads(sh(f"{captcha} -s"))) == {"ticket", "randstr"}
         assert json.loads(sh(f"{switch} -s")) == {"mode": "timeout", "times": 1}
 
 
@@ -137,12 +139,14 @@ def test_the_local_cloud_sets_what_the_function_needs() -> None:
         settings = cloud.environ
         with redis.Redis(host=settings["REDIS_HOST"], port=int(settings["REDIS_PORT"]), protocol=2) as client:
             assert client.ping()
-    assert settings["SMS_ENDPOINT"] == cloud.tencent.url
+    assert settings["SMS_ENDPOINT"] == settings["CAPTCHA_ENDPOINT"] == cloud.tencent.url
     assert len(settings["JWT_SECRET"]) >= 32
     assert settings["ALLOWED_COUNTRIES"] == "CN"
     sms = {f"SMS_{kind}{name}" for kind in ("", "INTL_") for name in ("SDKAPPID", "SIGN", "TEMPLATE_ID")}
     keys = {"TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN"}
-    assert all(settings[name] for name in sms | keys)
+    captcha = {"CAPTCHA_APP_ID", "CAPTCHA_APP_SECRET"}
+    assert all(settings[name] for name in sms | keys | captcha)
+    assert "CAPTCHA_MODE" not in settings
 
 
 def test_no_real_key_and_no_real_sms() -> None:
@@ -152,6 +156,9 @@ def test_no_real_key_and_no_real_sms() -> None:
         "TENCENTCLOUD_SECRETKEY": "real",
         "TENCENTCLOUD_SESSIONTOKEN": "real",
         "SMS_ENDPOINT": "real",
+        "CAPTCHA_ENDPOINT": "real",
+        "CAPTCHA_APP_ID": "real",
+        "CAPTCHA_APP_SECRET": "real",
         "HTTP_PROXY": "real",
         "http_proxy": "real",
         "ALL_PROXY": "real",
@@ -172,6 +179,7 @@ def test_settings_of_the_environment_stay() -> None:
         "REDIS_HOST": "redis.example",
         "REDIS_PASSWORD": "made-up",
         "JWT_SECRET": "j" * 32,
+        "CAPTCHA_MODE": "on",
     }
     with local_cloud(own) as cloud:
         assert own.items() <= cloud.environ.items()

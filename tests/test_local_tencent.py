@@ -19,7 +19,8 @@ from tencentcloud.sms.v20210111.models import SendSmsRequest, SendSmsResponse
 from tencentcloud.sms.v20210111.sms_client import SmsClient
 
 from local import tc3
-from local.tencent import Message, TencentStandIn
+from local.inbox import Message
+from local.tencent import TencentStandIn
 
 SECRET_ID, SECRET_KEY, TOKEN = "local-id", "local-key", "local-token"
 PHONE = "+8613800138000"
@@ -86,12 +87,13 @@ def post(
     *,
     signed_body: bytes | None = None,
     at: float | None = None,
+    service: str = "sms",
     content_type: str = "application/json",
     **headers: str,
 ) -> dict[str, Any]:
     """Send what the SDK would never send: another body than the signed one, an old timestamp, odd headers.
 
-    ``at`` is in epoch seconds, ``content_type`` what the answer's must be.
+    ``at`` is in epoch seconds, ``service`` what it is signed for, ``content_type`` what the answer's must be.
     """
     timestamp = str(int(time.time() if at is None else at))
     host = tencent.url.removeprefix("http://")
@@ -99,7 +101,8 @@ def post(
     known["Content-Type"], known["Host"] = "application/json; charset=UTF-8", host
     canonical = tc3.canonical_request(known, ["content-type", "host"], body if signed_body is None else signed_body)
     day = time.strftime("%Y-%m-%d", time.gmtime(int(timestamp)))
-    signature = tc3.signature(canonical, timestamp=timestamp, scope=f"{day}/sms/tc3_request", secret_key=SECRET_KEY)
+    scope = f"{day}/{service}/tc3_request"
+    signature = tc3.signature(canonical, timestamp=timestamp, scope=scope, secret_key=SECRET_KEY)
     sent = {
         "Content-Type": known["Content-Type"],
         "X-TC-Action": "SendSms",
@@ -107,7 +110,7 @@ def post(
         "X-TC-Region": "ap-guangzhou",
         "X-TC-Timestamp": timestamp,
         "X-TC-Token": TOKEN,
-        "Authorization": f"TC3-HMAC-SHA256 Credential={SECRET_ID}/{day}/sms/tc3_request, "
+        "Authorization": f"TC3-HMAC-SHA256 Credential={SECRET_ID}/{scope}, "
         f"SignedHeaders=content-type;host, Signature={signature}",
     } | {name.replace("_", "-"): value for name, value in headers.items()}
     connection = http.client.HTTPConnection(host, timeout=10)
@@ -258,7 +261,7 @@ def test_wrong_credentials_are_refused(tencent: TencentStandIn, credentials: Any
 
 
 def test_another_action_is_refused(tencent: TencentStandIn) -> None:
-    """Only SendSms exists."""
+    """Of Tencent's SMS API only SendSms exists."""
     assert code_of(lambda: client(tencent).call("PullSmsSendStatus", {})) == "InvalidAction"
 
 

@@ -1,0 +1,392 @@
+import contextlib
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from tencentcloud.captcha.v20190722.captcha_client import CaptchaClient
+from tencentcloud.captcha.v20190722.models import DescribeCaptchaResultRequest, DescribeCaptchaResultResponse
+from tencentcloud.common.credential import Credential
+from tencentcloud.common.profile.client_profile import ClientProfile
+from tencentcloud.common.profile.http_profile import HttpProfile
+
+from local.captcha import KINDS, MAX_TICKETS, TicketOffice
+from local.cloud import local_cloud
+from local.gateway import Gateway
+from local.tencent import TencentStandIn
+from tests.test_local_gateway import Recorder, call_json
+from tests.test_local_tencent import NOW, code_of, codes, post
+from tests.test_local_tencent import client as sms_client
+from tests.test_local_tencent import request as sms_request
+
+SECRET_ID, SECRET_KEY, TOKEN = "local-id", "local-key", "local-token"
+APP_ID, APP_SECRET = 190000042, "app-secret"
+CAPTCHA = "DescribeCaptchaResult"
+PARAMS = {"CaptchaType": 9, "UserIp": "203.0.113.9", "CaptchaAppId": APP_ID, "AppSecretKey": APP_SECRET}
+
+
+class Clock:
+    """A clock that stands still until a test moves it; ``now`` is in epoch seconds."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Give the stand-in's clock."""
+    return Clock()
+
+
+@pytest.fixture
+def tencent(clock: Clock) -> Iterator[TencentStandIn]:
+    """Give a stand-in with a captcha application of its own."""
+    with TencentStandIn(
+        secret_id=SECRET_ID,
+        secret_key=SECRET_KEY,
+        token=TOKEN,
+        captcha_app_id=str(APP_ID),
+        captcha_secret=APP_SECRET,
+        clock=clock,
+    ) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def gateway(tencent: TencentStandIn) -> Iterator[Gateway]:
+    """Give a gateway whose paths under /_local/ steer the stand-in."""
+    with Gateway(Recorder(), tencent, port=0) as running:
+        yield running
+
+
+def client(
+    tencent: TencentStandIn,
+    *,
+    secret_id: str = SECRET_ID,
+    secret_key: str = SECRET_KEY,
+    token: str = TOKEN,
+    timeout: float = 10,
+) -> CaptchaClient:
+    """Build the SDK's own client for this stand-in, which names no region; ``timeout`` in seconds."""
+    http = HttpProfile(protocol="http", endpoint=tencent.url.removeprefix("http://"), reqTimeout=timeout)
+    return CaptchaClient(Credential(secret_id, secret_key, token), "", ClientProfile(httpProfile=http))
+
+
+def request(pair: tuple[str, str], **changes: Any) -> DescribeCaptchaResultRequest:
+    """Build a good request for a ticket and its randstr, with some parameters changed, or left out (None)."""
+    ticket, randstr = pair
+    built = DescribeCaptchaResultRequest()
+    for name, value in (PARAMS | {"Ticket": ticket, "Randstr": randstr} | changes).items():
+        setattr(built, name, value)
+    return built
+
+
+def ask(tencent: TencentStandIn, pair: tuple[str, str], **changes: Any) -> DescribeCaptchaResultResponse:
+    """Have a ticket judged by way of the SDK."""
+    return client(tencent).DescribeCaptchaResult(request(pair, **changes))
+
+
+def verdict(tencent: TencentStandIn, pair: tuple[str, str], **changes: Any) -> int:
+    """Return the CaptchaCode of a ticket."""
+    return int(ask(tencent, pair, **changes).CaptchaCode)
+
+
+def test_a_ticket_passes_once(tencent: TencentStandIn) -> None:
+    """The SDK's request is answered as the platform answers: OK, and that the ticket was used from then on."""
+    pair = tencent.captcha_ticket()
+    first, second, third = (ask(tencent, pair) for _ in range(3))
+    assert (first.CaptchaCode, first.CaptchaMsg, first.EvilLevel, first.GetCaptchaTime) == (1, "OK", 0, 0)
+    assert len(first.RequestId) == 36
+    assert (second.CaptchaCode, second.CaptchaMsg) == (third.CaptchaCode, third.CaptchaMsg) == (9, "ticket reused")
+    assert tencent.captcha_calls == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "message", "evil_level"),
+    [
+        ("good", 1, "OK", 0),
+        ("expired", 8, "ticket expired", 0),
+        ("reused", 9, "ticket reused", 0),
+        ("mismatched", 7, "captcha no match", 0),
+        ("blocked", 1, "OK", 100),
+    ],
+)
+def test_every_kind_of_ticket(tencent: TencentStandIn, kind: str, code: int, message: str, evil_level: int) -> None:
+    """Each kind is judged as its name says."""
+    answer = ask(tencent, tencent.captcha_ticket(kind))
+    assert (answer.CaptchaCode, answer.CaptchaMsg, answer.EvilLevel) == (code, message, evil_level)
+    assert kind in KINDS
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(299.5, 1), (300, 8), (301, 8)])
+def test_a_ticket_lives_five_minutes(tencent: TencentStandIn, clock: Clock, seconds: float, code: int) -> None:
+    """It passes in its last moment, and not in the next."""
+    clock.now -= 150  # so that the signature, which the SDK dates by the real clock, is in time throughout
+    pair = tencent.captcha_ticket()
+    clock.now += seconds
+    assert verdict(tencent, pair) == code
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "message"),
+    [
+        ({"CaptchaAppId": APP_ID + 1}, 16, "appid-ticket mismatch"),
+        ({"AppSecretKey": "another"}, 100, "appid-secretkey-ticket mismatch"),
+        ({"Randstr": "@another"}, 7, "captcha no match"),
+        ({"Ticket": "t03another*"}, 15, "decrypt fail"),
+        ({"Ticket": ""}, 15, "decrypt fail"),
+        ({"Ticket": f"trerror_1001_{APP_ID}_1800000000"}, 21, "diff"),
+    ],
+)
+def test_what_does_not_pass_uses_no_ticket_up(
+    tencent: TencentStandIn, changes: dict[str, Any], code: int, message: str
+) -> None:
+    """A wrong application, secret, randstr or ticket, also one that the widget made up, leaves the right one good."""
+    pair = tencent.captcha_ticket()
+    answer = ask(tencent, pair, **changes)
+    assert (answer.CaptchaCode, answer.CaptchaMsg, answer.EvilLevel) == (code, message, 0)
+    assert verdict(tencent, pair) == 1
+
+
+def test_a_randstr_belongs_to_its_ticket(tencent: TencentStandIn) -> None:
+    """That of another good ticket does not do."""
+    (ticket, _), (_, randstr) = tencent.captcha_ticket(), tencent.captcha_ticket()
+    assert verdict(tencent, (ticket, randstr)) == 7
+
+
+def test_the_time_of_the_captcha_comes_when_it_is_asked_for(tencent: TencentStandIn, clock: Clock) -> None:
+    """GetCaptchaTime is when the ticket was issued, in whole seconds."""
+    issued_at, pair = int(clock.now), tencent.captcha_ticket()
+    clock.now += 100
+    assert ask(tencent, pair, NeedGetCaptchaTime=1).GetCaptchaTime == issued_at
+
+
+def test_of_many_requests_at_once_one_passes(tencent: TencentStandIn) -> None:
+    """Forty clients send the same ticket together: one passes, thirty-nine are told that it was used."""
+    pair = tencent.captcha_ticket()
+    barrier = threading.Barrier(40)
+
+    def race(_: int) -> int:
+        barrier.wait(timeout=30)
+        return verdict(tencent, pair)
+
+    with ThreadPoolExecutor(40) as threads:
+        assert Counter(threads.map(race, range(40))) == {1: 1, 9: 39}
+    assert tencent.captcha_calls == 40
+
+
+def test_two_judgements_cannot_overlap() -> None:
+    """Whoever is in the middle of judging a ticket waits there for a second one, in vain: it is let in afterwards."""
+    middle, met = threading.Barrier(2), []
+
+    def clock() -> float:
+        if issued:
+            with contextlib.suppress(threading.BrokenBarrierError):
+                met.append(middle.wait(timeout=0.2))
+        return NOW
+
+    issued: tuple[str, ...] = ()
+    office = TicketOffice(app_id=str(APP_ID), secret=APP_SECRET, clock=clock)
+    issued = office.issue()
+    params = PARAMS | dict(zip(("Ticket", "Randstr"), issued, strict=True))
+    with ThreadPoolExecutor(2) as threads:
+        answers = [threads.submit(office.verify, params) for _ in range(2)]
+    assert Counter(answer.result()["CaptchaCode"] for answer in answers) == {1: 1, 9: 1}
+    assert met == []
+
+
+def test_the_oldest_tickets_are_forgotten(tencent: TencentStandIn) -> None:
+    """Ten thousand tickets are known; what came before them is no ticket any more."""
+    first, second, *_ = [tencent.captcha_ticket() for _ in range(MAX_TICKETS + 1)]
+    assert (verdict(tencent, first), verdict(tencent, second)) == (15, 1)
+
+
+def test_an_unknown_kind_of_ticket(tencent: TencentStandIn) -> None:
+    """A word that is no kind is refused with the list of kinds."""
+    with pytest.raises(ValueError, match="good, expired, reused, mismatched, blocked"):
+        tencent.captcha_ticket("bad")
+
+
+def test_an_application_without_a_number() -> None:
+    """The platform's captcha applications have numbers; another one leaves no thread behind."""
+    before = set(threading.enumerate())
+    with pytest.raises(ValueError, match="'app'"):
+        TencentStandIn(secret_id=SECRET_ID, secret_key=SECRET_KEY, captcha_app_id="app")
+    assert set(threading.enumerate()) <= before
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        *[({name: None}, "MissingParameter") for name in (*PARAMS, "Ticket", "Randstr")],
+        ({"CaptchaType": "9"}, "InvalidParameter"),
+        ({"CaptchaType": 8}, "InvalidParameter"),
+        ({"CaptchaAppId": str(APP_ID)}, "InvalidParameter"),
+        ({"BusinessId": True}, "InvalidParameter"),
+        ({"Ticket": 1}, "InvalidParameter"),
+        ({"UserIp": ""}, "InvalidParameter"),
+        ({"UserIp": "203.0.113.9, 198.51.100.7"}, "InvalidParameter"),
+    ],
+)
+def test_a_bad_request_is_refused(tencent: TencentStandIn, changes: dict[str, Any], code: str) -> None:
+    """A missing, mistyped or senseless parameter is an error, not a verdict, and uses no ticket up."""
+    pair = tencent.captcha_ticket()
+    assert code_of(lambda: ask(tencent, pair, **changes)) == code
+    assert verdict(tencent, pair, UserIp="2001:db8::1", SceneId=0, MacAddress="", Imei="") == 1
+
+
+@pytest.mark.parametrize(("params", "code"), [([], "InvalidParameter"), ({"Tickets": ""}, "UnknownParameter")])
+def test_a_body_that_is_no_request_is_refused(tencent: TencentStandIn, params: Any, code: str) -> None:
+    """A body that is no object, or has a misspelt parameter, is an error."""
+    assert code_of(lambda: client(tencent).call_json(CAPTCHA, params)) == code
+
+
+@pytest.mark.parametrize(
+    ("credentials", "code"),
+    [
+        ({"secret_key": "another"}, "AuthFailure.SignatureFailure"),
+        ({"secret_id": "another"}, "AuthFailure.SecretIdNotFound"),
+        ({"token": "another"}, "AuthFailure.TokenFailure"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["off", "timeout", "InternalError"])
+def test_wrong_credentials_are_refused(tencent: TencentStandIn, credentials: Any, code: str, mode: str) -> None:
+    """A wrong key, id or token is refused, in every mode that answers: a failure must not hide a bug."""
+    tencent.fail(mode, action=CAPTCHA)
+    pair = tencent.captcha_ticket()
+    assert code_of(lambda: client(tencent, **credentials).DescribeCaptchaResult(request(pair))) == code
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "code"),
+    [
+        ("_service", "sms", "AuthFailure.SignatureFailure"),
+        ("_apiVersion", "2021-01-11", "NoSuchVersion"),
+    ],
+)
+def test_service_and_version_are_the_actions_own(
+    tencent: TencentStandIn, attribute: str, value: str, code: str
+) -> None:
+    """A signature for SendSms's service, and its version, are refused."""
+    sdk, pair = client(tencent), tencent.captcha_ticket()
+    setattr(sdk, attribute, value)
+    assert code_of(lambda: sdk.DescribeCaptchaResult(request(pair))) == code
+    assert verdict(tencent, pair) == 1
+
+
+@pytest.mark.parametrize("code", ["InternalError", "RequestLimitExceeded", "UnauthorizedOperation.Unauthorized"])
+def test_failing_with_a_code(tencent: TencentStandIn, code: str) -> None:
+    """Any code refuses the request, and no ticket is used up; SendSms goes on."""
+    pair = tencent.captcha_ticket()
+    tencent.fail(code, times=1, action=CAPTCHA)
+    assert codes(sms_client(tencent).SendSms(sms_request())) == ["Ok"]
+    assert code_of(lambda: ask(tencent, pair)) == code
+    assert verdict(tencent, pair) == 1
+
+
+@pytest.mark.parametrize(("mode", "after"), [("reset", 1), ("timeout", 9)])
+def test_failing_without_an_answer(tencent: TencentStandIn, mode: str, after: int) -> None:
+    """After a reset the ticket still passes, after a timeout it is used up; SendSms goes on."""
+    pair = tencent.captcha_ticket()
+    tencent.fail(mode, times=1, action=CAPTCHA)
+    assert codes(sms_client(tencent).SendSms(sms_request())) == ["Ok"]
+    sdk = client(tencent, timeout=0.2 if mode == "timeout" else 10)
+    assert code_of(lambda: sdk.DescribeCaptchaResult(request(pair))) == "ClientNetworkError"
+    assert verdict(tencent, pair) == after
+
+
+def test_failing_by_charset(tencent: TencentStandIn) -> None:
+    """The verdict arrives under a Content-Type with which the SDK does not look for errors."""
+    tencent.fail("charset", action=CAPTCHA)
+    ticket, randstr = tencent.captcha_ticket()
+    answer = post(
+        tencent,
+        json.dumps(PARAMS | {"Ticket": ticket, "Randstr": randstr}).encode(),
+        service="captcha",
+        content_type="application/json; charset=utf-8",
+        X_TC_Action=CAPTCHA,
+        X_TC_Version="2019-07-22",
+        X_TC_Region="",
+    )
+    assert answer["CaptchaCode"] == 1
+    assert verdict(tencent, tencent.captcha_ticket()) == 1
+
+
+def test_the_two_actions_fail_apart(tencent: TencentStandIn) -> None:
+    """Each has a mode and a count of its own, and the other's requests do not use it up."""
+    tencent.fail("throttle", times=1)
+    tencent.fail("InternalError", times=2, action=CAPTCHA)
+    pair = tencent.captcha_ticket()
+    assert [code_of(lambda: ask(tencent, pair)) for _ in range(2)] == ["InternalError"] * 2
+    assert (tencent.failing, tencent.failing_of(CAPTCHA)) == (("throttle", 1), ("off", None))
+    assert codes(sms_client(tencent).SendSms(sms_request())) == ["LimitExceeded.PhoneNumberThirtySecondLimit"]
+    assert tencent.failing_of("SendSms") == tencent.failing == ("off", None)
+    assert tencent.captcha_calls == 2
+
+
+@pytest.mark.parametrize("mode", ["refusal", "throttle", "tiemout"])
+def test_a_mode_that_a_captcha_has_not(tencent: TencentStandIn, mode: str) -> None:
+    """What refuses a number is no mode here: it is refused with the list of modes."""
+    with pytest.raises(ValueError, match="use off, timeout, reset, charset or a code"):
+        tencent.fail(mode, action=CAPTCHA)
+    assert tencent.failing_of(CAPTCHA) == ("off", None)
+
+
+@pytest.mark.parametrize("call", [lambda api: api.fail("off", action="Send"), lambda api: api.failing_of("Send")])
+def test_an_unknown_action(tencent: TencentStandIn, call: Callable[[TencentStandIn], Any]) -> None:
+    """A word that is no action is refused with the list of actions."""
+    with pytest.raises(ValueError, match="SendSms or DescribeCaptchaResult"):
+        call(tencent)
+
+
+@pytest.mark.parametrize(("query", "code"), [("", 1), ("?kind=good", 1), ("?kind=expired", 8)])
+def test_a_ticket_by_http(gateway: Gateway, tencent: TencentStandIn, query: str, code: int) -> None:
+    """The path gives what the widget would have given the app: a good ticket, or one of the kind asked for."""
+    status, answer = call_json(gateway, "POST", f"/_local/captcha{query}")
+    assert (status, set(answer)) == (200, {"ticket", "randstr"})
+    assert verdict(tencent, (answer["ticket"], answer["randstr"])) == code
+
+
+@pytest.mark.parametrize("query", ["?kind=", "?kind=bad", "?kind=good&kind=good"])
+def test_an_unknown_kind_by_http(gateway: Gateway, query: str) -> None:
+    """A kind that does not exist is refused with the list of those that do."""
+    status, answer = call_json(gateway, "POST", f"/_local/captcha{query}")
+    assert status == 400
+    assert "good, expired, reused, mismatched, blocked" in answer["error"]
+
+
+def test_the_failure_switch_by_http(gateway: Gateway, tencent: TencentStandIn) -> None:
+    """With an action, POST and GET are about that action alone."""
+    path, failing = "/_local/fail", (200, {"mode": "timeout", "times": 1})
+    assert call_json(gateway, "POST", f"{path}?mode=timeout&times=1&action={CAPTCHA}") == failing
+    assert call_json(gateway, "GET", f"{path}?action={CAPTCHA}") == failing
+    off = (200, {"mode": "off", "times": None})
+    assert call_json(gateway, "GET", path) == call_json(gateway, "GET", f"{path}?action=SendSms") == off
+    assert (tencent.failing, tencent.failing_of(CAPTCHA)) == (("off", None), ("timeout", 1))
+
+
+@pytest.mark.parametrize("target", ["POST /_local/fail?mode=off&action=Send", "GET /_local/fail?action="])
+def test_an_unknown_action_by_http(gateway: Gateway, target: str) -> None:
+    """An action that does not exist is refused with the list of those that do."""
+    method, path = target.split()
+    status, answer = call_json(gateway, method, path)
+    assert (status, "SendSms or DescribeCaptchaResult" in answer["error"]) == (400, True)
+
+
+def test_the_local_cloud_has_a_captcha_application() -> None:
+    """The environment leads to the stand-in, with the number and the secret that it takes."""
+    with local_cloud({"REDIS_HOST": "redis.example"}) as cloud:
+        settings, pair = cloud.environ, cloud.tencent.captcha_ticket()
+        keys = [settings[f"TENCENTCLOUD_{name}"] for name in ("SECRETID", "SECRETKEY", "SESSIONTOKEN")]
+        sdk = client(cloud.tencent, secret_id=keys[0], secret_key=keys[1], token=keys[2])
+        app = {"CaptchaAppId": int(settings["CAPTCHA_APP_ID"]), "AppSecretKey": settings["CAPTCHA_APP_SECRET"]}
+        assert settings["CAPTCHA_ENDPOINT"] == cloud.tencent.url
+        assert sdk.DescribeCaptchaResult(request(pair, **app)).CaptchaCode == 1
