@@ -5,13 +5,13 @@ Tencent Cloud documents: SCF 583/12513 (API Gateway trigger) and 583/96099 (Func
 
 import base64
 import binascii
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
-import msgspec
 from msgspec import Struct
 
 from sms_login.errors import InvalidParam
@@ -23,10 +23,15 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Request(Struct, frozen=True):
-    """What is known of a call before its parameters are read; `headers` with names in lower case."""
+    """What is known of a call before its parameters are read.
+
+    `headers` have names in lower case; `verb` is the HTTP method; `source_ip` what the platform says of the client.
+    """
 
     id: str
     headers: Mapping[str, str]
+    verb: str = ""
+    source_ip: str = ""
 
     @property
     def language(self) -> str:
@@ -49,12 +54,19 @@ def read_head(event: Any, context: Any) -> Request:
         for name, value in _mapping(event, "headers").items()
         if isinstance(name, str) and isinstance(value, str)
     }
+    about = _mapping(event, "requestContext")
     ids = (
-        _mapping(event, "requestContext").get("requestId"),
+        about.get("requestId"),
         context.get("request_id") if isinstance(context, dict) else getattr(context, "request_id", None),
     )
     known = (value for value in ids if isinstance(value, str) and _REQUEST_ID.fullmatch(value))
-    return Request(next(known, None) or str(uuid4()), headers)
+    verb, source_ip = event.get("httpMethod") or about.get("httpMethod"), about.get("sourceIp")
+    return Request(
+        id=next(known, None) or str(uuid4()),
+        headers=headers,
+        verb=verb if isinstance(verb, str) else "",
+        source_ip=source_ip if isinstance(source_ip, str) else "",
+    )
 
 
 def read_params(event: Any, headers: Mapping[str, str]) -> dict[str, Any]:
@@ -117,12 +129,26 @@ def _raw_body(event: Mapping[str, Any]) -> bytes:
 
 def _json(raw: bytes) -> Mapping[str, Any]:
     try:
-        value = msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        value = json.loads(raw.decode(), object_pairs_hook=_once, parse_constant=_no_constant)
+    except (ValueError, RecursionError):  # UnicodeDecodeError among them
         value = None
     if not isinstance(value, dict):
         raise InvalidParam("the body is not a JSON object", "请求体不是 JSON 对象")
     return value
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object. Two readers of one that names a key twice may see different values, so nobody gets any."""
+    if len(pairs) > _MAX_FIELDS:
+        raise InvalidParam("the body has too many parameters", "请求体参数过多")
+    params = dict(pairs)
+    if len(params) != len(pairs):
+        raise InvalidParam("a parameter of the body is given twice", "请求体参数重复")
+    return params
+
+
+def _no_constant(_name: str) -> None:
+    raise ValueError  # NaN and Infinity, which are no JSON
 
 
 def _form(raw: bytes) -> Mapping[str, Any]:
