@@ -8,11 +8,15 @@ from typing import Any
 import msgspec
 
 from sms_login import events, logs, messages
+from sms_login.address import Address, client
 from sms_login.errors import InternalError, MissingCode, Refusal
 from sms_login.events import Request
+from sms_login.guard import Caller
 from sms_login.login import LoginService
 from sms_login.messages import Answer, CodeSent, GetSms, GetUserInfo, Health, Healthy, Login, SetNickname
+from sms_login.origins import Origins
 from sms_login.phone import Phone
+from sms_login.sending import Sender
 from sms_login.sessions import Sessions
 
 _HEADERS = {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"}
@@ -20,19 +24,30 @@ _SUCCESS = {"zh": "成功", "en": "Success"}
 
 
 class App:
-    """Answers the platform's events."""
+    """Answers the platform's events. `client_ip_source` is explained in `address.client`."""
 
     def __init__(
-        self, *, login: LoginService, sessions: Sessions, ping: Callable[[], None], default_country: str
+        self,
+        *,
+        sender: Sender,
+        login: LoginService,
+        sessions: Sessions,
+        ping: Callable[[], None],
+        default_country: str,
+        origins: Origins,
+        client_ip_source: str,
     ) -> None:
+        self._sender = sender
         self._login = login
         self._sessions = sessions
         self._ping = ping
         self._country = default_country
+        self._origins = origins
+        self._client_ip_source = client_ip_source
 
     def handle(self, event: Any, context: Any) -> dict[str, Any]:
         """Return the answer to one event, in the platform's form. Never raises."""
-        return _respond(event, context, self._answer)
+        return _respond(event, context, self._origins, self._answer)
 
     def _answer(self, event: Any, request: Request) -> Answer:
         params = events.read_params(event, request.headers)
@@ -42,8 +57,7 @@ class App:
         logs.note(method=message.__struct_config__.tag)
         match message:
             case GetSms():
-                key = messages.idempotency_key(request.headers.get("idempotency-key"))
-                return self._login.get_sms(self._phone(message.phone), message.session_id, key)
+                return self._get_sms(message, request)
             case Login():
                 return self._log_in(message, request)
             case GetUserInfo():
@@ -54,11 +68,17 @@ class App:
                 self._ping()
                 return Healthy()
 
+    def _get_sms(self, message: GetSms, request: Request) -> Answer:
+        key = messages.idempotency_key(request.headers.get("idempotency-key"))
+        phone = self._phone(message.phone)
+        caller = Caller(self._client(request), message.captcha_ticket or "", message.captcha_randstr or "")
+        return self._sender.get_sms(phone, message.session_id, key, caller)
+
     def _log_in(self, message: Login, request: Request) -> Answer:
         phone = self._phone(message.phone)
         if message.code:
             key = messages.idempotency_key(request.headers.get("idempotency-key"))
-            return self._login.log_in(phone, message.code, message.session_id, key)
+            return self._login.log_in(phone, message.code, message.session_id, key, self._client(request))
         if message.token:
             return self._sessions.still_logged_in(phone, message.token)
         raise MissingCode
@@ -67,6 +87,11 @@ class App:
         phone = Phone.parse(spelling, self._country)
         logs.note(phone=str(phone))
         return phone
+
+    def _client(self, request: Request) -> Address:
+        address = client(self._client_ip_source, request.source_ip, request.headers)
+        logs.note(client=address.counted)
+        return address
 
 
 class Misconfigured:
@@ -78,44 +103,47 @@ class Misconfigured:
 
     def handle(self, event: Any, context: Any) -> dict[str, Any]:
         """Return InternalError, in the platform's form."""
-        return _respond(event, context, self._answer)
+        return _respond(event, context, Origins(frozenset()), self._answer)
 
     def _answer(self, event: Any, request: Request) -> Answer:  # noqa: ARG002 - whatever comes
         logs.note(problems=self._problems)
         raise InternalError
 
 
-def _respond(event: Any, context: Any, answer: Callable[[Any, Request], Answer]) -> dict[str, Any]:
+def _respond(event: Any, context: Any, origins: Origins, answer: Callable[[Any, Request], Answer]) -> dict[str, Any]:
     logs.begin()
     started = time.perf_counter()
     request = events.read_head(event, context)
-    crash = None
+    headers, crash, envelope = _HEADERS, None, None
     try:
-        data = answer(event, request)
-        status, headers = 200, _HEADERS
-        outcome = "Ok" if isinstance(data, CodeSent) else "Success"
-        envelope = _envelope(0, outcome, _SUCCESS[request.language], request, data)
+        preflight = request.verb == "OPTIONS"
+        headers = {**headers, **origins.check(request.headers, preflight=preflight)}
+        if preflight:
+            status, outcome = 204, "Preflight"
+        else:
+            data = answer(event, request)
+            status, outcome = 200, "Ok" if isinstance(data, CodeSent) else "Success"
+            envelope = _envelope(0, outcome, _SUCCESS[request.language], request, data)
     except Exception as error:  # noqa: BLE001 - the one catch-all: whatever else it is, it is a bug of ours
         refusal = error if isinstance(error, Refusal) else InternalError()
         crash = None if isinstance(error, Refusal) else error
         status, outcome = refusal.status, refusal.name
-        headers, envelope = _refused(refusal, request)
+        more, envelope = _refused(refusal, request)
+        headers = {**headers, **more}
         if refusal.detail:
             logs.note(detail=logs.redact(refusal.detail)[:300])
     ms = round((time.perf_counter() - started) * 1000, 1)
     logs.note(request_id=request.id, outcome=outcome, status=status, ms=ms)
     logs.end(logging.ERROR if status >= 500 else logging.INFO, error=crash)  # noqa: PLR2004 - HTTP: our fault from here
-    return events.to_event_answer(status, headers, msgspec.json.encode(envelope))
+    return events.to_event_answer(status, headers, b"" if envelope is None else msgspec.json.encode(envelope))
 
 
 def _refused(refusal: Refusal, request: Request) -> tuple[dict[str, str], dict[str, Any]]:
     envelope = _envelope(refusal.number, refusal.name, refusal.message(request.language), request, refusal.data)
     if refusal.retry_after is None:
-        return _HEADERS, envelope
-    return (
-        {**_HEADERS, "Retry-After": str(refusal.retry_after)},  # RFC 9110, section 10.2.3
-        {**envelope, "retryAfter": refusal.retry_after},
-    )
+        return {}, envelope
+    envelope["retryAfter"] = refusal.retry_after
+    return {"Retry-After": str(refusal.retry_after)}, envelope  # RFC 9110, section 10.2.3
 
 
 def _envelope(number: int, name: str, message: str, request: Request, data: Any) -> dict[str, Any]:

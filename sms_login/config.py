@@ -1,49 +1,21 @@
 """Settings, read once from a mapping of strings, with all problems reported at once."""
 
 import re
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Mapping
+from datetime import datetime
 
 import phonenumbers
 from msgspec import Struct
 
-from sms_login.ports import Rules, SmsRoute
+from sms_login.environment import ConfigError, Reader, Secret
+from sms_login.errors import InvalidPhone
+from sms_login.phone import Phone
+from sms_login.ports import SmsRoute
+from sms_login.rules import Limits, Rules
 
-T = TypeVar("T")
-
-_KEY_FILE = re.compile(r"-----BEGIN|ssh-|ecdsa-sha2-|sk-(ssh|ecdsa)-|\{")  # PyJWT refuses to sign with these
-_LEAST_SECRET = 32  # bytes: RFC 7518, section 3.2
-
-
-class ConfigError(Exception):
-    """Settings that cannot work. `problems` has one sentence each; none holds a value, since it may be a secret."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = problems
-
-
-class Secret:
-    """A string that does not print itself."""
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """Return the clear value, at the point of use."""
-        return self._value
-
-    def key(self) -> bytes:
-        """Return the clear value as a key; bytes of the environment that are not UTF-8 stay what they are."""
-        return self._value.encode(errors="surrogateescape")
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
-    def __repr__(self) -> str:
-        return "Secret('****')"
-
-    __str__ = __repr__
+_ENDPOINT = r"(https?://)?[A-Za-z0-9.-]+(:[0-9]+)?/?"
+_TEST_NUMBER = re.compile(r"(\+[0-9]+)=([0-9]{6})")
+_ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[a-z0-9.-]+(:[0-9]+)?|[a-z][a-z0-9+.-]*://\[[0-9a-f:]+\](:[0-9]+)?")
 
 
 class Settings(Struct, frozen=True):
@@ -72,12 +44,22 @@ class Settings(Struct, frozen=True):
     tz_offset: float  # hours
     require_session: bool
     rules: Rules
+    limits: Limits
+    sending: bool
+    captcha_app_id: str  # "" for no captcha
+    captcha_app_secret: Secret
+    captcha_mode: str
+    captcha_endpoint: str
+    test_numbers: dict[str, Secret]  # codes by E.164
+    test_numbers_until: str  # YYYYMMDD
+    client_ip_source: str
+    allowed_origins: frozenset[str]
     log_level: str
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Settings":
         """Return the settings in `environ`. Raises ConfigError that names everything wrong with them."""
-        read, standard = _Reader(environ), Rules()
+        read, standard = Reader(environ), Rules()
         jwt_secret = read.secret("JWT_SECRET", required=True)
         jwt_previous = read.secret("JWT_SECRET_PREVIOUS")
         secret, secret_previous = read.secret("SECRET"), read.secret("SECRET_PREVIOUS")
@@ -93,9 +75,7 @@ class Settings(Struct, frozen=True):
             sms_abroad=_abroad(read),
             sms_template_params=_template_params(read),
             sms_region=read.text("SMS_REGION", "ap-guangzhou"),
-            sms_endpoint=read.text(
-                "SMS_ENDPOINT", "sms.tencentcloudapi.com", r"(https?://)?[A-Za-z0-9.-]+(:[0-9]+)?/?"
-            ),
+            sms_endpoint=read.text("SMS_ENDPOINT", "sms.tencentcloudapi.com", _ENDPOINT),
             sms_timeout=read.number("SMS_TIMEOUT", 5, 0.1, 30),
             # A rotated JWT_SECRET is also the previous secret of the codes in flight.
             secrets=_ring(secret or jwt_secret, secret_previous, jwt_secret, jwt_previous),
@@ -112,73 +92,27 @@ class Settings(Struct, frozen=True):
                 cooldown=read.integer("RESEND_COOLDOWN", standard.cooldown, 1, 3600),
                 daily=read.integer("DAILY_LIMIT", standard.daily, 1, 1_000_000),
             ),
+            limits=_limits(read),
+            sending=read.text("SENDING", "on", "on|off") == "on",
+            captcha_app_id=read.text("CAPTCHA_APP_ID", "", "[0-9]+"),
+            captcha_app_secret=Secret(read.text("CAPTCHA_APP_SECRET", "")),
+            captcha_mode=read.text("CAPTCHA_MODE", "adaptive", "off|adaptive|always"),
+            captcha_endpoint=read.text("CAPTCHA_ENDPOINT", "captcha.tencentcloudapi.com", _ENDPOINT),
+            test_numbers=_test_numbers(read),
+            test_numbers_until=_test_numbers_until(read),
+            client_ip_source=read.text("CLIENT_IP_SOURCE", "platform", "platform|none|forwarded:[1-9]"),
+            allowed_origins=_allowed_origins(read),
             log_level=read.text("LOG_LEVEL", "INFO", "DEBUG|INFO|WARNING|ERROR"),
         )
         if settings.redis_cluster and settings.redis_db:
             read.problem("REDIS_DB", "must be 0 with REDIS_CLUSTER")
+        if bool(settings.captcha_app_id) != bool(settings.captcha_app_secret):
+            read.problem("CAPTCHA_APP_ID and CAPTCHA_APP_SECRET", "go together")
+        if bool(settings.test_numbers) != bool(settings.test_numbers_until):
+            read.problem("TEST_NUMBERS and TEST_NUMBERS_UNTIL", "go together")
         if read.problems:
             raise ConfigError(read.problems)
         return settings
-
-
-class _Reader:
-    """Reads settings by name, and keeps what is wrong with them."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        self.problems: list[str] = []
-
-    def problem(self, name: str, what: str) -> None:
-        self.problems.append(f"{name} {what}")
-
-    def text(self, name: str, default: str | None = None, pattern: str = "(?s).*") -> str:
-        """Return a string; without a default it is required."""
-        value = self._environ.get(name, "").strip()
-        if value == "undefined":  # what Serverless Framework makes of an ${env:…} that is not set
-            self.problem(name, "is the text 'undefined': the variable was not set when deploying")
-            return default or ""
-        if not value and default is None:
-            self.problem(name, "is required")
-        if value and not re.fullmatch(pattern, value):
-            self.problem(name, f"must match {pattern}")
-        return value or default or ""
-
-    def integer(self, name: str, default: int, least: int, most: int) -> int:
-        return self._converted(name, default, least, most, int, "a whole number")
-
-    def number(self, name: str, default: float, least: float, most: float) -> float:
-        return self._converted(name, default, least, most, float, "a number")
-
-    def _converted(self, name: str, default: T, least: T, most: T, convert: Callable[[str], T], kind: str) -> T:
-        value = self.text(name, str(default))
-        try:
-            number = convert(value)
-        except ValueError:
-            number = None
-        if number is None or not least <= number <= most:  # type: ignore[operator] # int or float, both ordered
-            self.problem(name, f"must be {kind} from {least} to {most}")
-            return default
-        return number
-
-    def flag(self, name: str) -> bool:
-        value = self.text(name, "0").lower()
-        if value not in {"0", "1", "false", "true"}:
-            self.problem(name, "must be 0 or 1")
-        return value in {"1", "true"}
-
-    def secret(self, name: str, *, required: bool = False) -> Secret:
-        secret = Secret(self.text(name, None if required else ""))
-        if secret and len(secret.key()) < _LEAST_SECRET:
-            self.problem(name, f"must be at least {_LEAST_SECRET} bytes long")
-        if _KEY_FILE.match(secret.reveal()):
-            self.problem(name, "must be random text, not a key file")
-        return secret
-
-    def country(self, name: str, default: str) -> str:
-        value = self.text(name, default).upper()
-        if value not in phonenumbers.SUPPORTED_REGIONS:
-            self.problem(name, "must be an ISO country code, like CN")
-        return value
 
 
 def _ring(*secrets: Secret) -> tuple[Secret, ...]:
@@ -186,7 +120,7 @@ def _ring(*secrets: Secret) -> tuple[Secret, ...]:
     return tuple({secret.reveal(): secret for secret in secrets if secret}.values())
 
 
-def _abroad(read: _Reader) -> SmsRoute | None:
+def _abroad(read: Reader) -> SmsRoute | None:
     names = ("SMS_INTL_SDKAPPID", "SMS_INTL_SIGN", "SMS_INTL_TEMPLATE_ID")
     app_id, sign, template_id = (read.text(name, "") for name in names)
     sender_id = read.text("SMS_SENDER_ID", "")
@@ -197,14 +131,14 @@ def _abroad(read: _Reader) -> SmsRoute | None:
     return SmsRoute(app_id, sign, template_id, sender_id)
 
 
-def _template_params(read: _Reader) -> tuple[str, ...]:
+def _template_params(read: Reader) -> tuple[str, ...]:
     names = tuple(name.strip() for name in read.text("SMS_TEMPLATE_PARAMS", "code,minutes").split(","))
     if sorted(names) not in (["code"], ["code", "minutes"]):
         read.problem("SMS_TEMPLATE_PARAMS", "must be code, or code and minutes in the template's order")
     return names
 
 
-def _allowed_countries(read: _Reader) -> frozenset[str] | None:
+def _allowed_countries(read: Reader) -> frozenset[str] | None:
     names = read.text("ALLOWED_COUNTRIES", "CN").upper()
     if names == "*":
         return None
@@ -212,3 +146,55 @@ def _allowed_countries(read: _Reader) -> frozenset[str] | None:
     if not countries <= phonenumbers.SUPPORTED_REGIONS:
         read.problem("ALLOWED_COUNTRIES", "must be ISO country codes with commas between, or *")
     return countries
+
+
+def _limits(read: Reader) -> Limits:
+    standard, most = Limits(), 1_000_000_000
+
+    def limit(name: str, default: int) -> int:
+        return read.integer(name, default, 1, most)
+
+    return Limits(
+        ip_hour=limit("IP_HOURLY_LIMIT", standard.ip_hour),
+        ip_day=limit("IP_DAILY_LIMIT", standard.ip_day),
+        range_hour=limit("RANGE_HOURLY_LIMIT", standard.range_hour),
+        range_day=limit("RANGE_DAILY_LIMIT", standard.range_day),
+        range_total=limit("RANGE_DAILY_BUDGET", standard.range_total),
+        country_hour=limit("COUNTRY_HOURLY_LIMIT", standard.country_hour),
+        country_total=limit("COUNTRY_DAILY_BUDGET", standard.country_total),
+        total=limit("DAILY_BUDGET", standard.total),
+        guesses=limit("IP_GUESS_LIMIT", standard.guesses),
+        refused=limit("IP_REFUSED_LIMIT", standard.refused),
+    )
+
+
+def _test_numbers(read: Reader) -> dict[str, Secret]:
+    numbers: dict[str, Secret] = {}
+    for item in filter(None, (part.strip() for part in read.text("TEST_NUMBERS", "").split(","))):
+        match = _TEST_NUMBER.fullmatch(item)
+        try:
+            phone = Phone.parse(match[1], "ZZ") if match else None
+        except InvalidPhone:
+            phone = None
+        if match is None or phone is None:
+            read.problem("TEST_NUMBERS", "must be like +8613800000000=123456, with commas between")
+        else:
+            numbers[phone.e164] = Secret(match[2])
+    return numbers
+
+
+def _test_numbers_until(read: Reader) -> str:
+    until = read.text("TEST_NUMBERS_UNTIL", "")
+    if until:
+        try:
+            datetime.strptime(until, "%Y-%m-%d")  # noqa: DTZ007 - a day, wherever it is
+        except ValueError:
+            read.problem("TEST_NUMBERS_UNTIL", "must be a date like 2027-01-31")
+    return until.replace("-", "")
+
+
+def _allowed_origins(read: Reader) -> frozenset[str]:
+    origins = frozenset(filter(None, (part.strip().lower() for part in read.text("ALLOWED_ORIGINS", "").split(","))))
+    if not all(_ORIGIN.fullmatch(origin) for origin in origins):
+        read.problem("ALLOWED_ORIGINS", "must be like https://app.example.com, without a path, with commas between")
+    return origins

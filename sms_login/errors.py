@@ -17,7 +17,10 @@
     ├── UserStoreFailed       -1201  503  the user record could not be written
     ├── NotRegistered         -1202  404
     ├── TooManyRequests       -1301  429  a limit
+    ├── CaptchaRequired       -1302  403  a ticket is missing or bad
     ├── CountryNotAllowed     -1303  403
+    ├── SendingPaused         -1304  503  the day's budget is spent, or sending is switched off
+    ├── OriginNotAllowed      -1305  403  a web page of a foreign site
     ├── Locked                -1401  429  too many failures in a row
     ├── ServiceUnavailable    -1500  503  Redis gave no answer
     └── InternalError         -1999  500  a bug or a configuration error of ours
@@ -170,11 +173,32 @@ class TooManyRequests(Refusal):
     zh, en = "操作过于频繁，请稍后再试", "Too many requests. Please try again later."
 
 
+class CaptchaRequired(Refusal):
+    """A captcha has to be solved first, or its ticket is bad; `data["captchaAppId"]` says which."""
+
+    number, name, status = -1302, "CaptchaRequired", 403
+    zh, en = "请先完成人机验证", "Please solve the captcha first."
+
+
 class CountryNotAllowed(Refusal):
     """No SMS is sent to this country."""
 
     number, name, status = -1303, "CountryNotAllowed", 403
     zh, en = "暂不支持该国家或地区的号码", "Phone numbers of this country are not supported."
+
+
+class SendingPaused(Refusal):
+    """The day's budget for SMS is spent, or the operator has switched sending off."""
+
+    number, name, status = -1304, "SendingPaused", 503
+    zh, en = "短信服务暂停，请稍后再试", "No SMS are sent at the moment. Please try again later."
+
+
+class OriginNotAllowed(Refusal):
+    """A browser sent this from a page of a foreign site."""
+
+    number, name, status = -1305, "OriginNotAllowed", 403
+    zh, en = "不允许来自该网站的请求", "Requests from this site are not allowed."
 
 
 class Locked(Refusal):

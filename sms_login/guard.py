@@ -1,22 +1,182 @@
-"""May an SMS be sent to this number at all? Asked before anything is written."""
+"""May this be sent, may this be guessed? What stands between the function and those who would abuse it.
 
-from sms_login.errors import CountryNotAllowed
+All fails closed: where Redis gives no answer, nothing is sent and nothing is guessed.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+from msgspec import Struct
+
+from sms_login import logs
+from sms_login.address import Address
+from sms_login.budgets import Budgets, Take, Taken, Verdict, Window, Windows
+from sms_login.errors import (
+    CaptchaRequired,
+    CountryNotAllowed,
+    Refusal,
+    SendingPaused,
+    ServiceUnavailable,
+    TooManyRequests,
+)
+from sms_login.periods import Calendar, seconds
 from sms_login.phone import Phone
-from sms_login.ports import Sms
+from sms_login.ports import Captcha, Sms
+from sms_login.rules import Limits
+from sms_login.tolls import EVERYTHING, Terms, Toll, of_client, share_of
+
+_UNASKED = 2  # sendings a day to one number that no captcha is asked for
+_ALERTS = (0.8, 1.0)  # of the day's budget
+
+
+class Caller(Struct, frozen=True):
+    """Who asks: the client's address, and the captcha ticket that came along."""
+
+    address: Address = Address()
+    ticket: str = ""
+    randstr: str = ""
+
+
+class Gate(Struct, frozen=True):
+    """The captcha that is asked for, `always` or where much is sent already; an app shows it with `app_id`."""
+
+    captcha: Captcha
+    app_id: str
+    always: bool = False
 
 
 class Guard:
-    """Says no to what must not be sent.
+    """Says no to what must not be sent, and counts what may.
 
-    `countries` are ISO codes, None for all; a country must be listed and have a template that reaches it.
+    `countries` are ISO codes, None for all; a country must be listed and have a template that reaches it, and all but
+    `home` have limits. `sending` False is the emergency stop.
     """
 
-    def __init__(self, sms: Sms, countries: frozenset[str] | None) -> None:
+    def __init__(
+        self,
+        *,
+        budgets: Budgets,
+        limits: Limits,
+        calendar: Calendar,
+        sms: Sms,
+        countries: frozenset[str] | None,
+        home: str,
+        gate: Gate | None = None,
+        sending: bool = True,
+    ) -> None:
+        self._budgets = budgets
+        self._limits = limits
+        self._calendar = calendar
         self._sms = sms
         self._countries = countries
+        self._home = home
+        self._gate = gate
+        self._sending = sending
 
-    def check(self, phone: Phone) -> None:
-        """Return if a code may be sent. Raises CountryNotAllowed."""
+    def admit(self, phone: Phone, caller: Caller, today: int) -> Toll:
+        """Take a sending from all budgets, and return what it took; `today` is how many the number has had.
+
+        Raises SendingPaused, CountryNotAllowed, CaptchaRequired and TooManyRequests, and has then taken nothing.
+        """
+        if not self._sending:
+            raise SendingPaused
         allowed = self._countries is None or phone.region in self._countries
         if not allowed or not self._sms.reaches(phone):
             raise CountryNotAllowed
+        gate = self._gate
+        passed = gate is not None and bool(caller.ticket) and _passes(gate, caller)
+        if gate and not passed and (gate.always or today >= _UNASKED):
+            raise self._captcha_required()
+        hour, day, client = self._calendar.hour(), self._calendar.day(), caller.address.counted
+        terms = Terms(self._limits, hour, day, self._home, asked=gate is not None, passed=passed)
+        # The client comes first, by itself: one whose own budget is spent must not touch the others for a moment.
+        taken = self._take([terms.for_client(client)] if client else [], terms.for_number(phone))
+        self._watch_spending(taken[-1].counts[-1])
+        return Toll(hour.name, day.name, client)
+
+    def cancel(self, phone: Phone, toll: Toll, *, verified: bool) -> None:
+        """Give back all that a sending took which is not made; of one that a login has `verified` only the rest."""
+        self._give_back({} if verified else toll.unverified(phone, self._home), toll.totals(phone, self._home))
+
+    def refused(self, address: Address) -> None:
+        """Count a sending that SendSms refused."""
+        if address.counted:
+            hour = self._calendar.hour()
+            window = Window(f"refused:{hour.name}", None, hour.left_ms)
+            self._safely(lambda: self._budgets.take([Take(of_client(address.counted or ""), [window])]))
+
+    def guess(self, address: Address) -> Windows:
+        """Take a guess from the client's budget, and return what it took. Raises TooManyRequests."""
+        if not address.counted:
+            return {}
+        hour, limit = self._calendar.hour(), self._limits.guesses * share_of(address.counted)
+        take = Take(of_client(address.counted), [Window(f"guesses:{hour.name}", limit, hour.left_ms)])
+        self._take([take])
+        return take.taken()
+
+    def verified(self, phone: Phone, tolls: Sequence[str], guess: Windows) -> None:
+        """Give back what a login has shown to be honest: its guess, and its session's sendings."""
+        self._give_back(guess, *(Toll.parse(toll).unverified(phone, self._home) for toll in tolls))
+
+    def not_evaluated(self, guess: Windows) -> None:
+        """Give back a guess that was not held against a code."""
+        self._give_back(guess)
+
+    def _take(self, *stages: Sequence[Take]) -> Sequence[Taken]:
+        """Take from every subject, one stage after the other; or give all back and raise.
+
+        Return the last stage's answers.
+        """
+        done: list[Take] = []
+        answers: Sequence[Taken] = ()
+        for takes in filter(None, stages):
+            answers = self._budgets.take(takes)
+            refused = {}
+            for take, answer in zip(takes, answers, strict=True):
+                if answer.verdict is Verdict.TAKEN:
+                    done.append(take)
+                else:
+                    refused[take.subject] = answer
+            if refused:
+                self._give_back(*(take.taken() for take in done))
+                raise self._refusal(refused)
+        return answers
+
+    def _refusal(self, refused: dict[str, Taken]) -> Refusal:
+        waits = {subject: answer.wait_ms for subject, answer in refused.items() if answer.verdict is Verdict.FULL}
+        if not waits:
+            return self._captcha_required()
+        kind = SendingPaused if EVERYTHING in waits else TooManyRequests
+        # Of a range only its kind: with the masked number beside it, the log would hold the whole number.
+        budgets = ", ".join(subject.partition(":")[0] for subject in waits)
+        return kind(f"budget: {budgets}", retry_after=seconds(max(waits.values())))
+
+    def _captcha_required(self) -> CaptchaRequired:
+        return CaptchaRequired(data={"captchaAppId": self._gate.app_id if self._gate else ""})
+
+    def _give_back(self, *windows: Windows) -> None:
+        if any(windows):
+            self._safely(lambda: self._budgets.give_back(*windows))
+
+    def _safely(self, change: Callable[[], object]) -> None:
+        """Change counters when the answer stands already: without Redis they are wrong until their window ends."""
+        try:
+            change()
+        except ServiceUnavailable as error:
+            logs.alert("budgets_not_corrected", cause=logs.redact(error.detail))
+
+    def _watch_spending(self, today: int) -> None:
+        for share in _ALERTS:
+            if today == math.ceil(self._limits.total * share):
+                logs.alert("daily_budget", percent=round(share * 100))
+
+
+def _passes(gate: Gate, caller: Caller) -> bool:
+    try:
+        refusal = gate.captcha.refusal(caller.ticket, caller.randstr, caller.address.ip)
+    except ServiceUnavailable as error:
+        # Fail closed: as if the ticket were bad. Where no captcha is asked for, the SMS is sent all the same.
+        logs.alert("captcha_unavailable", cause=logs.redact(error.detail))
+        return False
+    logs.note(captcha=refusal or "passed")
+    return refusal is None

@@ -20,7 +20,10 @@ _facts: ContextVar[dict[str, Any] | None] = ContextVar("facts", default=None)
 
 # In this order: a token's parts would otherwise be eaten piece by piece.
 _SECRETS = (
-    (re.compile(r"(otp|user):\{[^}\s]*\}?[^\s'\",]*"), r"<\1 key>"),  # one of ours in Redis: number and sessionId
+    (
+        re.compile(r"(otp|user|budget):\{[^}\s]*\}?[^\s'\",]*"),
+        r"<\1 key>",
+    ),  # one of ours in Redis: number and sessionId
     (re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.?[A-Za-z0-9_-]*"), "<token>"),
     (re.compile(r"(?i)(authorization['\"]?\s*[:=]\s*['\"]?)[^'\"\r\n]+"), r"\1****"),
     (re.compile(r"(?i)((?:password|secret\w*|token|key|digest|nonce)['\"]?\s*[:=]\s*['\"]?)[^\s'\",}]+"), r"\1****"),

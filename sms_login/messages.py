@@ -14,6 +14,7 @@ Spelling = Annotated[str, Meta(max_length=40)]
 Code = Annotated[str, Meta(pattern=r"\A[0-9]{6}\Z")]
 SessionId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{22}\Z")]
 Token = Annotated[str, Meta(max_length=4096)]
+Ticket = Annotated[str, Meta(pattern=r"\A[\x21-\x7e]{1,2048}\Z")]
 NickName = Annotated[str, Meta(max_length=64)]
 
 # What a parameter must be, for the caller who sent something else.
@@ -22,6 +23,8 @@ _MUST_BE = {
     "code": ("6 digits", "6 位数字"),
     "sessionId": ("the sessionId of a getSms answer", "getSms 返回的 sessionId"),
     "token": ("a token", "登录令牌"),
+    "captchaTicket": ("the ticket that the captcha gave", "验证码控件返回的 ticket"),
+    "captchaRandstr": ("the randstr that the captcha gave", "验证码控件返回的 randstr"),
     "name": ("1 to 64 characters without control characters", "1 至 64 个字符，不含控制字符"),
     "Idempotency-Key": ("16 to 64 of A-Z, a-z, 0-9, _ and -", "16 至 64 个字母、数字、_ 或 -"),
 }
@@ -34,6 +37,8 @@ class GetSms(Struct, frozen=True, tag_field="method", tag="getSms", rename="came
 
     phone: Spelling
     session_id: SessionId | None = None
+    captcha_ticket: Ticket | None = None
+    captcha_randstr: Ticket | None = None
 
 
 class Login(Struct, frozen=True, tag_field="method", tag="login", rename="camel"):
@@ -123,6 +128,8 @@ def parse(params: Mapping[str, Any]) -> Message:
         message = convert(params, kind)
     except ValidationError as error:
         raise _explain(str(error)) from None
+    if isinstance(message, GetSms) and message.captcha_ticket and not message.captcha_randstr:
+        raise missing("captchaRandstr")
     if isinstance(message, SetNickname) and not _printable(message.name):
         raise malformed("name")
     return message

@@ -13,20 +13,6 @@ from msgspec import Struct
 from sms_login.phone import Phone
 
 
-class Rules(Struct, frozen=True):
-    """The numbers in the rules of a code, with their sources."""
-
-    life: int = 300  # s a code works after it was last sent
-    age: int = 600  # s after its first sending it never works: NIST SP 800-63B-4, section 3.1.3.2
-    guesses: int = 3  # wrong ones per code, and as many again shared by all who guess without a session
-    cooldown: int = 30  # s between two sendings to one number
-    daily: int = 10  # sendings to one number per calendar day
-    alert_at: int = 50  # failures in a row on one number that are worth an operator's look
-    lock_at: int = 100  # failures in a row that lock a number: NIST SP 800-63B-4, section 3.2.2
-    lock_for: int = 86400  # s without a failure until a count of failures is forgotten
-    repeat_for: int = 60  # s in which a login may be repeated under its Idempotency-Key
-
-
 class Code(Struct, frozen=True):
     """A code as the store keeps it: `session` it belongs to, `nonce` it is derived from, keyed `digest` of it."""
 
@@ -39,7 +25,8 @@ class Ask(Struct, frozen=True):
     """One wish to have a code sent.
 
     `day` names the calendar day, `day_ms` is what is left of it; `session` is the one asked for; `key` the caller's
-    Idempotency-Key; `stale` a session that the key still names, though it is over.
+    Idempotency-Key; `stale` a session that the key still names, though it is over; `toll` what the sending took from
+    the budgets.
     """
 
     phone: Phone
@@ -48,6 +35,7 @@ class Ask(Struct, frozen=True):
     session: str | None = None
     key: str | None = None
     stale: str | None = None
+    toll: str = ""
 
 
 class May(Enum):
@@ -64,13 +52,14 @@ class May(Enum):
 class Look(Struct, frozen=True):
     """`may` a code be sent; if not, `wait_ms` until it may; the `code` to be sent again, or a repeat's `session`.
 
-    `wait_ms` is negative where there is nothing to wait for.
+    `wait_ms` is negative where there is nothing to wait for. `today` counts the day's sendings to the number so far.
     """
 
     may: May
     wait_ms: int = 0
     session: str = ""
     code: Code | None = None
+    today: int = 0
 
 
 class Sending(Struct, frozen=True):
@@ -95,7 +84,8 @@ class Guess(Enum):
 class Redeemed(Struct, frozen=True):
     """What became of a `guess`: on a wrong one `left` more and `failures` in a row; `wait_ms` of a lock.
 
-    `login` names the login that spent the code: this one, or on a repeat the one that it repeats.
+    `login` names the login that spent the code: this one, or on a repeat the one that it repeats. `tolls` are those of
+    the session's sendings, for this login to give back.
     """
 
     guess: Guess
@@ -103,6 +93,7 @@ class Redeemed(Struct, frozen=True):
     failures: int = 0
     wait_ms: int = 0
     login: str = ""
+    tolls: Sequence[str] = ()
 
 
 class Codes(Protocol):
@@ -117,7 +108,8 @@ class Codes(Protocol):
     def undo(self, ask: Ask, session: str, mark: str) -> bool:
         """Take back what the sending with this `mark` put on record, if it still stands.
 
-        `session` is the one that `issue` answered; or, where its answer was lost, the new one that it was given.
+        `session` is the one that `issue` answered; or, where its answer was lost, the new one that it was given. Tell
+        whether a login has been given its toll, to give it back.
         """
 
     def latest(self, phone: Phone) -> str | None:
@@ -191,3 +183,10 @@ class Sms(Protocol):
 
         Raises InvalidPhone, TooManyRequests, SendFailed (surely not sent) or SendUnknown (perhaps sent).
         """
+
+
+class Captcha(Protocol):
+    """The way to those who tell people from programs."""
+
+    def refusal(self, ticket: str, randstr: str, ip: str) -> str | None:
+        """Return why a ticket is no good; None if it was good, and is now used up. Raises ServiceUnavailable."""

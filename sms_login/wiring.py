@@ -5,15 +5,22 @@ from functools import partial
 from typing import Any, Protocol
 
 from sms_login import logs
+from sms_login.adapters.redis_budgets import RedisBudgets
 from sms_login.adapters.redis_client import RedisClient, connect
 from sms_login.adapters.redis_codes import RedisCodes
 from sms_login.adapters.redis_users import RedisUsers
-from sms_login.adapters.tencent import TencentSms
+from sms_login.adapters.tencent_captcha import TencentCaptcha
+from sms_login.adapters.tencent_sms import TencentSms
 from sms_login.app import App, Misconfigured
 from sms_login.codes import CodeMaker
-from sms_login.config import ConfigError, Settings
-from sms_login.guard import Guard
+from sms_login.config import Settings
+from sms_login.environment import ConfigError
+from sms_login.fixed_codes import FixedCodes
+from sms_login.guard import Gate, Guard
 from sms_login.login import LoginService
+from sms_login.origins import Origins
+from sms_login.periods import Calendar
+from sms_login.sending import Sender
 from sms_login.sessions import Sessions
 from sms_login.tokens import AccessTokens
 
@@ -63,22 +70,55 @@ def _app(settings: Settings, environ: Mapping[str, str]) -> App:
         endpoint=settings.sms_endpoint,
         timeout=settings.sms_timeout,
     )
-    users = RedisUsers(redis)
+    calendar = Calendar(settings.tz_offset)
+    codes, users = RedisCodes(redis, settings.rules), RedisUsers(redis)
+    maker = CodeMaker(*(secret.key() for secret in settings.secrets))
+    fixed = FixedCodes(settings.test_numbers, settings.test_numbers_until, calendar)
     tokens = AccessTokens(
         *(secret.key() for secret in settings.jwt_secrets),
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
         ttl=settings.token_ttl,
     )
-    login = LoginService(
-        codes=RedisCodes(redis, settings.rules),
-        users=users,
+    guard = Guard(
+        budgets=RedisBudgets(redis),
+        limits=settings.limits,
+        calendar=calendar,
         sms=sms,
-        guard=Guard(sms, settings.allowed_countries),
-        maker=CodeMaker(*(secret.key() for secret in settings.secrets)),
-        tokens=tokens,
-        rules=settings.rules,
-        tz_offset=settings.tz_offset,
-        require_session=settings.require_session,
+        countries=settings.allowed_countries,
+        home=settings.default_country,
+        gate=_gate(settings, environ),
+        sending=settings.sending,
     )
-    return App(login=login, sessions=Sessions(users, tokens), ping=redis.ping, default_country=settings.default_country)
+    return App(
+        sender=Sender(
+            codes=codes, sms=sms, guard=guard, maker=maker, fixed=fixed, rules=settings.rules, calendar=calendar
+        ),
+        login=LoginService(
+            codes=codes,
+            users=users,
+            guard=guard,
+            maker=maker,
+            fixed=fixed,
+            tokens=tokens,
+            rules=settings.rules,
+            require_session=settings.require_session,
+        ),
+        sessions=Sessions(users, tokens),
+        ping=redis.ping,
+        default_country=settings.default_country,
+        origins=Origins(settings.allowed_origins),
+        client_ip_source=settings.client_ip_source,
+    )
+
+
+def _gate(settings: Settings, environ: Mapping[str, str]) -> Gate | None:
+    if not settings.captcha_app_id or settings.captcha_mode == "off":
+        return None
+    captcha = TencentCaptcha(
+        environ,
+        app_id=settings.captcha_app_id,
+        app_secret=settings.captcha_app_secret.reveal(),
+        endpoint=settings.captcha_endpoint,
+    )
+    return Gate(captcha, settings.captcha_app_id, always=settings.captcha_mode == "always")

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-from sms_login.config import ConfigError, Settings
-from sms_login.ports import Rules, SmsRoute
+from sms_login.config import Settings
+from sms_login.environment import ConfigError
+from sms_login.ports import SmsRoute
+from sms_login.rules import Limits, Rules
 
 KEY = "k" * 32
 LEAST = {
@@ -36,7 +38,7 @@ def test_the_least_environment_works_with_the_documented_defaults() -> None:
     assert {
         name: getattr(settings, name)
         for name in Settings.__struct_fields__
-        if name not in {"secrets", "jwt_secrets", "redis_password"}
+        if name not in {"secrets", "jwt_secrets", "redis_password", "captcha_app_secret"}
     } == {
         "redis_host": "10.0.0.2",
         "redis_port": 6379,
@@ -58,6 +60,15 @@ def test_the_least_environment_works_with_the_documented_defaults() -> None:
         "tz_offset": 8,
         "require_session": False,
         "rules": Rules(life=300, age=600, guesses=3, cooldown=30, daily=10, lock_at=100, lock_for=86400),
+        "limits": Limits(),
+        "sending": True,
+        "captcha_app_id": "",
+        "captcha_mode": "adaptive",
+        "captcha_endpoint": "captcha.tencentcloudapi.com",
+        "test_numbers": {},
+        "test_numbers_until": "",
+        "client_ip_source": "platform",
+        "allowed_origins": frozenset(),
         "log_level": "INFO",
     }
     assert [secret.reveal() for secret in (*settings.jwt_secrets, *settings.secrets)] == [KEY, KEY]

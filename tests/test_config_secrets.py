@@ -2,7 +2,8 @@
 
 import pytest
 
-from sms_login.config import ConfigError, Secret, Settings
+from sms_login.config import Settings
+from sms_login.environment import ConfigError, Secret
 from tests.test_config import KEY, read
 
 OLD_KEY, OTHER_KEY, OTHER_OLD_KEY = "o" * 32, "x" * 32, "y" * 32

@@ -9,8 +9,9 @@ import pytest
 
 from local.failures import MODES
 from sms_login import errors, messages
-from sms_login.config import ConfigError, Settings
-from sms_login.ports import Rules
+from sms_login.config import Settings
+from sms_login.environment import ConfigError
+from sms_login.rules import Limits, Rules
 from tests.test_handler import PHONE
 
 ROOT = Path(__file__).parent.parent
@@ -66,6 +67,16 @@ def test_the_readme_has_the_defaults() -> None:
         "RESEND_COOLDOWN": Rules().cooldown,
         "DAILY_LIMIT": Rules().daily,
         "TZ_OFFSET": settings.tz_offset,
+        "IP_HOURLY_LIMIT": Limits().ip_hour,
+        "IP_DAILY_LIMIT": Limits().ip_day,
+        "IP_GUESS_LIMIT": Limits().guesses,
+        "IP_REFUSED_LIMIT": Limits().refused,
+        "RANGE_HOURLY_LIMIT": Limits().range_hour,
+        "RANGE_DAILY_LIMIT": Limits().range_day,
+        "RANGE_DAILY_BUDGET": Limits().range_total,
+        "COUNTRY_HOURLY_LIMIT": Limits().country_hour,
+        "COUNTRY_DAILY_BUDGET": Limits().country_total,
+        "DAILY_BUDGET": Limits().total,
     }
     assert {name: float(rows[name]) for name in numbers} == numbers
     texts = {
@@ -76,9 +87,23 @@ def test_the_readme_has_the_defaults() -> None:
         "JWT_AUDIENCE": settings.jwt_audience,
         "DEFAULT_COUNTRY": settings.default_country,
         "LOG_LEVEL": settings.log_level,
+        "CAPTCHA_MODE": settings.captcha_mode,
+        "CAPTCHA_ENDPOINT": settings.captcha_endpoint,
+        "CLIENT_IP_SOURCE": settings.client_ip_source,
+        "SENDING": "on" if settings.sending else "off",
         "ALLOWED_COUNTRIES": ",".join(settings.allowed_countries or []),
     }
     assert {name: rows[name] for name in texts} == texts
+
+
+def test_every_limit_says_what_it_is_against_and_which_setting_moves_it() -> None:
+    """With the setting's own default, and every setting that limits is there."""
+    settings = {row[0].strip("`"): row[1].strip("`") for row in table("Settings")}
+    limits = {row[4].strip("`"): row[1].removesuffix(" s") for row in table("Abuse")}
+    assert limits == {name: settings[name] for name in limits}
+    assert all(row[3] for row in table("Abuse"))
+    words = ("LIMIT", "BUDGET", "COOLDOWN")
+    assert limits.keys() == {name for name in settings if name.endswith(words)}
 
 
 def test_every_error_is_in_the_readme_and_the_other_way_round() -> None:

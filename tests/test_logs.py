@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sms_login import logs
-from sms_login.config import Secret
+from sms_login.environment import Secret
 from tests.world import PHONE
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1In0.c2lnbmF0dXJl"

@@ -3,7 +3,9 @@
 It holds the service against a plain model of the contract's rules, on fakeredis and on a real Redis.
 """
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
 
 import time_machine
 from hypothesis import HealthCheck, settings
@@ -20,11 +22,14 @@ from hypothesis.stateful import (
 from sms_login.adapters.redis_client import connect
 from sms_login.errors import Refusal, SendFailed, SendUnknown, ServiceUnavailable
 from sms_login.phone import Phone
-from sms_login.ports import Receipt, Rules, User
+from sms_login.ports import Receipt, User
+from sms_login.rules import Rules
 from tests.conftest import NOON, fake_backend
 from tests.servers import RedisServer
-from tests.world import PHONE, Backend, Outbox, World
+from tests.world import PHONE, UNLIMITED, Backend, Outbox, World
 
+IP = "203.0.113.7"
+RANGE = f"range:{PHONE.e164[:-4]}"
 RULES = Rules(daily=12, lock_at=6, alert_at=3)  # near enough to be reached
 DAY, RECORD = 86_400, RULES.age + RULES.repeat_for
 KEYS = ["idempotency-key-1", "idempotency-key-2"]
@@ -63,6 +68,7 @@ class Session:
     used: float | None = None
     key: str | None = None
     tokens: int = 0
+    tolls: list[tuple[str, str]] = field(default_factory=list)  # hour and day of each sending
 
 
 class Rulebook(RuleBasedStateMachine):
@@ -79,9 +85,9 @@ class Rulebook(RuleBasedStateMachine):
     def begin(self) -> None:
         """Start at noon with nothing."""
         self.travel = time_machine.travel(NOON, tick=False)
-        self.world = World(self.backend(), self.travel.start(), rules=RULES)
+        self.world = World(self.backend(), self.travel.start(), rules=RULES, limits=UNLIMITED, ip=IP)
         self.wire = self.world.outbox = Wire()
-        self.world.login._sms = self.wire  # noqa: SLF001 - the outbox of this world
+        self.world.sender._sms = self.wire  # noqa: SLF001 - the outbox of this world
         self.now = 0.0
         self.sessions: dict[str, Session] = {}
         self.latest: str | None = None
@@ -89,6 +95,7 @@ class Rulebook(RuleBasedStateMachine):
         self.cooldown_end = 0.0
         self.days: dict[int, int] = {}
         self.failures, self.failures_end = 0, 0.0
+        self.budgets: Counter[tuple[str, str]] = Counter()  # what is taken, by subject and window
 
     def teardown(self) -> None:
         """Give the clock back."""
@@ -100,6 +107,12 @@ class Rulebook(RuleBasedStateMachine):
     def day(self) -> int:
         """The day of the number; the model begins at noon."""
         return int(self.now + DAY / 2) // DAY
+
+    @property
+    def windows(self) -> tuple[str, str]:
+        """The hour and the day that are counted in."""
+        now = NOON + timedelta(seconds=self.now)
+        return f"{now.timestamp() // 3600:.0f}", f"{now:%Y%m%d}"
 
     @property
     def failed(self) -> int:
@@ -128,7 +141,7 @@ class Rulebook(RuleBasedStateMachine):
 
     def settle(self) -> None:
         """Step over any end that is near: a real Redis runs ahead of the model by the time that the test takes."""
-        ends = [self.cooldown_end, self.failures_end, (self.day + 1) * DAY - DAY / 2]
+        ends = [self.cooldown_end, self.failures_end, (self.day + 1) * DAY - DAY / 2, (self.now // 3600 + 1) * 3600]
         for its in self.sessions.values():
             ends += [its.until, its.born + RECORD, its.born + RULES.age - RULES.life]
             ends += [its.used + RULES.repeat_for] if its.used is not None else []
@@ -177,22 +190,37 @@ class Rulebook(RuleBasedStateMachine):
         code = sent[0][1]
         assert outcome == {"delivers": "", "refuses": "SendFailed", "says nothing": "SendUnknown"}.get(how, "crashes")
         if how == "refuses":
+            self.budgets[f"ip:{IP}", f"refused:{self.windows[0]}"] += 1
             self.keys.pop(key or "", None)
             return
         if session is None:  # crashed: Redis knows what we were not told
             session = self.world.codes.latest(PHONE)
             assert session is not None
+        self.keep(asked, session, code, key)
+
+    def keep(self, asked: str | None, session: str, code: str, key: str | None) -> None:
+        """Move the model by a sending that counts."""
         if self.resendable(asked):
             assert (session, code) == (asked, self.sessions[session].code)
             self.sessions[session].until = self.now + RULES.life
         else:
             assert session not in self.sessions
             self.sessions[session] = Session(code, self.now, self.now + RULES.life)
+        self.sessions[session].tolls.append(self.windows)
+        self.count_sending(*self.windows, 1)
+        for subject in (RANGE, "all"):
+            self.budgets[subject, f"total:{self.windows[1]}"] += 1
         self.latest = session
         self.cooldown_end = self.now + RULES.cooldown
         self.days[self.day] = self.days.get(self.day, 0) + 1
         if key:
             self.keys[key] = (session, self.sessions[session].born + RECORD)
+
+    def count_sending(self, hour: str, day: str, by: int) -> None:
+        """Count what a sending takes until a login gives it back."""
+        for subject in (f"ip:{IP}", RANGE):
+            self.budgets[subject, f"hour:{hour}"] += by
+            self.budgets[subject, f"day:{day}"] += by
 
     @precondition(lambda self: self.sessions)
     @rule(
@@ -207,11 +235,16 @@ class Rulebook(RuleBasedStateMachine):
         asked = [*[*reversed(self.sessions)][:2], None, "A" * 22, None][pick]
         target = asked or (self.latest if self.exists(self.latest) else None)
         code = self.sessions[target].code if target in self.sessions else "000000"
-        fresh = target in self.sessions and self.sessions[target].key is None
+        fresh = target in self.sessions and self.sessions[target].used is None
         expected = self.judge(asked, target, right=right, key=key, users=users)
         outcome = self.attempt(asked, code if right else f"{(int(code) + 1) % 10**6:06}", key, users)
         assert outcome == expected
-        if outcome == "token" and (fresh or key is None) and target is not None:
+        if outcome not in {"token", "Locked", "UserStoreFailed"}:
+            self.budgets[f"ip:{IP}", f"guesses:{self.windows[0]}"] += 1
+        if outcome == "token" and target is not None and fresh:
+            for hour, day in self.sessions[target].tolls:
+                self.count_sending(hour, day, -1)
+        if outcome == "token" and fresh and target is not None:
             self.sessions[target].tokens += 1  # one that is not the repeat of another
 
     @precondition(lambda self: self.sessions)
@@ -285,6 +318,20 @@ class Rulebook(RuleBasedStateMachine):
         type(self).steps += 1
         expiries = self.world.backend.expiries() if hasattr(self, "world") else {}
         assert {key for key, ms in expiries.items() if ms == -1} <= {f"user:{{{PHONE.e164}}}"}
+
+    @invariant()
+    def the_budgets_hold_what_was_sent_and_not_verified(self) -> None:
+        """Whatever fails meanwhile: nothing is given back twice, and nothing that is due is kept."""
+        if not hasattr(self, "world"):
+            return
+        client = self.world.backend.client
+        counted = {key: int(client.get(key)) for key in self.world.backend.expiries() if key.startswith("budget:")}
+        hour, day = self.windows
+        present = {f"hour:{hour}", f"guesses:{hour}", f"refused:{hour}", f"day:{day}", f"total:{day}"}
+        taken = {(subject, window): count for (subject, window), count in self.budgets.items() if window in present}
+        assert counted == {
+            f"budget:{{{subject}}}:{window}": count for (subject, window), count in taken.items() if count
+        }
 
     @invariant()
     def no_code_is_used_twice(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import time_machine
 
-from tests.world import PHONE, Backend, World
+from tests.world import PHONE, UNLIMITED, Backend, World
 
 KEY = "idempotency-key-1"
 
@@ -16,7 +16,7 @@ KEY = "idempotency-key-1"
 @pytest.fixture(name="world")
 def two_worlds(backend: Backend, clock: time_machine.Traveller) -> World:
     """A login service on fakeredis and on a real Redis."""
-    return World(backend, clock)
+    return World(backend, clock, limits=UNLIMITED)
 
 
 def race(runners: int, run: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import time_machine
 
 from local.api_server import ApiServer, Reply
 from local.tencent import TencentStandIn
-from sms_login.adapters.tencent import TencentSms
+from sms_login.adapters.tencent_sms import TencentSms
 from sms_login.errors import InvalidPhone, Refusal, SendFailed, SendUnknown, TooManyRequests
 from sms_login.phone import Phone
 from sms_login.ports import SmsRoute
@@ -114,7 +114,7 @@ def test_a_connection_that_was_idle_is_replaced(tencent: TencentStandIn, monkeyp
     """After 30 s it might be dead, and a sending on it unclear."""
     sender = sms(tencent)
     now = 1000.0
-    monkeypatch.setattr("sms_login.adapters.tencent.time.monotonic", lambda: now)
+    monkeypatch.setattr("sms_login.adapters.tencent_client.time.monotonic", lambda: now)
     sender.send(PHONE, "012345")
     now += 30
     sender.send(PHONE, "012345")

@@ -7,22 +7,33 @@ from typing import Any
 
 import time_machine
 
+from sms_login.adapters.redis_budgets import RedisBudgets
 from sms_login.adapters.redis_client import RedisClient
 from sms_login.adapters.redis_codes import RedisCodes
 from sms_login.adapters.redis_users import RedisUsers
+from sms_login.address import Address
 from sms_login.app import App
 from sms_login.codes import CodeMaker
-from sms_login.errors import Refusal
-from sms_login.guard import Guard
+from sms_login.environment import Secret
+from sms_login.errors import Refusal, ServiceUnavailable
+from sms_login.fixed_codes import FixedCodes
+from sms_login.guard import Caller, Gate, Guard
 from sms_login.login import LoginService
 from sms_login.messages import CodeSent, LoggedIn
+from sms_login.origins import Origins
+from sms_login.periods import Calendar
 from sms_login.phone import Phone
-from sms_login.ports import Receipt, Rules
+from sms_login.ports import Receipt
+from sms_login.rules import Limits, Rules
+from sms_login.sending import Sender
 from sms_login.sessions import Sessions
 from sms_login.tokens import AccessTokens
 
 PHONE = Phone.parse("+8613800138000", "CN")
 OTHER_PHONE = Phone.parse("+8613800138001", "CN")
+REVIEW_PHONE = Phone.parse("+8613800000000", "CN")  # a test number, whose code is fixed
+REVIEW_CODE = "123456"
+UNLIMITED = Limits(*[10**9] * len(Limits.__struct_fields__))
 SECRET = b"a secret for tests, of 32 bytes."
 OLD_SECRET = b"an older secret, also 32 bytes.."
 
@@ -51,6 +62,25 @@ class Outbox:
     def code(self) -> str:
         """The digits of the last message."""
         return self.sent[-1][1]
+
+
+class Captchas:
+    """`ports.Captcha` that passes the tickets that are in `good`, each once; `away` when nobody answers."""
+
+    def __init__(self) -> None:
+        self.good: set[str] = set()
+        self.seen: list[tuple[str, str, str]] = []
+        self.away = False
+
+    def refusal(self, ticket: str, randstr: str, ip: str) -> str | None:
+        """Use up a good ticket."""
+        self.seen.append((ticket, randstr, ip))
+        if self.away:
+            raise ServiceUnavailable("captcha: timeout")
+        if ticket not in self.good:
+            return "code 9"
+        self.good.discard(ticket)
+        return None
 
 
 @dataclass
@@ -86,30 +116,75 @@ class World:
     rules: Rules = field(default_factory=Rules)
     secrets: tuple[bytes, ...] = (SECRET,)
     require_session: bool = False
+    limits: Limits = field(default_factory=Limits)
+    captcha_mode: str = "off"
+    countries: frozenset[str] | None = None
+    sending: bool = True
+    origins: frozenset[str] = frozenset()
+    ip: str | None = None  # whose calls these are; None: no limit counts clients
 
     def __post_init__(self) -> None:
-        self.outbox = Outbox()
+        self.outbox, self.captchas = Outbox(), Captchas()
         self.redis = RedisClient(lambda: self.backend.client)
         self.codes = RedisCodes(self.redis, self.rules)
         self.users = RedisUsers(self.redis)
         self.tokens = AccessTokens(*self.secrets, issuer="issuer", audience="audience", ttl=7200)
         self.sessions = Sessions(self.users, self.tokens)
+        self.budgets = RedisBudgets(self.redis)
+        calendar, maker = Calendar(8), CodeMaker(*self.secrets)
+        fixed = FixedCodes({REVIEW_PHONE.e164: Secret(REVIEW_CODE)}, "20261231", calendar)
+        self.guard = Guard(
+            budgets=self.budgets,
+            limits=self.limits,
+            calendar=calendar,
+            sms=self.outbox,
+            countries=self.countries,
+            home="CN",
+            gate=None if self.captcha_mode == "off" else Gate(self.captchas, "190000", self.captcha_mode == "always"),
+            sending=self.sending,
+        )
+        self.sender = Sender(
+            codes=self.codes,
+            sms=self.outbox,
+            guard=self.guard,
+            maker=maker,
+            fixed=fixed,
+            rules=self.rules,
+            calendar=calendar,
+        )
         self.login = LoginService(
             codes=self.codes,
             users=self.users,
-            sms=self.outbox,
-            guard=Guard(self.outbox, None),
-            maker=CodeMaker(*self.secrets),
+            guard=self.guard,
+            maker=maker,
+            fixed=fixed,
             tokens=self.tokens,
             rules=self.rules,
             require_session=self.require_session,
         )
-        self.app = App(login=self.login, sessions=self.sessions, ping=self.redis.ping, default_country="CN")
+        self.app = App(
+            sender=self.sender,
+            login=self.login,
+            sessions=self.sessions,
+            ping=self.redis.ping,
+            default_country="CN",
+            origins=Origins(self.origins),
+            client_ip_source="platform" if self.ip else "none",
+        )
+
+    def answer(self, method: str, headers: dict[str, str] | None = None, /, **params: Any) -> dict[str, Any]:
+        """Send a JSON event from `ip` through the whole app; return the platform's answer."""
+        event = {
+            "httpMethod": "POST",
+            "headers": headers or {},
+            "body": json.dumps({"method": method, **params}),
+            "requestContext": {"sourceIp": self.ip},
+        }
+        return self.app.handle(event, {})
 
     def call(self, method: str, headers: dict[str, str] | None = None, /, **params: Any) -> dict[str, Any]:
-        """Send a JSON event through the whole app; return the body of the answer."""
-        event = {"httpMethod": "POST", "headers": headers or {}, "body": json.dumps({"method": method, **params})}
-        body: dict[str, Any] = json.loads(self.app.handle(event, {})["body"])
+        """Send a JSON event from `ip` through the whole app; return the body of the answer."""
+        body: dict[str, Any] = json.loads(self.answer(method, headers, **params)["body"])
         return body
 
     def wait(self, seconds: float) -> None:
@@ -118,15 +193,22 @@ class World:
         if not self.backend.ages_by_itself:
             self.backend.age(seconds)
 
-    def get_sms(self, session: str | None = None, *, key: str | None = None, phone: Phone = PHONE) -> CodeSent:
+    @property
+    def address(self) -> Address:
+        """Who calls: an IPv4 address."""
+        return Address(self.ip or "", self.ip)
+
+    def get_sms(
+        self, session: str | None = None, *, key: str | None = None, phone: Phone = PHONE, ticket: str = ""
+    ) -> CodeSent:
         """Ask for a code."""
-        return self.login.get_sms(phone, session, key)
+        return self.sender.get_sms(phone, session, key, Caller(self.address, ticket, "randstr"))
 
     def log_in(
         self, session: str | None, code: str | None = None, *, key: str | None = None, phone: Phone = PHONE
     ) -> LoggedIn:
         """Log in, with the last code that was sent if no other is given."""
-        return self.login.log_in(phone, code or self.outbox.code, session, key)
+        return self.login.log_in(phone, code or self.outbox.code, session, key, self.address)
 
     @property
     def wrong(self) -> str:

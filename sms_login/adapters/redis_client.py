@@ -82,11 +82,7 @@ class RedisClient:
 
     def run(self, name: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
         """Run lua/<name>.lua: one round trip, and one more where the server does not know the script yet."""
-        if name not in self._scripts:
-            body = (_LUA / f"{name}.lua").read_text()
-            # SHA-1 is how Redis names a script; it protects nothing.
-            self._scripts[name] = (body, hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest())
-        body, sha = self._scripts[name]
+        body, sha = self._script(name)
         try:
             client = self._ready()
             try:
@@ -95,6 +91,35 @@ class RedisClient:
                 return client.eval(body, len(keys), *keys, *args)
         except _FAILURES as error:
             raise _unavailable(error) from error
+
+    def run_all(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[str | int]]]) -> list[Any]:
+        """Run lua/<name>.lua for each call's keys and arguments: in one round trip, on a cluster in one for each call.
+
+        The calls are independent of each other: where one fails, others may have been done.
+        """
+        try:
+            client = self._ready()
+            if len(calls) == 1 or not isinstance(client, redis.Redis):
+                return [self.run(name, keys, args) for keys, args in calls]
+            pipeline = client.pipeline(transaction=False)
+            for keys, args in calls:
+                pipeline.evalsha(self._script(name)[1], len(keys), *keys, *args)
+            answers: list[Any] = pipeline.execute(raise_on_error=False)
+        except _FAILURES as error:
+            raise _unavailable(error) from error
+        for i, answer in enumerate(answers):
+            if isinstance(answer, redis.exceptions.NoScriptError):
+                answers[i] = self.run(name, *calls[i])
+            elif isinstance(answer, Exception):
+                raise _unavailable(answer)
+        return answers
+
+    def _script(self, name: str) -> tuple[str, str]:
+        """Return a script and the SHA-1 that Redis names it by; it protects nothing."""
+        if name not in self._scripts:
+            body = (_LUA / f"{name}.lua").read_text()
+            self._scripts[name] = (body, hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest())
+        return self._scripts[name]
 
     def ping(self) -> None:
         """Return if Redis answers."""

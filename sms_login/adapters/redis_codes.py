@@ -15,7 +15,8 @@ from typing import Any
 
 from sms_login.adapters.redis_client import RedisClient
 from sms_login.phone import Phone
-from sms_login.ports import Ask, Code, Guess, Look, May, Redeemed, Rules, Sending
+from sms_login.ports import Ask, Code, Guess, Look, May, Redeemed, Sending
+from sms_login.rules import Rules
 
 
 class RedisCodes:
@@ -35,7 +36,7 @@ class RedisCodes:
         match answer:
             case ["same", *_]:
                 return Sending(ask.session or "", same=True)
-            case ["new"]:
+            case ["new", *_]:
                 return Sending(new.session, same=False)
         return _look(ask, answer)
 
@@ -68,6 +69,7 @@ class RedisCodes:
             new.nonce,
             new.digest,
             mark,
+            ask.toll,
         ]
         answer: list[Any] = self._redis.run("issue", keys, args)
         return answer
@@ -83,7 +85,7 @@ class RedisCodes:
             _key(phone, f"day:{ask.day}"),
             _key(phone, f"sent:{ask.key}" if ask.key else "cooldown"),
         ]
-        return bool(self._redis.run("undo", keys, [mark, asked, session]) == "undone")
+        return bool(self._redis.run("undo", keys, [mark, asked, session]) == "verified")
 
     def latest(self, phone: Phone) -> str | None:
         """See `ports.Codes.latest`."""
@@ -117,7 +119,7 @@ class RedisCodes:
             case Guess.LOCKED:
                 return Redeemed(guess, wait_ms=rest[0])
             case Guess.RIGHT | Guess.REPEAT:
-                return Redeemed(guess, login=rest[0])
+                return Redeemed(guess, login=rest[0], tolls=rest[1:])
         return Redeemed(guess)
 
     def unredeem(self, phone: Phone, session: str, login: str) -> bool:
@@ -136,7 +138,7 @@ def _look(ask: Ask, answer: list[Any]) -> Look:
         case May.REPEAT:
             return Look(may, wait_ms=answer[2], session=answer[1])
         case May.SAME:
-            return Look(may, code=Code(ask.session or "", answer[1], answer[2]))
+            return Look(may, code=Code(ask.session or "", answer[2], answer[3]), today=answer[1])
         case May.NEW:
-            return Look(may)
+            return Look(may, today=answer[1])
     return Look(may, wait_ms=answer[1])

@@ -6,9 +6,9 @@
 --       4 stale: a session that the idempotency key may name and that does not count, "" if none
 --       5 "1" if an idempotency key is given   6 life, ms   7 life of the record, ms   8 part of 7 beyond any life, ms
 --       9 guesses per code   10 failures that lock   11 sendings per day   12 left of the day, ms   13 cooldown, ms
---       14 nonce   15 digest   16 mark of this sending
+--       14 nonce   15 digest   16 mark of this sending   17 its toll: what it took from the budgets
 -- Gives {"repeat", session, ms of cooldown} | {"locked" | "daily" | "cooldown", ms to wait}
---       | {"same", nonce, digest} | {"new"}
+--       | {"new", sent today} | {"same", sent today, nonce, digest}
 --
 -- A session is a hash that lives for its whole ten minutes and a tail, and never longer: no call moves its expiry.
 -- Its field `until` is the remaining time, in ms of that expiry, at which the code stops working. So Redis's own clock
@@ -16,7 +16,7 @@
 --
 -- What undo.lua needs is kept in the session too, since the answer to this script may be lost: `sends` that were not
 -- taken back, and of the last of them its `mark`, what `until` `was`, and which session was the latest in `prev`, with
--- `back`, the ms that it had left beyond this one.
+-- `back`, the ms that it had left beyond this one. `toll:<mark>` is what each sending took, for a login to give back.
 if redis.replicate_commands then redis.replicate_commands() end
 
 local asked, latest, cooldown, today, failures, idem = KEYS[1], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
@@ -39,7 +39,8 @@ local wait = redis.call('PTTL', cooldown)
 if wait ~= -2 then return {'cooldown', wait} end
 
 -- The session asked for is sent again if its code is alive, guessable, and old enough to leave room for a whole life.
-local answer = {'new'}
+local sent = tonumber(redis.call('GET', today) or 0)
+local answer = {'new', sent}
 local session, key, until_ = ARGV[3], KEYS[2], record_life - life
 local was
 if ARGV[2] ~= '' then
@@ -47,13 +48,13 @@ if ARGV[2] ~= '' then
   local has = redis.call('HMGET', asked, 'nonce', 'digest', 'until', 'wrong', 'login')
   local alive = has[1] and has[2] and left > (tonumber(has[3]) or left) and not has[5]
   if alive and (tonumber(has[4] or 0) or math.huge) < guesses and left - life >= tail then
-    answer, was = {'same', has[1], has[2]}, has[3]
+    answer, was = {'same', sent, has[1], has[2]}, has[3]
     session, key, until_, record_life = ARGV[2], asked, left - life, left
   end
 end
 if ARGV[1] == 'look' then return answer end
 
-redis.call('HSET', key, 'until', until_, 'mark', ARGV[16])
+redis.call('HSET', key, 'until', until_, 'mark', ARGV[16], 'toll:' .. ARGV[16], ARGV[17])
 redis.call('HINCRBY', key, 'sends', 1)
 redis.call('HDEL', key, 'was', 'prev', 'back')
 if was then

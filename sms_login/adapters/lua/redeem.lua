@@ -5,7 +5,7 @@
 --       3 failures that lock   4 life of the count of failures, ms   5 this login   6 idempotency key, "" if none
 --       7 how long a login may be repeated, ms   8... digests of the guess
 -- Gives {"unknown" | "expired" | "spent"} | {"locked", ms} | {"wrong", guesses left, failures}
---       | {"right", this login} | {"repeat", login that spent the code}
+--       | {"right", this login, toll of each of the session's sendings...} | {"repeat", login that spent the code}
 --
 -- A spent code keeps in `login` who spent it, in `undo` who may give it back, in `spent` the ms that were left then, in
 -- `key` its idempotency key, and in `failures` and `lock` what it cleared, so that giving it back restores them.
@@ -46,4 +46,9 @@ if failed then
   redis.call('HSET', session, 'failures', failed, 'lock', redis.call('PTTL', failures))
   redis.call('DEL', failures)
 end
-return {'right', ARGV[5]}
+local answer = {'right', ARGV[5]}
+local all = redis.call('HGETALL', session)
+for i = 1, #all, 2 do
+  if string.sub(all[i], 1, 5) == 'toll:' then table.insert(answer, all[i + 1]) end
+end
+return answer

@@ -3,7 +3,7 @@
 -- KEYS  1 session that it was to be sent in   2 new session that it may have been sent in instead (or again 1)
 --       3 latest   4 cooldown   5 sent today   6 idempotency key (or again 4)
 -- ARGV  1 mark of the sending   2 id of 1   3 id of 2
--- Gives "undone" | "gone"
+-- Gives "undone" | "verified", and a login was given its toll before | "gone"
 --
 -- The session is the one that carries the mark. Where none does, a later sending was made in it meanwhile, or there is
 -- nothing to take back: then it is 1, and only what is counted is given back.
@@ -13,7 +13,7 @@ local latest, cooldown, today, idem = KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local key, session = KEYS[1], ARGV[2]
 if redis.call('HGET', KEYS[2], 'mark') == ARGV[1] then key, session = KEYS[2], ARGV[3] end
 
-local has = redis.call('HMGET', key, 'sends', 'mark', 'was', 'prev', 'back')
+local has = redis.call('HMGET', key, 'sends', 'mark', 'was', 'prev', 'back', 'login')
 local last = has[2] == ARGV[1]
 if not has[1] or (KEYS[1] ~= KEYS[2] and not last) then return 'gone' end
 if redis.call('GET', cooldown) == ARGV[1] then redis.call('DEL', cooldown) end
@@ -22,6 +22,7 @@ if idem ~= cooldown and redis.call('GET', idem) == session then redis.call('DEL'
 
 local left = redis.call('PTTL', key)
 local sends = redis.call('HINCRBY', key, 'sends', -1)
+redis.call('HDEL', key, 'toll:' .. ARGV[1])
 if sends < 1 then
   redis.call('DEL', key)
 elseif last then
@@ -36,4 +37,4 @@ if redis.call('GET', latest) == session then
     redis.call('DEL', latest)
   end
 end
-return 'undone'
+return has[6] and 'verified' or 'undone'

@@ -1,0 +1,109 @@
+"""Reading settings by name from a mapping of strings: what is wrong is collected, and secrets hide themselves."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import phonenumbers
+
+T = TypeVar("T")
+
+_KEY_FILE = re.compile(r"-----BEGIN|ssh-|ecdsa-sha2-|sk-(ssh|ecdsa)-|\{")  # PyJWT refuses to sign with these
+_LEAST_SECRET = 32  # bytes: RFC 7518, section 3.2
+
+
+class ConfigError(Exception):
+    """Settings that cannot work. `problems` has one sentence each; none holds a value, since it may be a secret."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class Secret:
+    """A string that does not print itself."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the clear value, at the point of use."""
+        return self._value
+
+    def key(self) -> bytes:
+        """Return the clear value as a key; bytes of the environment that are not UTF-8 stay what they are."""
+        return self._value.encode(errors="surrogateescape")
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __repr__(self) -> str:
+        return "Secret('****')"
+
+    __str__ = __repr__
+
+
+class Reader:
+    """Reads settings by name, and keeps what is wrong with them."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.problems: list[str] = []
+
+    def problem(self, name: str, what: str) -> None:
+        """Keep a problem, as one sentence that begins with the name."""
+        self.problems.append(f"{name} {what}")
+
+    def text(self, name: str, default: str | None = None, pattern: str = "(?s).*") -> str:
+        """Return a string; without a default it is required."""
+        value = self._environ.get(name, "").strip()
+        if value == "undefined":  # what Serverless Framework makes of an ${env:…} that is not set
+            self.problem(name, "is the text 'undefined': the variable was not set when deploying")
+            return default or ""
+        if not value and default is None:
+            self.problem(name, "is required")
+        if value and not re.fullmatch(pattern, value):
+            self.problem(name, f"must match {pattern}")
+        return value or default or ""
+
+    def integer(self, name: str, default: int, least: int, most: int) -> int:
+        """Return a whole number from `least` to `most`."""
+        return self._converted(name, default, least, most, int, "a whole number")
+
+    def number(self, name: str, default: float, least: float, most: float) -> float:
+        """Return a number from `least` to `most`."""
+        return self._converted(name, default, least, most, float, "a number")
+
+    def _converted(self, name: str, default: T, least: T, most: T, convert: Callable[[str], T], kind: str) -> T:
+        value = self.text(name, str(default))
+        try:
+            number = convert(value)
+        except ValueError:
+            number = None
+        if number is None or not least <= number <= most:  # type: ignore[operator] # int or float, both ordered
+            self.problem(name, f"must be {kind} from {least} to {most}")
+            return default
+        return number
+
+    def flag(self, name: str) -> bool:
+        """Return a switch that is off unless it is set."""
+        value = self.text(name, "0").lower()
+        if value not in {"0", "1", "false", "true"}:
+            self.problem(name, "must be 0 or 1")
+        return value in {"1", "true"}
+
+    def secret(self, name: str, *, required: bool = False) -> Secret:
+        """Return a secret that is long enough to sign with."""
+        secret = Secret(self.text(name, None if required else ""))
+        if secret and len(secret.key()) < _LEAST_SECRET:
+            self.problem(name, f"must be at least {_LEAST_SECRET} bytes long")
+        if _KEY_FILE.match(secret.reveal()):
+            self.problem(name, "must be random text, not a key file")
+        return secret
+
+    def country(self, name: str, default: str) -> str:
+        """Return an ISO country code."""
+        value = self.text(name, default).upper()
+        if value not in phonenumbers.SUPPORTED_REGIONS:
+            self.problem(name, "must be an ISO country code, like CN")
+        return value

@@ -1,0 +1,37 @@
+"""The hours and days that limits are counted in."""
+
+import math
+import time
+from datetime import datetime, timedelta, timezone
+
+from msgspec import Struct
+
+
+class Period(Struct, frozen=True):
+    """An hour or a day by `name`, and the milliseconds that are left of it."""
+
+    name: str
+    left_ms: int
+
+
+class Calendar:
+    """Tells the hour and the day. `tz_offset`, in hours, says where midnight is."""
+
+    def __init__(self, tz_offset: float) -> None:
+        self._zone = timezone(timedelta(hours=tz_offset))
+
+    def hour(self) -> Period:
+        """Return the present hour."""
+        hour, seconds = divmod(time.time(), 3600)
+        return Period(f"{hour:.0f}", max(1, int((3600 - seconds) * 1000)))
+
+    def day(self) -> Period:
+        """Return the present day."""
+        now = datetime.fromtimestamp(time.time(), self._zone)
+        midnight = datetime(now.year, now.month, now.day, tzinfo=self._zone) + timedelta(days=1)
+        return Period(f"{now:%Y%m%d}", max(1, int((midnight - now).total_seconds() * 1000)))
+
+
+def seconds(ms: int) -> int:
+    """Return milliseconds as the whole seconds of a Retry-After, which is never too early."""
+    return max(1, math.ceil(ms / 1000))

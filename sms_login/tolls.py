@@ -1,0 +1,123 @@
+"""What a sending takes from the budgets, and what a login gives back.
+
+Most windows count *unverified* sendings: the login that follows gives them back. So honest traffic never runs out of
+them, and SMS pumping does. Totals are not given back.
+"""
+
+import math
+
+from msgspec import Struct
+
+from sms_login.address import UNKNOWN
+from sms_login.budgets import Take, Window, Windows
+from sms_login.periods import Period
+from sms_login.phone import Phone
+from sms_login.rules import Limits
+
+EVERYTHING = "all"  # the subject of all sendings
+_SHARED = 10  # times a client's limits are what all clients of unknown address share
+_HALF = 0.5  # of an unverified budget, from which on a captcha is asked for
+_RANGE = 4  # last digits of a number that its range does not have: ten thousand numbers, as carriers hand them out
+
+
+class Terms(Struct, frozen=True):
+    """On which a sending is taken: the present `hour` and `day`, the `home` country, which has no limits of its own.
+
+    Where captchas are `asked`, one is asked for once half of an unverified budget is used, unless it is `passed`. A
+    passed one lifts the budgets of a client and a range per hour, and nothing else.
+    """
+
+    limits: Limits
+    hour: Period
+    day: Period
+    home: str
+    asked: bool
+    passed: bool
+
+    def for_client(self, client: str) -> Take:
+        """Return what a client's budget is asked for; whether SendSms has refused too many is only looked at."""
+        share = share_of(client)
+        return Take(
+            of_client(client),
+            [
+                self._unverified("hour", self.hour, self.limits.ip_hour * share, lifted=self.asked),
+                self._unverified("day", self.day, self.limits.ip_day * share),
+                Window(f"refused:{self.hour.name}", self.limits.refused * share, self.hour.left_ms, counts=False),
+            ],
+        )
+
+    def for_number(self, phone: Phone) -> list[Take]:
+        """Return what the budgets of range, country and everything are asked for, in this order."""
+        of_range_ = [
+            self._unverified("hour", self.hour, self.limits.range_hour, lifted=self.asked),
+            self._unverified("day", self.day, self.limits.range_day),
+            self._total(self.limits.range_total),
+        ]
+        of_country_ = [
+            self._unverified("hour", self.hour, self.limits.country_hour),
+            self._total(self.limits.country_total),
+        ]
+        return [
+            Take(of_range(phone), of_range_),
+            *([Take(of_country(phone), of_country_)] if phone.region != self.home else []),
+            Take(EVERYTHING, [self._total(self.limits.total)]),
+        ]
+
+    def _unverified(self, kind: str, period: Period, limit: int, *, lifted: bool = False) -> Window:
+        asks_at = math.ceil(limit * _HALF) if self.asked and not self.passed else None
+        return Window(f"{kind}:{period.name}", None if lifted else limit, period.left_ms, asks_at)
+
+    def _total(self, limit: int) -> Window:
+        return Window(f"total:{self.day.name}", limit, self.day.left_ms)
+
+
+class Toll(Struct, frozen=True):
+    """What one sending took, as its session remembers it: of which hour, day and client (None: of no client)."""
+
+    hour: str
+    day: str
+    client: str | None
+
+    def __str__(self) -> str:
+        return f"{self.hour} {self.day} {self.client or '-'}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Toll":
+        """Return the toll that prints as `text`."""
+        hour, day, client = text.split(" ")
+        return cls(hour, day, None if client == "-" else client)
+
+    def unverified(self, phone: Phone, home: str) -> Windows:
+        """Return the windows that a login gives back."""
+        hour, day = f"hour:{self.hour}", f"day:{self.day}"
+        windows = {of_range(phone): [hour, day]}
+        if self.client:
+            windows[of_client(self.client)] = [hour, day]
+        if phone.region != home:
+            windows[of_country(phone)] = [hour]
+        return windows
+
+    def totals(self, phone: Phone, home: str) -> Windows:
+        """Return the windows that only a sending that is not made gives back."""
+        subjects = [of_range(phone), EVERYTHING, *([of_country(phone)] if phone.region != home else [])]
+        return {subject: [f"total:{self.day}"] for subject in subjects}
+
+
+def share_of(client: str) -> int:
+    """Return how many clients' limits a client has."""
+    return _SHARED if client == UNKNOWN else 1
+
+
+def of_client(client: str) -> str:
+    """Return the subject for a client."""
+    return f"ip:{client}"
+
+
+def of_range(phone: Phone) -> str:
+    """Return the subject for the numbers around one."""
+    return f"range:{phone.e164[:-_RANGE]}"
+
+
+def of_country(phone: Phone) -> str:
+    """Return the subject for a number's country."""
+    return f"country:{phone.region}"
