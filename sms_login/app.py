@@ -103,21 +103,24 @@ class Misconfigured:
 
     def handle(self, event: Any, context: Any) -> dict[str, Any]:
         """Return InternalError, in the platform's form."""
-        return _respond(event, context, Origins(frozenset()), self._answer)
+        return _respond(event, context, None, self._answer)
 
     def _answer(self, event: Any, request: Request) -> Answer:  # noqa: ARG002 - whatever comes
         logs.note(problems=self._problems)
         raise InternalError
 
 
-def _respond(event: Any, context: Any, origins: Origins, answer: Callable[[Any, Request], Answer]) -> dict[str, Any]:
+def _respond(
+    event: Any, context: Any, origins: Origins | None, answer: Callable[[Any, Request], Answer]
+) -> dict[str, Any]:
     logs.begin()
     started = time.perf_counter()
     request = events.read_head(event, context)
     headers, crash, envelope = _HEADERS, None, None
     try:
-        preflight = request.verb == "OPTIONS"
-        headers = {**headers, **origins.check(request.headers, preflight=preflight)}
+        preflight = origins is not None and request.verb == "OPTIONS"
+        if origins:
+            headers = {**headers, **origins.check(request.headers, preflight=preflight)}
         if preflight:
             status, outcome = 204, "Preflight"
         else:

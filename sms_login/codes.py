@@ -42,7 +42,8 @@ class CodeMaker:
         """Return the digits of a code that was sent before; None if its secret is no longer known."""
         for code_key, digest_key in self._keys:
             digits = _digits(code_key, phone, code.session, code.nonce)
-            if hmac.compare_digest(_digest(digest_key, phone, code.session, digits), code.digest):
+            # Compared plainly, as in the store: both are ours, and what is in a store may be no ASCII.
+            if _digest(digest_key, phone, code.session, digits) == code.digest:
                 return digits
         return None
 

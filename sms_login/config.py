@@ -15,6 +15,7 @@ from sms_login.rules import Limits, Rules
 
 _ENDPOINT = r"(https?://)?[A-Za-z0-9.-]+(:[0-9]+)?/?"
 _TEST_NUMBER = re.compile(r"(\+[0-9]+)=([0-9]{6})")
+_DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[a-z0-9.-]+(:[0-9]+)?|[a-z][a-z0-9+.-]*://\[[0-9a-f:]+\](:[0-9]+)?")
 
 
@@ -94,7 +95,7 @@ class Settings(Struct, frozen=True):
             ),
             limits=_limits(read),
             sending=read.text("SENDING", "on", "on|off") == "on",
-            captcha_app_id=read.text("CAPTCHA_APP_ID", "", "[0-9]+"),
+            captcha_app_id=read.text("CAPTCHA_APP_ID", "", "[0-9]{1,15}"),
             captcha_app_secret=Secret(read.text("CAPTCHA_APP_SECRET", "")),
             captcha_mode=read.text("CAPTCHA_MODE", "adaptive", "off|adaptive|always"),
             captcha_endpoint=read.text("CAPTCHA_ENDPOINT", "captcha.tencentcloudapi.com", _ENDPOINT),
@@ -108,7 +109,7 @@ class Settings(Struct, frozen=True):
             read.problem("REDIS_DB", "must be 0 with REDIS_CLUSTER")
         if bool(settings.captcha_app_id) != bool(settings.captcha_app_secret):
             read.problem("CAPTCHA_APP_ID and CAPTCHA_APP_SECRET", "go together")
-        if bool(settings.test_numbers) != bool(settings.test_numbers_until):
+        if bool(environ.get("TEST_NUMBERS", "").strip()) != bool(settings.test_numbers_until):
             read.problem("TEST_NUMBERS and TEST_NUMBERS_UNTIL", "go together")
         if read.problems:
             raise ConfigError(read.problems)
@@ -176,8 +177,8 @@ def _test_numbers(read: Reader) -> dict[str, Secret]:
             phone = Phone.parse(match[1], "ZZ") if match else None
         except InvalidPhone:
             phone = None
-        if match is None or phone is None:
-            read.problem("TEST_NUMBERS", "must be like +8613800000000=123456, with commas between")
+        if match is None or phone is None or phone.e164 in numbers:
+            read.problem("TEST_NUMBERS", "must be like +8613800000000=123456, with commas between, each number once")
         else:
             numbers[phone.e164] = Secret(match[2])
     return numbers
@@ -187,6 +188,8 @@ def _test_numbers_until(read: Reader) -> str:
     until = read.text("TEST_NUMBERS_UNTIL", "")
     if until:
         try:
+            if not _DATE.fullmatch(until):
+                raise ValueError  # noqa: TRY301 - strptime would take 2027-1-5 too, which sorts elsewhere as text
             datetime.strptime(until, "%Y-%m-%d")  # noqa: DTZ007 - a day, wherever it is
         except ValueError:
             read.problem("TEST_NUMBERS_UNTIL", "must be a date like 2027-01-31")

@@ -116,7 +116,8 @@ class Guard:
 
     def verified(self, phone: Phone, tolls: Sequence[str], guess: Windows) -> None:
         """Give back what a login has shown to be honest: its guess, and its session's sendings."""
-        self._give_back(guess, *(Toll.parse(toll).unverified(phone, self._home) for toll in tolls))
+        paid = filter(None, map(Toll.parse, tolls))
+        self._give_back(guess, *(toll.unverified(phone, self._home) for toll in paid))
 
     def not_evaluated(self, guess: Windows) -> None:
         """Give back a guess that was not held against a code."""
@@ -130,7 +131,11 @@ class Guard:
         done: list[Take] = []
         answers: Sequence[Taken] = ()
         for takes in filter(None, stages):
-            answers = self._budgets.take(takes)
+            try:
+                answers = self._budgets.take(takes)
+            except ServiceUnavailable:
+                self._give_back(*(take.taken() for take in done))
+                raise
             refused = {}
             for take, answer in zip(takes, answers, strict=True):
                 if answer.verdict is Verdict.TAKEN:

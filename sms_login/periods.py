@@ -23,13 +23,13 @@ class Calendar:
     def hour(self) -> Period:
         """Return the present hour."""
         hour, seconds = divmod(time.time(), 3600)
-        return Period(f"{hour:.0f}", max(1, int((3600 - seconds) * 1000)))
+        return Period(f"{hour:.0f}", math.ceil((3600 - seconds) * 1000))
 
     def day(self) -> Period:
         """Return the present day."""
         now = datetime.fromtimestamp(time.time(), self._zone)
         midnight = datetime(now.year, now.month, now.day, tzinfo=self._zone) + timedelta(days=1)
-        return Period(f"{now:%Y%m%d}", max(1, int((midnight - now).total_seconds() * 1000)))
+        return Period(f"{now:%Y%m%d}", math.ceil((midnight - now).total_seconds() * 1000))
 
 
 def seconds(ms: int) -> int:

@@ -65,9 +65,9 @@ class Sender:
             look = self._codes.look(ask)
         _refuse(look)
         toll = self._guard.admit(phone, caller, look.today)
-        return self._send(replace(ask, toll=str(toll)), look, caller)
+        return self._send(replace(ask, toll=str(toll)), look, caller, toll)
 
-    def _send(self, ask: Ask, look: Look, caller: Caller) -> CodeSent:
+    def _send(self, ask: Ask, look: Look, caller: Caller, toll: Toll) -> CodeSent:
         phone = ask.phone
         again = self._maker.again(phone, look.code) if look.code else None
         if again is None:  # a new session, also where the secret of an old code is no longer known
@@ -78,10 +78,10 @@ class Sender:
             sending = self._codes.issue(ask, new, mark)
         except ServiceUnavailable:
             # It may be on record, and a repeat under its key would be told of an SMS that nobody sends.
-            self._undo(ask, new.session, mark)
+            self._undo(ask, new.session, mark, toll)
             raise
         if isinstance(sending, Look):  # somebody was faster than us since we looked
-            self._guard.cancel(phone, Toll.parse(ask.toll), verified=False)
+            self._guard.cancel(phone, toll, verified=False)
             if sending.may is May.REPEAT and (answer := self._repeated(phone, sending)):
                 return answer
             _refuse(sending)
@@ -97,7 +97,7 @@ class Sender:
             }
             raise
         except (InvalidPhone, TooManyRequests, SendFailed):
-            self._undo(replace(ask, session=None), sending.session, mark)
+            self._undo(replace(ask, session=None), sending.session, mark, toll)
             self._guard.refused(caller.address)
             raise
         return self._sent(sending.session, receipt)
@@ -111,13 +111,13 @@ class Sender:
             resend_after=self._rules.cooldown + 1,
         )
 
-    def _undo(self, ask: Ask, session: str, mark: str) -> None:
+    def _undo(self, ask: Ask, session: str, mark: str, toll: Toll) -> None:
         try:
             verified = self._codes.undo(ask, session, mark)
         except ServiceUnavailable as error:
             logs.alert("undo_failed", cause=logs.redact(error.detail))  # what failed before is still the answer
         else:
-            self._guard.cancel(ask.phone, Toll.parse(ask.toll), verified=verified)
+            self._guard.cancel(ask.phone, toll, verified=verified)
 
     def _repeated(self, phone: Phone, look: Look) -> CodeSent | None:
         """Return the answer to a getSms that was answered before; None if its session is over."""

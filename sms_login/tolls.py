@@ -5,6 +5,7 @@ them, and SMS pumping does. Totals are not given back.
 """
 
 import math
+import re
 
 from msgspec import Struct
 
@@ -17,6 +18,7 @@ from sms_login.rules import Limits
 EVERYTHING = "all"  # the subject of all sendings
 _SHARED = 10  # times a client's limits are what all clients of unknown address share
 _HALF = 0.5  # of an unverified budget, from which on a captcha is asked for
+_TOLL = re.compile(r"([0-9]+) ([0-9]{8}) ([0-9a-z.:/-]+)")
 _RANGE = 4  # last digits of a number that its range does not have: ten thousand numbers, as carriers hand them out
 
 
@@ -82,10 +84,10 @@ class Toll(Struct, frozen=True):
         return f"{self.hour} {self.day} {self.client or '-'}"
 
     @classmethod
-    def parse(cls, text: str) -> "Toll":
-        """Return the toll that prints as `text`."""
-        hour, day, client = text.split(" ")
-        return cls(hour, day, None if client == "-" else client)
+    def parse(cls, text: str) -> "Toll | None":
+        """Return the toll that prints as `text`; None for what Redis should not hold."""
+        match = _TOLL.fullmatch(text)
+        return match and cls(match[1], match[2], None if match[3] == "-" else match[3])
 
     def unverified(self, phone: Phone, home: str) -> Windows:
         """Return the windows that a login gives back."""

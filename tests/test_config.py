@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from sms_login.config import Settings
 from sms_login.environment import ConfigError
@@ -89,6 +90,18 @@ def test_problems_name_settings_and_never_show_values() -> None:
     assert "p4ssw0rd" not in str(found)
 
 
+_LIMITS = {
+    "IP_HOURLY_LIMIT": "ip_hour",
+    "IP_DAILY_LIMIT": "ip_day",
+    "IP_GUESS_LIMIT": "guesses",
+    "IP_REFUSED_LIMIT": "refused",
+    "RANGE_HOURLY_LIMIT": "range_hour",
+    "RANGE_DAILY_LIMIT": "range_day",
+    "RANGE_DAILY_BUDGET": "range_total",
+    "COUNTRY_HOURLY_LIMIT": "country_hour",
+    "COUNTRY_DAILY_BUDGET": "country_total",
+    "DAILY_BUDGET": "total",
+}
 _WHOLE = ["x", "1.5", "-1", "1e3", "0x10", "9" * 5000, "undefined"]
 _BAD = {
     "REDIS_PORT": [*_WHOLE, "0", "65536"],
@@ -107,6 +120,39 @@ _BAD = {
     "DEFAULT_COUNTRY": ["ZZ", "86", "CHN", "CN,US", "*"],
     "ALLOWED_COUNTRIES": ["ZZ", "CN;US", "CN,", "*,CN", "CN,86"],
     "LOG_LEVEL": ["TRACE", "debug", "10"],
+    **{name: [*_WHOLE, "0", "1000000001"] for name in _LIMITS},  # 0 might be taken for no end
+    "SENDING": ["0", "1", "OFF", "On", "paused", "undefined"],
+    "CAPTCHA_APP_ID": ["x", "-1", "1.5", "１９", "190000 42", "undefined"],
+    "CAPTCHA_MODE": ["on", "Always", "1", "adaptive,always", "undefined"],
+    "CAPTCHA_ENDPOINT": ["ftp://example.com", "http://", "user:pass@example.com", "example.com/path", "a b"],
+    "CLIENT_IP_SOURCE": [
+        *("forwarded", "forwarded:", "forwarded:0", "forwarded:-1", "forwarded:x", "forwarded:1.5", "forwarded: 1"),
+        *("forwarded:１", "forwarded:01", "Platform", "x-forwarded-for", "platform,none", "1", "undefined"),
+    ],
+    "ALLOWED_ORIGINS": [
+        *("*", "https://*.example.com", "app.example.com", "//app.example.com", "https://", "https:", "javascript:x"),
+        *(
+            "https://app.example.com/",
+            "https://app.example.com/path",
+            "https://app.example.com?q",
+            "https://a.example#f",
+        ),
+        *(
+            "https://user@app.example.com",
+            "https://app.example.com:",
+            "https://app.example.com:x",
+            "https://a_b.example",
+        ),
+        *("https://a.example https://b.example", "https://a.example;https://b.example", "https://a .example"),
+        *("https://a.example,https://b.example/", "null,*", "https://ａ.example", "undefined"),
+    ],
+    "TEST_NUMBERS": [
+        *("x", "+8613800138000", "+8613800138000=", "=123456", "+8613800138000:123456", "+8613800138000 = 123456"),
+        *("+8613800138000=12345", "+8613800138000=1234567", "+8613800138000=12345x", "+8613800138000=１２３４５６"),
+        *("13800138000=123456", "8613800138000=123456", "008613800138000=123456", "+86 13800138000=123456"),
+        *("+861062345678=123456", "+864001234567=123456", "+861=123456", "+99913800138000=123456"),  # no mobiles
+        *("+8613800138000=123456;+8613800138001=123456", "+8613800138000=123456,x", "undefined"),
+    ],
     "JWT_SECRET": ["short", "k" * 31],
     "JWT_SECRET_PREVIOUS": ["short"],
     "SECRET": ["short"],
@@ -142,6 +188,18 @@ def test_a_value_that_cannot_work_is_refused_by_name(name: str, value: str) -> N
         ("ALLOWED_COUNTRIES", "*", None),
         ("ALLOWED_COUNTRIES", "cn, HK ,mo", {"CN", "HK", "MO"}),
         ("LOG_LEVEL", "DEBUG", "DEBUG"),
+        ("SENDING", "on", True),
+        ("SENDING", "off", False),
+        ("CAPTCHA_MODE", "off", "off"),
+        ("CAPTCHA_MODE", "always", "always"),
+        ("CAPTCHA_ENDPOINT", "http://127.0.0.1:1234", "http://127.0.0.1:1234"),
+        ("CLIENT_IP_SOURCE", "none", "none"),
+        ("CLIENT_IP_SOURCE", "forwarded:1", "forwarded:1"),
+        ("CLIENT_IP_SOURCE", "forwarded:9", "forwarded:9"),
+        ("ALLOWED_ORIGINS", "https://app.example.com", {"https://app.example.com"}),
+        ("ALLOWED_ORIGINS", " HTTPS://App.Example.com , null,", {"https://app.example.com", "null"}),
+        ("ALLOWED_ORIGINS", "capacitor://localhost,ionic://localhost", {"capacitor://localhost", "ionic://localhost"}),
+        ("ALLOWED_ORIGINS", "http://[::1]:9000,http://127.0.0.1:5173", {"http://[::1]:9000", "http://127.0.0.1:5173"}),
     ],
 )
 def test_a_value_that_works_is_taken(name: str, value: str, expected: Any) -> None:
@@ -155,6 +213,70 @@ def test_the_rules_of_a_code_are_settings() -> None:
     assert rules == Rules(life=600, cooldown=1, daily=1_000_000)
 
 
+def test_every_limit_is_a_setting_of_its_own() -> None:
+    """From one to a billion; the rest keep their defaults."""
+    assert set(_LIMITS.values()) == set(Limits.__struct_fields__)
+    for name, field in _LIMITS.items():
+        for value in (1, 10**9):
+            assert read(**{name: str(value)}).limits == replace(Limits(), **{field: value})
+
+
+def test_a_captcha_needs_its_application_and_its_secret() -> None:
+    """One without the other would ask everybody for what nobody can give, or nobody."""
+    settings = read(CAPTCHA_APP_ID="190000042", CAPTCHA_APP_SECRET="hunter2")
+    assert (settings.captcha_app_id, settings.captcha_app_secret.reveal()) == ("190000042", "hunter2")
+    for name, value in (("CAPTCHA_APP_ID", "190000042"), ("CAPTCHA_APP_SECRET", "hunter2")):
+        for mode in ("off", "adaptive", "always"):
+            found = problems({**LEAST, name: value, "CAPTCHA_MODE": mode})
+            assert found == ["CAPTCHA_APP_ID and CAPTCHA_APP_SECRET go together"]
+
+
+@pytest.mark.parametrize("app_id", ["x", "-1", "1.5", "１９", "0x10", "190000 42", "9" * 5000])
+def test_the_captchas_application_is_a_number(app_id: str) -> None:
+    """One that cannot be, is a problem with its name and not a crash of the whole function."""
+    found = problems({**LEAST, "CAPTCHA_APP_ID": app_id, "CAPTCHA_APP_SECRET": "hunter2"})
+    assert len(found) == 1
+    assert found[0].startswith("CAPTCHA_APP_ID must ")
+
+
+TEST_NUMBERS = "+8613800138000=123456, +447400123456=000000,"
+
+
+def test_test_numbers_have_a_code_each_and_a_last_day() -> None:
+    """By E.164, the day as days are counted."""
+    settings = read(TEST_NUMBERS=TEST_NUMBERS, TEST_NUMBERS_UNTIL="2028-02-29")
+    codes = {number: secret.reveal() for number, secret in settings.test_numbers.items()}
+    assert codes == {"+8613800138000": "123456", "+447400123456": "000000"}
+    assert settings.test_numbers_until == "20280229"
+    for name, value in (("TEST_NUMBERS", TEST_NUMBERS), ("TEST_NUMBERS_UNTIL", "2027-01-31")):
+        assert problems({**LEAST, name: value}) == ["TEST_NUMBERS and TEST_NUMBERS_UNTIL go together"]
+
+
+@pytest.mark.parametrize(
+    "day",
+    [
+        *("2027-1-5", "2027-01-5", "2027-1-05", "2027-02-29", "2027-02-30", "2027-13-01", "2027-00-10", "2027-01-00"),
+        *("20270131", "2027/01/31", "31-01-2027", "27-01-31", "2027-01-31T00:00", "2027-01", "2027", "tomorrow", "9"),
+        *("２０２７-01-31", "2027-01-3１", "2027 -01-31", "+2027-01-31", "2027-01-31 2027-01-31", "undefined"),
+    ],
+)
+def test_a_last_day_is_a_date_in_full(day: str) -> None:
+    """Days are compared by name: one that is written in another way would come at the wrong time, or never."""
+    found = problems({**LEAST, "TEST_NUMBERS": TEST_NUMBERS, "TEST_NUMBERS_UNTIL": day})
+    assert {problem.split()[0] for problem in found} <= {"TEST_NUMBERS_UNTIL", "TEST_NUMBERS"}
+    assert found[0].startswith("TEST_NUMBERS_UNTIL ")
+    assert day not in str(found).replace("2027-01-31", "") or day == "undefined"
+
+
+def test_the_captchas_secret_and_the_fixed_codes_do_not_print_themselves() -> None:
+    """Neither in the settings nor in a problem with them."""
+    secrets = {"CAPTCHA_APP_SECRET": "hunter2", "TEST_NUMBERS": "+8613800138000=271828"}
+    settings = read(CAPTCHA_APP_ID="190000042", TEST_NUMBERS_UNTIL="2027-01-31", **secrets)
+    assert not any(secret in repr(settings) for secret in ("hunter2", "271828"))
+    found = str(problems({**LEAST, **secrets, "TEST_NUMBERS": "+8613800138000=2718281"}))
+    assert not any(secret in found for secret in ("hunter2", "271828", "13800138000"))
+
+
 @pytest.mark.parametrize("empty", ["", " "])
 def test_an_empty_variable_counts_as_unset(empty: str) -> None:
     """Optional ones have their defaults, required ones are missing."""
@@ -163,7 +285,13 @@ def test_an_empty_variable_counts_as_unset(empty: str) -> None:
     assert problems(dict.fromkeys(LEAST, empty)) == problems({})
 
 
-@pytest.mark.parametrize("name", [*LEAST, "REDIS_PASSWORD", "SECRET", "SMS_SENDER_ID", "REDIS_PORT"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(*LEAST, "REDIS_PASSWORD", "SECRET", "SMS_SENDER_ID", "REDIS_PORT"),
+        *("CAPTCHA_APP_SECRET", "TEST_NUMBERS", "TEST_NUMBERS_UNTIL", "ALLOWED_ORIGINS"),
+    ],
+)
 def test_the_text_undefined_is_a_variable_that_was_not_set_when_deploying(name: str) -> None:
     """It is what a deployment makes of a reference to nothing, and it must not become a password."""
     found = problems({**LEAST, name: "undefined"})

@@ -1,10 +1,14 @@
 """Users in Redis: a hash per number, `user:{+86…}` with id, name, avatar and created. They never expire."""
 
+import re
 import time
 
 from sms_login.adapters.redis_client import RedisClient
+from sms_login.errors import ServiceUnavailable
 from sms_login.phone import Phone
 from sms_login.ports import User
+
+_NUMBER = re.compile("[0-9]{1,15}")
 
 
 class RedisUsers:
@@ -34,4 +38,6 @@ def _key(phone: Phone) -> str:
 
 def _user(phone: Phone, fields: list[str | None]) -> User:
     user_id, name, avatar, created = (field or "" for field in fields)
-    return User(user_id, phone, name, avatar, int(created or 0))
+    if not user_id:
+        raise ServiceUnavailable("redis: a user record without an id")
+    return User(user_id, phone, name, avatar, int(created) if _NUMBER.fullmatch(created) else 0)

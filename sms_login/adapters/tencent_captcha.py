@@ -1,4 +1,4 @@
-"""Tencent Captcha through the SDK (product captcha, API 2019-07-22, DescribeCaptchaResult, document 1110/36926)."""
+"""Tencent Captcha through the SDK (product captcha, API 2019-07-22, DescribeCaptchaResult, document 36926)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -32,15 +32,17 @@ class TencentCaptcha:
         request.CaptchaType = _PUZZLE
         request.Ticket = ticket
         request.Randstr = randstr
-        request.UserIp = ip or "0.0.0.0"  # noqa: S104 - required, and no address to bind to
+        request.UserIp = ip or "127.0.0.1"  # required
         request.CaptchaAppId = self._app_id
         request.AppSecretKey = self._app_secret
         try:
             answer = self._api.call(lambda client: client.DescribeCaptchaResult(request))
         except (NoCredentials, TimeoutError) as error:
-            raise ServiceUnavailable(f"captcha: {error or 'timeout'}") from None
+            raise ServiceUnavailable(f"captcha: {str(error) or 'timeout'}") from None
         except TencentCloudSDKException as error:
             raise ServiceUnavailable(f"captcha: {error.get_code()}") from None
+        if answer.CaptchaCode is None:  # the SDK did not find what it looks for, and does not say so
+            raise ServiceUnavailable("captcha: no CaptchaCode")
         if answer.CaptchaCode != _OK:
             return f"code {answer.CaptchaCode}"
         return "blocked" if answer.EvilLevel == _BLOCKED else None

@@ -5,8 +5,8 @@
 --
 -- A window that has ended has no key, and gets none. One that is down to nothing has none either.
 for _, key in ipairs(KEYS) do
-  local count = tonumber(redis.call('GET', key) or 0) or 0
-  if count > 1 then redis.call('DECR', key) end
+  local count = count_of(redis.call('GET', key))
   if count == 1 then redis.call('DEL', key) end
+  if count > 1 and count < math.huge then redis.call('DECR', key) end
 end
 return 'done'

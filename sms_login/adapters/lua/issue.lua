@@ -23,11 +23,7 @@ local asked, latest, cooldown, today, failures, idem = KEYS[1], KEYS[3], KEYS[4]
 local life, record_life, tail = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local guesses = tonumber(ARGV[9])
 
--- A counter that is not a number (nan included) counts as full: whatever broke it must not open the gate.
-local function below(key, limit)
-  local count = redis.call('GET', key)
-  return not count or (tonumber(count) or math.huge) < tonumber(limit)
-end
+local function below(key, limit) return count_of(redis.call('GET', key)) < tonumber(limit) end
 
 if ARGV[5] == '1' then
   local session = redis.call('GET', idem)
@@ -39,15 +35,15 @@ local wait = redis.call('PTTL', cooldown)
 if wait ~= -2 then return {'cooldown', wait} end
 
 -- The session asked for is sent again if its code is alive, guessable, and old enough to leave room for a whole life.
-local sent = tonumber(redis.call('GET', today) or 0)
+local sent = count_of(redis.call('GET', today))
 local answer = {'new', sent}
 local session, key, until_ = ARGV[3], KEYS[2], record_life - life
 local was
 if ARGV[2] ~= '' then
   local left = redis.call('PTTL', asked)
   local has = redis.call('HMGET', asked, 'nonce', 'digest', 'until', 'wrong', 'login')
-  local alive = has[1] and has[2] and left > (tonumber(has[3]) or left) and not has[5]
-  if alive and (tonumber(has[4] or 0) or math.huge) < guesses and left - life >= tail then
+  local alive = has[1] and has[2] and has[3] and left > count_of(has[3]) and not has[5]
+  if alive and count_of(has[4]) < guesses and left - life >= tail then
     answer, was = {'same', sent, has[1], has[2]}, has[3]
     session, key, until_, record_life = ARGV[2], asked, left - life, left
   end

@@ -15,18 +15,17 @@ local session, failures = KEYS[1], KEYS[2]
 local allowed = tonumber(ARGV[2])
 
 local failed = redis.call('GET', failures)
--- A counter that is not a number counts as full: whatever broke it must not open the gate.
-if failed and not ((tonumber(failed) or math.huge) < tonumber(ARGV[3])) then
-  return {'locked', redis.call('PTTL', failures)}
-end
+if count_of(failed) >= tonumber(ARGV[3]) then return {'locked', redis.call('PTTL', failures)} end
 local left = redis.call('PTTL', session)
 if left < 0 then return {'unknown'} end
 local was = redis.call('HMGET', session, 'digest', 'until', ARGV[1], 'login', 'key', 'spent')
-local again = was[4] and ARGV[6] ~= '' and was[5] == ARGV[6] and (tonumber(was[6]) or math.huge) - left <= tonumber(ARGV[7])
-if not again and not (left > (tonumber(was[2]) or math.huge)) then return {'expired'} end
+local since = count_of(was[6]) - left
+local again = was[4] and ARGV[6] ~= '' and was[5] == ARGV[6] and since >= 0 and since <= tonumber(ARGV[7])
+local ends = count_of(was[2])  -- never at nothing: a record outlives its code
+if not again and not (ends > 0 and left > ends) then return {'expired'} end
 if was[4] and not again then return {'spent'} end
-local wrong = tonumber(was[3] or 0) or math.huge
-if not (wrong < allowed) then return {'spent'} end
+local wrong = count_of(was[3])
+if wrong >= allowed then return {'spent'} end
 
 local right = false
 for i = 8, #ARGV do right = right or ARGV[i] == was[1] end

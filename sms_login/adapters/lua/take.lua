@@ -7,8 +7,7 @@
 local wait, asks = 0, false
 for i, key in ipairs(KEYS) do
   local limit, asks_at = tonumber(ARGV[4 * i - 3]), tonumber(ARGV[4 * i - 2])
-  -- A counter that is not a number (nan included) counts as full: whatever broke it must not open the gate.
-  local count = tonumber(redis.call('GET', key) or 0) or math.huge
+  local count = count_of(redis.call('GET', key))
   if not (count < (limit or math.huge)) then
     wait = math.max(wait, tonumber(ARGV[4 * i - 1]))
   elseif asks_at and count >= asks_at then

@@ -5,24 +5,26 @@
 -- ARGV  1 mark of the sending   2 id of 1   3 id of 2
 -- Gives "undone" | "verified", and a login was given its toll before | "gone"
 --
--- The session is the one that carries the mark. Where none does, a later sending was made in it meanwhile, or there is
--- nothing to take back: then it is 1, and only what is counted is given back.
+-- The session is the one that has the sending's toll. Where it does not carry its mark any more, a later sending was made
+-- in it meanwhile: then only what is counted is given back. The toll of a session that a login has spent stays: it may
+-- have to make the code good again, and then the next login gives it back.
 if redis.replicate_commands then redis.replicate_commands() end
 
 local latest, cooldown, today, idem = KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local key, session = KEYS[1], ARGV[2]
-if redis.call('HGET', KEYS[2], 'mark') == ARGV[1] then key, session = KEYS[2], ARGV[3] end
+local key, session, toll = KEYS[1], ARGV[2], 'toll:' .. ARGV[1]
+if redis.call('HGET', KEYS[2], toll) then key, session = KEYS[2], ARGV[3] end
 
-local has = redis.call('HMGET', key, 'sends', 'mark', 'was', 'prev', 'back', 'login')
+local has = redis.call('HMGET', key, toll, 'mark', 'was', 'prev', 'back', 'login')
 local last = has[2] == ARGV[1]
-if not has[1] or (KEYS[1] ~= KEYS[2] and not last) then return 'gone' end
+if not has[1] then return 'gone' end
 if redis.call('GET', cooldown) == ARGV[1] then redis.call('DEL', cooldown) end
-if (tonumber(redis.call('GET', today) or 0) or 0) > 0 then redis.call('DECR', today) end
+local sent = count_of(redis.call('GET', today))
+if sent > 0 and sent < math.huge then redis.call('DECR', today) end
 if idem ~= cooldown and redis.call('GET', idem) == session then redis.call('DEL', idem) end
 
 local left = redis.call('PTTL', key)
 local sends = redis.call('HINCRBY', key, 'sends', -1)
-redis.call('HDEL', key, 'toll:' .. ARGV[1])
+if not has[6] then redis.call('HDEL', key, toll) end
 if sends < 1 then
   redis.call('DEL', key)
 elseif last then

@@ -1,0 +1,389 @@
+"""Attacks on codes and budgets, through the whole app: what an attacker gets, exactly, and that nobody is harmed."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+import time_machine
+
+from sms_login.app import App
+from sms_login.origins import Origins
+from tests.test_races import outcomes, race
+from tests.world import OTHER_PHONE, PHONE, REVIEW_CODE, REVIEW_PHONE, Backend, World
+
+HOME, CARRIER = "203.0.113.7", "203.0.113.200"  # the victim's address, and one that thousands share
+VICTIM, FORGED, KEY = PHONE.e164, "A" * 22, {"Idempotency-Key": "idempotency-key-1"}
+HALF_A_DAY = 12 * 3600  # s from noon, when the clock starts, until midnight
+
+
+@pytest.fixture(name="world")
+def guarded(backend: Backend, clock: time_machine.Traveller) -> World:
+    """A login service with the limits that it has by default."""
+    return World(backend, clock, ip=HOME)
+
+
+@pytest.fixture
+def addresses() -> Iterator[str]:
+    """As many addresses as an attacker wants."""
+    return (f"198.51.{i // 250}.{i % 250}" for i in count())
+
+
+def mobile(i: int, block: int = 0) -> str:
+    """Return one of the ten thousand numbers of a block in China."""
+    return f"+86139{block:04}{i:04}"
+
+
+def abroad(i: int) -> str:
+    """Return a number in the United Kingdom, in another range than the last one."""
+    return f"+447400{i % 100:02}{i:04}"
+
+
+def ask(world: World, phone: str = VICTIM, *, ip: str = HOME, session: str | None = None) -> dict[str, Any]:
+    """Ask for a code from an address."""
+    world.ip = ip
+    return world.call("getSms", phone=phone, sessionId=session)
+
+
+def guess(world: World, code: str, phone: str = VICTIM, *, ip: str = HOME, session: str | None = None) -> Any:
+    """Log in with a code from an address."""
+    world.ip = ip
+    return world.call("login", phone=phone, code=code, sessionId=session)
+
+
+def about(seconds: int) -> Any:
+    """Stand for a wait that a real Redis tells: its clock runs while the test does."""
+    return pytest.approx(seconds, abs=5)
+
+
+def counted(world: World, subject: str) -> dict[str, int]:
+    """Return what the budgets of a subject have counted, by window: "hour", "day" and the like, of any hour and day."""
+    windows: Counter[str] = Counter()
+    for key, value in world.backend.dump().items():
+        if key.startswith(f"budget:{{{subject}}}:"):
+            windows[key.rpartition("}:")[2].partition(":")[0]] += int(value)
+    return dict(windows)
+
+
+def failures(world: World) -> str | None:
+    """Return the victim's failures in a row."""
+    return world.backend.dump().get(f"otp:{{{VICTIM}}}:failures")
+
+
+# Guessing.
+
+
+def test_brute_force_of_one_code(world: World, addresses: Iterator[str]) -> None:
+    """Without the session there are three guesses from all addresses together; the victim's own three stay."""
+    session = ask(world)["data"]["sessionId"]
+    answers = [guess(world, world.wrong, ip=next(addresses)) for _ in range(100)]
+    assert outcomes(answers) == {"CodeIsError": 3, "CodeHasValid": 97}
+    answers = [guess(world, world.outbox.code, ip=next(addresses), session=s) for s in (None, FORGED)]
+    assert outcomes(answers) == {"CodeHasValid": 1, "SessionMismatch": 1}
+    assert failures(world) == "3"
+    lefts = [guess(world, world.wrong, session=session)["data"]["attemptsLeft"] for _ in range(2)]
+    assert lefts == [2, 1]
+    assert guess(world, world.outbox.code, session=session)["codeStr"] == "Success"
+
+
+def guess_for(
+    hours: int, world: World, addresses: Iterator[str], *, resends: bool
+) -> tuple[Counter[str], Counter[str]]:
+    """Ask and guess as much as there is, with and without the session; return what both were answered with."""
+    asked, guessed, session = [], [], None
+    for _ in range(hours):
+        for tries in (1, 4) if resends else (4,):
+            asked.append(ask(world, ip=next(addresses), session=session))
+            session = asked[-1]["data"].get("sessionId", session)
+            sessions = [session, None] * tries
+            guessed += [guess(world, world.wrong, ip=next(addresses), session=its) for its in sessions]
+            world.wait(31)
+        world.wait(3600 - 31 * (2 if resends else 1))
+    return outcomes(asked), outcomes(guessed)
+
+
+def test_brute_force_across_codes(world: World, addresses: Iterator[str]) -> None:
+    """Ten codes are sixty guesses a day; after a hundred in a row the number is locked until a quiet day is over."""
+    asked, guessed = guess_for(12, world, addresses, resends=False)
+    assert asked == {"Ok": 10, "TooManyRequests": 2}
+    assert guessed == {"CodeIsError": 60, "CodeHasValid": 20, "CodeHasExpired": 16}
+    assert failures(world) == "60"
+    asked, guessed = guess_for(24, world, addresses, resends=False)
+    assert asked == {"Ok": 7, "Locked": 17}
+    assert guessed == {"CodeIsError": 40, "CodeHasValid": 12, "Locked": 4 + 17 * 4, "CodeHasExpired": 17 * 4}
+    assert len(world.outbox.sent) == 17
+    locked = ask(world)
+    assert (locked["codeStr"], locked["retryAfter"]) == ("Locked", about(86_400 - 18 * 3600))
+    world.wait(86_401 - 18 * 3600)
+    session = ask(world)["data"]["sessionId"]
+    assert guess(world, world.outbox.code, session=session)["codeStr"] == "Success"
+
+
+def test_brute_force_across_resends(world: World, addresses: Iterator[str]) -> None:
+    """A code that is sent again has no guesses more: five codes, each sent twice, are thirty a day."""
+    asked, guessed = guess_for(12, world, addresses, resends=True)
+    assert asked == {"Ok": 10, "TooManyRequests": 14}
+    assert guessed["CodeIsError"] == 30
+    assert len({code for _, code in world.outbox.sent}) == 5
+    assert failures(world) == "30"
+
+
+def test_replay_of_a_used_code(world: World, addresses: Iterator[str]) -> None:
+    """Whoever saw the code, the session, or both gets nothing for it; the victim's token counts."""
+    session = ask(world)["data"]["sessionId"]
+    token = guess(world, world.outbox.code, session=session)["data"]["token"]
+    answers = [guess(world, world.outbox.code, ip=next(addresses), session=s) for s in (session, None, FORGED)]
+    answers.append(world.call("login", KEY, phone=VICTIM, code=world.outbox.code, sessionId=session))
+    assert outcomes(answers) == {"CodeHasValid": 3, "CodeHasExpired": 1}
+    assert world.call("getUserInfo", token=token)["data"]["phone"] == VICTIM
+
+
+def test_parallel_replay(world: World) -> None:
+    """Of forty simultaneous right answers, half of them without the session, exactly one gets a token."""
+    session = ask(world)["data"]["sessionId"]
+    answers = race(40, lambda i: guess(world, world.outbox.code, session=session if i % 2 else None))
+    assert outcomes(answers) == {"Success": 1, "CodeHasValid": 39}
+    assert sum("token" in answer["data"] for answer in answers) == 1
+    assert counted(world, f"ip:{HOME}")["guesses"] == 39
+
+
+# Locking the victim out.
+
+
+def test_lockout_of_a_victim_who_has_a_session(world: World, addresses: Iterator[str]) -> None:
+    """A hundred addresses that guess and send as much as they can leave the victim's code, life and guesses alone."""
+    session = ask(world)["data"]["sessionId"]
+    code = world.outbox.code
+    guessed = [guess(world, world.wrong, ip=next(addresses), session=s) for s in [None, FORGED] * 6]
+    for _ in range(9):
+        world.wait(31)
+        attackers = ask(world, ip=next(addresses))["data"]["sessionId"]
+        guessed += [guess(world, world.wrong, ip=next(addresses), session=s) for s in [attackers, None] * 5]
+    assert outcomes(guessed)["CodeIsError"] == 3 + 9 * 6
+    world.wait(10)
+    assert guess(world, code, session=session)["codeStr"] == "Success"
+    assert failures(world) is None
+
+
+def test_lockout_of_a_victim_who_has_no_session(world: World, addresses: Iterator[str]) -> None:
+    """Ten sendings in five minutes keep a number from new codes until midnight: a true wait, and tokens still count."""
+    session = ask(world)["data"]["sessionId"]
+    token = guess(world, world.outbox.code, session=session)["data"]["token"]
+    for _ in range(9):
+        world.wait(31)
+        attackers = ask(world, ip=next(addresses))["data"]["sessionId"]
+        for its in [attackers, None] * 3:
+            guess(world, world.wrong, ip=next(addresses), session=its)
+    world.wait(31)
+    refused = ask(world)
+    assert (refused["codeStr"], refused["retryAfter"]) == ("TooManyRequests", about(HALF_A_DAY - 10 * 31))
+    assert guess(world, world.outbox.code)["codeStr"] == "CodeHasValid"  # the victim's phone got it, in vain
+    assert world.call("login", phone=VICTIM, token=token)["codeStr"] == "Success"
+    world.wait(HALF_A_DAY - 10 * 31)
+    session = ask(world)["data"]["sessionId"]
+    assert guess(world, world.outbox.code, session=session)["codeStr"] == "Success"
+
+
+# Sending.
+
+
+def test_bombing_of_one_number(world: World, addresses: Iterator[str]) -> None:
+    """From however many addresses, with a session or without, a person gets ten messages a day, and not at once."""
+    session = None
+    for day in (1, 2):
+        answers = []
+        for i in range(30):
+            answers += [ask(world, ip=next(addresses), session=session) for _ in range(2)]
+            session = answers[0]["data"]["sessionId"] if i % 2 else None
+            world.wait(31)
+        assert outcomes(answers) == {"Ok": 10, "TooManyRequests": 50}
+        assert answers[1]["retryAfter"] == about(30)
+        assert answers[-1]["retryAfter"] == about(day * HALF_A_DAY - 29 * 31)
+        assert len(world.outbox.sent) == 10 * day
+        world.wait(day * HALF_A_DAY - 30 * 31)
+
+
+def test_pumping_of_a_range(world: World, addresses: Iterator[str]) -> None:
+    """Numbers of one block get 30 messages an hour and 100 a day that nobody verifies; other blocks are served."""
+    numbers = (mobile(i) for i in count())
+    for hour, sent in enumerate([30, 30, 30, 10, 0]):
+        answers = [ask(world, next(numbers), ip=next(addresses)) for _ in range(35)]
+        assert outcomes(answers) == Counter({"Ok": sent, "TooManyRequests": 35 - sent}) + Counter()
+        assert answers[-1]["retryAfter"] == (3600 if hour < 3 else HALF_A_DAY - hour * 3600)
+        assert ask(world, mobile(hour, block=1), ip=next(addresses))["codeStr"] == "Ok"
+        world.wait(3600)
+    assert len(world.outbox.sent) == 100 + 5
+    world.wait(HALF_A_DAY - 5 * 3600)
+    assert ask(world, next(numbers))["codeStr"] == "Ok"
+
+
+def test_pumping_of_a_range_with_verification(world: World, addresses: Iterator[str]) -> None:
+    """A fraudster who verifies every message gets 300 a day out of a block."""
+    assert ask(world, mobile(300))["codeStr"] == "Ok"
+    world.backend.client.incrby(f"budget:{{range:{mobile(0)[:-4]}}}:total:20261121", 249)  # as if they were sent
+    for i in range(50):
+        address = next(addresses)
+        assert ask(world, mobile(i), ip=address)["codeStr"] == "Ok"
+        assert guess(world, world.outbox.code, mobile(i), ip=address)["codeStr"] == "Success"
+    refused = ask(world, mobile(51))
+    assert (refused["codeStr"], refused["retryAfter"]) == ("TooManyRequests", HALF_A_DAY)
+    assert len(world.outbox.sent) == 51
+    assert counted(world, f"range:{mobile(0)[:-4]}") == {"total": 300, "hour": 1, "day": 1}
+    assert ask(world)["codeStr"] == "Ok"
+
+
+@pytest.mark.parametrize("address", ["198.51.100.9", "2001:db8:1:2:{}::1"])
+def test_pumping_of_many_ranges_from_one_client(world: World, address: str) -> None:
+    """One client, and all addresses of its /64 together, gets 20 unverified messages an hour and 50 a day."""
+    numbers = (mobile(i, block=i) for i in count())
+    for hour, sent in enumerate([20, 20, 10, 0]):
+        answers = [ask(world, next(numbers), ip=address.format(i + 1)) for i in range(25)]
+        assert outcomes(answers) == Counter({"Ok": sent, "TooManyRequests": 25 - sent}) + Counter()
+        assert answers[-1]["retryAfter"] == (3600 if hour < 2 else HALF_A_DAY - hour * 3600)
+        assert ask(world, mobile(hour, block=999), ip="2001:db8:1:3::1")["codeStr"] == "Ok"
+        world.wait(3600)
+    assert len(world.outbox.sent) == 50 + 4
+
+
+def test_pumping_of_a_foreign_country(world: World, addresses: Iterator[str]) -> None:
+    """A country gets 100 unverified messages an hour and 1000 in all a day; at home nobody notices."""
+    answers = [ask(world, abroad(i), ip=next(addresses)) for i in range(105)]
+    assert outcomes(answers) == {"Ok": 100, "TooManyRequests": 5}
+    assert answers[-1]["retryAfter"] == 3600
+    world.wait(3600)
+    world.backend.client.incrby("budget:{country:GB}:total:20261121", 899)
+    answers = [ask(world, abroad(i), ip=next(addresses)) for i in range(105, 110)]
+    assert outcomes(answers) == {"Ok": 1, "TooManyRequests": 4}
+    assert answers[-1]["retryAfter"] == HALF_A_DAY - 3600
+    assert len(world.outbox.sent) == 101
+    assert ask(world)["codeStr"] == "Ok"
+    assert ask(world, "+33612345678")["codeStr"] == "Ok"
+
+
+def test_pumping_of_a_country_that_is_not_served(backend: Backend, clock: time_machine.Traveller) -> None:
+    """A country that is not listed gets nothing, whatever the number's spelling, and nothing is counted."""
+    world = World(backend, clock, ip=HOME, countries=frozenset({"CN"}))
+    answers = [ask(world, spelling) for spelling in (abroad(1), abroad(1)[1:], "00" + abroad(1)[1:], "+12015550123")]
+    assert outcomes(answers) == {"CountryNotAllowed": 4}
+    assert (world.outbox.sent, backend.dump()) == ([], {})
+
+
+# Getting budgets back.
+
+
+def test_laundering_with_ones_own_phones(world: World) -> None:
+    """However many own messages a client verifies in between, it sends 20 to strangers in an hour."""
+    strangers, own = [], []
+    for i in range(30):
+        own.append(ask(world, mobile(i, block=1)))
+        if own[-1]["codeStr"] == "Ok":
+            login = {"phone": mobile(i, block=1), "code": world.outbox.code, "sessionId": own[-1]["data"]["sessionId"]}
+            repeats = [world.call("login", KEY, **login) for _ in range(3)]
+            assert outcomes(repeats) == {"Success": 3}
+        strangers.append(ask(world, mobile(i, block=i + 2)))
+    assert outcomes(strangers) == {"Ok": 20, "TooManyRequests": 10}
+    assert outcomes(own) == {"Ok": 20, "TooManyRequests": 10}
+    assert counted(world, f"ip:{HOME}") == {"hour": 20, "day": 20}
+    assert ask(world, ip=CARRIER)["codeStr"] == "Ok"
+
+
+def test_laundering_what_another_session_took(world: World) -> None:
+    """A login gives back its session's sendings, to the client who asked; not the number's, not its own client's."""
+    ask(world)
+    world.wait(31)
+    session = ask(world)["data"]["sessionId"]
+    for _ in range(2):
+        world.wait(31)
+        assert ask(world, session=session)["data"]["sessionId"] == session
+    ask(world, mobile(0), ip=CARRIER)
+    assert guess(world, world.outbox.sent[-2][1], ip=CARRIER, session=session)["codeStr"] == "Success"
+    assert counted(world, f"ip:{HOME}") == {"hour": 1, "day": 1}
+    assert counted(world, f"ip:{CARRIER}") == {"hour": 1, "day": 1}
+    assert counted(world, f"range:{VICTIM[:-4]}") == {"hour": 1, "day": 1, "total": 4}
+
+
+def test_laundering_into_a_later_window(world: World) -> None:
+    """What is verified in the next hour gives nothing of that hour back, and a counter that is gone stays gone."""
+    world.wait(3590)
+    first = ask(world)["data"]["sessionId"]
+    world.wait(20)
+    code = world.outbox.code
+    second = ask(world, OTHER_PHONE.e164)["data"]["sessionId"]
+    assert guess(world, code, session=first)["codeStr"] == "Success"
+    assert counted(world, f"ip:{HOME}") == {"hour": 1, "day": 1}
+    world.backend.client.delete(*[key for key in world.backend.expiries() if key.startswith("budget:")])
+    assert guess(world, world.outbox.code, OTHER_PHONE.e164, session=second)["codeStr"] == "Success"
+    assert not [key for key in world.backend.expiries() if key.startswith("budget:")]
+
+
+def test_laundering_with_test_numbers(world: World) -> None:
+    """A test number takes nothing, so its logins give nothing back."""
+    assert [ask(world, mobile(0, block=i))["codeStr"] for i in range(20)] == ["Ok"] * 20
+    before = world.backend.dump()
+    answers = [ask(world, REVIEW_PHONE.e164), guess(world, REVIEW_CODE, REVIEW_PHONE.e164), ask(world, mobile(0, 99))]
+    assert outcomes(answers) == {"Ok": 1, "Success": 1, "TooManyRequests": 1}
+    after = world.backend.dump()
+    assert after.pop(f"user:{{{REVIEW_PHONE.e164}}}")["name"] == ""
+    assert after == before
+
+
+# Addresses.
+
+
+def test_guessing_from_the_victims_address(world: World) -> None:
+    """Where a stranger has spent the guesses of an address, its other users still log in with a live session."""
+    expired = ask(world)["data"]["sessionId"]
+    world.wait(600)
+    session = ask(world)["data"]["sessionId"]
+    others = ask(world, OTHER_PHONE.e164)["data"]["sessionId"]
+    code = world.outbox.sent[-2][1]
+    answers = [guess(world, "123456", mobile(i % 20), ip=CARRIER) for i in range(60)]
+    assert outcomes(answers) == {"CodeHasExpired": 60}
+    before = world.backend.dump()
+    for its in (None, FORGED, expired, others):
+        refused = guess(world, code, ip=CARRIER, session=its)
+        assert (refused["codeStr"], refused["retryAfter"]) == ("TooManyRequests", 3000)
+    assert world.backend.dump() == before
+    wrong = guess(world, f"{(int(code) + 1) % 10**6:06}", ip=CARRIER, session=session)
+    assert wrong["data"] == {"attemptsLeft": 2}
+    assert guess(world, code, ip=CARRIER, session=session)["codeStr"] == "Success"
+    assert guess(world, code, ip=CARRIER, session=session)["codeStr"] == "TooManyRequests"
+    assert counted(world, f"ip:{CARRIER}") == {"guesses": 60}
+    world.wait(3000)
+    assert guess(world, code, ip=CARRIER)["codeStr"] == "CodeHasExpired"
+
+
+def sent_with(world: World, headers: dict[str, str]) -> Counter[str]:
+    """Ask for 25 codes, each with other addresses in the headers: "{}" is the number of the request."""
+    answers = []
+    for i in range(25):
+        forged = {name: value.replace("{}", str(i)) for name, value in headers.items()}
+        answers.append(world.call("getSms", forged, phone=mobile(0, block=i)))
+    return outcomes(answers)
+
+
+def test_forged_address_of_the_client(world: World) -> None:
+    """Where the platform says whose connection it is, no header says otherwise, of oneself or of a victim."""
+    names = ("X-Forwarded-For", "X-Real-IP", "X-Scf-Remote-Addr", "Forwarded", "True-Client-IP", "X-Client-IP")
+    assert sent_with(world, dict.fromkeys(names, "192.0.2.{}")) == {"Ok": 20, "TooManyRequests": 5}
+    subjects = {key.partition("}")[0] for key in world.backend.expiries() if key.startswith("budget:{ip:")}
+    assert subjects == {f"budget:{{ip:{HOME}"}
+
+
+@pytest.mark.parametrize("forged", ["192.0.2.{}, 198.51.100.9", "x{}, , 192.0.2.{}:80,198.51.100.9:4{}"])
+def test_forged_hops_before_the_own_proxy(world: World, forged: str) -> None:
+    """Behind one proxy the address that it has written counts, and nothing left of it."""
+    world.app = App(
+        sender=world.sender,
+        login=world.login,
+        sessions=world.sessions,
+        ping=world.redis.ping,
+        default_country="CN",
+        origins=Origins(frozenset()),
+        client_ip_source="forwarded:1",
+    )
+    headers = {"X-Forwarded-For": forged, "X-Scf-Remote-Addr": "192.0.2.{}", "X-Real-IP": "192.0.2.{}"}
+    assert sent_with(world, headers) == {"Ok": 20, "TooManyRequests": 5}
+    assert counted(world, "ip:198.51.100.9") == {"hour": 20, "day": 20}
+    assert world.call("getSms", {"x-forwarded-for": "198.51.100.9,192.0.2.1"}, phone=VICTIM)["codeStr"] == "Ok"

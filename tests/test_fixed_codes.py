@@ -1,0 +1,192 @@
+"""Test numbers, for those who review the app: a fixed code, no SMS, no limits, and nothing left but a user."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import time_machine
+
+from sms_login import logs
+from sms_login.environment import Secret
+from sms_login.errors import CodeHasExpired, CodeIsError, InvalidParam, InvalidPhone, SessionMismatch
+from sms_login.fixed_codes import FixedCodes
+from sms_login.periods import Calendar
+from sms_login.phone import Phone
+from sms_login.rules import Limits, Rules
+from tests.conftest import NOON
+from tests.test_races import race
+from tests.world import PHONE, REVIEW_CODE, REVIEW_PHONE, Backend, World
+
+IP = "203.0.113.7"
+LAST_MOMENT = NOON.replace(month=12, day=31, hour=23, minute=59, second=59)
+USER = f"user:{{{REVIEW_PHONE.e164}}}"
+
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def strict(any_backend: Backend, clock: time_machine.Traveller) -> World:
+    """A service that lets nobody else through: no country, no sending, captchas always, and limits of one."""
+    limits = Limits(*[1] * len(Limits.__struct_fields__))
+    closed: dict[str, Any] = {"sending": False, "countries": frozenset(), "captcha_mode": "always"}
+    return World(any_backend, clock, rules=Rules(daily=1), limits=limits, ip=IP, **closed)
+
+
+@pytest.fixture
+def printed(capsys: pytest.CaptureFixture[str]) -> Lines:
+    """Give what the function has logged since the last look."""
+    logs.set_up("INFO")
+    return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_reviewer_logs_in_as_an_ordinary_user(strict: World) -> None:
+    """The answers have the same form as anybody's, and the token counts."""
+    sent = strict.call("getSms", phone=REVIEW_PHONE.e164)
+    ordinary = World(strict.backend, strict.clock).call("getSms", phone=PHONE.e164)
+    assert (sent["codeStr"], sent["data"].keys()) == ("Ok", ordinary["data"].keys())
+    waits = {name: ordinary["data"][name] for name in ("expiresIn", "resendAfter")}
+    assert {**sent["data"], "sessionId": ""} == {"sessionId": "", **waits, "requestId": None, "serialNo": None}
+    login = {"phone": "86 138-0000-0000", "code": REVIEW_CODE, "sessionId": sent["data"]["sessionId"]}
+    first, second = (strict.call("login", **login)["data"] for _ in range(2))
+    assert (first["phone"], first["isNewUser"], second["isNewUser"]) == (REVIEW_PHONE.e164, True, False)
+    assert first["userId"] == second["userId"]
+    info = strict.call("setNickname", token=first["token"], name="reviewer")["data"]
+    assert (info["userId"], info["phone"], info["name"]) == (first["userId"], REVIEW_PHONE.e164, "reviewer")
+    assert strict.call("login", phone=REVIEW_PHONE.e164, token=second["token"])["data"]["name"] == "reviewer"
+
+
+def test_nothing_is_sent_and_nothing_is_kept_but_the_user(strict: World) -> None:
+    """No SMS, no captcha, and in Redis no code, no counter and no failure."""
+    for _ in range(3):
+        strict.get_sms(phone=REVIEW_PHONE, ticket="ticket", key="idempotency-key-1")
+        with pytest.raises(CodeIsError):
+            strict.log_in(None, "000000", phone=REVIEW_PHONE)
+    assert strict.backend.expiries() == {}
+    strict.log_in(None, REVIEW_CODE, phone=REVIEW_PHONE, key="idempotency-key-1")
+    assert not strict.outbox.sent
+    assert not strict.captchas.seen
+    assert strict.backend.expiries() == {USER: -1}
+
+
+def test_no_limit_concerns_a_test_number(strict: World) -> None:
+    """Neither its own, nor the client's, nor a lock, however often it is used and however many at once."""
+    strict.backend.client.set(f"otp:{{{REVIEW_PHONE.e164}}}:failures", 100, px=60_000)
+    for _ in range(12):
+        assert strict.get_sms(phone=REVIEW_PHONE).session_id
+    for _ in range(12):
+        with pytest.raises(CodeIsError) as wrong:
+            strict.log_in("A" * 22, "654321", phone=REVIEW_PHONE)
+        assert wrong.value.data == {"attemptsLeft": 3}
+    logins = race(12, lambda _: strict.call("login", phone=REVIEW_PHONE.e164, code=REVIEW_CODE))
+    assert {login["codeStr"] for login in logins} == {"Success"}
+    assert len({login["data"]["userId"] for login in logins}) == 1
+
+
+@pytest.mark.parametrize("code", ["000000", "123457", "654321"])
+def test_another_code_is_wrong(strict: World, code: str) -> None:
+    """Whatever session comes along."""
+    for session in (None, strict.get_sms(phone=REVIEW_PHONE).session_id):
+        with pytest.raises(CodeIsError):
+            strict.log_in(session, code, phone=REVIEW_PHONE)
+    assert strict.backend.expiries() == {}
+
+
+def test_where_a_session_is_required_a_reviewer_needs_one_too(
+    any_backend: Backend, clock: time_machine.Traveller
+) -> None:
+    """The app sends it, as always."""
+    world = World(any_backend, clock, require_session=True)
+    with pytest.raises(InvalidParam):
+        world.log_in(None, REVIEW_CODE, phone=REVIEW_PHONE)
+    assert world.log_in(world.get_sms(phone=REVIEW_PHONE).session_id, REVIEW_CODE, phone=REVIEW_PHONE).token
+
+
+def test_the_fixed_code_and_its_session_are_good_for_no_other_number(world: World) -> None:
+    """Not for one beside it, with a code on its way or without; its token is nobody else's either."""
+    session = world.get_sms(phone=REVIEW_PHONE).session_id
+    token = world.log_in(session, REVIEW_CODE, phone=REVIEW_PHONE).token
+    for asked in (session, None):
+        with pytest.raises(CodeHasExpired):
+            world.log_in(asked, REVIEW_CODE)
+    world.get_sms()
+    with pytest.raises(SessionMismatch):
+        world.log_in(session, REVIEW_CODE)
+    other = world.call("login", phone=PHONE.e164, token=token)
+    assert other["codeStr"] == "TokenMismatch"
+    assert world.users.find(PHONE) is None
+
+
+def test_a_code_of_a_sending_is_not_good_for_a_test_number(world: World) -> None:
+    """Only the fixed one is."""
+    session = world.get_sms().session_id
+    code = world.outbox.code if world.outbox.code != REVIEW_CODE else world.wrong
+    for asked in (session, None):
+        with pytest.raises(CodeIsError):
+            world.log_in(asked, code, phone=REVIEW_PHONE)
+
+
+def test_each_test_number_has_its_own_code_and_user(clock: time_machine.Traveller) -> None:
+    """One's code is wrong for another."""
+    clock.move_to(NOON)
+    other = Phone.parse("+8613800000001", "CN")
+    codes = FixedCodes({REVIEW_PHONE.e164: Secret("000001"), other.e164: Secret("999999")}, "20261231", Calendar(8))
+    assert [codes.has(phone) for phone in (REVIEW_PHONE, other, PHONE)] == [True, True, False]
+    assert (codes.right(REVIEW_PHONE, "000001"), codes.right(REVIEW_PHONE, "999999")) == (True, False)
+    assert (codes.right(other, "999999"), codes.right(other, "000001")) == (True, False)
+
+
+def test_the_last_day_ends_at_midnight_of_the_offset(world: World) -> None:
+    """Through it a test number works; after it, for getSms and login alike, it is no number that can receive SMS."""
+    world.clock.move_to(LAST_MOMENT, tick=False)
+    assert world.get_sms(phone=REVIEW_PHONE).session_id
+    token = world.log_in(None, REVIEW_CODE, phone=REVIEW_PHONE).token
+    world.clock.shift(1)
+    before = world.backend.dump()
+    with pytest.raises(InvalidPhone):
+        world.get_sms(phone=REVIEW_PHONE)
+    for code in (REVIEW_CODE, "000000"):
+        with pytest.raises(InvalidPhone):
+            world.log_in(None, code, phone=REVIEW_PHONE)
+    assert world.call("login", phone=REVIEW_PHONE.e164, code=REVIEW_CODE)["errorCode"] == -1002
+    assert world.outbox.sent == []
+    assert world.backend.dump() == before
+    assert world.call("login", phone=REVIEW_PHONE.e164, token=token)["codeStr"] == "Success"
+
+
+@pytest.mark.parametrize(("offset", "works"), [(8, False), (7.5, True), (0, True), (14, False)])
+def test_the_last_day_is_that_of_the_offset(clock: time_machine.Traveller, offset: float, *, works: bool) -> None:
+    """Midnight in China is still the last day further west."""
+    clock.move_to(LAST_MOMENT, tick=False)
+    clock.shift(1)
+    codes = FixedCodes({REVIEW_PHONE.e164: Secret(REVIEW_CODE)}, "20261231", Calendar(offset))
+    if works:
+        assert codes.has(REVIEW_PHONE)
+        return
+    with pytest.raises(InvalidPhone):
+        codes.has(REVIEW_PHONE)
+    assert not codes.has(PHONE)
+
+
+def test_each_use_is_logged_and_the_code_is_not(world: World, printed: Lines) -> None:
+    """Also a wrong code, and a use after the last day, with its reason; no other number has the mark."""
+    review = {"phone": REVIEW_PHONE.e164}
+    world.call("getSms", **review)
+    world.call("login", **review, code=REVIEW_CODE)
+    world.call("login", **review, code="654321")
+    world.call("getSms", phone=PHONE.e164)
+    world.clock.move_to(LAST_MOMENT, tick=False)
+    world.clock.shift(1)
+    world.call("getSms", **review)
+    lines = printed()
+    assert [(line["outcome"], line.get("test_number")) for line in lines] == [
+        ("Ok", True),
+        ("Success", True),
+        ("CodeIsError", True),
+        ("Ok", None),
+        ("InvalidPhone", True),
+    ]
+    assert lines[-1]["detail"] == "a test number, after TEST_NUMBERS_UNTIL"
+    for line in lines:
+        del line["request_id"]  # random, so it may hold anything
+    assert not any(secret in str(lines) for secret in (REVIEW_CODE, "654321", REVIEW_PHONE.e164[1:]))
