@@ -31,7 +31,7 @@ def client(source: str, platform: str, headers: Mapping[str, str]) -> Address:
     if source == "none":
         return Address(_parsed(platform))
     if source == "platform":
-        ip = _parsed(platform) or _parsed(headers.get("x-scf-remote-addr", ""))
+        ip = _parsed(platform or headers.get("x-scf-remote-addr", ""))
     else:
         hops = headers.get("x-forwarded-for", "").split(",")
         nth = int(source.partition(":")[2])

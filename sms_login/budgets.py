@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 Windows = Mapping[str, Sequence[str]]  # names of windows by subject
 
@@ -36,6 +37,10 @@ class Take(Struct, frozen=True):
         """Return the windows that it takes from."""
         return {self.subject: [window.name for window in self.windows if window.counts]}
 
+    def looked_at(self) -> "Take":
+        """Return the same without taking anything."""
+        return Take(self.subject, [replace(window, counts=False) for window in self.windows])
+
 
 class Verdict(Enum):
     """What the store says to a Take."""
@@ -43,14 +48,19 @@ class Verdict(Enum):
     TAKEN = "taken"
     ASK = "ask"  # not without a captcha
     FULL = "full"
+    LOST = "lost"  # no answer: it may have taken, or not
 
 
 class Taken(Struct, frozen=True):
-    """The verdict; `wait_ms` until full windows end; the `counts` of the windows that were counted, in their order."""
+    """The verdict; `wait_ms` until full windows end; the `counts` of the windows that were counted, in their order.
+
+    `detail` says why an answer is lost.
+    """
 
     verdict: Verdict
     wait_ms: int = 0
     counts: Sequence[int] = ()
+    detail: str = ""
 
 
 class Budgets(Protocol):

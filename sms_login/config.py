@@ -109,6 +109,8 @@ class Settings(Struct, frozen=True):
             read.problem("REDIS_DB", "must be 0 with REDIS_CLUSTER")
         if bool(settings.captcha_app_id) != bool(settings.captcha_app_secret):
             read.problem("CAPTCHA_APP_ID and CAPTCHA_APP_SECRET", "go together")
+        if settings.captcha_mode == "always" and not settings.captcha_app_id:
+            read.problem("CAPTCHA_MODE", "is always, but there is no CAPTCHA_APP_ID")
         if bool(environ.get("TEST_NUMBERS", "").strip()) != bool(settings.test_numbers_until):
             read.problem("TEST_NUMBERS and TEST_NUMBERS_UNTIL", "go together")
         if read.problems:

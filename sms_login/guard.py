@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sms_login import logs
 from sms_login.address import Address
@@ -14,7 +15,6 @@ from sms_login.budgets import Budgets, Take, Taken, Verdict, Window, Windows
 from sms_login.errors import (
     CaptchaRequired,
     CountryNotAllowed,
-    Refusal,
     SendingPaused,
     ServiceUnavailable,
     TooManyRequests,
@@ -83,15 +83,15 @@ class Guard:
         allowed = self._countries is None or phone.region in self._countries
         if not allowed or not self._sms.reaches(phone):
             raise CountryNotAllowed
-        gate = self._gate
-        passed = gate is not None and bool(caller.ticket) and _passes(gate, caller)
-        if gate and not passed and (gate.always or today >= _UNASKED):
-            raise self._captcha_required()
         hour, day, client = self._calendar.hour(), self._calendar.day(), caller.address.counted
-        terms = Terms(self._limits, hour, day, self._home, asked=gate is not None, passed=passed)
-        # The client comes first, by itself: one whose own budget is spent must not touch the others for a moment.
-        taken = self._take([terms.for_client(client)] if client else [], terms.for_number(phone))
-        self._watch_spending(taken[-1].counts[-1])
+        terms = Terms(self._limits, hour, day, self._home, asked=self._gate is not None, passed=False)
+        # First a look, at all at once: what is refused must not hold others' budgets, not even for a moment.
+        asks = self._look(terms.takes(client, phone))
+        if self._gate and (asks or self._gate.always or today >= _UNASKED):
+            self._pass(self._gate, caller)
+            terms = replace(terms, passed=True)
+        *_, everything = self._take(terms.takes(client, phone))
+        self._watch_spending(everything.counts[-1])
         return Toll(hour.name, day.name, client)
 
     def cancel(self, phone: Phone, toll: Toll, *, verified: bool) -> None:
@@ -99,11 +99,11 @@ class Guard:
         self._give_back({} if verified else toll.unverified(phone, self._home), toll.totals(phone, self._home))
 
     def refused(self, address: Address) -> None:
-        """Count a sending that SendSms refused."""
-        if address.counted:
+        """Count a sending that SendSms refused because of its number."""
+        if client := address.counted:
             hour = self._calendar.hour()
-            window = Window(f"refused:{hour.name}", None, hour.left_ms)
-            self._safely(lambda: self._budgets.take([Take(of_client(address.counted or ""), [window])]))
+            take = Take(of_client(client), [Window(f"refused:{hour.name}", None, hour.left_ms)])
+            self._safely(lambda: self._take([take]))
 
     def guess(self, address: Address) -> Windows:
         """Take a guess from the client's budget, and return what it took. Raises TooManyRequests."""
@@ -123,38 +123,49 @@ class Guard:
         """Give back a guess that was not held against a code."""
         self._give_back(guess)
 
-    def _take(self, *stages: Sequence[Take]) -> Sequence[Taken]:
-        """Take from every subject, one stage after the other; or give all back and raise.
+    def _look(self, takes: Sequence[Take]) -> bool:
+        """Tell whether a captcha is to be asked for. Raises what is raised for a spent budget."""
+        answers = self._budgets.take([take.looked_at() for take in takes])
+        self._refuse(takes, answers)
+        return any(answer.verdict is Verdict.ASK for answer in answers)
 
-        Return the last stage's answers.
-        """
-        done: list[Take] = []
-        answers: Sequence[Taken] = ()
-        for takes in filter(None, stages):
-            try:
-                answers = self._budgets.take(takes)
-            except ServiceUnavailable:
-                self._give_back(*(take.taken() for take in done))
-                raise
-            refused = {}
-            for take, answer in zip(takes, answers, strict=True):
-                if answer.verdict is Verdict.TAKEN:
-                    done.append(take)
-                else:
-                    refused[take.subject] = answer
-            if refused:
-                self._give_back(*(take.taken() for take in done))
-                raise self._refusal(refused)
+    def _take(self, takes: Sequence[Take]) -> Sequence[Taken]:
+        """Take from every subject, or give all back and raise."""
+        answers = self._budgets.take(takes)
+        if any(answer.verdict is not Verdict.TAKEN for answer in answers):  # others were faster since we looked
+            outcome = zip(takes, answers, strict=True)
+            self._give_back(*(take.taken() for take, answer in outcome if answer.verdict is Verdict.TAKEN))
+            if any(answer.verdict is Verdict.LOST for answer in answers):
+                logs.alert("budgets_not_corrected")
+            self._refuse(takes, answers)
+            raise self._captcha_required()
         return answers
 
-    def _refusal(self, refused: dict[str, Taken]) -> Refusal:
-        waits = {subject: answer.wait_ms for subject, answer in refused.items() if answer.verdict is Verdict.FULL}
-        if not waits:
-            return self._captcha_required()
-        kind = SendingPaused if EVERYTHING in waits else TooManyRequests
-        # Of a range only its kind: with the masked number beside it, the log would hold the whole number.
-        budgets = ", ".join(subject.partition(":")[0] for subject in waits)
-        return kind(f"budget: {budgets}", retry_after=seconds(max(waits.values())))
+    def _refuse(self, takes: Sequence[Take], answers: Sequence[Taken]) -> None:
+        """Raise what a lost answer or a spent budget is refused with."""
+        outcome = list(zip(takes, answers, strict=True))
+        for _, answer in outcome:
+            if answer.verdict is Verdict.LOST:
+                raise ServiceUnavailable(answer.detail)
+        waits = {take.subject: answer.wait_ms for take, answer in outcome if answer.verdict is Verdict.FULL}
+        if waits:
+            kind = SendingPaused if EVERYTHING in waits else TooManyRequests
+            # Of a range only its kind: with the masked number beside it, the log would hold the whole number.
+            budgets = ", ".join(subject.partition(":")[0] for subject in waits)
+            raise kind(f"budget: {budgets}", retry_after=seconds(max(waits.values())))
+
+    def _pass(self, gate: Gate, caller: Caller) -> None:
+        """Use up the caller's ticket. Raises CaptchaRequired without a good one."""
+        if not caller.ticket:
+            raise self._captcha_required()
+        try:
+            refusal = gate.captcha.refusal(caller.ticket, caller.randstr, caller.address.ip)
+        except ServiceUnavailable as error:
+            logs.alert("captcha_unavailable", cause=logs.redact(error.detail))
+            raise self._captcha_required() from error  # fail closed: as if the ticket were bad
+        logs.note(captcha=refusal or "passed")
+        if refusal:
+            raise self._captcha_required()
 
     def _captcha_required(self) -> CaptchaRequired:
         return CaptchaRequired(data={"captchaAppId": self._gate.app_id if self._gate else ""})
@@ -170,18 +181,7 @@ class Guard:
         except ServiceUnavailable as error:
             logs.alert("budgets_not_corrected", cause=logs.redact(error.detail))
 
-    def _watch_spending(self, today: int) -> None:
+    def _watch_spending(self, sent: int) -> None:
         for share in _ALERTS:
-            if today == math.ceil(self._limits.total * share):
+            if sent == math.ceil(self._limits.total * share):
                 logs.alert("daily_budget", percent=round(share * 100))
-
-
-def _passes(gate: Gate, caller: Caller) -> bool:
-    try:
-        refusal = gate.captcha.refusal(caller.ticket, caller.randstr, caller.address.ip)
-    except ServiceUnavailable as error:
-        # Fail closed: as if the ticket were bad. Where no captcha is asked for, the SMS is sent all the same.
-        logs.alert("captcha_unavailable", cause=logs.redact(error.detail))
-        return False
-    logs.note(captcha=refusal or "passed")
-    return refusal is None

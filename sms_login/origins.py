@@ -28,7 +28,9 @@ class Origins:
         if origin.lower() in self._allowed:
             allow = {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": "Retry-After"}
             return {**allow, "Vary": "Origin", **(_PREFLIGHT if preflight else {})}
-        if headers.get("sec-fetch-site") == "cross-site" or (origin and not _is_host(origin, headers.get("host", ""))):
+        # Same-site is foreign as well: the functions of all the platform's customers may share one site.
+        foreign = headers.get("sec-fetch-site") in {"cross-site", "same-site"}
+        if foreign or (origin and not _is_host(origin, headers.get("host", ""))):
             raise OriginNotAllowed
         return {}
 

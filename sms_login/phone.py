@@ -48,7 +48,7 @@ class Phone(Struct, frozen=True):
             except phonenumbers.NumberParseException:
                 continue
             country = phonenumbers.region_code_for_number(number)
-            # A number that is not valid has no type.
-            if country and phonenumbers.number_type(number) in _CAN_RECEIVE_SMS:
+            # A number that is not valid has no type. One of no country is a satellite's, or worse: what pumping loves.
+            if country in phonenumbers.SUPPORTED_REGIONS and phonenumbers.number_type(number) in _CAN_RECEIVE_SMS:
                 return cls(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), country)
         raise InvalidPhone

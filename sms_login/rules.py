@@ -29,4 +29,4 @@ class Limits(Struct, frozen=True):
     country_total: int = 1000  # all sendings to it in a day
     total: int = 10_000  # all sendings in a day, to cap the spend: OWASP API4:2023
     guesses: int = 60  # of one client in an hour
-    refused: int = 30  # sendings for one client that SendSms refused, in an hour
+    refused: int = 30  # sendings for one client that SendSms refused because of their numbers, in an hour

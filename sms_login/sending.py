@@ -96,9 +96,10 @@ class Sender:
                 "resendAfter": self._rules.cooldown + 1,
             }
             raise
-        except (InvalidPhone, TooManyRequests, SendFailed):
+        except (InvalidPhone, TooManyRequests, SendFailed) as refusal:
             self._undo(replace(ask, session=None), sending.session, mark, toll)
-            self._guard.refused(caller.address)
+            if not isinstance(refusal, SendFailed):  # which is the operator's or Tencent's, and hits everybody
+                self._guard.refused(caller.address)
             raise
         return self._sent(sending.session, receipt)
 

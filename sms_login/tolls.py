@@ -36,34 +36,32 @@ class Terms(Struct, frozen=True):
     asked: bool
     passed: bool
 
-    def for_client(self, client: str) -> Take:
-        """Return what a client's budget is asked for; whether SendSms has refused too many is only looked at."""
-        share = share_of(client)
-        return Take(
-            of_client(client),
-            [
-                self._unverified("hour", self.hour, self.limits.ip_hour * share, lifted=self.asked),
-                self._unverified("day", self.day, self.limits.ip_day * share),
-                Window(f"refused:{self.hour.name}", self.limits.refused * share, self.hour.left_ms, counts=False),
-            ],
-        )
+    def takes(self, client: str | None, phone: Phone) -> list[Take]:
+        """Return what is asked of the budgets of client, range, foreign country and everything, in this order."""
+        limits = self.limits
+        takes = [self._of_client(client)] if client else []
+        windows = [
+            self._unverified("hour", self.hour, limits.range_hour, lifted=self.asked),
+            self._unverified("day", self.day, limits.range_day),
+            self._total(limits.range_total),
+        ]
+        takes.append(Take(of_range(phone), windows))
+        if phone.region != self.home:
+            windows = [self._unverified("hour", self.hour, limits.country_hour), self._total(limits.country_total)]
+            takes.append(Take(of_country(phone), windows))
+        return [*takes, Take(EVERYTHING, [self._total(limits.total)])]
 
-    def for_number(self, phone: Phone) -> list[Take]:
-        """Return what the budgets of range, country and everything are asked for, in this order."""
-        of_range_ = [
-            self._unverified("hour", self.hour, self.limits.range_hour, lifted=self.asked),
-            self._unverified("day", self.day, self.limits.range_day),
-            self._total(self.limits.range_total),
+    def _of_client(self, client: str) -> Take:
+        share, limits, hour = share_of(client), self.limits, self.hour
+        refused = limits.refused * share
+        asks_at = refused if self.asked and not self.passed else None
+        windows = [
+            self._unverified("hour", hour, limits.ip_hour * share, lifted=self.asked),
+            self._unverified("day", self.day, limits.ip_day * share),
+            # Whether SendSms has refused too many is only looked at.
+            Window(f"refused:{hour.name}", None if self.asked else refused, hour.left_ms, asks_at, counts=False),
         ]
-        of_country_ = [
-            self._unverified("hour", self.hour, self.limits.country_hour),
-            self._total(self.limits.country_total),
-        ]
-        return [
-            Take(of_range(phone), of_range_),
-            *([Take(of_country(phone), of_country_)] if phone.region != self.home else []),
-            Take(EVERYTHING, [self._total(self.limits.total)]),
-        ]
+        return Take(of_client(client), windows)
 
     def _unverified(self, kind: str, period: Period, limit: int, *, lifted: bool = False) -> Window:
         asks_at = math.ceil(limit * _HALF) if self.asked and not self.passed else None

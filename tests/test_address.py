@@ -84,9 +84,10 @@ def test_an_ipv6_address_is_counted_as_its_64() -> None:
 
 
 def test_the_platforms_field_beats_its_header() -> None:
-    """The header counts where the field is missing, or is no address."""
+    """The header counts where the field is missing, and not where the field says something else than an address."""
     assert platform(V4, "203.0.113.8").ip == V4
-    assert platform("", "203.0.113.8").ip == platform("?", "203.0.113.8").ip == "203.0.113.8"
+    assert platform("", "203.0.113.8").ip == "203.0.113.8"
+    assert platform("?", "203.0.113.8") == platform("10.0.0.1, 192.0.2.1", "203.0.113.8") == NOBODY
     assert platform("", None) == platform("?", "?") == NOBODY
 
 

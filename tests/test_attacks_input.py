@@ -16,7 +16,7 @@ from local import captcha
 from local.tencent import TencentStandIn
 from sms_login import logs
 from sms_login.adapters.tencent_captcha import TencentCaptcha
-from sms_login.errors import SendFailed
+from sms_login.errors import InvalidPhone, SendFailed
 from sms_login.rules import Limits, Rules
 from tests.test_attacks import FORGED, HALF_A_DAY, HOME, KEY, VICTIM, abroad, ask, counted, guess, mobile
 from tests.test_forged_tokens import HEADER, claims, encoded, signed
@@ -439,7 +439,7 @@ def test_refusals_that_cost_the_next_one(backend: Backend, clock: time_machine.T
     world.wait(0 if limit == "cooldown" else 31)
     ask(world, abroad(1))
     if limit == "refused":
-        world.outbox.refuse = [SendFailed(), SendFailed()]
+        world.outbox.refuse = [InvalidPhone(), InvalidPhone()]
         ask(world, abroad(2))
         ask(world, abroad(3))
     elif limit not in {"cooldown", "daily", "lock"}:
@@ -501,7 +501,7 @@ def test_poisoned_budget(world: World, window: str) -> None:
         world.backend.client.flushall()
         ask(world, abroad(1))
         guess(world, world.wrong, abroad(1))
-        world.outbox.refuse = [SendFailed()]
+        world.outbox.refuse = [InvalidPhone()]
         ask(world, abroad(2))
         [key] = [key for key in world.backend.expiries() if key.startswith(f"budget:{{{window}:")]
         spoil(world, key, value)

@@ -191,7 +191,6 @@ def test_a_value_that_cannot_work_is_refused_by_name(name: str, value: str) -> N
         ("SENDING", "on", True),
         ("SENDING", "off", False),
         ("CAPTCHA_MODE", "off", "off"),
-        ("CAPTCHA_MODE", "always", "always"),
         ("CAPTCHA_ENDPOINT", "http://127.0.0.1:1234", "http://127.0.0.1:1234"),
         ("CLIENT_IP_SOURCE", "none", "none"),
         ("CLIENT_IP_SOURCE", "forwarded:1", "forwarded:1"),
@@ -226,9 +225,16 @@ def test_a_captcha_needs_its_application_and_its_secret() -> None:
     settings = read(CAPTCHA_APP_ID="190000042", CAPTCHA_APP_SECRET="hunter2")
     assert (settings.captcha_app_id, settings.captcha_app_secret.reveal()) == ("190000042", "hunter2")
     for name, value in (("CAPTCHA_APP_ID", "190000042"), ("CAPTCHA_APP_SECRET", "hunter2")):
-        for mode in ("off", "adaptive", "always"):
+        for mode in ("off", "adaptive"):
             found = problems({**LEAST, name: value, "CAPTCHA_MODE": mode})
             assert found == ["CAPTCHA_APP_ID and CAPTCHA_APP_SECRET go together"]
+
+
+def test_a_captcha_that_is_always_asked_for_has_to_be_there() -> None:
+    """Who switches it on in an emergency must not be left without."""
+    assert problems({**LEAST, "CAPTCHA_MODE": "always"}) == ["CAPTCHA_MODE is always, but there is no CAPTCHA_APP_ID"]
+    settings = read(CAPTCHA_APP_ID="190000042", CAPTCHA_APP_SECRET="hunter2", CAPTCHA_MODE="always")
+    assert settings.captcha_mode == "always"
 
 
 @pytest.mark.parametrize("app_id", ["x", "-1", "1.5", "１９", "0x10", "190000 42", "9" * 5000])

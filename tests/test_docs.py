@@ -148,8 +148,17 @@ def test_contributing_shows_every_module() -> None:
     assert [name for name in modules if f"  {name} " not in contributing] == []
 
 
+def test_the_security_page_names_tests_and_settings_that_exist() -> None:
+    """A measure without its test is a wish."""
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    assert set(re.findall(r"`(test_\w+)`", page)) <= set(re.findall(r"^def (test_\w+)\(", tests, re.MULTILINE))
+    settings = {row[0].strip("`") for row in table("Settings")}
+    assert set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)(?:=\w+)?`", page)) <= settings
+
+
 def test_the_documents_use_no_real_number() -> None:
     """Only the one that is everybody's example."""
-    for path in ROOT.glob("*.md"):
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
         numbers = re.findall(r"\+?\b[0-9]{11,15}\b", path.read_text(encoding="utf-8"))
         assert {number[-11:] for number in numbers} <= {PHONE[-11:]}

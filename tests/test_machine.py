@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 )
 
 from sms_login.adapters.redis_client import connect
-from sms_login.errors import Refusal, SendFailed, SendUnknown, ServiceUnavailable
+from sms_login.errors import InvalidPhone, Refusal, SendUnknown, ServiceUnavailable
 from sms_login.phone import Phone
 from sms_login.ports import Receipt, User
 from sms_login.rules import Rules
@@ -50,7 +50,7 @@ class Wire(Outbox):
         if self.how == "crashes":
             raise CrashError
         if self.how == "refuses":
-            raise SendFailed
+            raise InvalidPhone
         if self.how == "says nothing":
             raise SendUnknown
         return Receipt("request", "serial")
@@ -188,7 +188,7 @@ class Rulebook(RuleBasedStateMachine):
             return
         assert len(sent) == 1
         code = sent[0][1]
-        assert outcome == {"delivers": "", "refuses": "SendFailed", "says nothing": "SendUnknown"}.get(how, "crashes")
+        assert outcome == {"delivers": "", "refuses": "InvalidPhone", "says nothing": "SendUnknown"}.get(how, "crashes")
         if how == "refuses":
             self.budgets[f"ip:{IP}", f"refused:{self.windows[0]}"] += 1
             self.keys.pop(key or "", None)

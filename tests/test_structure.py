@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "adapters.redis_client": _PARSED,
     "adapters.redis_codes": _PARSED | {"adapters.redis_client"},
     "adapters.redis_users": _PARSED | {"adapters.redis_client"},
-    "adapters.redis_budgets": {"budgets", "adapters.redis_client"},
+    "adapters.redis_budgets": _PARSED | {"budgets", "adapters.redis_client"},
     "adapters.tencent_client": _PARSED,
     "adapters.tencent_sms": _PARSED | {"adapters.tencent_client"},
     "adapters.tencent_captcha": _PARSED | {"adapters.tencent_client"},

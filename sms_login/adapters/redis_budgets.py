@@ -4,9 +4,11 @@ The keys of one subject share a hash tag, and so a slot of a cluster; those of t
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from sms_login.adapters.redis_client import RedisClient
 from sms_login.budgets import Take, Taken, Verdict, Window, Windows
+from sms_login.errors import ServiceUnavailable
 
 
 class RedisBudgets:
@@ -24,7 +26,7 @@ class RedisBudgets:
             )
             for take in takes
         ]
-        return [_taken(word, rest) for word, *rest in self._redis.run_all("take", calls)]
+        return [_taken(answer) for answer in self._redis.run_all("take", calls)]
 
     def give_back(self, *windows: Windows) -> None:
         """See `budgets.Budgets.give_back`."""
@@ -32,7 +34,9 @@ class RedisBudgets:
         for part in windows:
             for subject, names in part.items():
                 keys.setdefault(subject, []).extend(_key(subject, name) for name in names)
-        self._redis.run_all("give_back", [(names, []) for names in keys.values()])
+        for answer in self._redis.run_all("give_back", [(names, []) for names in keys.values()]):
+            if isinstance(answer, ServiceUnavailable):
+                raise answer
 
 
 def _key(subject: str, window: str) -> str:
@@ -45,6 +49,9 @@ def _args(window: Window) -> list[str | int]:
     return [limit, asks_at, window.left_ms, 1 if window.counts else 0]
 
 
-def _taken(word: str, rest: list[int]) -> Taken:
+def _taken(answer: list[Any] | ServiceUnavailable) -> Taken:
+    if isinstance(answer, ServiceUnavailable):
+        return Taken(Verdict.LOST, detail=answer.detail)
+    word, *rest = answer
     verdict = Verdict(word)  # an unknown word is a crash, not a sending
     return Taken(verdict, wait_ms=rest[0]) if verdict is Verdict.FULL else Taken(verdict, counts=rest)

@@ -95,23 +95,33 @@ class RedisClient:
     def run_all(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[str | int]]]) -> list[Any]:
         """Run lua/<name>.lua for each call's keys and arguments: in one round trip, on a cluster in one for each call.
 
-        The calls are independent of each other: where one fails, others may have been done.
+        Return the answers; ServiceUnavailable is one of a call that failed, since others may have been done.
         """
         try:
             client = self._ready()
             if len(calls) == 1 or not isinstance(client, redis.Redis):
-                return [self.run(name, keys, args) for keys, args in calls]
+                return self._run_each(name, calls)
             pipeline = client.pipeline(transaction=False)
             for keys, args in calls:
                 pipeline.evalsha(self._script(name)[1], len(keys), *keys, *args)
             answers: list[Any] = pipeline.execute(raise_on_error=False)
         except _FAILURES as error:
-            raise _unavailable(error) from error
+            return [_unavailable(error)] * len(calls)
         for i, answer in enumerate(answers):
             if isinstance(answer, redis.exceptions.NoScriptError):
-                answers[i] = self.run(name, *calls[i])
+                answers[i : i + 1] = self._run_each(name, calls[i : i + 1])
             elif isinstance(answer, Exception):
-                raise _unavailable(answer)
+                answers[i] = _unavailable(answer)
+        return answers
+
+    def _run_each(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[str | int]]]) -> list[Any]:
+        """Run them one after the other, up to one that fails."""
+        answers: list[Any] = []
+        try:
+            for keys, args in calls:
+                answers.append(self.run(name, keys, args))
+        except ServiceUnavailable as error:
+            return answers + [error] * (len(calls) - len(answers))
         return answers
 
     def _script(self, name: str) -> tuple[str, str]:

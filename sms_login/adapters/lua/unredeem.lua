@@ -13,7 +13,7 @@ if was[2] then
   -- Failures that came since then were counted from nothing, and their expiry is the later one.
   if redis.call('EXISTS', failures) == 1 then
     redis.call('INCRBY', failures, was[2])
-  else
+  elseif count_of(was[3]) > 0 then
     redis.call('SET', failures, was[2], 'PX', was[3])
   end
 end
