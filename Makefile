@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CODE := index.py sms_login local tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench pins clean
+.PHONY: help run test lint format bench attack pins clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ format: $(VENV)/ready ## Put the code into the one format
 
 bench: $(VENV)/ready ## Measure cold start, warm login, memory; prints ratios
 	$(BIN)/python -m benchmarks
+
+attack: $(VENV)/ready ## Simulate a day under attack, on the product's own code; prints a table
+	$(BIN)/python -m benchmarks.attacks $(ARGS)
 
 pins: $(VENV)/ready ## Write both requirements files anew from pyproject.toml
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.10 --generate-hashes --custom-compile-command "make pins" pyproject.toml -o requirements.txt

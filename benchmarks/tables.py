@@ -37,3 +37,9 @@ class Table:
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
         return "\n".join([f"\n{self.title}", self.how, "", *(f"  {line}" for line in lines), ""])
+
+    def markdown(self) -> str:
+        """Return the table as Markdown."""
+        columns = (*self.columns, "target", "")
+        lines = [f"| {' | '.join(cells)} |" for cells in (columns, ["---"] * len(columns), *self._rows)]
+        return "\n".join([f"## {self.title}", "", self.how, *lines, ""])
