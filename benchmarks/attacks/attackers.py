@@ -156,12 +156,15 @@ class Attacker:
         """Have SendSms refuse until the address has no room for refused ones, every hour anew.
 
         It costs no SMS, and one phone of his own is enough: one that has unsubscribed from the sender, say. What is
-        refused is undone, so neither cooldown nor quota of the phone is in the way, nor is a captcha ever asked for.
+        refused is undone, so neither cooldown nor quota of the phone is in the way. A captcha ends it for the hour.
         """
         while True:
             with site.refusing():
                 answer = self._ask(ip, phone)
-            yield self._day.wait(answer) if isinstance(answer, TooManyRequests) else 0
+            if isinstance(answer, CaptchaRequired):
+                yield HOUR - self._day.now % HOUR
+            else:
+                yield self._day.wait(answer) if isinstance(answer, TooManyRequests) else 0
 
     def _ask(self, ip: str, phone: Phone, *, own: bool = False) -> Sent | Refusal:
         try:
