@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CODE := index.py sms_login local tests benchmarks
+COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make pins"
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format bench attack pins clean
@@ -31,9 +32,10 @@ bench: $(VENV)/ready ## Measure cold start, warm login, memory; prints ratios
 attack: $(VENV)/ready ## Simulate a day under attack, on the product's own code; prints a table
 	$(BIN)/python -m benchmarks.attacks $(ARGS)
 
-pins: $(VENV)/ready ## Write both requirements files anew from pyproject.toml
-	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.10 --generate-hashes --custom-compile-command "make pins" pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.10 --generate-hashes --custom-compile-command "make pins" --group dev pyproject.toml -o requirements-dev.txt
+pins: $(VENV)/ready ## Write the requirements files anew from pyproject.toml
+	$(COMPILE) --upgrade pyproject.toml -o requirements.txt
+	$(COMPILE) --upgrade --extra sql -c requirements.txt pyproject.toml -o requirements-sql.txt
+	$(COMPILE) --upgrade --extra sql --group dev pyproject.toml -o requirements-dev.txt
 
 clean: ## Remove what the commands above made
 	rm -rf .venv* .mypy_cache .pytest_cache .ruff_cache .hypothesis
