@@ -25,11 +25,22 @@ _MUST_BE = {
     "token": ("a token", "登录令牌"),
     "captchaTicket": ("the ticket that the captcha gave", "验证码控件返回的 ticket"),
     "captchaRandstr": ("the randstr that the captcha gave", "验证码控件返回的 randstr"),
-    "name": ("1 to 64 characters without control characters", "1 至 64 个字符，不含控制字符"),
+    "name": (
+        "1 to 64 characters, one of them visible, without control characters",
+        "1 至 64 个字符，至少一个可见，不含控制字符",
+    ),
     "Idempotency-Key": ("16 to 64 of A-Z, a-z, 0-9, _ and -", "16 至 64 个字母、数字、_ 或 -"),
 }
 _IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_-]{16,64}")
 _NOT_IN_A_NAME = {"Cc", "Cs", "Zl", "Zp"}  # Unicode categories: controls, lone surrogates, line and paragraph ends
+# They set the direction of the text after them, also of what stands beside the name: UAX #9, section 2.
+_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# A name has to have something else than spaces, joiners and marks, which show nothing by themselves. Not assigned (Cn)
+# and private use (Co) count as visible: a phone knows newer emoji than this Python.
+_ALONE_INVISIBLE = {"Cf", "Zs", "Mn", "Mc", "Me"}
+# Letters and symbols that are blank: fillers of Hangul, the empty pattern of Braille, a musical one, and what Unicode
+# reserves for invisible characters (Default_Ignorable_Code_Point).
+_BLANK = re.compile("[\u115f\u1160\u2065\u2800\u3164\uffa0\ufff0-\ufff8\U0001d159\U000e0000-\U000e0fff]")
 
 
 class GetSms(Struct, frozen=True, tag_field="method", tag="getSms", rename="camel"):
@@ -162,4 +173,7 @@ def _explain(problem: str) -> InvalidParam:
 
 
 def _printable(name: str) -> bool:
-    return bool(name.strip()) and not any(unicodedata.category(char) in _NOT_IN_A_NAME for char in name)
+    """Tell whether a name shows something, and stays within its place."""
+    if any(unicodedata.category(char) in _NOT_IN_A_NAME or char in _REORDERING for char in name):
+        return False
+    return any(unicodedata.category(char) not in _ALONE_INVISIBLE for char in _BLANK.sub("", name))

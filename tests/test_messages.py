@@ -120,6 +120,15 @@ def test_a_malformed_parameter_is_named_in_both_languages(method: str, name: str
         "O'Brien <b>",
         " two words ",
         "\u3000小明",
+        "محمد",
+        "\u200fאבג\u200e",  # with marks of direction, which concern only their neighbours
+        "नि",
+        "❤\ufe0f",
+        "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",  # England, spelled in invisible letters
+        "\U0001faea",  # newer than the Unicode of Python 3.10
+        "\uf8ff",  # private use: the apple of one vendor
+        "가\u3164",
+        "⠓",
     ],
 )
 def test_a_nickname_is_any_text_of_64_characters(name: str) -> None:
@@ -144,6 +153,9 @@ def test_a_nickname_is_any_text_of_64_characters(name: str) -> None:
         "a\u2029b",
         "a\ud800",
         "\udc00",
+        "a\u202e",
+        "\u202aa\u202c",
+        "\u2067a\u2069",
     ],
 )
 def test_a_nickname_has_no_controls_and_is_not_blank(name: str) -> None:
@@ -152,6 +164,42 @@ def test_a_nickname_has_no_controls_and_is_not_blank(name: str) -> None:
         parse({"method": "setNickname", "token": TOKEN, "name": name})
     assert "name must be 1 to 64 characters" in refusal.value.message("en")
     assert "name 应为1 至 64 个字符" in refusal.value.message("zh")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\u200b",  # zero-width space
+        "\u200d",  # zero-width joiner
+        "\u200c\u200d\u2060\ufeff",
+        "\u200e\u200f\u061c",  # marks of direction
+        "\u00ad",  # soft hyphen
+        " \u2003\u202f\u205f",
+        "\u115f",
+        "\u1160",
+        "\u3164",  # Hangul filler, a letter by its category
+        "\uffa0",
+        "\u2800",  # Braille without a dot, a symbol by its category
+        "\u034f",
+        "\u17b4\u17b5",
+        "\u180b\u180e\u180f",
+        "\ufe0f",
+        "\U000e0100",
+        "\U000e0041",  # letters of a tag
+        "\U000e0fff",
+        "\u2065\ufff0",
+        "\U0001d159",
+        "\u0301",  # an accent on nothing
+        "\u3164 \u200b\u2800",
+    ],
+)
+def test_a_nickname_shows_something(name: str) -> None:
+    """Nobody is called by what cannot be seen."""
+    with pytest.raises(InvalidParam) as refusal:
+        parse({"method": "setNickname", "token": TOKEN, "name": name})
+    assert "one of them visible" in refusal.value.message("en")
+    assert "至少一个可见" in refusal.value.message("zh")
+    assert parse({"method": "setNickname", "token": TOKEN, "name": name + "x"})
 
 
 @pytest.mark.parametrize("key", [None, "a" * 16, "a" * 64, "0-9_A-Z" * 3, "3fa85f64-5717-4562-b3fc-2c963f66afa6"])
