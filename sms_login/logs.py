@@ -25,6 +25,7 @@ _SECRETS = (
         r"<\1 key>",
     ),  # one of ours in Redis: number and sessionId
     (re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.?[A-Za-z0-9_-]*"), "<token>"),
+    (re.compile(r"(://[^:/@\s]*:)[^/\s]*@"), r"\1****@"),  # the password in a URL
     (re.compile(r"(?i)(authorization['\"]?\s*[:=]\s*['\"]?)[^'\"\r\n]+"), r"\1****"),
     (re.compile(r"(?i)((?:password|secret\w*|token|key|digest|nonce)['\"]?\s*[:=]\s*['\"]?)[^\s'\",}]+"), r"\1****"),
     # A phone number, but no block of a UUID.

@@ -53,6 +53,16 @@ def test_no_code_stays(text: str) -> None:
     assert redact(text) == text.replace("123456", "******")
 
 
+def test_no_password_of_a_url_stays() -> None:
+    """Who and where stay, so that the log can be read."""
+    text = (
+        "bad mysql+pymysql://login:hunter2@10.0.0.3:3306/app, redis://:hunter@2@10.0.0.2/0 and https://a.example:80/x@y"
+    )
+    assert redact(text) == (
+        "bad mysql+pymysql://login:****@10.0.0.3:3306/app, redis://:****@10.0.0.2/0 and https://a.example:80/x@y"
+    )
+
+
 @pytest.mark.parametrize(
     "text",
     [
