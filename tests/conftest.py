@@ -10,6 +10,7 @@ import pytest
 import time_machine
 
 from sms_login.adapters.redis_client import connect
+from tests.mariadb import MariaDbServer, find_mariadb
 from tests.servers import RedisCluster, RedisServer, find_redis_6, find_redis_server, redis_4_server, require
 from tests.world import Backend, World
 
@@ -46,6 +47,14 @@ def redis_cluster() -> Iterator[RedisCluster]:
     require(find_redis_server() is not None, "redis-server")
     with RedisCluster() as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDbServer]:
+    """A real MariaDB."""
+    require(find_mariadb() is not None, "mariadbd")
+    with MariaDbServer() as server:
+        yield server
 
 
 _SERVERS = {"real": "redis_server", "redis-4": "redis_4", "cluster": "redis_cluster"}

@@ -87,22 +87,31 @@ class _Started(Protocol):
         self.stop()
 
 
-class RedisServer(_Started):
-    """A Redis server as a child process, on loopback, keeping nothing; `with` starts and stops it."""
+class Server(_Started):
+    """A server as a child process, on loopback; `with` starts and stops it."""
 
     host = "127.0.0.1"
+    name: str  # of the program
+    ready: bytes  # what it writes to its log once it takes connections
 
-    def __init__(self, *extra: str, binary: str | None = None) -> None:
+    def __init__(self) -> None:
         self.port = 0  # chosen by the first start
-        self._extra = extra
-        self._binary = binary or find_redis_server() or "redis-server"  # which the shell will not find, and say so
         self._directory: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def directory(self) -> Path:
+        """Its own, from the first start to stop()."""
+        self._directory = self._directory or Path(tempfile.mkdtemp(prefix=f"{self.name}-"))
+        return self._directory
+
+    def command(self, port: int) -> list[str]:
+        """Return what to run."""
+        raise NotImplementedError
+
     def start(self) -> None:
         """Start the server and wait until it takes connections; after kill() it has the same port and directory."""
-        self._directory = self._directory or Path(tempfile.mkdtemp(prefix="redis-"))
-        log = self._directory / "log"
+        log = self.directory / "log"
         # This port and that of the cluster bus, 10000 above, are below those that outgoing connections get on Linux:
         # one of these might else sit on the port while its server is down. Whether a port is free, the server finds
         # out: asking beforehand leaves time for somebody else to take it.
@@ -113,7 +122,7 @@ class RedisServer(_Started):
             self.kill()
             if b"Address already in use" not in log.read_bytes():
                 break
-        raise RuntimeError(f"redis-server did not start:\n{log.read_text()}")
+        raise RuntimeError(f"{self.name} did not start:\n{log.read_text()}")
 
     def kill(self) -> None:
         """End the server at once, as a crash would."""
@@ -122,18 +131,29 @@ class RedisServer(_Started):
             self._process.communicate()  # closes our end of the pipe, and waits
             self._process = None
 
+    def pause(self) -> None:
+        """Let the server hang: the kernel still takes connections for it, and nobody gets an answer."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        if self._process:
+            self._process.send_signal(number)  # not to the second shell, which would not notice the end of the tests
+
     def stop(self) -> None:
-        """End the server and remove its directory. It keeps nothing, so there is nothing to end gently."""
+        """End the server and remove its directory. Nobody needs what it keeps, so there is nothing to end gently."""
         self.kill()
         if self._directory:
             shutil.rmtree(self._directory)
             self._directory = None
 
     def _runs(self, port: int, log: Path) -> bool:
-        options = ["--bind", self.host, "--port", str(port), "--save", "", "--appendonly", "no", *self._extra]
         with log.open("wb") as output:
             process = self._process = subprocess.Popen(  # noqa: S603 - a server that we found, with the tests' options
-                ["/bin/sh", "-c", LEASH, "sh", self._binary, *options],
+                ["/bin/sh", "-c", LEASH, "sh", *self.command(port)],
                 cwd=log.parent,
                 stdin=subprocess.PIPE,
                 stdout=output,
@@ -141,8 +161,25 @@ class RedisServer(_Started):
                 start_new_session=True,  # a group of its own to kill; also, Ctrl-C stops the tests before their server
             )
         # The word of our own child, not the answer to a PING, which whoever else has the port could give.
-        until(lambda: process.poll() is not None or b"Ready to accept connections" in log.read_bytes(), 10)
+        until(lambda: process.poll() is not None or self.ready in log.read_bytes(), 20)
         return process.poll() is None
+
+
+class RedisServer(Server):
+    """A Redis server that keeps nothing."""
+
+    name = "redis"
+    ready = b"Ready to accept connections"
+
+    def __init__(self, *extra: str, binary: str | None = None) -> None:
+        super().__init__()
+        self._extra = extra
+        self._binary = binary or find_redis_server() or "redis-server"  # which the shell will not find, and say so
+
+    def command(self, port: int) -> list[str]:
+        """Return what to run."""
+        options = ["--bind", self.host, "--port", str(port), "--save", "", "--appendonly", "no"]
+        return [self._binary, *options, *self._extra]
 
 
 def redis_4_server() -> RedisServer:
