@@ -29,6 +29,7 @@ class Settings(Struct, frozen=True):
     redis_tls: bool
     redis_ca_file: str
     redis_cluster: bool
+    users_url: Secret  # empty: users are kept in Redis
     sms_mainland: SmsRoute
     sms_abroad: SmsRoute | None
     sms_template_params: tuple[str, ...]
@@ -72,6 +73,7 @@ class Settings(Struct, frozen=True):
             redis_tls=read.flag("REDIS_TLS"),
             redis_ca_file=read.text("REDIS_CA_FILE", ""),
             redis_cluster=read.flag("REDIS_CLUSTER"),
+            users_url=read.users_url(),
             sms_mainland=SmsRoute(read.text("SMS_SDKAPPID"), read.text("SMS_SIGN"), read.text("SMS_TEMPLATE_ID")),
             sms_abroad=_abroad(read),
             sms_template_params=_template_params(read),

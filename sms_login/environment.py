@@ -9,6 +9,11 @@ import phonenumbers
 T = TypeVar("T")
 
 _KEY_FILE = re.compile(r"-----BEGIN|ssh-|ecdsa-sha2-|sk-(ssh|ecdsa)-|\{")  # PyJWT refuses to sign with these
+_USERS_URL = re.compile(
+    r"sqlite:///[^:?#]+"
+    r"|mysql\+pymysql://[^:@/?#]+(:[^@]*)?@[A-Za-z0-9._-]+(:(?P<port>[0-9]{1,5}))?/[^/?#]+"
+    r"(\?(&?(charset=utf8mb4|ssl_(ca|cert|key)=[^&#]+|ssl_check_hostname=(true|false))(?=&|\Z))+)?"
+)
 _LEAST_SECRET = 32  # bytes: RFC 7518, section 3.2
 
 
@@ -101,9 +106,29 @@ class Reader:
             self.problem(name, "must be random text, not a key file")
         return secret
 
+    def users_url(self) -> Secret:
+        """Return SQLAlchemy's form of a database's address, which may hold a password."""
+        url = self.text("USERS_URL", "")
+        form = _USERS_URL.fullmatch(url)
+        if url and not (form and int(form["port"] or 1) in range(1, 65536)):
+            what = "mysql+pymysql://user:password@host:3306/database or sqlite:///path: docs/users.md has all its forms"
+            self.problem("USERS_URL", f"must be {what}")
+        return Secret(url)
+
     def country(self, name: str, default: str) -> str:
         """Return an ISO country code."""
         value = self.text(name, default).upper()
         if value not in phonenumbers.SUPPORTED_REGIONS:
             self.problem(name, "must be an ISO country code, like CN")
         return value
+
+
+def users_url(environ: Mapping[str, str]) -> Secret:
+    """Return the USERS_URL of a command that cannot do without. Raises ConfigError."""
+    read = Reader(environ)
+    url = read.users_url()
+    if not url:
+        read.problem("USERS_URL", "is required")
+    if read.problems:
+        raise ConfigError(read.problems)
+    return url

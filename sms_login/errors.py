@@ -22,7 +22,7 @@
     ├── SendingPaused         -1304  503  the day's budget is spent, or sending is switched off
     ├── OriginNotAllowed      -1305  403  a web page of a foreign site
     ├── Locked                -1401  429  too many failures in a row
-    ├── ServiceUnavailable    -1500  503  Redis gave no answer
+    ├── ServiceUnavailable    -1500  503  Redis or the user table gave no answer
     └── InternalError         -1999  500  a bug or a configuration error of ours
 
 Numbers are those of Tencent's SMS-login demo of 2020, names those of the demo of 2024: an app for either keeps working.
@@ -209,7 +209,7 @@ class Locked(Refusal):
 
 
 class ServiceUnavailable(Refusal):
-    """Redis gave no answer. A repeat with the same Idempotency-Key is safe."""
+    """Redis or the user table gave no answer. A repeat with the same Idempotency-Key is safe."""
 
     number, name, status = -1500, "ServiceUnavailable", 503
     zh, en = "服务暂时不可用，请稍后再试", "The service is not available. Please try again."

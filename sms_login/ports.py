@@ -155,6 +155,9 @@ class Users(Protocol):
     def rename(self, phone: Phone, user_id: str, name: str) -> User | None:
         """Give the number's user a nickname; None if there is no such user."""
 
+    def delete(self, phone: Phone, user_id: str) -> bool:
+        """Forget the number's user if this is their id; tell whether it was."""
+
 
 class SmsRoute(Struct, frozen=True):
     """The application, signature and template for one side of the border; `sender_id` abroad only."""

@@ -20,6 +20,7 @@ from sms_login.guard import Gate, Guard
 from sms_login.login import LoginService
 from sms_login.origins import Origins
 from sms_login.periods import Calendar
+from sms_login.ports import Users
 from sms_login.sending import Sender
 from sms_login.sessions import Sessions
 from sms_login.tokens import AccessTokens
@@ -40,11 +41,11 @@ def build(environ: Mapping[str, str]) -> Handler:
     """
     try:
         settings = Settings.read(environ)
+        logs.set_up(settings.log_level)
+        return _app(settings, environ)
     except ConfigError as error:
         logs.set_up("INFO")
         return Misconfigured(error.problems)
-    logs.set_up(settings.log_level)
-    return _app(settings, environ)
 
 
 def _app(settings: Settings, environ: Mapping[str, str]) -> App:
@@ -71,7 +72,7 @@ def _app(settings: Settings, environ: Mapping[str, str]) -> App:
         timeout=settings.sms_timeout,
     )
     calendar = Calendar(settings.tz_offset)
-    codes, users = RedisCodes(redis, settings.rules), RedisUsers(redis)
+    codes, users = RedisCodes(redis, settings.rules), _users(settings.users_url.reveal(), redis)
     maker = CodeMaker(*(secret.key() for secret in settings.secrets))
     fixed = FixedCodes(settings.test_numbers, settings.test_numbers_until, calendar)
     tokens = AccessTokens(
@@ -122,3 +123,15 @@ def _gate(settings: Settings, environ: Mapping[str, str]) -> Gate | None:
         endpoint=settings.captcha_endpoint,
     )
     return Gate(captcha, settings.captcha_app_id, always=settings.captcha_mode == "always")
+
+
+def _users(url: str, redis: RedisClient) -> Users:
+    """Return the user table at USERS_URL, or in Redis if there is none. Raises ConfigError without its libraries."""
+    if not url:
+        return RedisUsers(redis)
+    try:
+        from sms_login.adapters import sql_client, sql_users  # noqa: PLC0415 - SQLAlchemy: only who asked for it pays
+
+        return sql_users.SqlUsers(sql_client.SqlClient(sql_client.connect(url)))
+    except ModuleNotFoundError as missing:
+        raise ConfigError([f"USERS_URL needs {missing.name}, which is in requirements-sql.txt"]) from missing

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from sqlalchemy import make_url
 
 from sms_login.config import Settings
-from sms_login.environment import ConfigError
+from sms_login.environment import ConfigError, users_url
 from sms_login.ports import SmsRoute
 from sms_login.rules import Limits, Rules
 
@@ -39,7 +40,7 @@ def test_the_least_environment_works_with_the_documented_defaults() -> None:
     assert {
         name: getattr(settings, name)
         for name in Settings.__struct_fields__
-        if name not in {"secrets", "jwt_secrets", "redis_password", "captcha_app_secret"}
+        if name not in {"secrets", "jwt_secrets", "redis_password", "captcha_app_secret", "users_url"}
     } == {
         "redis_host": "10.0.0.2",
         "redis_port": 6379,
@@ -74,6 +75,7 @@ def test_the_least_environment_works_with_the_documented_defaults() -> None:
     }
     assert [secret.reveal() for secret in (*settings.jwt_secrets, *settings.secrets)] == [KEY, KEY]
     assert not settings.redis_password
+    assert not settings.users_url
 
 
 def test_every_required_setting_that_is_missing_is_named_at_once() -> None:
@@ -109,6 +111,30 @@ _BAD = {
     "REDIS_TLS": ["yes", "2", "undefined"],
     "REDIS_CLUSTER": ["on", "-1"],
     "REQUIRE_SESSION": ["no"],
+    "USERS_URL": [
+        "redis://10.0.0.3",
+        "mysql://u:p@10.0.0.3/db",  # the library of which would be another
+        "postgresql+psycopg://u:p@10.0.0.3/db",
+        "mysql+pymysql://10.0.0.3/db",
+        "mysql+pymysql://u:p@10.0.0.3",
+        "mysql+pymysql://u:p@10.0.0.3/",
+        "mysql+pymysql://u:p@10.0.0.3:/db",
+        "mysql+pymysql://u:p@10.0.0.3:port/db",
+        "mysql+pymysql://u:p@10.0.0.3:0/db",
+        "mysql+pymysql://u:p@10.0.0.3:65536/db",
+        "mysql+pymysql://u:p@ss@10.0.0.3/db",
+        "mysql+pymysql://u:p@10.0.0.3/db?autocommit=0",
+        "mysql+pymysql://u:p@10.0.0.3/db?charset=utf8",
+        "mysql+pymysql://u:p@10.0.0.3/db?ssl_ca=",
+        "mysql+pymysql://u:p@10.0.0.3/db?ssl_check_hostname=no",
+        "mysql+pymysql://u:p@10.0.0.3/db?charset=utf8mb4ssl_ca=x",
+        "mysql+pymysql://u:p@10.0.0.3/db?",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",  # every connection would have tables of its own
+        "sqlite:///users.db?mode=memory",
+        "undefined",
+    ],
     "SMS_TIMEOUT": ["x", "0", "-1", "31", "nan", "inf"],
     "SMS_ENDPOINT": ["ftp://example.com", "http://", "user:pass@example.com", "example.com/path", "a b"],
     "SMS_TEMPLATE_PARAMS": ["minutes", "code,code", "code,", ",", "code,name", "code minutes"],
@@ -204,6 +230,33 @@ def test_a_value_that_cannot_work_is_refused_by_name(name: str, value: str) -> N
 def test_a_value_that_works_is_taken(name: str, value: str, expected: Any) -> None:
     """In every form that is allowed."""
     assert getattr(read(**{name: value}), name.lower()) == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql+pymysql://u:p@10.0.0.3:3306/db",
+        "mysql+pymysql://u@mysql.example.com/my-db_1",
+        "mysql+pymysql://u:p%40ss:w/rd@10.0.0.3/db?charset=utf8mb4",
+        "mysql+pymysql://u:p@10.0.0.3/db?ssl_ca=/var/user/ca.pem&ssl_check_hostname=false&charset=utf8mb4",
+        "mysql+pymysql://u:p@10.0.0.3/db?ssl_ca=ca.pem&ssl_cert=a.pem&ssl_key=a.key&ssl_check_hostname=true",
+        "sqlite:///users.db",
+        "sqlite:////mnt/users.db",
+    ],
+)
+def test_a_database_of_users_is_named_by_its_url(url: str) -> None:
+    """In SQLAlchemy's form, which it is handed in; a command that needs one reads the same."""
+    assert read(USERS_URL=url).users_url.reveal() == url
+    assert users_url({"USERS_URL": url}).reveal() == url
+    assert make_url(url).database
+
+
+@pytest.mark.parametrize("url", ["", "hunter2"])
+def test_a_command_that_needs_a_database_says_so(url: str) -> None:
+    """By name, and without the value."""
+    with pytest.raises(ConfigError, match=r"^USERS_URL (is required|must be mysql\+pymysql://)") as error:
+        users_url({"USERS_URL": url})
+    assert "hunter2" not in str(error.value)
 
 
 def test_the_rules_of_a_code_are_settings() -> None:

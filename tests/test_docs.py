@@ -9,8 +9,9 @@ import pytest
 
 from local.failures import MODES
 from sms_login import errors, messages
+from sms_login.adapters.sql_schema import OLD, USERS
 from sms_login.config import Settings
-from sms_login.environment import ConfigError
+from sms_login.environment import ConfigError, users_url
 from sms_login.rules import Limits, Rules
 from tests.test_handler import PHONE
 
@@ -135,6 +136,30 @@ def test_every_command_is_in_the_readme_and_the_other_way_round() -> None:
     assert {row[0].strip("`").removeprefix("make ") for row in table("Developing")} == targets
 
 
+def pins(name: str) -> set[str]:
+    """Return the packages with their versions in a requirements file."""
+    return set(re.findall(r"^[a-z0-9-]+==[^ ;]+", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def test_users_in_sql_need_two_libraries_more() -> None:
+    """What is deployed for them is what is deployed without, in the same versions; the tests run on the same."""
+    more = pins("requirements-sql.txt") - pins("requirements.txt")
+    assert {pin.split("==")[0] for pin in more} == {"greenlet", "pymysql", "sqlalchemy"}  # greenlet is SQLAlchemy's
+    assert pins("requirements.txt") < pins("requirements-sql.txt") < pins("requirements-dev.txt")
+
+
+def test_users_in_sql_are_documented_as_they_are() -> None:
+    """The page has the commands, the table and its columns, the demo's table and the codes of an outage."""
+    page = (ROOT / "docs" / "users.md").read_text(encoding="utf-8")
+    words = ["python -m sms_login.adapters.sql_users create", "python -m sms_login.adapters.sql_users migrate"]
+    words += [USERS.name, *USERS.columns.keys(), OLD.name, *OLD.columns.keys()]
+    words += [errors.UserStoreFailed.name, errors.ServiceUnavailable.name, "requirements-sql.txt", "USERS_URL"]
+    assert [word for word in words if f"`{word}" not in page and word not in re.findall(r"(?m)^ *\$ (.*)$", page)] == []
+    urls = re.findall(r"(?:mysql\+pymysql|sqlite)://[^\s`]+", page + README)
+    assert len(urls) > 4
+    assert [url for url in urls if not users_url({"USERS_URL": url})] == []
+
+
 def test_every_mode_of_failure_is_in_the_readme() -> None:
     """An app team finds them where they look."""
     section = README.split("\n## What runs locally\n")[1].split("\n## ")[0]
@@ -146,6 +171,7 @@ def test_contributing_shows_every_module() -> None:
     contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     modules = [path.name for path in (ROOT / "sms_login").glob("*.py") if path.name != "__init__.py"]
     assert [name for name in modules if f"  {name} " not in contributing] == []
+    assert [path.name for path in (ROOT / "docs").glob("*") if path.name not in contributing] == []
 
 
 def test_the_security_page_names_tests_and_settings_that_exist() -> None:

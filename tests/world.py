@@ -23,7 +23,7 @@ from sms_login.messages import CodeSent, LoggedIn
 from sms_login.origins import Origins
 from sms_login.periods import Calendar
 from sms_login.phone import Phone
-from sms_login.ports import Receipt
+from sms_login.ports import Receipt, Users
 from sms_login.rules import Limits, Rules
 from sms_login.sending import Sender
 from sms_login.sessions import Sessions
@@ -122,12 +122,13 @@ class World:
     sending: bool = True
     origins: frozenset[str] = frozenset()
     ip: str | None = None  # whose calls these are; None: no limit counts clients
+    other_users: Users | None = None  # in place of those in Redis
 
     def __post_init__(self) -> None:
         self.outbox, self.captchas = Outbox(), Captchas()
         self.redis = RedisClient(lambda: self.backend.client)
         self.codes = RedisCodes(self.redis, self.rules)
-        self.users = RedisUsers(self.redis)
+        self.users = self.other_users or RedisUsers(self.redis)
         self.tokens = AccessTokens(*self.secrets, issuer="issuer", audience="audience", ttl=7200)
         self.sessions = Sessions(self.users, self.tokens)
         self.budgets = RedisBudgets(self.redis)

@@ -31,6 +31,10 @@ class RedisUsers:
         fields: list[str | None] = self._redis.run("rename", [_key(phone)], [user_id, name])
         return _user(phone, fields) if fields else None
 
+    def delete(self, phone: Phone, user_id: str) -> bool:
+        """See `ports.Users.delete`."""
+        return bool(self._redis.run("delete", [_key(phone)], [user_id]))
+
 
 def _key(phone: Phone) -> str:
     return f"user:{{{phone.e164}}}"

@@ -1,0 +1,224 @@
+"""What `ports.Users` promises, on every table of users there is: fakeredis, Redis, SQLite and MariaDB."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import IntegrityError
+
+from sms_login.adapters.redis_client import RedisClient, connect
+from sms_login.adapters.redis_users import RedisUsers
+from sms_login.adapters.sql_client import SqlClient
+from sms_login.adapters.sql_client import connect as connect_sql
+from sms_login.adapters.sql_schema import create
+from sms_login.adapters.sql_users import SqlUsers
+from sms_login.errors import ServiceUnavailable
+from sms_login.phone import Phone
+from sms_login.ports import User, Users
+from tests.conftest import fake_backend
+from tests.test_races import race
+from tests.world import OTHER_PHONE, PHONE
+
+FOREIGN = Phone.parse("+491711234567", "CN")
+
+
+@dataclass
+class Table:
+    """An empty table of users; `open` gives it as one more instance of the function has it."""
+
+    open: Callable[[], Users]
+
+
+def sql_table(url: str, closing: list[Callable[[], None]], *, made: bool = True) -> Table:
+    """Return the table at a USERS_URL; what has to be called in the end goes into `closing`."""
+
+    def open_again() -> Users:
+        engine = connect_sql(url)
+        closing.append(engine.dispose)
+        return SqlUsers(SqlClient(engine))
+
+    if made:
+        engine = connect_sql(url)
+        create(SqlClient(engine))
+        engine.dispose()
+    return Table(open_again)
+
+
+def sql_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the USERS_URL of an empty database."""
+    if kind == "sqlite":
+        return f"sqlite:///{tmp_path / 'users.db'}"
+    url: str = request.getfixturevalue("mariadb").new_database()
+    return url
+
+
+@pytest.fixture(params=["fakeredis", "redis", "sqlite", "mariadb"])
+def table(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Table]:
+    """An empty table of each kind."""
+    closing: list[Callable[[], None]] = []
+    if request.param == "fakeredis":
+        fake = fake_backend().client
+        yield Table(lambda: RedisUsers(RedisClient(lambda: fake)))
+    elif request.param == "redis":
+        client = connect("127.0.0.1", request.getfixturevalue("redis_server").port)
+        client.flushall()
+        closing.append(client.close)
+        yield Table(lambda: RedisUsers(RedisClient(lambda: client)))
+    else:
+        yield sql_table(sql_url(request.param, request, tmp_path), closing)
+    for close in closing:
+        close()
+
+
+@pytest.fixture
+def users(table: Table) -> Users:
+    """The users of the table."""
+    return table.open()
+
+
+def test_a_first_login_signs_up(users: Users) -> None:
+    """The user has the id that was offered, neither name nor avatar, and the time of now."""
+    before = int(time.time() * 1000)
+    user = users.sign_in(PHONE, "a" * 32)
+    assert user == User("a" * 32, PHONE, "", "", user.created)
+    assert before <= user.created <= int(time.time() * 1000)
+
+
+def test_a_later_login_finds_the_user(table: Table) -> None:
+    """The id that it offers is not used, from whichever instance it comes."""
+    first = table.open().sign_in(PHONE, "first")
+    assert table.open().sign_in(PHONE, "second") == first
+    assert table.open().find(PHONE) == first
+
+
+def test_numbers_have_users_of_their_own(users: Users) -> None:
+    """Neighbours, and numbers of elsewhere."""
+    made = [users.sign_in(phone, f"id-{i}") for i, phone in enumerate([PHONE, OTHER_PHONE, FOREIGN])]
+    assert [users.find(phone) for phone in (PHONE, OTHER_PHONE, FOREIGN)] == made
+
+
+def test_nobody_is_found_who_has_not_signed_up(users: Users) -> None:
+    """Nor made by looking."""
+    assert users.find(PHONE) is None
+    assert users.find(PHONE) is None
+
+
+NAMES = [
+    "小明",
+    "😀👩‍👩‍👧🏳️‍🌈",
+    "😀" * 64,  # 4 bytes each
+    "\U0010ffff",
+    "محمد علی",
+    "שָׁלוֹם",
+    "Zoe\u0308",
+    " two  spaces ",
+    "O'Brien \"x\" `y` \\ \\' %s %(name)s :name ? $1 {0} \x7f",
+    "'; DROP TABLE sms_login_users; --",
+    "x', id='another",
+    "1",
+    "NULL",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_kept_as_it_came(table: Table, name: str) -> None:
+    """Every character of every script, and nothing in it is taken for a command."""
+    users = table.open()
+    user = users.sign_in(PHONE, "id")
+    other = users.sign_in(OTHER_PHONE, "other")
+    renamed = User("id", PHONE, name, "", user.created)
+    assert users.rename(PHONE, "id", name) == renamed
+    assert users.rename(PHONE, "id", name) == renamed  # the same again is no failure
+    assert table.open().find(PHONE) == renamed
+    assert users.sign_in(PHONE, "id-2") == renamed
+    assert users.find(OTHER_PHONE) == other
+
+
+def test_nobody_renames_another(users: Users) -> None:
+    """Neither the user of a number that has signed up anew, nor nobody; ids are compared letter by letter."""
+    user = users.sign_in(PHONE, "abc")
+    for user_id in ("ab", "ABC", "abc ", "äbc", "", "' OR '1'='1"):
+        assert users.rename(PHONE, user_id, "x") is None
+    assert users.rename(OTHER_PHONE, "abc", "x") is None
+    assert users.find(PHONE) == user
+    assert users.find(OTHER_PHONE) is None
+
+
+def test_a_user_is_deleted_by_number_and_id(users: Users) -> None:
+    """Once, and nobody else with them."""
+    user = users.sign_in(PHONE, "id")
+    other = users.sign_in(OTHER_PHONE, "other")
+    for phone, user_id in ((PHONE, "other"), (PHONE, "ID"), (PHONE, ""), (OTHER_PHONE, "id"), (FOREIGN, "id")):
+        assert users.delete(phone, user_id) is False
+    assert users.find(PHONE) == user
+    assert users.delete(PHONE, "id") is True
+    assert users.delete(PHONE, "id") is False
+    assert users.find(PHONE) is None
+    assert users.rename(PHONE, "id", "x") is None
+    assert users.find(OTHER_PHONE) == other
+
+
+def test_whoever_comes_back_after_a_deletion_is_a_new_user(users: Users) -> None:
+    """With nothing of the old one."""
+    users.sign_in(PHONE, "old")
+    users.rename(PHONE, "old", "name")
+    users.delete(PHONE, "old")
+    user = users.sign_in(PHONE, "new")
+    assert (user.id, user.name) == ("new", "")
+
+
+@pytest.mark.parametrize("runners", [2, 50])
+def test_simultaneous_first_logins_make_one_user(table: Table, runners: int) -> None:
+    """Whichever comes first signs the number up, the rest find its user; on one instance and on several."""
+    for phone, instances in ((PHONE, [table.open()]), (OTHER_PHONE, [table.open() for _ in range(3)])):
+        answers = race(runners, lambda i, p=phone, u=instances: {"user": u[i % len(u)].sign_in(p, f"{p.e164}-{i}")})  # type: ignore[misc]
+        assert len(answers) == runners
+        assert {answer["user"] for answer in answers} == {instances[0].find(phone)}
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
+def test_somebody_signs_up_just_before_we_do(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """Between our looking and our inserting, which the race above may miss: theirs is the user."""
+    closing: list[Callable[[], None]] = []
+    url = sql_url(kind, request, tmp_path)
+    faster = sql_table(url, closing).open()
+    engine = connect_sql(url)
+    closing.append(engine.dispose)
+
+    def meanwhile(*args: Any) -> None:
+        if args[2].startswith("INSERT"):
+            faster.sign_in(PHONE, "theirs")
+
+    event.listen(engine, "before_cursor_execute", meanwhile)
+    assert SqlUsers(SqlClient(engine)).sign_in(PHONE, "ours").id == "theirs"
+    for close in closing:
+        close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
+def test_a_table_that_nobody_has_made_is_an_outage(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """The code stays good until the operator has mended it, and the log says what is missing."""
+    closing: list[Callable[[], None]] = []
+    users = sql_table(sql_url(kind, request, tmp_path), closing, made=False).open()
+    with pytest.raises(ServiceUnavailable, match=r"sql: .*(no such table|1146 Table '…' doesn't exist)"):
+        users.sign_in(PHONE, "id")
+    for close in closing:
+        close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
+def test_an_id_that_is_anothers_is_a_bug(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """It reaches the catch-all: an outage would have it tried again. What is printed of it has no number."""
+    closing: list[Callable[[], None]] = []
+    users = sql_table(sql_url(kind, request, tmp_path), closing).open()
+    users.sign_in(PHONE, "id")
+    with pytest.raises(IntegrityError) as bug:
+        users.sign_in(OTHER_PHONE, "id")
+    assert OTHER_PHONE.e164[-11:] not in str(bug.value)
+    assert users.find(OTHER_PHONE) is None
+    for close in closing:
+        close()

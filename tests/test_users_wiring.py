@@ -1,0 +1,157 @@
+"""USERS_URL and the whole function: what it imports, what it says when it cannot, and what it never says."""
+
+import json
+import logging
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import redis
+
+from local.cloud import Cloud, local_cloud
+from sms_login import logs, wiring
+from sms_login.adapters.sql_client import SqlClient, connect
+from sms_login.adapters.sql_schema import create
+from tests.mariadb import PASSWORD, MariaDbServer
+from tests.servers import RedisServer
+from tests.test_config import LEAST
+from tests.test_secrets import Raw, call
+
+ROOT = Path(__file__).parent.parent
+PHONE, NATIONAL = "+8613800138000", "13800138000"
+MYSQL = "mysql+pymysql://u:hunter2@127.0.0.1:1/db"
+
+
+def instance(program: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    """Run a program in a process that has these settings, and no others."""
+    return subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=ROOT,
+        env={**LEAST, "REDIS_HOST": "127.0.0.1", "REDIS_PORT": "1", "PYTHONUTF8": "1", **environ},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
+ANSWER = """
+import index
+params = {"phone": "13800138000", "code": "123456", "token": "x"}
+events = [{"queryString": {"method": method, **params}} for method in ("health", "getSms", "login", "getUserInfo")]
+answers = [index.main_handler(event, None) for event in events]
+import sys
+print(sorted({"sqlalchemy", "pymysql"} & sys.modules.keys()), [answer["statusCode"] for answer in answers])
+"""
+
+
+@pytest.mark.parametrize(
+    ("url", "imported"),
+    [("", []), (" ", []), ("sqlite:///users.db", ["sqlalchemy"]), (MYSQL, ["pymysql", "sqlalchemy"])],
+)
+def test_only_who_keeps_users_in_sql_pays_for_the_libraries(url: str, imported: list[str]) -> None:
+    """A cold start of everybody else imports neither, in no method."""
+    assert instance(ANSWER, USERS_URL=url).stdout.splitlines()[-1] == f"{imported} [503, 503, 503, 401]"
+
+
+@pytest.mark.parametrize(
+    ("library", "url"), [("sqlalchemy", "sqlite:///users.db"), ("sqlalchemy", MYSQL), ("pymysql", MYSQL)]
+)
+def test_a_library_that_is_not_deployed_is_a_problem_of_the_settings(library: str, url: str) -> None:
+    """Told once at the start and with every answer, by name, without a value and without a traceback."""
+    out = instance(f"import sys; sys.modules[{library!r}] = None\n{ANSWER}", USERS_URL=url).stdout
+    lines = [json.loads(line) for line in out.splitlines()[:-1]]
+    assert [line["event"] for line in lines] == ["misconfigured", *["request"] * 4]
+    for line in lines:
+        assert line["problems"] == [f"USERS_URL needs {library}, which is in requirements-sql.txt"]
+    assert "hunter2" not in out
+    assert "Traceback" not in out
+    assert out.endswith("[500, 500, 500, 500]\n")
+
+
+@pytest.fixture
+def cloud(redis_server: RedisServer, mariadb: MariaDbServer) -> Iterator[Cloud]:
+    """SendSms on this machine, Redis and MariaDB in processes of their own, and everything logged."""
+    with redis.Redis(redis_server.host, redis_server.port) as client:
+        client.flushall()
+    url = mariadb.new_database()
+    engine = connect(url)
+    create(SqlClient(engine))
+    engine.dispose()
+    environ = {"LOG_LEVEL": "DEBUG", "REDIS_HOST": redis_server.host, "REDIS_PORT": str(redis_server.port)}
+    with local_cloud({**environ, "USERS_URL": url}) as cloud:
+        yield cloud
+
+
+def close(handler: wiring.Handler) -> None:
+    """Close the connections of a handler."""
+    users: Any = handler._sessions._users  # type: ignore[attr-defined] # noqa: SLF001 - nobody but a test closes them
+    users._client._engine.dispose()  # noqa: SLF001 - as above
+
+
+def log_in(handler: wiring.Handler, cloud: Cloud) -> tuple[str, dict[str, Any]]:
+    """Return the code, and the answer to a login with it."""
+    session = call(handler, "getSms", phone=PHONE)["data"]["sessionId"]
+    code = cloud.tencent.inbox(PHONE)[0].params[0]
+    return code, call(handler, "login", phone=NATIONAL, code=code, sessionId=session)
+
+
+def test_a_login_ends_in_the_database(cloud: Cloud, mariadb: MariaDbServer) -> None:
+    """Redis has no user, and the next instance finds the one in the table."""
+    handler, another = wiring.build(cloud.environ), wiring.build(cloud.environ)
+    _, answer = log_in(handler, cloud)
+    user = answer["data"]
+    assert user["isNewUser"] is True
+    named = call(handler, "setNickname", token=user["token"], name="小明😀")["data"]
+    assert named == {"userId": user["userId"], "phone": PHONE, "name": "小明😀", "avatar": ""}
+    assert call(another, "getUserInfo", token=user["token"])["data"] == named
+    rows = mariadb.query("SELECT id, phone FROM sms_login_users", cloud.environ["USERS_URL"].rsplit("/", 1)[1])
+    assert rows == ((user["userId"], PHONE),)
+    with redis.Redis(port=int(cloud.environ["REDIS_PORT"])) as client:
+        assert list(client.scan_iter("user*")) == []
+    for each in (handler, another):
+        close(each)
+
+
+def test_nothing_secret_is_printed_at_debug(
+    cloud: Cloud, mariadb: MariaDbServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Neither password nor number nor name: by a login, by an outage, by a bug; before any redaction of ours, too."""
+    handler = wiring.build(cloud.environ)
+    raw = Raw()
+    logging.getLogger().addHandler(raw)
+
+    def line(*args: Any) -> str:
+        if args[4:] and args[4]:
+            raw.text += "".join(traceback.format_exception(*args[4]))
+        return raw.line(*args)
+
+    monkeypatch.setattr(logs, "_line", line)
+    code, answer = log_in(handler, cloud)
+    token = answer["data"]["token"]
+    call(handler, "setNickname", token=token, name="a-secret-name")
+    mariadb.kill()
+    try:
+        assert call(handler, "getUserInfo", token=token)["codeStr"] == "ServiceUnavailable"
+    finally:
+        mariadb.start()
+    database = cloud.environ["USERS_URL"].rsplit("/", 1)[1]
+    outcomes = []
+    for spoiling in ("name = ''", "MODIFY name VARCHAR(4)", "DROP COLUMN avatar", "RENAME TO gone"):
+        verb = "UPDATE sms_login_users SET" if "=" in spoiling else "ALTER TABLE sms_login_users"
+        mariadb.query(f"{verb} {spoiling}", database)
+        outcomes.append(
+            call(handler, "setNickname", token=token, name="a-secret-name"[: 4 if "=" in spoiling else None])
+        )
+    names = [outcome["codeStr"] for outcome in outcomes]
+    assert names == ["Success", "InternalError", "ServiceUnavailable", "ServiceUnavailable"]
+    assert "DataError" in raw.text
+    out, err = capfd.readouterr()
+    secrets = [PHONE, NATIONAL, PASSWORD, quote(PASSWORD, safe=""), code, token, "a-secret-name"]
+    for printed in (raw.text, out, err):
+        assert [secret for secret in secrets if secret in printed] == []
+    close(handler)
