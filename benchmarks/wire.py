@@ -1,4 +1,4 @@
-"""What goes over the wire to Redis: a relay that keeps every request, so that they can be counted and repeated."""
+"""What goes over the wire to a server: a relay that keeps every request, so that they can be counted and repeated."""
 
 import select
 import socket
@@ -11,10 +11,10 @@ Request = list[list[str]]  # commands with their arguments; several make a pipel
 
 
 class Wire(AbstractContextManager["Wire"]):
-    """Relays to a Redis on loopback. What a client sends until the reply begins is one request, so one round trip."""
+    """Relays to a server on loopback. What a client sends until the reply begins is one request, so one round trip."""
 
-    def __init__(self, redis_port: int) -> None:
-        self._server = _Server(redis_port)
+    def __init__(self, port: int) -> None:
+        self._server = _Server(port)
         self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -22,8 +22,13 @@ class Wire(AbstractContextManager["Wire"]):
         self._server.shutdown()
         self._server.server_close()
 
+    def count(self) -> int:
+        """Return the number of requests since the last call, of any protocol."""
+        requests, self._server.requests = self._server.requests, []
+        return len(requests)
+
     def take(self) -> list[Request]:
-        """Return the requests since the last call."""
+        """Return the requests to a Redis since the last call."""
         requests, self._server.requests = self._server.requests, []
         return [_commands(request) for request in requests]
 
@@ -31,9 +36,9 @@ class Wire(AbstractContextManager["Wire"]):
 class _Server(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
-    def __init__(self, redis_port: int) -> None:
+    def __init__(self, relayed_port: int) -> None:
         super().__init__(("127.0.0.1", 0), _Relay)
-        self.redis_port = redis_port
+        self.relayed_port = relayed_port
         self.requests: list[bytes] = []
 
 
@@ -41,9 +46,9 @@ class _Relay(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         server, client = cast("_Server", self.server), self.request
         answered = True
-        with socket.create_connection(("127.0.0.1", server.redis_port)) as redis:
+        with socket.create_connection(("127.0.0.1", server.relayed_port)) as relayed:
             while True:
-                for source in select.select([client, redis], [], [])[0]:
+                for source in select.select([client, relayed], [], [])[0]:
                     data = source.recv(1 << 16)
                     if not data:
                         return
@@ -51,8 +56,8 @@ class _Relay(socketserver.BaseRequestHandler):
                         server.requests.append(data)
                     elif source is client:
                         server.requests[-1] += data
-                    answered = source is redis
-                    (redis if source is client else client).sendall(data)
+                    answered = source is relayed
+                    (relayed if source is client else client).sendall(data)
 
 
 def _commands(request: bytes) -> Request:

@@ -22,7 +22,7 @@ from sms_login.phone import Phone
 from sms_login.ports import User
 from tests.conftest import fake_backend
 from tests.mariadb import PASSWORD, MariaDbServer, find_mariadb
-from tests.servers import require
+from tests.servers import require, until
 from tests.test_races import race
 from tests.world import OTHER_PHONE, PHONE, World
 
@@ -131,6 +131,17 @@ def test_a_row_that_somebody_keeps_locked_is_an_outage(mariadb: MariaDbServer, u
             users.rename(OTHER_PHONE, "warm", "name")
         assert time.perf_counter() - started < ANSWERS_WITHIN
     assert users.rename(OTHER_PHONE, "warm", "name")
+
+
+def test_an_instance_has_eight_connections_at_most(mariadb: MariaDbServer, users: SqlUsers) -> None:
+    """However many threads it has: the others wait for their turn, and the database has to serve more than us."""
+    ours_and_this = 2
+    until(lambda: int(mariadb.query("SHOW STATUS LIKE 'Threads_connected'")[0][1]) == ours_and_this, 5)
+    mariadb.query("FLUSH STATUS")
+    answers = race(40, lambda _: {"user": users.find(OTHER_PHONE)})
+    assert [answer["user"].id for answer in answers] == ["warm"] * 40
+    most = int(mariadb.query("SHOW GLOBAL STATUS LIKE 'Max_used_connections'")[0][1])
+    assert 1 < most <= 8 + 1  # and the test's own
 
 
 def test_a_server_that_takes_no_more_connections_is_an_outage(mariadb: MariaDbServer, url: str) -> None:
