@@ -86,7 +86,7 @@ def migrate(client: SqlClient) -> Migration:
     with client.connection() as connection:
         if not inspect(connection).has_table(OLD.name):
             raise ServiceUnavailable(f"sql: there is no table {OLD.name} to take users from")
-        # All at once, about half a gigabyte for a million: an open result would be in the way of our own writing.
+        # All at once, some 750 MB for a million: an open result would be in the way of our own writing.
         rows = connection.execute(select(OLD).order_by(OLD.c.time, OLD.c.userId)).all()
         users = [user for row in rows if (user := _user(row, migration))]
         for i in range(0, len(users), _BATCH):
