@@ -40,7 +40,7 @@ _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _ALONE_INVISIBLE = {"Cf", "Zs", "Mn", "Mc", "Me"}
 # Letters and symbols that are blank: fillers of Hangul, the empty pattern of Braille, a musical one, and what Unicode
 # reserves for invisible characters (Default_Ignorable_Code_Point).
-_BLANK = re.compile("[\u115f\u1160\u2065\u2800\u3164\uffa0\ufff0-\ufff8\U0001d159\U000e0000-\U000e0fff]")
+_BLANK = re.compile("[\u115f\u1160\u180f\u2065\u2800\u3164\uffa0\ufff0-\ufff8\U0001d159\U000e0000-\U000e0fff]")
 
 
 class GetSms(Struct, frozen=True, tag_field="method", tag="getSms", rename="camel"):

@@ -152,7 +152,14 @@ def test_a_user_is_deleted_by_number_and_id(users: Users) -> None:
     """Once, and nobody else with them."""
     user = users.sign_in(PHONE, "id")
     other = users.sign_in(OTHER_PHONE, "other")
-    for phone, user_id in ((PHONE, "other"), (PHONE, "ID"), (PHONE, ""), (OTHER_PHONE, "id"), (FOREIGN, "id")):
+    for phone, user_id in (
+        (PHONE, "other"),
+        (PHONE, "ID"),
+        (PHONE, "id "),
+        (PHONE, ""),
+        (OTHER_PHONE, "id"),
+        (FOREIGN, "id"),
+    ):
         assert users.delete(phone, user_id) is False
     assert users.find(PHONE) == user
     assert users.delete(PHONE, "id") is True

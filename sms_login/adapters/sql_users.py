@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from contextlib import closing
 
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, and_, delete, exc, insert, select, update
@@ -51,8 +52,7 @@ class SqlUsers:
     def rename(self, phone: Phone, user_id: str, name: str) -> User | None:
         """See `ports.Users.rename`."""
         with self._client.connection() as connection:
-            user = _find(connection, phone)
-            if not user or user.id != user_id:
+            if not (user := _find(connection, phone, user_id)):
                 return None
             done = connection.execute(update(USERS).where(_is(phone, user_id)).values(name=name))
             return replace(user, name=name) if done.rowcount else None
@@ -60,6 +60,8 @@ class SqlUsers:
     def delete(self, phone: Phone, user_id: str) -> bool:
         """See `ports.Users.delete`."""
         with self._client.connection() as connection:
+            if not _find(connection, phone, user_id):
+                return False
             return bool(connection.execute(delete(USERS).where(_is(phone, user_id))).rowcount)
 
 
@@ -67,9 +69,12 @@ def _is(phone: Phone, user_id: str) -> ColumnElement[bool]:
     return and_(USERS.c.phone == phone.e164, USERS.c.id == user_id)
 
 
-def _find(connection: Connection, phone: Phone) -> User | None:
+def _find(connection: Connection, phone: Phone, user_id: str | None = None) -> User | None:
+    """Return the number's user, if they are the one: compared here, because to MySQL `id` equals `id` and a space."""
     row = connection.execute(select(USERS).where(USERS.c.phone == phone.e164)).first()
-    return User(row.id, phone, row.name, row.avatar, row.created) if row else None
+    if not row or (user_id is not None and row.id != user_id):
+        return None
+    return User(row.id, phone, row.name, row.avatar, row.created)
 
 
 def main() -> int:
@@ -79,10 +84,11 @@ def main() -> int:
         sys.stderr.write(_USAGE)
         return 2
     try:
-        client = SqlClient(connect(users_url(os.environ).reveal(), timeout=60.0))  # a large table takes its time
-        made = create(client)
-        print(f"The table {USERS.name} " + ("is made." if made else "was there already."))
-        return _migrate(client) if command == "migrate" else 0
+        engine = connect(users_url(os.environ).reveal(), timeout=60.0)  # a large table takes its time
+        with closing(SqlClient(engine)) as client:
+            made = create(client)
+            print(f"The table {USERS.name} " + ("is made." if made else "was there already."))
+            return _migrate(client) if command == "migrate" else 0
     except (ConfigError, ServiceUnavailable, ModuleNotFoundError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
