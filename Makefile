@@ -35,7 +35,8 @@ attack: $(VENV)/ready ## Simulate a day under attack, on the product's own code;
 pins: $(VENV)/ready ## Write the requirements files anew from pyproject.toml
 	$(COMPILE) --upgrade pyproject.toml -o requirements.txt
 	$(COMPILE) --upgrade --extra sql -c requirements.txt pyproject.toml -o requirements-sql.txt
-	$(COMPILE) --upgrade --extra sql --group dev pyproject.toml -o requirements-dev.txt
+	$(COMPILE) --upgrade --extra asymmetric -c requirements.txt pyproject.toml -o requirements-asymmetric.txt
+	$(COMPILE) --upgrade --extra asymmetric --extra sql --group dev pyproject.toml -o requirements-dev.txt
 
 clean: ## Remove what the commands above made
 	rm -rf .venv* .mypy_cache .pytest_cache .ruff_cache .hypothesis
