@@ -7,8 +7,10 @@ from datetime import datetime
 import phonenumbers
 from msgspec import Struct
 
+from sms_login.config_keys import read_keys
 from sms_login.environment import ConfigError, Reader, Secret
 from sms_login.errors import InvalidPhone
+from sms_login.keys import Key
 from sms_login.phone import Phone
 from sms_login.ports import SmsRoute
 from sms_login.rules import Limits, Rules
@@ -37,7 +39,7 @@ class Settings(Struct, frozen=True):
     sms_endpoint: str
     sms_timeout: float
     secrets: tuple[Secret, ...]  # for codes; the current one first
-    jwt_secrets: tuple[Secret, ...]  # the current one first
+    jwt_keys: tuple[Key, ...]  # the one that signs first
     jwt_issuer: str
     jwt_audience: str
     token_ttl: int
@@ -62,9 +64,7 @@ class Settings(Struct, frozen=True):
     def read(cls, environ: Mapping[str, str]) -> "Settings":
         """Return the settings in `environ`. Raises ConfigError that names everything wrong with them."""
         read, standard = Reader(environ), Rules()
-        jwt_secret = read.secret("JWT_SECRET", required=True)
-        jwt_previous = read.secret("JWT_SECRET_PREVIOUS")
-        secret, secret_previous = read.secret("SECRET"), read.secret("SECRET_PREVIOUS")
+        secrets, jwt_keys = read_keys(read)
         settings = cls(
             redis_host=read.text("REDIS_HOST"),
             redis_port=read.integer("REDIS_PORT", 6379, 1, 65535),
@@ -80,9 +80,8 @@ class Settings(Struct, frozen=True):
             sms_region=read.text("SMS_REGION", "ap-guangzhou"),
             sms_endpoint=read.text("SMS_ENDPOINT", "sms.tencentcloudapi.com", _ENDPOINT),
             sms_timeout=read.number("SMS_TIMEOUT", 5, 0.1, 30),
-            # A rotated JWT_SECRET is also the previous secret of the codes in flight.
-            secrets=_ring(secret or jwt_secret, secret_previous, jwt_secret, jwt_previous),
-            jwt_secrets=_ring(jwt_secret, jwt_previous),
+            secrets=secrets,
+            jwt_keys=jwt_keys,
             jwt_issuer=read.text("JWT_ISSUER", "sms-login"),
             jwt_audience=read.text("JWT_AUDIENCE", "sms-login"),
             token_ttl=read.integer("TOKEN_TTL", 7200, 60, 30 * 86400),
@@ -118,11 +117,6 @@ class Settings(Struct, frozen=True):
         if read.problems:
             raise ConfigError(read.problems)
         return settings
-
-
-def _ring(*secrets: Secret) -> tuple[Secret, ...]:
-    """Return those that are set, each once, in order."""
-    return tuple({secret.reveal(): secret for secret in secrets if secret}.values())
 
 
 def _abroad(read: Reader) -> SmsRoute | None:

@@ -8,7 +8,8 @@ import phonenumbers
 
 T = TypeVar("T")
 
-_KEY_FILE = re.compile(r"-----BEGIN|ssh-|ecdsa-sha2-|sk-(ssh|ecdsa)-|\{")  # PyJWT refuses to sign with these
+# PyJWT refuses to sign with these, but for PEM in base64; a public key must never be taken for a secret.
+_KEY_FILE = re.compile(r"-----BEGIN|LS0tLS1CRUdJTi|ssh-|ecdsa-sha2-|sk-(ssh|ecdsa)-|\{")
 _USERS_URL = re.compile(
     r"sqlite:///[^:?#]+"
     r"|mysql\+pymysql://[^:@/?#]+(:[^@]*)?@[A-Za-z0-9._-]+(:(?P<port>[0-9]{1,5}))?/[^/?#]+"
@@ -97,9 +98,9 @@ class Reader:
             self.problem(name, "must be 0 or 1")
         return value in {"1", "true"}
 
-    def secret(self, name: str, *, required: bool = False) -> Secret:
+    def secret(self, name: str) -> Secret:
         """Return a secret that is long enough to sign with."""
-        secret = Secret(self.text(name, None if required else ""))
+        secret = Secret(self.text(name, ""))
         if secret and len(secret.key()) < _LEAST_SECRET:
             self.problem(name, f"must be at least {_LEAST_SECRET} bytes long")
         if _KEY_FILE.match(secret.reveal()):

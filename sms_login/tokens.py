@@ -1,19 +1,18 @@
-"""Access tokens: short-lived JWTs in the form of RFC 9068, checked as RFC 8725 says."""
+"""Access tokens: short-lived JWTs in the form of RFC 9068, checked as RFC 8725 says. `keys` signs and verifies them."""
 
 import time
-from functools import cached_property
 from secrets import token_urlsafe
-from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from sms_login.errors import InvalidPhone, TokenExpired, TokenInvalid
+from sms_login.keys import KeyRing
 from sms_login.phone import Phone
 from sms_login.ports import User
 
 _TYPE = "at+jwt"  # RFC 9068, section 2.1: keeps other kinds of JWT from passing as an access token
-_REQUIRED = ["iss", "sub", "aud", "iat", "exp", "jti", "phone"]
+_TYPES = {_TYPE, f"application/{_TYPE}"}  # RFC 9068, section 4
 _LEEWAY = 60  # s by which two machines' clocks may differ
 
 
@@ -24,15 +23,25 @@ class Claims(Struct, frozen=True):
     phone: Phone
 
 
+class _Payload(Struct, frozen=True):
+    """The claims that a token must have (RFC 9068, section 2.2), and `nbf` if it has one. Times in epoch seconds."""
+
+    iss: str
+    sub: str
+    aud: str | list[str]
+    client_id: str
+    iat: float
+    exp: float
+    jti: str
+    phone: str
+    nbf: float = 0
+
+
 class AccessTokens:
-    """Signs and verifies access tokens with HS256.
+    """Issues and verifies access tokens that the keys of `ring` sign. `ttl` is in seconds."""
 
-    The `current` secret (32 bytes or more, RFC 7518 section 3.2) signs, the `previous` ones still verify. `ttl` is in
-    seconds.
-    """
-
-    def __init__(self, current: bytes, *previous: bytes, issuer: str, audience: str, ttl: int) -> None:
-        self._keys = (current, *previous)
+    def __init__(self, ring: KeyRing, *, issuer: str, audience: str, ttl: int) -> None:
+        self._ring = ring
         self._issuer = issuer
         self._audience = audience
         self.ttl = ttl
@@ -44,6 +53,7 @@ class AccessTokens:
             "iss": self._issuer,
             "sub": user.id,
             "aud": self._audience,
+            "client_id": self._audience,  # who asks for a token is the app that it is for: there are no other clients
             "iat": now,
             "exp": now + self.ttl,
             "jti": token_urlsafe(16),
@@ -51,57 +61,24 @@ class AccessTokens:
             "name": user.name,
             "avatar": user.avatar,
         }
-        jws, key = self._signer
-        token: str = jws.encode(msgspec.json.encode(claims), key, "HS256", headers={"typ": _TYPE})
-        return token
-
-    @cached_property
-    def _signer(self) -> tuple[Any, bytes]:
-        """PyJWT's signer and its key, examined once: `jwt.encode` examines the key for every token."""
-        import jwt  # noqa: PLC0415 - only a path that needs it pays for it on a cold start
-        from jwt.algorithms import HMACAlgorithm  # noqa: PLC0415 - as above
-
-        class Examined(HMACAlgorithm):
-            def prepare_key(self, key: str | bytes) -> bytes:
-                return key.encode() if isinstance(key, str) else key
-
-        key = HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(self._keys[0])
-        jws = jwt.PyJWS(algorithms=[])
-        jws.register_algorithm("HS256", Examined(HMACAlgorithm.SHA256))
-        return jws, key
+        return self._ring.sign(msgspec.json.encode(claims), _TYPE)
 
     def verify(self, token: str) -> Claims:
         """Return the claims of one of our tokens. Raises TokenExpired, or TokenInvalid for anything else amiss."""
-        import jwt  # noqa: PLC0415 - as above
-
-        if not token.isascii():  # a JWT is, and PyJWT stumbles over a lone surrogate
+        try:
+            text = self._ring.verify(token, _TYPES).decode()  # UTF-8 and nothing else: RFC 8725, section 3.7
+            claims = msgspec.json.decode(text, type=_Payload)
+            verified = Claims(claims.sub, Phone.parse(claims.phone, "ZZ"))
+        except (ValueError, RecursionError, InvalidPhone):
+            raise TokenInvalid from None
+        ours = claims.iss == self._issuer and self._audience in _listed(claims.aud)
+        now = time.time()
+        if not ours or max(claims.iat, claims.nbf) > now + _LEEWAY:
             raise TokenInvalid
-        for key in self._keys:
-            try:
-                parts = jwt.decode_complete(
-                    token,
-                    key,
-                    algorithms=["HS256"],  # never from the token's own header: RFC 8725, section 3.1
-                    issuer=self._issuer,
-                    audience=self._audience,
-                    leeway=_LEEWAY,
-                    options={"require": _REQUIRED},
-                )
-            except jwt.InvalidSignatureError:
-                continue
-            except jwt.ExpiredSignatureError:
-                raise TokenExpired from None
-            except jwt.InvalidTokenError:
-                raise TokenInvalid from None
-            return _claims(parts["header"], parts["payload"])
-        raise TokenInvalid
+        if claims.exp <= now - _LEEWAY:
+            raise TokenExpired
+        return verified
 
 
-def _claims(header: dict[str, object], payload: dict[str, object]) -> Claims:
-    user_id, phone = payload["sub"], payload["phone"]
-    if header.get("typ") != _TYPE or not isinstance(user_id, str) or not isinstance(phone, str):
-        raise TokenInvalid
-    try:
-        return Claims(user_id, Phone.parse(phone, "ZZ"))
-    except InvalidPhone:
-        raise TokenInvalid from None
+def _listed(audience: str | list[str]) -> list[str]:
+    return [audience] if isinstance(audience, str) else audience

@@ -17,6 +17,7 @@ from sms_login.config import Settings
 from sms_login.environment import ConfigError
 from sms_login.fixed_codes import FixedCodes
 from sms_login.guard import Gate, Guard
+from sms_login.keys import KeyRing
 from sms_login.login import LoginService
 from sms_login.origins import Origins
 from sms_login.periods import Calendar
@@ -75,8 +76,9 @@ def _app(settings: Settings, environ: Mapping[str, str]) -> App:
     codes, users = RedisCodes(redis, settings.rules), _users(settings.users_url.reveal(), redis)
     maker = CodeMaker(*(secret.key() for secret in settings.secrets))
     fixed = FixedCodes(settings.test_numbers, settings.test_numbers_until, calendar)
+    ring = KeyRing(*settings.jwt_keys)
     tokens = AccessTokens(
-        *(secret.key() for secret in settings.jwt_secrets),
+        ring,
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
         ttl=settings.token_ttl,

@@ -8,6 +8,7 @@ from sqlalchemy import make_url
 
 from sms_login.config import Settings
 from sms_login.environment import ConfigError, users_url
+from sms_login.keys import shared_key
 from sms_login.ports import SmsRoute
 from sms_login.rules import Limits, Rules
 
@@ -40,7 +41,7 @@ def test_the_least_environment_works_with_the_documented_defaults() -> None:
     assert {
         name: getattr(settings, name)
         for name in Settings.__struct_fields__
-        if name not in {"secrets", "jwt_secrets", "redis_password", "captcha_app_secret", "users_url"}
+        if name not in {"secrets", "jwt_keys", "redis_password", "captcha_app_secret", "users_url"}
     } == {
         "redis_host": "10.0.0.2",
         "redis_port": 6379,
@@ -73,14 +74,16 @@ def test_the_least_environment_works_with_the_documented_defaults() -> None:
         "allowed_origins": frozenset(),
         "log_level": "INFO",
     }
-    assert [secret.reveal() for secret in (*settings.jwt_secrets, *settings.secrets)] == [KEY, KEY]
+    assert [secret.reveal() for secret in settings.secrets] == [KEY]
+    assert settings.jwt_keys == (shared_key(KEY.encode()),)
     assert not settings.redis_password
     assert not settings.users_url
 
 
 def test_every_required_setting_that_is_missing_is_named_at_once() -> None:
     """One deployment shows all that is missing."""
-    assert sorted(problems({})) == sorted(f"{name} is required" for name in LEAST)
+    names = [name for name in LEAST if name != "JWT_SECRET"] + ["JWT_SECRET or JWT_PRIVATE_KEY"]
+    assert sorted(problems({})) == sorted(f"{name} is required" for name in names)
 
 
 def test_problems_name_settings_and_never_show_values() -> None:

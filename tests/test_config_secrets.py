@@ -4,6 +4,7 @@ import pytest
 
 from sms_login.config import Settings
 from sms_login.environment import ConfigError, Secret
+from sms_login.keys import Key, shared_key
 from tests.test_config import KEY, read
 
 OLD_KEY, OTHER_KEY, OTHER_OLD_KEY = "o" * 32, "x" * 32, "y" * 32
@@ -12,6 +13,11 @@ OLD_KEY, OTHER_KEY, OTHER_OLD_KEY = "o" * 32, "x" * 32, "y" * 32
 def revealed(secrets: tuple[Secret, ...]) -> list[str]:
     """Return the clear values."""
     return [secret.reveal() for secret in secrets]
+
+
+def keys(*secrets: str) -> tuple[Key, ...]:
+    """Return the keys of tokens that secrets are."""
+    return tuple(shared_key(secret.encode()) for secret in secrets)
 
 
 @pytest.mark.parametrize("name", ["JWT_SECRET", "JWT_SECRET_PREVIOUS", "SECRET", "SECRET_PREVIOUS"])
@@ -28,21 +34,21 @@ def test_a_secret_is_32_bytes_or_more(name: str) -> None:
 def test_the_previous_secret_follows_the_current_one() -> None:
     """JWT_SECRET signs, JWT_SECRET_PREVIOUS still verifies, and both serve codes where there is no SECRET."""
     settings = read(JWT_SECRET_PREVIOUS=OLD_KEY)
-    assert revealed(settings.jwt_secrets) == [KEY, OLD_KEY]
+    assert settings.jwt_keys == keys(KEY, OLD_KEY)
     assert revealed(settings.secrets) == [KEY, OLD_KEY]
 
 
 def test_secret_is_for_codes_and_comes_first_there() -> None:
     """It never signs a token, and codes that JWT_SECRET made before it was set still count."""
     settings = read(SECRET=OTHER_KEY, SECRET_PREVIOUS=OTHER_OLD_KEY, JWT_SECRET_PREVIOUS=OLD_KEY)
-    assert revealed(settings.jwt_secrets) == [KEY, OLD_KEY]
+    assert settings.jwt_keys == keys(KEY, OLD_KEY)
     assert revealed(settings.secrets) == [OTHER_KEY, OTHER_OLD_KEY, KEY, OLD_KEY]
 
 
 def test_a_secret_that_is_set_twice_counts_once() -> None:
     """In its first place."""
     settings = read(SECRET=KEY, SECRET_PREVIOUS=OTHER_KEY, JWT_SECRET_PREVIOUS=KEY)
-    assert revealed(settings.jwt_secrets) == [KEY]
+    assert settings.jwt_keys == keys(KEY)
     assert revealed(settings.secrets) == [KEY, OTHER_KEY]
 
 
@@ -63,7 +69,9 @@ def test_a_secret_may_be_any_bytes() -> None:
     assert Secret("k\udcff密").key() == b"k\xff\xe5\xaf\x86"
 
 
-@pytest.mark.parametrize("start", ["-----BEGIN PRIVATE KEY-----", "ssh-ed25519 ", "ecdsa-sha2-nistp256 ", '{"kty": '])
+@pytest.mark.parametrize(
+    "start", ["-----BEGIN PRIVATE KEY-----", "ssh-ed25519 ", "ecdsa-sha2-nistp256 ", '{"kty": ', "LS0tLS1CRUdJTi"]
+)
 @pytest.mark.parametrize("name", ["JWT_SECRET", "JWT_SECRET_PREVIOUS", "SECRET", "SECRET_PREVIOUS"])
 def test_a_key_file_is_no_secret(name: str, start: str) -> None:
     """PyJWT would refuse to sign with it, when the code of the first login is spent already."""

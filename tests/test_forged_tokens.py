@@ -1,8 +1,6 @@
 """Tokens that our own code would never make: each is refused, and none is a crash."""
 
-import base64
 import hmac
-import json
 import time
 from typing import Any
 
@@ -12,23 +10,11 @@ from hypothesis import strategies as st
 
 from sms_login.errors import TokenExpired, TokenInvalid
 from sms_login.tokens import Claims
-from tests.test_tokens import TTL, tokens
+from tests.forging import claims, encoded
+from tests.test_tokens import tokens
 from tests.world import PHONE, SECRET
 
 HEADER = {"alg": "HS256", "typ": "at+jwt"}
-
-
-def claims(**changes: Any) -> dict[str, Any]:
-    """Return the claims of a good token, with `changes`; a claim that is None is left out."""
-    now = int(time.time())
-    standard = {"iss": "issuer", "sub": "user-1", "aud": "audience", "iat": now, "exp": now + TTL, "jti": "id"}
-    return {name: value for name, value in {**standard, "phone": PHONE.e164, **changes}.items() if value is not None}
-
-
-def encoded(part: Any) -> str:
-    """Return one part of a token."""
-    raw = part if isinstance(part, bytes) else json.dumps(part).encode()
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
 def signed(payload: Any, header: Any = None, *, digest: str = "sha256") -> str:
@@ -74,6 +60,8 @@ def test_another_hash_with_our_key_is_refused(algorithm: str, digest: str) -> No
         {**HEADER, "crit": ["exp"]},
         {**HEADER, "b64": False, "crit": ["b64"]},
         {**HEADER, "kid": 1},
+        {**HEADER, "kid": None},
+        {**HEADER, "kid": "a key of somebody"},
         {"typ": "at+jwt"},
         [],
         "at+jwt",
@@ -90,7 +78,7 @@ def test_another_kind_of_token_is_no_access_token(header: Any) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        *({name: None} for name in ("iss", "sub", "aud", "iat", "exp", "jti", "phone")),
+        *({name: None} for name in ("iss", "sub", "aud", "client_id", "iat", "exp", "jti", "phone")),
         {"iss": "another"},
         {"iss": ["issuer"]},
         {"aud": "another"},
@@ -98,7 +86,10 @@ def test_another_kind_of_token_is_no_access_token(header: Any) -> None:
         {"sub": 1},
         {"sub": ["user-1"]},
         {"jti": 1},
+        {"client_id": 1},
         {"iat": "now"},
+        {"iat": "1795233600"},  # a time is a number: RFC 7519, section 2
+        {"iat": True},
         {"exp": "never"},
         {"phone": 8613800138000},
         {"phone": ["+8613800138000"]},

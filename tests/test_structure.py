@@ -17,7 +17,7 @@ MODULES = {
 # Arrows run one way: each module, and all of ours that it may import.
 _PARSED = {"errors", "phone", "ports", "rules"}
 _COUNTED = {"address", "periods", "budgets", "tolls"}
-_LOGIC = _PARSED | _COUNTED | {"codes", "tokens", "guard", "messages", "fixed_codes"}
+_LOGIC = _PARSED | _COUNTED | {"codes", "keys", "tokens", "guard", "messages", "fixed_codes"}
 _APP = _LOGIC | {"sending", "login", "sessions", "events", "origins", "logs"}
 _REDIS = {"adapters.redis_client", "adapters.redis_codes", "adapters.redis_users", "adapters.redis_budgets"}
 _TENCENT = {"adapters.tencent_client", "adapters.tencent_sms", "adapters.tencent_captcha"}
@@ -35,11 +35,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "origins": {"errors"},
     "messages": {"errors"},
     "ports": {"errors", "phone"},
-    "config": {"environment"} | _PARSED,
+    "keys": {"errors"},
+    "pem": {"keys"},
+    "config_keys": {"environment", "keys", "pem"},
+    "config": {"environment", "config_keys", "keys"} | _PARSED,
     "tolls": {"address", "periods", "budgets", "phone", "rules"},
     "fixed_codes": {"environment", "errors", "logs", "periods", "phone"},
     "codes": _PARSED,
-    "tokens": _PARSED,
+    "tokens": _PARSED | {"keys"},
     "guard": _PARSED | _COUNTED | {"logs"},
     "sending": _LOGIC | {"logs"},
     "login": _LOGIC | {"logs"},
@@ -64,7 +67,8 @@ THIRD_PARTY = {
     "phone": "phonenumbers",
     "config": "phonenumbers",
     "environment": "phonenumbers",
-    "tokens": "jwt",
+    "keys": "jwt",
+    "pem": "cryptography",
     "adapters.redis_client": "redis",
     "adapters.tencent_client": "tencentcloud",
     "adapters.tencent_sms": "tencentcloud",
@@ -72,7 +76,8 @@ THIRD_PARTY = {
     **dict.fromkeys(_SQL, "sqlalchemy"),
 }
 VALUES = "msgspec"  # for everybody: its Struct is what our values are made of
-LAZY = {"jwt", "tencentcloud"}  # imported where they are first needed: a cold start does not pay for them
+# Imported where they are first needed: a cold start does not pay for them.
+LAZY = {"cryptography", "jwt", "tencentcloud"}
 LAZY_MODULES = _SQL  # of ours, in the same way: whoever does not keep users in SQL does without the library
 COMMANDS = {"sms_login.adapters.sql_users"}  # whose main() is an entry point of its own
 

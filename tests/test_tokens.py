@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sms_login.errors import TokenExpired, TokenInvalid
+from sms_login.keys import KeyRing, shared_key
 from sms_login.ports import User
 from sms_login.tokens import AccessTokens, Claims
 from tests.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET
@@ -21,7 +22,7 @@ USER = User("user-1", PHONE, "小明", "https://example.com/a.png", 1_795_233_60
 
 def tokens(*secrets: bytes, issuer: str = "issuer", audience: str = "audience") -> AccessTokens:
     """Return what issues and verifies."""
-    return AccessTokens(*(secrets or (SECRET,)), issuer=issuer, audience=audience, ttl=TTL)
+    return AccessTokens(KeyRing(*map(shared_key, secrets or (SECRET,))), issuer=issuer, audience=audience, ttl=TTL)
 
 
 def parts(token: str) -> list[dict[str, Any]]:
@@ -40,6 +41,7 @@ def test_a_token_says_who_for_whom_and_how_long() -> None:
         "iss": "issuer",
         "sub": "user-1",
         "aud": "audience",
+        "client_id": "audience",
         "iat": now,
         "exp": now + TTL,
         "phone": "+8613800138000",

@@ -18,6 +18,7 @@ from sms_login.environment import Secret
 from sms_login.errors import Refusal, ServiceUnavailable
 from sms_login.fixed_codes import FixedCodes
 from sms_login.guard import Caller, Gate, Guard
+from sms_login.keys import KeyRing, shared_key
 from sms_login.login import LoginService
 from sms_login.messages import CodeSent, LoggedIn
 from sms_login.origins import Origins
@@ -129,7 +130,9 @@ class World:
         self.redis = RedisClient(lambda: self.backend.client)
         self.codes = RedisCodes(self.redis, self.rules)
         self.users = self.other_users or RedisUsers(self.redis)
-        self.tokens = AccessTokens(*self.secrets, issuer="issuer", audience="audience", ttl=7200)
+        self.tokens = AccessTokens(
+            KeyRing(*map(shared_key, self.secrets)), issuer="issuer", audience="audience", ttl=7200
+        )
         self.sessions = Sessions(self.users, self.tokens)
         self.budgets = RedisBudgets(self.redis)
         calendar, maker = Calendar(8), CodeMaker(*self.secrets)

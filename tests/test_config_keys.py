@@ -1,0 +1,186 @@
+"""Signing keys among the settings: which are taken, in which form, what is refused, and what may stand together."""
+
+import base64
+import sys
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from sms_login.keys import Key, shared_key
+from tests.key_files import ALGORITHMS, OTHER_KINDS, certificate_pem, private_pem, public_pem
+from tests.test_config import KEY, LEAST, problems, read
+
+OTHER_KEY = "x" * 32
+NO_SECRET = {name: value for name, value in LEAST.items() if name != "JWT_SECRET"}
+PRIVATE = "JWT_PRIVATE_KEY must be one private key in PEM, not encrypted: Ed25519, P-256, or RSA of at least 2048 bits"
+PUBLIC = "JWT_PUBLIC_KEYS_PREVIOUS must be public keys in PEM: Ed25519, P-256, or RSA of at least 2048 bits"
+
+
+def in_base64(pem: str) -> str:
+    """Return what `openssl base64 -A` makes of a file."""
+    return base64.b64encode(pem.encode()).decode()
+
+
+def signer(pem: str) -> Key:
+    """Return the key that signs where JWT_PRIVATE_KEY is `pem`."""
+    return read(JWT_SECRET="", JWT_PRIVATE_KEY=pem, SECRET=OTHER_KEY).jwt_keys[0]
+
+
+def previous(text: str) -> list[Key]:
+    """Return the keys that JWT_PUBLIC_KEYS_PREVIOUS makes."""
+    return list(read(JWT_PUBLIC_KEYS_PREVIOUS=text).jwt_keys[1:])
+
+
+def unknown(pem: str) -> str:
+    """Return a key of Ed25519 (RFC 8410: 1.3.101.112) with the identifier of something that nobody has made."""
+    first, body, *rest = pem.split("\n")
+    der = base64.b64decode(body).replace(b"\x2b\x65\x70", b"\x2b\x65\x7f")
+    return "\n".join([first, base64.b64encode(der).decode(), *rest])
+
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "as it is": lambda pem: pem,
+    "with CRLF": lambda pem: pem.replace("\n", "\r\n"),
+    r"with \n": lambda pem: pem.replace("\n", "\\n"),
+    "with its newlines lost": lambda pem: pem.replace("\n", ""),
+    "in base64": in_base64,
+    "in base64 of several lines": lambda pem: base64.encodebytes(pem.encode()).decode(),
+    r"in base64, with \n": lambda pem: in_base64(pem.replace("\n", "\\n")),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", ALGORITHMS)
+def test_a_key_is_taken_in_every_form(kind: str, form: str) -> None:
+    """Private and public halves have the same name, and the algorithm of their kind."""
+    key, (public,) = signer(FORMS[form](private_pem(kind))), previous(FORMS[form](public_pem(kind)))
+    assert key.algorithm == public.algorithm == ALGORITHMS[kind]
+    assert key.kid == public.kid
+    assert key.signer is not None
+    assert public.signer is None
+
+
+def test_the_older_formats_of_openssl_are_taken() -> None:
+    """Those that it writes for RSA and for P-256, the latter with its parameters before it."""
+    parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
+    for kind, before in (("RSA", ""), ("P-256", parameters)):
+        assert signer(before + private_pem(kind, form="TraditionalOpenSSL")).kid == signer(private_pem(kind)).kid
+    assert previous(public_pem("RSA", form="PKCS1")) == previous(public_pem("RSA"))
+
+
+@pytest.mark.parametrize("join", ["", "\n", ",", " , "])
+def test_several_previous_keys(join: str) -> None:
+    """One after the other or with commas between, of any kind, each with a form of its own where there is a comma."""
+    pems = [public_pem("RSA"), public_pem("Ed25519"), public_pem("Ed25519", 1)]
+    assert [key.algorithm for key in previous(join.join(pems))] == ["RS256", "EdDSA", "EdDSA"]
+    if "," in join:
+        assert previous(join.join([pems[0], in_base64(pems[1] + pems[2])])) == previous("".join(pems))
+
+
+BAD_PRIVATE: dict[str, Callable[[], str]] = {
+    **{kind: partial(private_pem, kind) for kind in OTHER_KINDS},
+    "encrypted": lambda: private_pem("Ed25519", password="hunter2"),
+    "encrypted, the old way": lambda: private_pem("RSA", form="TraditionalOpenSSL", password="hunter2"),
+    "a public key": lambda: public_pem("Ed25519"),
+    "a certificate": certificate_pem,
+    "two keys": lambda: private_pem("Ed25519") + private_pem("P-256"),
+    "both halves": lambda: private_pem("Ed25519") + public_pem("Ed25519"),
+    "without its end": lambda: private_pem("Ed25519").partition("-----END")[0],
+    "with its middle missing": lambda: private_pem("RSA").replace("\n", "", 1)[:900] + private_pem("RSA")[-300:],
+    "of a kind to come": lambda: unknown(private_pem("Ed25519")),
+    "in base64 twice": lambda: in_base64(in_base64(private_pem("Ed25519"))),
+    "a password": lambda: "hunter2hunter2",
+    "no text": lambda: "\udcff\udcfe",
+}
+
+
+@pytest.mark.parametrize("what", BAD_PRIVATE)
+def test_a_private_key_that_cannot_sign_is_refused_by_name(what: str) -> None:
+    """One sentence says what it must be, and nothing of what it is."""
+    text = BAD_PRIVATE[what]()
+    for value in {text, in_base64(text)} if text.isascii() else {text}:
+        assert problems({**NO_SECRET, "SECRET": OTHER_KEY, "JWT_PRIVATE_KEY": value}) == [PRIVATE]
+
+
+BAD_PUBLIC: dict[str, Callable[[], str]] = {
+    **{kind: partial(public_pem, kind) for kind in OTHER_KINDS},
+    "a private key": lambda: private_pem("Ed25519"),
+    "a certificate": certificate_pem,
+    "one good, one bad": lambda: public_pem("Ed25519") + public_pem("P-384"),
+    "the second without its end": lambda: public_pem("Ed25519") + public_pem("P-256").partition("-----END")[0],
+    "of a kind to come": lambda: unknown(public_pem("Ed25519")),
+    "a comma too many": lambda: public_pem("Ed25519") + ",",
+    "text": lambda: "hunter2hunter2",
+}
+
+
+@pytest.mark.parametrize("what", BAD_PUBLIC)
+def test_previous_keys_that_cannot_verify_are_refused_by_name(what: str) -> None:
+    """None is left out in silence: its tokens would be refused."""
+    text = BAD_PUBLIC[what]()
+    for value in {text, in_base64(text)}:
+        assert problems({**LEAST, "JWT_PUBLIC_KEYS_PREVIOUS": value}) == [PUBLIC]
+
+
+def test_one_of_the_two_signs() -> None:
+    """Without either nothing can, and with both nobody knows which one should."""
+    private = {"JWT_PRIVATE_KEY": private_pem("Ed25519"), "SECRET": OTHER_KEY}
+    assert problems(NO_SECRET) == ["JWT_SECRET or JWT_PRIVATE_KEY is required"]
+    both = ["JWT_SECRET and JWT_PRIVATE_KEY are one too many: move the secret to JWT_SECRET_PREVIOUS"]
+    assert problems({**LEAST, **private}) == both
+    assert signer(private_pem("Ed25519")).algorithm == "EdDSA"
+    assert read().jwt_keys[0].algorithm == "HS256"
+
+
+def test_codes_need_a_secret_where_a_private_key_signs() -> None:
+    """A private key is for signatures alone."""
+    private = {**NO_SECRET, "JWT_PRIVATE_KEY": private_pem("Ed25519")}
+    assert problems(private) == ["SECRET is required with JWT_PRIVATE_KEY"]
+    assert problems({**private, "JWT_SECRET_PREVIOUS": KEY}) == ["SECRET is required with JWT_PRIVATE_KEY"]
+
+
+def test_what_was_set_before_still_verifies_whatever_signs_now() -> None:
+    """Either kind follows the key that signs; an old secret is also that of the codes in flight."""
+    now = {"JWT_SECRET_PREVIOUS": KEY, "JWT_PUBLIC_KEYS_PREVIOUS": public_pem("RSA")}
+    settings = read(JWT_SECRET="", JWT_PRIVATE_KEY=private_pem("P-256"), SECRET=OTHER_KEY, **now)
+    assert [key.algorithm for key in settings.jwt_keys] == ["ES256", "HS256", "RS256"]
+    assert settings.jwt_keys[1] == shared_key(KEY.encode())
+    assert [secret.reveal() for secret in settings.secrets] == [OTHER_KEY, KEY]
+    back = read(JWT_SECRET=OTHER_KEY, **now)
+    assert [key.algorithm for key in back.jwt_keys] == ["HS256", "HS256", "RS256"]
+
+
+@pytest.mark.parametrize("form", ["SubjectPublicKeyInfo", "in base64"])
+@pytest.mark.parametrize("name", ["JWT_SECRET", "JWT_SECRET_PREVIOUS", "SECRET", "SECRET_PREVIOUS"])
+def test_a_public_key_is_never_a_secret(name: str, form: str) -> None:
+    """Everybody knows it, so everybody could sign with it (RFC 8725, section 2.1)."""
+    pem = public_pem("RSA")
+    value = in_base64(pem) if form == "in base64" else pem
+    assert problems({**LEAST, name: value}) == [f"{name} must be random text, not a key file"]
+
+
+@pytest.mark.parametrize("name", ["JWT_PRIVATE_KEY", "JWT_PUBLIC_KEYS_PREVIOUS"])
+def test_without_the_package_cryptography_it_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is deployed by those who need it; forgotten, it is a problem like any other, and the only one."""
+    for module in [module for module in sys.modules if module.startswith("cryptography")] + ["cryptography"]:
+        monkeypatch.setitem(sys.modules, module, None)
+    least = LEAST if name == "JWT_PUBLIC_KEYS_PREVIOUS" else {**NO_SECRET, "SECRET": OTHER_KEY}
+    what = "needs the package cryptography: deploy with requirements-asymmetric.txt"
+    assert problems({**least, name: private_pem("Ed25519")}) == [f"{name} {what}"]
+
+
+def test_keys_do_not_print_themselves() -> None:
+    """Neither a secret nor a private key, in the settings' repr or their own."""
+    settings = read(JWT_SECRET="", JWT_PRIVATE_KEY=private_pem("RSA"), SECRET=OTHER_KEY, JWT_SECRET_PREVIOUS=KEY)
+    assert repr(shared_key(KEY.encode())) == "Key('HS256', None)"
+    assert repr(settings.jwt_keys[0]) == f"Key('RS256', '{settings.jwt_keys[0].kid}')"
+    printed = repr(settings)
+    assert [secret for secret in (KEY, OTHER_KEY, private_pem("RSA").split("\n")[1]) if secret in printed] == []
+
+
+def test_a_key_is_parsed_once() -> None:
+    """What the settings hold is ready for use: no token makes anybody parse a file again."""
+    key = signer(private_pem("RSA"))
+    assert type(key.signer).__name__ == "RSAPrivateKey"
+    assert type(key.verifier).__name__ == "RSAPublicKey"

@@ -1,0 +1,94 @@
+"""Changing the signing key of a running service, in every direction: nobody is logged out, no code is refused."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local.cloud import Cloud, local_cloud
+from sms_login import wiring
+from tests.key_files import private_pem, public_pem
+from tests.test_handler import call, gateway_json, gateway_query
+
+PHONE, OTHER_PHONE = "+8613800138000", "+8613800138001"
+SECRET, NEW_SECRET, CODES = "j" * 32, "n" * 32, "c" * 32
+Environ = dict[str, str]
+
+
+def private(kind: str, nth: int = 0) -> Environ:
+    """Return the settings with which a private key signs."""
+    return {"JWT_PRIVATE_KEY": private_pem(kind, nth), "SECRET": CODES}
+
+
+def public(kind: str, nth: int = 0) -> Environ:
+    """Return the settings with which its public half still verifies."""
+    return {"JWT_PUBLIC_KEYS_PREVIOUS": public_pem(kind, nth)}
+
+
+OLD_SECRET = {"JWT_SECRET_PREVIOUS": SECRET}
+ROTATIONS: dict[str, tuple[Environ, Environ]] = {
+    "HS256 to HS256": ({"JWT_SECRET": SECRET}, {"JWT_SECRET": NEW_SECRET, **OLD_SECRET}),
+    "HS256 to EdDSA": ({"JWT_SECRET": SECRET}, {**private("Ed25519"), **OLD_SECRET}),
+    "HS256 to ES256": ({"JWT_SECRET": SECRET}, {**private("P-256"), **OLD_SECRET}),
+    "HS256 to RS256": ({"JWT_SECRET": SECRET}, {**private("RSA"), **OLD_SECRET}),
+    "EdDSA to EdDSA": (private("Ed25519"), {**private("Ed25519", 1), **public("Ed25519")}),
+    "RS256 to EdDSA": (private("RSA"), {**private("Ed25519"), **public("RSA")}),
+    "ES256 to HS256": (private("P-256"), {"JWT_SECRET": NEW_SECRET, "SECRET": CODES, **public("P-256")}),
+}
+
+
+@pytest.fixture
+def cloud() -> Iterator[Cloud]:
+    """Redis and SendSms on this machine, with no key of tokens of their own."""
+    with local_cloud({}) as cloud:
+        del cloud.environ["JWT_SECRET"]
+        yield cloud
+
+
+def deployed(cloud: Cloud, environ: Environ) -> wiring.Handler:
+    """Return the function as an instance with these settings is."""
+    return wiring.build(cloud.environ | environ)
+
+
+def send(handler: wiring.Handler, phone: str) -> str:
+    """Have a code sent; return its session."""
+    session: str = call(handler, gateway_json, method="getSms", phone=phone)[2]["data"]["sessionId"]
+    return session
+
+
+def log_in(handler: wiring.Handler, cloud: Cloud, phone: str, session: str) -> Any:
+    """Log in with the last code of a number; return the data of the answer."""
+    code = cloud.tencent.inbox(phone)[0].params[0]
+    body = call(handler, gateway_json, method="login", phone=phone, code=code, sessionId=session)[2]
+    assert body["codeStr"] == "Success", body
+    return body["data"]
+
+
+@pytest.mark.parametrize("direction", ROTATIONS)
+def test_a_rotation_logs_nobody_out_and_refuses_no_code(cloud: Cloud, direction: str) -> None:
+    """A token and a code of before count after, and the tokens of after are the new key's."""
+    before, after = (deployed(cloud, environ) for environ in ROTATIONS[direction])
+    user = log_in(before, cloud, PHONE, send(before, PHONE))
+    on_its_way = send(before, OTHER_PHONE)
+    assert call(after, gateway_json, method="getUserInfo", token=user["token"])[2]["data"]["userId"] == user["userId"]
+    new = log_in(after, cloud, OTHER_PHONE, on_its_way)
+    assert call(after, gateway_json, method="getUserInfo", token=new["token"])[2]["codeStr"] == "Success"
+    assert call(before, gateway_json, method="getUserInfo", token=new["token"])[2]["codeStr"] == "TokenInvalid"
+
+
+@pytest.mark.parametrize("direction", ROTATIONS)
+def test_what_is_not_kept_is_refused(cloud: Cloud, direction: str) -> None:
+    """Without the previous key its tokens are TokenInvalid: that is how a key that got out is ended."""
+    old, new = ROTATIONS[direction]
+    before = deployed(cloud, old)
+    token = log_in(before, cloud, PHONE, send(before, PHONE))["token"]
+    after = deployed(cloud, {name: value for name, value in new.items() if not name.endswith("PREVIOUS")})
+    assert call(after, gateway_query, method="getUserInfo", token=token)[2]["codeStr"] == "TokenInvalid"
+
+
+def test_a_key_may_be_made_known_before_it_signs(cloud: Cloud) -> None:
+    """Instances with the old settings then verify what those with the new ones sign."""
+    prepared = deployed(cloud, {**private("Ed25519"), **public("Ed25519", 1)})
+    after = deployed(cloud, {**private("Ed25519", 1), **public("Ed25519")})
+    token = log_in(after, cloud, PHONE, send(after, PHONE))["token"]
+    assert call(prepared, gateway_json, method="getUserInfo", token=token)[2]["codeStr"] == "Success"
