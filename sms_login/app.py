@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ from sms_login.errors import InternalError, MissingCode, Refusal
 from sms_login.events import Request
 from sms_login.guard import Caller
 from sms_login.login import LoginService
-from sms_login.messages import Answer, CodeSent, GetSms, GetUserInfo, Health, Healthy, Login, SetNickname
+from sms_login.messages import Answer, CodeSent, GetSms, GetUserInfo, Health, Healthy, Jwks, KeySet, Login, SetNickname
 from sms_login.origins import Origins
 from sms_login.phone import Phone
 from sms_login.sending import Sender
@@ -33,6 +33,7 @@ class App:
         login: LoginService,
         sessions: Sessions,
         ping: Callable[[], None],
+        public_keys: Sequence[Mapping[str, str]],
         default_country: str,
         origins: Origins,
         client_ip_source: str,
@@ -41,6 +42,7 @@ class App:
         self._login = login
         self._sessions = sessions
         self._ping = ping
+        self._public_keys = public_keys
         self._country = default_country
         self._origins = origins
         self._client_ip_source = client_ip_source
@@ -64,6 +66,8 @@ class App:
                 return self._sessions.user_info(message.token)
             case SetNickname():
                 return self._sessions.set_nickname(message.token, message.name)
+            case Jwks():
+                return KeySet(self._public_keys)
             case Health():
                 self._ping()
                 return Healthy()
@@ -116,7 +120,8 @@ def _respond(
     logs.begin()
     started = time.perf_counter()
     request = events.read_head(event, context)
-    headers, crash, envelope = _HEADERS, None, None
+    headers, crash = _HEADERS, None
+    envelope: Any = None
     try:
         preflight = origins is not None and request.verb == "OPTIONS"
         if origins:
@@ -126,7 +131,8 @@ def _respond(
         else:
             data = answer(event, request)
             status, outcome = 200, "Ok" if isinstance(data, CodeSent) else "Success"
-            envelope = _envelope(0, outcome, _SUCCESS[request.language], request, data)
+            success = _envelope(0, outcome, _SUCCESS[request.language], request, data)
+            envelope = data if isinstance(data, KeySet) else success  # RFC 7517 says what a key set looks like
     except Exception as error:  # noqa: BLE001 - the one catch-all: whatever else it is, it is a bug of ours
         refusal = error if isinstance(error, Refusal) else InternalError()
         crash = None if isinstance(error, Refusal) else error

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct, ValidationError, convert
@@ -78,10 +78,14 @@ class Health(Struct, frozen=True, tag_field="method", tag="health"):
     """Tell whether Redis answers."""
 
 
-Message = GetSms | Login | GetUserInfo | SetNickname | Health
+class Jwks(Struct, frozen=True, tag_field="method", tag="jwks"):
+    """Show the public keys that verify tokens."""
+
+
+Message = GetSms | Login | GetUserInfo | SetNickname | Health | Jwks
 _METHODS: dict[str, type[Message]] = {
     kind.__struct_config__.tag: kind  # type: ignore[misc] # each tag above is a string
-    for kind in (GetSms, Login, GetUserInfo, SetNickname, Health)
+    for kind in (GetSms, Login, GetUserInfo, SetNickname, Health, Jwks)
 }
 
 
@@ -124,7 +128,13 @@ class Healthy(Struct, frozen=True):
     redis: str = "ok"
 
 
-Answer = CodeSent | LoggedIn | StillLoggedIn | UserInfo | Healthy
+class KeySet(Struct, frozen=True):
+    """JSON Web Keys (RFC 7517), the one that signs first; none where a shared secret signs. It has no envelope."""
+
+    keys: Sequence[Mapping[str, str]]
+
+
+Answer = CodeSent | LoggedIn | StillLoggedIn | UserInfo | Healthy | KeySet
 
 
 def parse(params: Mapping[str, Any]) -> Message:

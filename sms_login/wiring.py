@@ -109,6 +109,7 @@ def _app(settings: Settings, environ: Mapping[str, str]) -> App:
         ),
         sessions=Sessions(users, tokens),
         ping=redis.ping,
+        public_keys=ring.public(),
         default_country=settings.default_country,
         origins=Origins(settings.allowed_origins),
         client_ip_source=settings.client_ip_source,

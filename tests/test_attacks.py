@@ -382,6 +382,7 @@ def test_forged_hops_before_the_own_proxy(world: World, forged: str) -> None:
         default_country="CN",
         origins=Origins(frozenset()),
         client_ip_source="forwarded:1",
+        public_keys=[],
     )
     headers = {"X-Forwarded-For": forged, "X-Scf-Remote-Addr": "192.0.2.{}", "X-Real-IP": "192.0.2.{}"}
     assert sent_with(world, headers) == {"Ok": 20, "TooManyRequests": 5}

@@ -18,8 +18,9 @@ from sms_login import logs
 from sms_login.adapters.tencent_captcha import TencentCaptcha
 from sms_login.errors import InvalidPhone, SendFailed
 from sms_login.rules import Limits, Rules
+from tests.forging import claims, encoded
 from tests.test_attacks import FORGED, HALF_A_DAY, HOME, KEY, VICTIM, abroad, ask, counted, guess, mobile
-from tests.test_forged_tokens import HEADER, claims, encoded, signed
+from tests.test_forged_tokens import HEADER, signed
 from tests.test_races import outcomes, race
 from tests.world import PHONE, REVIEW_CODE, REVIEW_PHONE, UNLIMITED, Backend, World
 

@@ -122,6 +122,7 @@ def test_every_method_is_in_the_readme_with_what_it_gives() -> None:
         "login": [messages.LoggedIn, messages.StillLoggedIn],
         "getUserInfo": [messages.UserInfo],
         "setNickname": [messages.UserInfo],
+        "jwks": [messages.KeySet],
         "health": [messages.Healthy],
     }
     rows = table("The API")

@@ -171,6 +171,7 @@ class World:
             login=self.login,
             sessions=self.sessions,
             ping=self.redis.ping,
+            public_keys=[],
             default_country="CN",
             origins=Origins(self.origins),
             client_ip_source="platform" if self.ip else "none",
