@@ -1,0 +1,171 @@
+"""RFC 8725, JSON Web Token Best Current Practices: section 3, item by item.
+
+| section | here |
+|---|---|
+| 3.1 to 3.12 | a test each, named after it |
+| 3.3, nested JWTs | none is made, and none taken: what is signed is no token but the claims |
+| 3.4, ECDH-ES and 3.6, encryption | nothing is encrypted: no points are exchanged, no length tells anything |
+| 3.5, passwords | nobody's password signs: secrets are the operator's, and long |
+| 3.10, database lookups by claims | `sub` is compared with the user that `phone` has, see test_rules.py |
+"""
+
+import base64
+import hmac
+import json
+import zlib
+from typing import Any
+
+import pytest
+
+from sms_login.codes import derived_key
+from sms_login.errors import TokenInvalid
+from sms_login.keys import shared_key
+from sms_login.tokens import Claims
+from tests.forging import KINDS, claims, encoded, forged, key, token_of, tokens
+from tests.key_files import ALGORITHMS, private_pem, public_pem
+from tests.test_config import KEY, LEAST, problems
+from tests.test_tokens import USER
+from tests.world import PHONE, SECRET
+
+ALL_ALGORITHMS = [
+    "none", "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
+    "ES256", "ES256K", "ES384", "ES512", "EdDSA", "Ed25519", "Ed448",
+]  # fmt: skip
+
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def refused(kind: str, *bad: str) -> None:
+    """Check that a token is TokenInvalid where the first key of a kind signs."""
+    for token in bad:
+        with pytest.raises(TokenInvalid):
+            tokens(kind).verify(token)
+
+
+@every_kind
+def test_the_forgeries_below_start_from_a_good_token(kind: str) -> None:
+    """Unchanged, it is verified; so what is refused below is refused for its change."""
+    assert tokens(kind).verify(forged(kind)) == Claims("user-1", PHONE)
+
+
+@every_kind
+def test_section_3_1_the_algorithm_is_verified(kind: str) -> None:
+    """Each key is for one algorithm: a header that names another is refused, and so is a signature with another."""
+    own = key(kind).algorithm
+    for name in [*ALL_ALGORITHMS, own.lower(), f"{own} ", "", None, 1, [own]]:
+        if name != own:
+            refused(kind, token_of(key(kind), {"alg": name, "typ": "at+jwt", "kid": key(kind).kid}, claims()))
+    others = {"HS256": ["HS384", "HS512"], "RSA": ["RS384", "RS512", "PS256", "PS384", "PS512"]}.get(kind, [])
+    for name in others:
+        header = {"typ": "at+jwt", "kid": key(kind).kid}
+        refused(kind, token_of(key(kind), {**header, "alg": name}, claims(), algorithm=name))
+        refused(kind, token_of(key(kind), header, claims(), algorithm=name))
+
+
+@every_kind
+def test_section_3_2_algorithms_are_appropriate(kind: str) -> None:
+    """Four are known, none of them `none`, and an unsigned token is refused under whatever name."""
+    assert {key(one).algorithm for one in KINDS} == {"HS256", "RS256", "ES256", "EdDSA"}
+    for name in ("none", "None", "NONE", "nOnE", key(kind).algorithm):
+        header = encoded({"alg": name, "typ": "at+jwt", "kid": key(kind).kid})
+        refused(kind, f"{header}.{encoded(claims())}.", f"{header}.{encoded(claims())}")
+
+
+@every_kind
+def test_section_3_3_every_cryptographic_operation_is_validated(kind: str) -> None:
+    """A signature that is absent, shortened, of something else, changed in any bit, or the zero of ECDSA is refused."""
+    message, _, signature = forged(kind).rpartition(".")
+    raw = base64.urlsafe_b64decode(signature + "==")
+    other = forged(kind, claims(sub="user-2")).rpartition(".")[2]
+    bad = [b"", raw[:-1], raw + b"\0", bytes(len(raw)), bytes(64), base64.urlsafe_b64decode(other + "==")]
+    bad += [bytes([*raw[:at], raw[at] ^ 1 << at % 8, *raw[at + 1 :]]) for at in range(len(raw))]
+    refused(kind, *(f"{message}.{encoded(one)}" for one in bad))
+
+
+@pytest.mark.parametrize("kind", ALGORITHMS)
+def test_section_3_4_cryptographic_inputs_are_validated(kind: str) -> None:
+    """A public key that is none, such as a point beside its curve, is a problem of the settings."""
+    lines = public_pem(kind).split("\n")
+    der = bytearray(base64.b64decode("".join(lines[1:-2])))
+    bad = {"Ed25519": der[:-1], "P-256": der[:-1] + bytes([der[-1] ^ 1]), "RSA": der[:40]}[kind]
+    text = f"{lines[0]}\n{base64.b64encode(bad).decode()}\n{lines[-2]}\n"
+    assert [problem.split()[0] for problem in problems({**LEAST, "JWT_PUBLIC_KEYS_PREVIOUS": text})] == [
+        "JWT_PUBLIC_KEYS_PREVIOUS"
+    ]
+
+
+def test_section_3_5_keys_have_sufficient_entropy() -> None:
+    """Secrets are as long as the hash (RFC 7518, section 3.2), RSA keys have 2048 bits (section 3.3)."""
+    without = {name: value for name, value in LEAST.items() if name != "JWT_SECRET"}
+    short = {**without, "JWT_SECRET": "k" * 31}
+    weak = {**without, "JWT_PRIVATE_KEY": private_pem("RSA 1024"), "SECRET": KEY}
+    assert [problem.split()[0] for problem in problems(short) + problems(weak)] == ["JWT_SECRET", "JWT_PRIVATE_KEY"]
+
+
+@every_kind
+def test_section_3_6_nothing_is_compressed(kind: str) -> None:
+    """No token is made with `zip`, and a compressed payload is not unpacked."""
+    header = tokens(kind).issue(USER).partition(".")[0]
+    assert b"zip" not in base64.urlsafe_b64decode(header + "==")
+    packed = zlib.compress(json.dumps(claims()).encode())
+    refused(kind, forged(kind, packed, zip="DEF"), forged(kind, packed[2:-4], zip="DEF"))
+
+
+@every_kind
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
+def test_section_3_7_json_is_utf_8(kind: str, encoding: str) -> None:
+    """Header and claims in any other encoding are refused, though our key signed them."""
+    header = {"alg": key(kind).algorithm, "typ": "at+jwt", **({"kid": key(kind).kid} if key(kind).kid else {})}
+    assert tokens(kind).verify(token_of(key(kind), json.dumps(header).encode(), claims()))
+    refused(kind, token_of(key(kind), json.dumps(header).encode(encoding), claims()))
+    refused(kind, forged(kind, json.dumps(claims()).encode(encoding)))
+    refused(kind, forged(kind, json.dumps(claims(name="小明"), ensure_ascii=False).encode("gb18030")))
+
+
+@every_kind
+def test_section_3_8_issuer_and_subject_are_validated(kind: str) -> None:
+    """The issuer is ours to the letter, though the key is ours anyway; the subject is a user's id."""
+    for issuer in ("another", "Issuer", "issuer/", "issuer ", "", ["issuer"], {"issuer": 1}, 1, None):
+        refused(kind, forged(kind, claims(iss=issuer)))
+    for subject in (1, ["user-1"], {"id": "user-1"}, None):
+        refused(kind, forged(kind, claims(sub=subject)))
+
+
+@every_kind
+def test_section_3_9_the_audience_is_used_and_validated(kind: str) -> None:
+    """A token says whom it is for, alone or among others; one that is for somebody else is refused."""
+    assert tokens(kind).verify(forged(kind, claims(aud=["another", "audience"])))
+    for audience in ("another", "Audience", "audience ", "", [], ["another"], [["audience"]], {"audience": 1}, None):
+        refused(kind, forged(kind, claims(aud=audience)))
+
+
+@every_kind
+def test_section_3_10_received_claims_are_not_trusted(kind: str) -> None:
+    """`kid` is looked up among our keys and nowhere else; keys and addresses in a header are not looked at.
+
+    No test may open a socket to anything but loopback, so a fetch would fail this one.
+    """
+    theirs = key("RSA" if kind == "RSA" else "Ed25519", 1)
+    jwk = {**(theirs.jwk or {}), "kid": theirs.kid, "use": "sig"}
+    brought = {"jwk": jwk, "jku": "https://example.com/keys", "x5u": "https://example.com/x5u", "x5c": ["AA=="]}
+    for name in (theirs.kid, key(kind).kid):
+        header: dict[str, Any] = {"typ": "at+jwt", **brought, **({"kid": name} if name else {})}
+        refused(kind, token_of(theirs, header, claims()))
+    names = ["../../dev/null", "/dev/null", "' OR 1=1 --", "$(id)", "https://example.com/key", "\0", "k" * 3000]
+    refused(kind, *(forged(kind, kid=name) for name in names))
+    assert tokens(kind).verify(forged(kind, **brought)) == Claims("user-1", PHONE)
+
+
+@every_kind
+def test_section_3_11_tokens_have_an_explicit_type(kind: str) -> None:
+    """It is checked, in the header that is signed."""
+    for name in ("JWT", "jwt", "at+JWT ", "application/jwt", "rt+jwt", "logout+jwt", "", 1, ["at+jwt"], None):
+        refused(kind, forged(kind, typ=name))
+
+
+def test_section_3_12_kinds_of_tokens_are_mutually_exclusive() -> None:
+    """What our keys make for another purpose is no access token: the keys for codes, and other types of JWT."""
+    for use in ("code", "digest"):
+        refused("HS256", token_of(shared_key(derived_key(SECRET, use)), {"typ": "at+jwt"}, claims()))
+    raw = hmac.digest(SECRET, b"a message", "sha256").hex()
+    refused("HS256", raw, forged("HS256", typ="JWT"), forged("HS256", {"phone": PHONE.e164}))
