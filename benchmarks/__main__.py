@@ -1,4 +1,4 @@
-"""Run the benchmarks, all or those named: `python -m benchmarks [cold] [warm] [trips] [memory] [sql]`.
+"""Run the benchmarks, all or those named: `python -m benchmarks [cold] [warm] [trips] [memory] [keys] [sql]`.
 
 Exits with 1 if a target is missed. What the function logs goes to /dev/null, in the measured processes and in this one.
 """
@@ -8,7 +8,7 @@ import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from benchmarks import cold_start, memory, round_trips, sql_users, warm
+from benchmarks import cold_start, keys, memory, round_trips, sql_users, warm
 from benchmarks.cloud import open_cloud
 
 BENCHMARKS = {
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "warm": warm.measure,
     "trips": round_trips.measure,
     "memory": memory.measure,
+    "keys": keys.measure,
     "sql": sql_users.measure,
 }
 
