@@ -66,4 +66,6 @@ def local_cloud(environ: Mapping[str, str], *, on_message: Callable[[Message], N
         settings |= key | app | {"SMS_ENDPOINT": tencent.url, "CAPTCHA_ENDPOINT": tencent.url}
         if not settings.get("JWT_SECRET") and not settings.get("JWT_PRIVATE_KEY"):
             settings["JWT_SECRET"] = secrets.token_urlsafe(32)
+        if settings.get("JWT_PRIVATE_KEY") and not settings.get("SECRET"):
+            settings["SECRET"] = secrets.token_urlsafe(32)
         yield Cloud(settings, tencent)

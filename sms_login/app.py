@@ -13,7 +13,21 @@ from sms_login.errors import InternalError, MissingCode, Refusal
 from sms_login.events import Request
 from sms_login.guard import Caller
 from sms_login.login import LoginService
-from sms_login.messages import Answer, CodeSent, GetSms, GetUserInfo, Health, Healthy, Jwks, KeySet, Login, SetNickname
+from sms_login.messages import (
+    Answer,
+    CodeSent,
+    DeleteAccount,
+    GetSms,
+    GetUserInfo,
+    Health,
+    Healthy,
+    Jwks,
+    KeySet,
+    Login,
+    Logout,
+    Refresh,
+    SetNickname,
+)
 from sms_login.origins import Origins
 from sms_login.phone import Phone
 from sms_login.sending import Sender
@@ -62,15 +76,26 @@ class App:
                 return self._get_sms(message, request)
             case Login():
                 return self._log_in(message, request)
+            case DeleteAccount():
+                address = self._client(request)
+                return self._login.delete_account(message.token, message.code, message.session_id, address)
+            case Health():
+                self._ping()
+                return Healthy()
+            case Jwks():
+                return KeySet(self._public_keys)
+        return self._continue(message)
+
+    def _continue(self, message: Refresh | Logout | GetUserInfo | SetNickname) -> Answer:
+        match message:
+            case Refresh():
+                return self._sessions.refresh(message.refresh_token)
+            case Logout():
+                return self._sessions.logout(message.token, message.refresh_token, everywhere=message.everywhere)
             case GetUserInfo():
                 return self._sessions.user_info(message.token)
             case SetNickname():
                 return self._sessions.set_nickname(message.token, message.name)
-            case Jwks():
-                return KeySet(self._public_keys)
-            case Health():
-                self._ping()
-                return Healthy()
 
     def _get_sms(self, message: GetSms, request: Request) -> Answer:
         key = messages.idempotency_key(request.headers.get("idempotency-key"))

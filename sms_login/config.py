@@ -13,10 +13,11 @@ from sms_login.errors import InvalidPhone
 from sms_login.keys import Key
 from sms_login.phone import Phone
 from sms_login.ports import SmsRoute
-from sms_login.rules import Limits, Rules
+from sms_login.rules import LONGEST_SESSION, Limits, Rules, SessionRules
 
 _ENDPOINT = r"(https?://)?[A-Za-z0-9.-]+(:[0-9]+)?/?"
 _TEST_NUMBER = re.compile(r"(\+[0-9]+)=([0-9]{6})")
+_CLAIM = r"[\x21-\x7e]+"  # a name or URL, as RFC 7519 has them
 _DATE = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[a-z0-9.-]+(:[0-9]+)?|[a-z][a-z0-9+.-]*://\[[0-9a-f:]+\](:[0-9]+)?")
 
@@ -43,6 +44,7 @@ class Settings(Struct, frozen=True):
     jwt_issuer: str
     jwt_audience: str
     token_ttl: int
+    session_rules: SessionRules
     default_country: str
     allowed_countries: frozenset[str] | None  # None allows all
     tz_offset: float  # hours
@@ -82,9 +84,10 @@ class Settings(Struct, frozen=True):
             sms_timeout=read.number("SMS_TIMEOUT", 5, 0.1, 30),
             secrets=secrets,
             jwt_keys=jwt_keys,
-            jwt_issuer=read.text("JWT_ISSUER", "sms-login"),
-            jwt_audience=read.text("JWT_AUDIENCE", "sms-login"),
+            jwt_issuer=read.text("JWT_ISSUER", "sms-login", _CLAIM),
+            jwt_audience=read.text("JWT_AUDIENCE", "sms-login", _CLAIM),
             token_ttl=read.integer("TOKEN_TTL", 7200, 60, 30 * 86400),
+            session_rules=_session_rules(read),
             default_country=read.country("DEFAULT_COUNTRY", "CN"),
             allowed_countries=_allowed_countries(read),
             tz_offset=read.number("TZ_OFFSET", 8, -12, 14),
@@ -145,6 +148,14 @@ def _allowed_countries(read: Reader) -> frozenset[str] | None:
     if not countries <= phonenumbers.SUPPORTED_REGIONS:
         read.problem("ALLOWED_COUNTRIES", "must be ISO country codes with commas between, or *")
     return countries
+
+
+def _session_rules(read: Reader) -> SessionRules:
+    standard = SessionRules()
+    return SessionRules(
+        idle=read.integer("REFRESH_TTL", standard.idle, 60, LONGEST_SESSION),
+        most=read.integer("SESSION_TTL", standard.most, 60, LONGEST_SESSION),
+    )
 
 
 def _limits(read: Reader) -> Limits:

@@ -111,7 +111,7 @@ class Reader:
         """Return SQLAlchemy's form of a database's address, which may hold a password."""
         url = self.text("USERS_URL", "")
         form = _USERS_URL.fullmatch(url)
-        if url and not (form and int(form["port"] or 1) in range(1, 65536)):
+        if url and not (form and int(form["port"] or 1) in range(1, 65536) and url.isprintable()):
             what = "mysql+pymysql://user:password@host:3306/database or sqlite:///path: docs/users.md has all its forms"
             self.problem("USERS_URL", f"must be {what}")
         return Secret(url)

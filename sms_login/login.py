@@ -1,6 +1,12 @@
 """Logging in with a code: the rules, in the order in which they apply."""
 
+import contextlib
 import secrets
+from collections.abc import Callable
+from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from sms_login import logs
 from sms_login.address import Address
@@ -19,12 +25,24 @@ from sms_login.errors import (
 )
 from sms_login.fixed_codes import FixedCodes
 from sms_login.guard import Guard
-from sms_login.messages import LoggedIn, missing
+from sms_login.messages import Done, LoggedIn, missing
 from sms_login.periods import seconds
 from sms_login.phone import Phone
-from sms_login.ports import Codes, Guess, Redeemed, User, Users
+from sms_login.ports import Codes, Guess, Redeemed, Users
 from sms_login.rules import Rules
-from sms_login.tokens import AccessTokens
+from sms_login.sessions import Sessions
+
+T = TypeVar("T")
+
+
+class Attempt(Struct, frozen=True):
+    """A guess: the `code`, in a `session` or in none, under an Idempotency-`key` or none, from an `address`."""
+
+    phone: Phone
+    code: str
+    session: str | None
+    key: str | None
+    address: Address
 
 
 class LoginService:
@@ -38,7 +56,7 @@ class LoginService:
         guard: Guard,
         maker: CodeMaker,
         fixed: FixedCodes,
-        tokens: AccessTokens,
+        sessions: Sessions,
         rules: Rules,
         require_session: bool = False,
     ) -> None:
@@ -47,33 +65,63 @@ class LoginService:
         self._guard = guard
         self._maker = maker
         self._fixed = fixed
-        self._tokens = tokens
+        self._sessions = sessions
         self._rules = rules
         self._require_session = require_session
 
     def log_in(self, phone: Phone, code: str, session: str | None, key: str | None, address: Address) -> LoggedIn:
         """Log in with a code. `key` is the caller's Idempotency-Key.
 
-        Raises CodeIsError, CodeHasExpired, CodeHasValid, SessionMismatch, Locked, TooManyRequests, InvalidParam (no
-        sessionId where one is required), UserStoreFailed (the code is still good) and ServiceUnavailable.
+        Raises what `_spend` does, and InvalidParam where a sessionId is required and missing.
         """
         if session is None and self._require_session:
             raise missing("sessionId")
+        attempt = Attempt(phone, code, session, key, address)
+        user, login = self._spend(attempt, lambda login: self._users.sign_in(phone, login))
+        tokens = self._sessions.begin(user)
+        # A user is named after the login that signed them up, so a repeat of it says the same as the first answer.
+        return LoggedIn(**asdict(tokens), is_new_user=user.id == login)
+
+    def delete_account(self, token: str, code: str, session: str | None, address: Address) -> Done:
+        """Forget the token's user, who shows with a fresh code that it is them, and all that is known of them.
+
+        Raises what `_spend` does, TokenInvalid and TokenExpired.
+        """
+        claims = self._sessions.claims(token)
+        attempt = Attempt(claims.phone, code, session, None, address)
+
+        def forget(_login: str) -> None:  # cut off in between, it may be repeated with the same code
+            self._users.delete(claims.phone, claims.user_id)
+            self._sessions.end_all(claims.phone)
+
+        self._spend(attempt, forget)
+        with contextlib.suppress(ServiceUnavailable):  # it is done; what is left of the codes expires by itself
+            if last := session or self._codes.latest(claims.phone):
+                self._codes.forget(claims.phone, last)
+        return Done()
+
+    def _spend(self, attempt: Attempt, act: Callable[[str], T]) -> tuple[T, str]:
+        """Spend a code to `act`, with the name of the login that spends it; return what that gives, and the name.
+
+        Raises CodeIsError, CodeHasExpired, CodeHasValid, SessionMismatch, Locked, TooManyRequests, UserStoreFailed (the
+        code is still good) and ServiceUnavailable.
+        """
+        phone, session = attempt.phone, attempt.session
         login = secrets.token_hex(16)
         if self._fixed.has(phone):
-            if not self._fixed.right(phone, code):
+            if not self._fixed.right(phone, attempt.code):
                 raise CodeIsError(data={"attemptsLeft": self._rules.guesses})
-            return self._logged_in(self._users.sign_in(phone, login), login)
+            return act(login), login
         guess: Windows = {}
         over = None
         try:
-            guess = self._guard.guess(address)
+            guess = self._guard.guess(attempt.address)
         except TooManyRequests as refusal:
             # Who holds a live session still passes: it may have been somebody else behind the same address.
             if session is None:
                 raise
             over = refusal
-        redeemed, session = self._redeem(phone, code, session, login, key)
+        redeemed, session = self._redeem(attempt, login)
         if over and redeemed.guess in {Guess.UNKNOWN, Guess.EXPIRED, Guess.SPENT}:
             raise over
         if redeemed.guess is Guess.LOCKED:
@@ -81,44 +129,24 @@ class LoginService:
         if redeemed.guess not in {Guess.RIGHT, Guess.REPEAT}:
             raise self._refusal(phone, redeemed)
         try:
-            user = self._sign_in(phone, session, redeemed)
-        except UserStoreFailed:
-            self._guard.not_evaluated(guess)
-            raise
-        self._guard.verified(phone, redeemed.tolls, guess)
-        return self._logged_in(user, redeemed.login)
-
-    def _redeem(
-        self, phone: Phone, code: str, session: str | None, login: str, key: str | None
-    ) -> tuple[Redeemed, str]:
-        """Hold the guess against the session's code, or against the number's latest; return also whose it was."""
-        shared = session is None
-        session = session or self._codes.latest(phone)
-        if session is None:
-            raise CodeHasExpired
-        digests = self._maker.digests(phone, session, code)
-        return self._codes.redeem(phone, session, digests, shared=shared, login=login, key=key), session
-
-    def _logged_in(self, user: User, login: str) -> LoggedIn:
-        return LoggedIn(
-            user_id=user.id,
-            phone=user.phone.e164,
-            name=user.name,
-            avatar=user.avatar,
-            # A user is named after the login that signed them up, so a repeat of it says the same as the first answer.
-            is_new_user=user.id == login,
-            token=self._tokens.issue(user),
-            expires_in=self._tokens.ttl,
-        )
-
-    def _sign_in(self, phone: Phone, session: str, redeemed: Redeemed) -> User:
-        try:
-            return self._users.sign_in(phone, redeemed.login)
+            done = act(redeemed.login)
         except ServiceUnavailable as error:
             # Of a login that was repeated nothing is given back: one of the two may have its token.
             if self._codes.unredeem(phone, session, redeemed.login):
+                self._guard.not_evaluated(guess)
                 raise UserStoreFailed(error.detail) from error
             raise
+        self._guard.verified(phone, redeemed.tolls, guess)
+        return done, redeemed.login
+
+    def _redeem(self, attempt: Attempt, login: str) -> tuple[Redeemed, str]:
+        """Hold the guess against the session's code, or against the number's latest; return also whose it was."""
+        phone, shared = attempt.phone, attempt.session is None
+        session = attempt.session or self._codes.latest(phone)
+        if session is None:
+            raise CodeHasExpired
+        digests = self._maker.digests(phone, session, attempt.code)
+        return self._codes.redeem(phone, session, digests, shared=shared, login=login, key=attempt.key), session
 
     def _refusal(self, phone: Phone, redeemed: Redeemed) -> Refusal:
         match redeemed.guess:

@@ -21,9 +21,10 @@ _facts: ContextVar[dict[str, Any] | None] = ContextVar("facts", default=None)
 # In this order: a token's parts would otherwise be eaten piece by piece.
 _SECRETS = (
     (
-        re.compile(r"(otp|user|budget):\{[^}\s]*\}?[^\s'\",]*"),
+        re.compile(r"(otp|user|session|budget):\{[^}\s]*\}?[^\s'\",]*"),
         r"<\1 key>",
     ),  # one of ours in Redis: number and sessionId
+    (re.compile(r"rt_[A-Za-z0-9_-]{40,}"), "<token>"),
     (re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.?[A-Za-z0-9_-]*"), "<token>"),
     (re.compile(r"(://[^:/@\s]*:)[^/\s]*@"), r"\1****@"),  # the password in a URL
     (re.compile(r"(?i)(authorization['\"]?\s*[:=]\s*['\"]?)[^'\"\r\n]+"), r"\1****"),

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from msgspec import Meta, Struct, ValidationError, convert
 
@@ -23,6 +23,8 @@ _MUST_BE = {
     "code": ("6 digits", "6 位数字"),
     "sessionId": ("the sessionId of a getSms answer", "getSms 返回的 sessionId"),
     "token": ("a token", "登录令牌"),
+    "refreshToken": ("a refresh token", "刷新令牌"),
+    "everywhere": ("true or false", "true 或 false"),
     "captchaTicket": ("the ticket that the captcha gave", "验证码控件返回的 ticket"),
     "captchaRandstr": ("the randstr that the captcha gave", "验证码控件返回的 randstr"),
     "name": (
@@ -61,6 +63,28 @@ class Login(Struct, frozen=True, tag_field="method", tag="login", rename="camel"
     token: Token | None = None
 
 
+class Refresh(Struct, frozen=True, tag_field="method", tag="refresh", rename="camel"):
+    """Get new tokens."""
+
+    refresh_token: Token
+
+
+class Logout(Struct, frozen=True, tag_field="method", tag="logout", rename="camel"):
+    """End the session of either token, or every session of its user."""
+
+    token: Token | None = None
+    refresh_token: Token | None = None
+    everywhere: bool = False
+
+
+class DeleteAccount(Struct, frozen=True, tag_field="method", tag="deleteAccount", rename="camel"):
+    """Have the user forgotten; a fresh code shows that it is them."""
+
+    token: Token
+    code: Code
+    session_id: SessionId | None = None
+
+
 class GetUserInfo(Struct, frozen=True, tag_field="method", tag="getUserInfo"):
     """Show whom a token is for."""
 
@@ -82,11 +106,8 @@ class Jwks(Struct, frozen=True, tag_field="method", tag="jwks"):
     """Show the public keys that verify tokens."""
 
 
-Message = GetSms | Login | GetUserInfo | SetNickname | Health | Jwks
-_METHODS: dict[str, type[Message]] = {
-    kind.__struct_config__.tag: kind  # type: ignore[misc] # each tag above is a string
-    for kind in (GetSms, Login, GetUserInfo, SetNickname, Health, Jwks)
-}
+Message = GetSms | Login | Refresh | Logout | GetUserInfo | SetNickname | DeleteAccount | Health | Jwks
+_METHODS: dict[str, type[Message]] = {kind.__struct_config__.tag: kind for kind in get_args(Message)}
 
 
 class CodeSent(Struct, frozen=True, rename="camel"):
@@ -114,12 +135,23 @@ class StillLoggedIn(UserInfo, frozen=True, rename="camel"):
     is_new_user: bool = False
 
 
-class LoggedIn(UserInfo, frozen=True, rename="camel"):
+class Refreshed(UserInfo, frozen=True, rename="camel"):
+    """A user with the tokens of a session; the refresh token expires unless it is used."""
+
+    token: str
+    expires_in: int  # s
+    refresh_token: str
+    refresh_expires_in: int  # s
+
+
+class LoggedIn(Refreshed, frozen=True, rename="camel"):
     """The code was right."""
 
     is_new_user: bool
-    token: str
-    expires_in: int  # s
+
+
+class Done(Struct, frozen=True):
+    """It is done, and there is nothing to tell."""
 
 
 class Healthy(Struct, frozen=True):
@@ -134,7 +166,7 @@ class KeySet(Struct, frozen=True):
     keys: Sequence[Mapping[str, str]]
 
 
-Answer = CodeSent | LoggedIn | StillLoggedIn | UserInfo | Healthy | KeySet
+Answer = CodeSent | LoggedIn | Refreshed | StillLoggedIn | UserInfo | Done | Healthy | KeySet
 
 
 def parse(params: Mapping[str, Any]) -> Message:
@@ -146,11 +178,13 @@ def parse(params: Mapping[str, Any]) -> Message:
     if kind is Login and "code" in params:  # then it is a login by code, whatever token comes along
         params = {name: value for name, value in params.items() if name != "token"}
     try:
-        message = convert(params, kind)
+        message = convert(params, kind, strict=kind is not Logout)  # a form has no other way to say true
     except ValidationError as error:
         raise _explain(str(error)) from None
     if isinstance(message, GetSms) and message.captcha_ticket and not message.captcha_randstr:
         raise missing("captchaRandstr")
+    if isinstance(message, Logout) and not (message.token or message.refresh_token):
+        raise missing("token")
     if isinstance(message, SetNickname) and not _printable(message.name):
         raise malformed("name")
     return message

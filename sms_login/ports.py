@@ -129,6 +129,9 @@ class Codes(Protocol):
         `shared` takes it from the guesses of those who have no session. `login` names this login.
         """
 
+    def forget(self, phone: Phone, session: str) -> None:
+        """Forget a session and which was the latest; what counts against abuse stays."""
+
     def unredeem(self, phone: Phone, session: str, login: str) -> bool:
         """Make good again the code that `login` spent; False if the record is gone or another's."""
 

@@ -30,3 +30,14 @@ class Limits(Struct, frozen=True):
     total: int = 10_000  # all sendings in a day, to cap the spend: OWASP API4:2023
     guesses: int = 60  # of one client in an hour
     refused: int = 30  # sendings for one client that SendSms refused because of their numbers, in an hour
+
+
+LONGEST_SESSION = 10 * 365 * 86400  # s that SESSION_TTL may be
+
+
+class SessionRules(Struct, frozen=True):
+    """How long one stays signed in."""
+
+    idle: int = 30 * 86400  # s without a refresh
+    most: int = 365 * 86400  # s in all; NIST SP 800-63B-4, section 2.1.3, would rather have 30 days
+    repeat_for: int = 10  # s in which a refresh may be repeated: an answer lost on the way, two tabs at once

@@ -17,10 +17,11 @@ _LEEWAY = 60  # s by which two machines' clocks may differ
 
 
 class Claims(Struct, frozen=True):
-    """Whom a token is for."""
+    """Whom a token is for, and of which session."""
 
     user_id: str
     phone: Phone
+    session: str
 
 
 class _Payload(Struct, frozen=True):
@@ -33,6 +34,7 @@ class _Payload(Struct, frozen=True):
     iat: float
     exp: float
     jti: str
+    sid: str
     phone: str
     nbf: float = 0
 
@@ -46,8 +48,8 @@ class AccessTokens:
         self._audience = audience
         self.ttl = ttl
 
-    def issue(self, user: User) -> str:
-        """Return a token for `user`."""
+    def issue(self, user: User, session: str) -> str:
+        """Return a token for `user` in a session."""
         now = int(time.time())
         claims = {
             "iss": self._issuer,
@@ -57,6 +59,7 @@ class AccessTokens:
             "iat": now,
             "exp": now + self.ttl,
             "jti": token_urlsafe(16),
+            "sid": session,
             "phone": user.phone.e164,
             "name": user.name,
             "avatar": user.avatar,
@@ -68,7 +71,7 @@ class AccessTokens:
         try:
             text = self._ring.verify(token, _TYPES).decode()  # UTF-8 and nothing else: RFC 8725, section 3.7
             claims = msgspec.json.decode(text, type=_Payload)
-            verified = Claims(claims.sub, Phone.parse(claims.phone, "ZZ"))
+            verified = Claims(claims.sub, Phone.parse(claims.phone, "ZZ"), claims.sid)
         except (ValueError, RecursionError, InvalidPhone):
             raise TokenInvalid from None
         ours = claims.iss == self._issuer and self._audience in _listed(claims.aud)

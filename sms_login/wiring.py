@@ -8,6 +8,7 @@ from sms_login import logs
 from sms_login.adapters.redis_budgets import RedisBudgets
 from sms_login.adapters.redis_client import RedisClient, connect
 from sms_login.adapters.redis_codes import RedisCodes
+from sms_login.adapters.redis_sessions import RedisSessions
 from sms_login.adapters.redis_users import RedisUsers
 from sms_login.adapters.tencent_captcha import TencentCaptcha
 from sms_login.adapters.tencent_sms import TencentSms
@@ -22,6 +23,7 @@ from sms_login.login import LoginService
 from sms_login.origins import Origins
 from sms_login.periods import Calendar
 from sms_login.ports import Users
+from sms_login.refresh_tokens import RefreshTokens
 from sms_login.sending import Sender
 from sms_login.sessions import Sessions
 from sms_login.tokens import AccessTokens
@@ -74,7 +76,8 @@ def _app(settings: Settings, environ: Mapping[str, str]) -> App:
     )
     calendar = Calendar(settings.tz_offset)
     codes, users = RedisCodes(redis, settings.rules), _users(settings.users_url.reveal(), redis)
-    maker = CodeMaker(*(secret.key() for secret in settings.secrets))
+    secrets = [secret.key() for secret in settings.secrets]
+    maker = CodeMaker(*secrets)
     fixed = FixedCodes(settings.test_numbers, settings.test_numbers_until, calendar)
     ring = KeyRing(*settings.jwt_keys)
     tokens = AccessTokens(
@@ -82,6 +85,12 @@ def _app(settings: Settings, environ: Mapping[str, str]) -> App:
         issuer=settings.jwt_issuer,
         audience=settings.jwt_audience,
         ttl=settings.token_ttl,
+    )
+    sessions = Sessions(
+        users=users,
+        store=RedisSessions(redis, settings.session_rules),
+        access=tokens,
+        refresh=RefreshTokens(*secrets),
     )
     guard = Guard(
         budgets=RedisBudgets(redis),
@@ -103,11 +112,11 @@ def _app(settings: Settings, environ: Mapping[str, str]) -> App:
             guard=guard,
             maker=maker,
             fixed=fixed,
-            tokens=tokens,
+            sessions=sessions,
             rules=settings.rules,
             require_session=settings.require_session,
         ),
-        sessions=Sessions(users, tokens),
+        sessions=sessions,
         ping=redis.ping,
         public_keys=ring.public(),
         default_country=settings.default_country,

@@ -33,7 +33,7 @@ def claims(**changes: Any) -> dict[str, Any]:
     """Return the claims of a good token, with `changes`; a claim that is None is left out."""
     now = int(time.time())
     standard = {"iss": "issuer", "sub": "user-1", "aud": "audience", "iat": now, "exp": now + TTL, "jti": "id"}
-    standard |= {"client_id": "audience", "phone": PHONE.e164}
+    standard |= {"client_id": "audience", "sid": "s", "phone": PHONE.e164}
     return {name: value for name, value in {**standard, **changes}.items() if value is not None}
 
 

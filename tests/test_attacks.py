@@ -325,7 +325,7 @@ def test_laundering_with_test_numbers(world: World) -> None:
     assert outcomes(answers) == {"Ok": 1, "Success": 1, "TooManyRequests": 1}
     after = world.backend.dump()
     assert after.pop(f"user:{{{REVIEW_PHONE.e164}}}")["name"] == ""
-    assert after == before
+    assert {key: value for key, value in after.items() if not key.startswith("session:")} == before
 
 
 # Addresses.

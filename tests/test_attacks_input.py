@@ -22,6 +22,7 @@ from tests.forging import claims, encoded
 from tests.test_attacks import FORGED, HALF_A_DAY, HOME, KEY, VICTIM, abroad, ask, counted, guess, mobile
 from tests.test_forged_tokens import HEADER, signed
 from tests.test_races import outcomes, race
+from tests.test_tokens import parts
 from tests.world import PHONE, REVIEW_CODE, REVIEW_PHONE, UNLIMITED, Backend, World
 
 CREDENTIALS = {"TENCENTCLOUD_SECRETID": "id", "TENCENTCLOUD_SECRETKEY": "key", "TENCENTCLOUD_SESSIONTOKEN": "token"}
@@ -53,7 +54,7 @@ def test_spelling_tricks_that_name_the_same_number(world: World) -> None:
         world.wait(31)
     assert outcomes([ask(world, spelling) for spelling in SPELLINGS]) == {"TooManyRequests": 10}
     numbers = {key.partition("}")[0] for key in world.backend.expiries() if not key.startswith("budget:")}
-    assert numbers == {f"otp:{{{VICTIM}", f"user:{{{VICTIM}"}
+    assert numbers == {f"otp:{{{VICTIM}", f"user:{{{VICTIM}", f"session:{{{VICTIM}"}
 
 
 NO_NUMBER = [
@@ -222,19 +223,19 @@ def of_key(key: bytes, **changes: Any) -> str:
     return f"{message}.{encoded(hmac.digest(key, message.encode(), 'sha256'))}"
 
 
-FORGERIES: dict[str, Callable[[str], str]] = {
-    "none": lambda user: signed(claims(sub=user), {"alg": "none", "typ": "at+jwt"}).rpartition(".")[0] + ".",
-    "no signature": lambda user: signed(claims(sub=user)).rpartition(".")[0] + ".",
-    "RS256 with our key": lambda user: signed(claims(sub=user), {"alg": "RS256", "typ": "at+jwt"}),
-    "HS512": lambda user: signed(claims(sub=user), {"alg": "HS512", "typ": "at+jwt"}, digest="sha512"),
-    "other key": lambda user: of_key(b"another secret, also of 32 bytes", sub=user),
-    "empty key": lambda user: of_key(b"", sub=user),
-    "key in the header": lambda user: signed(claims(sub=user), {**HEADER, "jwk": {"kty": "oct", "k": ""}})[:-2],
-    "other audience": lambda user: signed(claims(sub=user, aud="another")),
-    "other issuer": lambda user: signed(claims(sub=user, iss="another")),
-    "other type": lambda user: signed(claims(sub=user), {"alg": "HS256", "typ": "JWT"}),
-    "other user": lambda _: signed(claims(sub="another")),
-    "expired": lambda user: signed(claims(sub=user, exp=int(time.time()) - 61)),
+FORGERIES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "none": lambda own: signed(claims(**own), {"alg": "none", "typ": "at+jwt"}).rpartition(".")[0] + ".",
+    "no signature": lambda own: signed(claims(**own)).rpartition(".")[0] + ".",
+    "RS256 with our key": lambda own: signed(claims(**own), {"alg": "RS256", "typ": "at+jwt"}),
+    "HS512": lambda own: signed(claims(**own), {"alg": "HS512", "typ": "at+jwt"}, digest="sha512"),
+    "other key": lambda own: of_key(b"another secret, also of 32 bytes", **own),
+    "empty key": lambda own: of_key(b"", **own),
+    "key in the header": lambda own: signed(claims(**own), {**HEADER, "jwk": {"kty": "oct", "k": ""}})[:-2],
+    "other audience": lambda own: signed(claims(**own, aud="another")),
+    "other issuer": lambda own: signed(claims(**own, iss="another")),
+    "other type": lambda own: signed(claims(**own), {"alg": "HS256", "typ": "JWT"}),
+    "other user": lambda own: signed(claims(**own | {"sub": "another"})),
+    "expired": lambda own: signed(claims(**own, exp=int(time.time()) - 61)),
 }
 
 
@@ -242,8 +243,9 @@ FORGERIES: dict[str, Callable[[str], str]] = {
 def test_token_forgery(world: World, forgery: str) -> None:
     """Whatever is wrong with it, and whichever way it comes, it opens nothing; what it was made from does."""
     session = ask(world)["data"]["sessionId"]
-    user = guess(world, world.outbox.code, session=session)["data"]["userId"]
-    token = FORGERIES[forgery](user)
+    user = guess(world, world.outbox.code, session=session)["data"]
+    own = {name: parts(user["token"])[1][name] for name in ("sub", "sid")}
+    token = FORGERIES[forgery](own)
     bearer = {"Authorization": f"Bearer {token}"}
     answers = [
         world.call("getUserInfo", token=token),
@@ -254,8 +256,8 @@ def test_token_forgery(world: World, forgery: str) -> None:
         world.call("login", bearer, phone=VICTIM),
     ]
     assert outcomes(answers) == {"TokenExpired" if forgery == "expired" else "TokenInvalid": 6}
-    good = world.call("getUserInfo", token=signed(claims(sub=user)))
-    assert good["data"] == {"userId": user, "phone": VICTIM, "name": "", "avatar": ""}
+    good = world.call("getUserInfo", token=signed(claims(**own)))
+    assert good["data"] == {"userId": user["userId"], "phone": VICTIM, "name": "", "avatar": ""}
 
 
 # The log.
@@ -410,7 +412,7 @@ def test_review_number(world: World, capsys: pytest.CaptureFixture[str]) -> None
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line["test_number"] for line in lines] == [True] * 140
     assert world.outbox.sent == []
-    assert set(world.backend.dump()) == {f"user:{{{number}}}"}
+    assert {key.partition("}")[0] for key in world.backend.dump()} == {f"user:{{{number}", f"session:{{{number}"}
     token = answers[-1]["data"]["token"]
     assert world.call("setNickname", token=token, name="Reviewer")["data"]["name"] == "Reviewer"
     assert world.call("login", phone=VICTIM, token=token)["codeStr"] == "TokenMismatch"

@@ -10,7 +10,7 @@ from sms_login.config import Settings
 from sms_login.environment import ConfigError, users_url
 from sms_login.keys import shared_key
 from sms_login.ports import SmsRoute
-from sms_login.rules import Limits, Rules
+from sms_login.rules import Limits, Rules, SessionRules
 
 KEY = "k" * 32
 LEAST = {
@@ -63,6 +63,7 @@ def test_the_least_environment_works_with_the_documented_defaults() -> None:
         "tz_offset": 8,
         "require_session": False,
         "rules": Rules(life=300, age=600, guesses=3, cooldown=30, daily=10, lock_at=100, lock_for=86400),
+        "session_rules": SessionRules(),
         "limits": Limits(),
         "sending": True,
         "captcha_app_id": "",

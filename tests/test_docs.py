@@ -65,6 +65,8 @@ def test_the_readme_has_the_defaults() -> None:
         "REDIS_PORT": settings.redis_port,
         "SMS_TIMEOUT": settings.sms_timeout,
         "TOKEN_TTL": settings.token_ttl,
+        "REFRESH_TTL": settings.session_rules.idle,
+        "SESSION_TTL": settings.session_rules.most,
         "CODE_TTL": Rules().life,
         "RESEND_COOLDOWN": Rules().cooldown,
         "DAILY_LIMIT": Rules().daily,
@@ -120,6 +122,9 @@ def test_every_method_is_in_the_readme_with_what_it_gives() -> None:
     gives: dict[str, list[Any]] = {
         "getSms": [messages.CodeSent],
         "login": [messages.LoggedIn, messages.StillLoggedIn],
+        "refresh": [messages.Refreshed],
+        "logout": [messages.Done],
+        "deleteAccount": [messages.Done],
         "getUserInfo": [messages.UserInfo],
         "setNickname": [messages.UserInfo],
         "jwks": [messages.KeySet],

@@ -25,7 +25,7 @@ def signed(payload: Any, header: Any = None, *, digest: str = "sha256") -> str:
 
 def test_a_token_of_our_form_and_key_is_verified_whoever_made_it() -> None:
     """What the forgeries below are changed from is accepted."""
-    assert tokens().verify(signed(claims())) == Claims("user-1", PHONE)
+    assert tokens().verify(signed(claims())) == Claims("user-1", PHONE, "s")
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_another_kind_of_token_is_no_access_token(header: Any) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        *({name: None} for name in ("iss", "sub", "aud", "client_id", "iat", "exp", "jti", "phone")),
+        *({name: None} for name in ("iss", "sub", "aud", "client_id", "iat", "exp", "jti", "sid", "phone")),
         {"iss": "another"},
         {"iss": ["issuer"]},
         {"aud": "another"},

@@ -24,9 +24,30 @@ CALLS: list[dict[str, Any]] = [
     {"method": "login", "phone": PHONE, "token": "eyJhbGciOiJub25lIn0.e30."},
     {"method": "getUserInfo", "token": "a.b.c"},
     {"method": "setNickname", "token": "a.b.c", "name": "name"},
+    {"method": "refresh", "refreshToken": "rt_" + "A" * 70},
+    {"method": "logout", "token": "a.b.c"},
+    {"method": "logout", "refreshToken": "rt_" + "A" * 70, "everywhere": "true"},
+    {"method": "logout", "everywhere": True},
+    {"method": "deleteAccount", "token": "a.b.c", "code": "123456", "sessionId": "A" * 22},
     {"method": "health"},
 ]
-VALUES = ["", "\ud800", "\0", "1" * 40, "１２３４５６", "123456\n", "+", "latest", "*", "a.b.c", "k" * 16, "Bearer x"]
+PARAMETERS = ["phone", "code", "sessionId", "token", "name", "refreshToken", "everywhere"]
+VALUES = [
+    "",
+    "\ud800",
+    "\0",
+    "1" * 40,
+    "１２３４５６",
+    "123456\n",
+    "+",
+    "latest",
+    "*",
+    "a.b.c",
+    "k" * 16,
+    "Bearer x",
+    "rt_",
+    "true",
+]
 ODD: list[Any] = [None, True, 0, -1, 10**30, 1e400, [], {}, [{}], {"a": []}, ["x", "y"], b"bytes"]
 BODIES = ["{", "[]", "1", '"x"', "[" * 9000, '{"a":' * 3000, '{"method": "\\ud800"}', "a=1&a=2", "=", "%", "x" * 20_000]
 FORM, JSON = "application/x-www-form-urlencoded", "application/json; charset=utf-8"
@@ -58,7 +79,7 @@ def events(draw: st.DrawFn) -> Any:
     if 0 in wrongs:
         call[draw(st.sampled_from(sorted(call)))] = draw(anything)
     if 1 in wrongs:
-        call[draw(st.sampled_from(["phone", "code", "sessionId", "token", "name"]))] = draw(anything)
+        call[draw(st.sampled_from(PARAMETERS))] = draw(anything)
     if 2 in wrongs:
         call[draw(text)] = draw(anything)
     drawn = event(call, draw(st.integers(0, 4)))

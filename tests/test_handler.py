@@ -88,7 +88,8 @@ def test_a_whole_login(handler: wiring.Handler, cloud: Cloud, shape: Shape) -> N
     status, _, logged_in = call(handler, shape, **login)
     assert (status, logged_in["errorCode"], logged_in["codeStr"]) == (200, 0, "Success")
     user = logged_in["data"]
-    assert user.keys() == {"userId", "phone", "name", "avatar", "isNewUser", "token", "expiresIn"}
+    tokens = {"token", "expiresIn", "refreshToken", "refreshExpiresIn"}
+    assert user.keys() == {"userId", "phone", "name", "avatar", "isNewUser", *tokens}
     assert (user["phone"], user["isNewUser"], user["expiresIn"]) == (PHONE, True, 7200)
 
     status, _, named = call(handler, shape, method="setNickname", token=user["token"], name="Li 😀")

@@ -1,15 +1,19 @@
 """Redis goes away and comes back while people log in."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
+import redis
 import time_machine
 
 from sms_login.adapters.redis_client import connect
+from sms_login.errors import ServiceUnavailable
 from sms_login.phone import Phone
+from tests.devices import Device, alerts
 from tests.servers import RedisServer, find_redis_server, require, until
-from tests.world import UNLIMITED, Backend, World
+from tests.world import OTHER_PHONE, UNLIMITED, Backend, World
 
 PEOPLE = 400
 
@@ -79,4 +83,165 @@ def test_a_lost_answer_is_repeated_under_its_key(server: RedisServer, clock: tim
     until(lambda: world.call("health")["codeStr"] == "Success", 2)
     assert world.call("login", **login)["codeStr"] == "CodeHasValid"
     assert world.call("login", headers, **login)["data"]["isNewUser"] is True
+    world.backend.client.close()
+
+
+# Sessions.
+
+
+@pytest.fixture
+def world(server: RedisServer, clock: time_machine.Traveller) -> Iterator[World]:
+    """A login service on a Redis that can be killed, which knows the scripts already."""
+    client = connect(server.host, server.port)
+    world = World(Backend(client), clock, limits=UNLIMITED)
+    warm = Device(world)
+    assert warm.refresh() == "Success"
+    world.wait(31)
+    yield world
+    client.close()
+
+
+def lose_the_answer(
+    world: World, monkeypatch: pytest.MonkeyPatch, command: str, then: Callable[[], object] = lambda: None
+) -> None:
+    """Let Redis run the next command of this name, and something happen before its answer arrives."""
+    client = world.backend.client
+    send = getattr(client, command)
+
+    def lost(*args: object) -> None:
+        send(*args)
+        monkeypatch.setattr(client, command, send)
+        then()
+        raise redis.exceptions.ConnectionError("Connection reset by peer")
+
+    monkeypatch.setattr(client, command, lost)
+
+
+@pytest.mark.parametrize("restart", [True, False])
+def test_a_refresh_whose_answer_is_lost_is_repeated(
+    world: World,
+    server: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    restart: bool,
+) -> None:
+    """Redis rotates, and the connection is reset or Redis is killed: the repeat gets what that rotation made."""
+    device = Device(world)
+    lose_the_answer(world, monkeypatch, "evalsha", server.kill if restart else lambda: None)
+    assert device.refresh() == "ServiceUnavailable"
+    if restart:
+        assert device.refresh() == "ServiceUnavailable"
+        server.start()
+        until(lambda: world.call("health")["codeStr"] == "Success", 2)
+    assert world.backend.client.hget(device.key, "count") == "2"
+    world.wait(5)
+    assert device.refresh() == "Success"
+    assert world.backend.client.hget(device.key, "count") == "2"
+    assert device.refresh() == "Success"
+    assert device.is_in
+    assert alerts(capsys) == []
+
+
+def test_a_refresh_that_did_not_reach_redis_is_simply_made_again(world: World, server: RedisServer) -> None:
+    """However long Redis is away: nobody is signed out, and nothing is lost with it."""
+    device, other = Device(world), Device(world, OTHER_PHONE)
+    tokens = (device.token, device.refresh_token)
+    before = world.backend.dump()
+    server.kill()
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("refresh", {"refreshToken": device.refresh_token}),
+        ("getUserInfo", {"token": device.token}),
+        ("setNickname", {"token": device.token, "name": "name"}),
+        ("login", {"token": device.token, "phone": device.phone.e164}),
+        ("logout", {"token": device.token}),
+        ("logout", {"refreshToken": device.refresh_token, "everywhere": True}),
+        ("deleteAccount", {"token": device.token, "code": "123456"}),
+    ]
+    for method, params in calls:
+        answer = world.answer(method, **params)
+        assert answer["statusCode"] == 503
+        assert '"ServiceUnavailable"' in answer["body"]
+    world.clock.shift(60)
+    server.start()
+    until(lambda: world.call("health")["codeStr"] == "Success", 2)
+    assert world.backend.dump() == before
+    assert (device.token, device.refresh_token) == tokens
+    assert device.is_in
+    assert device.refresh() == "Success"
+    assert other.refresh() == "Success"
+
+
+def test_a_logout_whose_answer_is_lost_has_ended_the_session(
+    world: World, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It, or all; a restart of Redis brings none back."""
+    device, other = Device(world), Device(world, OTHER_PHONE)
+    run = world.redis.run
+
+    def lost(name: str, keys: Sequence[str], args: Sequence[str | int]) -> object:
+        answer = run(name, keys, args)
+        if name == "end_all":
+            server.kill()
+        if name in {"end", "end_all"}:
+            raise ServiceUnavailable
+        return answer
+
+    with monkeypatch.context() as losing:
+        losing.setattr(world.redis, "run", lost)
+        assert device.call("logout") == "ServiceUnavailable"
+        assert other.call("logout", token=other.token, everywhere=True) == "ServiceUnavailable"
+    server.start()
+    until(lambda: world.call("health")["codeStr"] == "Success", 2)
+    assert device.tries() == other.tries() == {"TokenInvalid"}
+
+
+def test_a_login_whose_session_was_not_begun_is_repeated_under_its_key(
+    world: World, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The code is spent and the user signed up when Redis dies: the repeat gets the tokens."""
+    session = world.get_sms().session_id
+    login = {"phone": "+8613800138000", "code": world.outbox.code, "sessionId": session}
+    headers = {"Idempotency-Key": "k" * 16}
+    begin = world.session_store.begin
+
+    def dies_first(*args: Any) -> int:
+        server.kill()
+        return begin(*args)
+
+    with monkeypatch.context() as dying:
+        dying.setattr(world.session_store, "begin", dies_first)
+        assert world.call("login", headers, **login)["codeStr"] == "ServiceUnavailable"
+    server.start()
+    until(lambda: world.call("health")["codeStr"] == "Success", 2)
+    data = world.call("login", headers, **login)["data"]
+    assert world.call("getUserInfo", token=data["token"])["codeStr"] == "Success"
+    assert world.call("refresh", refreshToken=data["refreshToken"])["codeStr"] == "Success"
+
+
+def test_redis_is_killed_while_people_refresh(server: RedisServer, clock: time_machine.Traveller) -> None:
+    """Only 503 answers meanwhile; whoever repeats the refresh token in hand afterwards is in, and nobody is a thief."""
+    world = World(Backend(connect(server.host, server.port)), clock, limits=UNLIMITED)
+    people = [Device(world, Phone.parse(f"+86138001{i:05}", "CN")) for i in range(64)]
+    seen: set[str] = set()
+    some_have = threading.Event()
+
+    def go_on(share: list[Device]) -> None:
+        for _ in range(20):
+            for device in share:
+                seen.add(device.refresh())
+            some_have.set()
+
+    threads = [threading.Thread(target=go_on, args=[people[i::8]]) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    assert some_have.wait(30)
+    server.kill()
+    for thread in threads:
+        thread.join()
+    assert seen == {"Success", "ServiceUnavailable"}
+    server.start()
+    until(lambda: world.call("health")["codeStr"] == "Success", 2)
+    assert {device.refresh() for device in people} == {"Success"}
+    assert {device.is_in for device in people} == {True}
     world.backend.client.close()

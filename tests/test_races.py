@@ -3,12 +3,14 @@
 import threading
 from collections import Counter
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 import pytest
 import time_machine
 
-from tests.world import PHONE, UNLIMITED, Backend, World
+from tests.devices import Device, alerts
+from tests.world import PHONE, REVIEW_CODE, REVIEW_PHONE, UNLIMITED, Backend, World
 
 KEY = "idempotency-key-1"
 
@@ -103,3 +105,126 @@ def test_50_simultaneous_first_logins_make_one_user(world: World) -> None:
     """Whichever comes first signs the number up, the rest find its user."""
     answers = race(50, lambda i: {"id": world.users.sign_in(PHONE, f"id-{i}").id})
     assert len({answer["id"] for answer in answers}) == 1
+
+
+# Sessions.
+
+
+def count_of(device: Device) -> str:
+    """Return the count of a session's present token, which begins with 1."""
+    return str(device.world.backend.client.hget(device.key, "count"))
+
+
+def test_50_simultaneous_refreshes_of_one_token_are_one_rotation(world: World) -> None:
+    """All 50 are answered with the same refresh token, which counts, and with an access token that does."""
+    device = Device(world)
+    token = device.refresh_token
+    answers = race(50, lambda _: world.call("refresh", refreshToken=token))
+    assert outcomes(answers) == {"Success": 50}
+    assert len({answer["data"]["refreshToken"] for answer in answers}) == 1
+    assert len({answer["data"]["token"] for answer in answers}) == 50
+    assert count_of(device) == "2"
+    assert {device.call("getUserInfo", token=answer["data"]["token"]) for answer in answers} == {"Success"}
+    assert device.refresh(answers[0]["data"]["refreshToken"]) == "Success"
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_after_a_logout_among_50_refreshes_no_token_counts(world: World, *, everywhere: bool) -> None:
+    """Neither one that was given before it nor one that was under way."""
+    device = Device(world)
+    token, access = device.refresh_token, device.token
+
+    def run(i: int) -> dict[str, Any]:
+        if i == 25:
+            return world.call("logout", token=access, everywhere=everywhere)
+        return world.call("refresh", refreshToken=token)
+
+    answers = race(51, run)
+    assert outcomes(answers).keys() <= {"Success", "TokenInvalid"}
+    given = [answer["data"] for answer in answers if answer["data"]]
+    assert {device.call("getUserInfo", token=data["token"]) for data in given} <= {"TokenInvalid"}
+    assert {device.refresh(data["refreshToken"]) for data in given} <= {"TokenInvalid"}
+    assert device.tries() == {"TokenInvalid"}
+    assert device.key not in world.backend.expiries()
+
+
+def test_20_refreshes_with_an_old_token_and_one_with_the_present_end_the_session_once(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whether the owner comes before, between or after the thieves: one alert, and nobody is in."""
+    for _ in range(5):
+        owner = Device(world)
+        thief = copy(owner)
+        owner.refresh()
+        world.wait(11)
+        old, present = thief.refresh_token, owner.refresh_token
+        answers = race(21, lambda i, o=old, p=present: world.call("refresh", refreshToken=p if i == 10 else o))  # type: ignore[misc]
+        assert [alert["alert"] for alert in alerts(capsys)] == ["refresh_token_reused"]
+        given = [answer["data"] for answer in answers if answer["codeStr"] == "Success"]
+        assert len(given) <= 1  # the owner's, if it came first
+        for data in given:
+            owner.keep(data)
+        assert owner.tries() == thief.tries() == {"TokenInvalid"}
+        assert alerts(capsys) == []
+        world.wait(3600)
+
+
+def test_20_logouts_at_once_are_one(world: World) -> None:
+    """Those that come too late find the session ended."""
+    device = Device(world)
+    shown = [{"token": device.token}, {"refreshToken": device.refresh_token}]
+    answers = race(20, lambda i: world.call("logout", **shown[i % 2]))
+    assert outcomes(answers).keys() <= {"Success", "TokenInvalid"}
+    assert outcomes(answers)["Success"] >= 1
+    assert device.tries() == {"TokenInvalid"}
+
+
+def test_after_a_deletion_among_20_refreshes_no_token_counts(world: World) -> None:
+    """The user is gone, and so is every session."""
+    device = Device(world)
+    world.wait(31)
+    deletes = {"sessionId": world.get_sms().session_id, "code": world.outbox.code, "token": device.token}
+    token = device.refresh_token
+    answers = race(
+        21,
+        lambda i: world.call("deleteAccount", **deletes) if i == 10 else world.call("refresh", refreshToken=token),
+    )
+    assert outcomes(answers).keys() <= {"Success", "TokenInvalid", "NotRegistered"}
+    for data in [answer["data"] for answer in answers if answer["data"]]:
+        device.keep(data)
+        assert device.tries() == {"TokenInvalid"}
+    assert device.tries() == {"TokenInvalid"}
+    assert world.users.find(PHONE) is None
+    assert device.key not in world.backend.expiries()
+
+
+def test_of_20_simultaneous_deletions_with_one_code_1_deletes(world: World) -> None:
+    """The rest find the code spent, or themselves signed out."""
+    device = Device(world)
+    world.wait(31)
+    deletes = {"sessionId": world.get_sms().session_id, "code": world.outbox.code, "token": device.token}
+    answers = race(20, lambda _: world.call("deleteAccount", **deletes))
+    assert outcomes(answers)["Success"] == 1
+    assert outcomes(answers).keys() <= {"Success", "CodeHasValid", "CodeHasExpired", "TokenInvalid"}
+    assert device.tries() == {"TokenInvalid"}
+
+
+def test_a_deletion_among_logins_leaves_a_user_whose_tokens_count_or_none(world: World) -> None:
+    """Whoever logs in at that moment is in the account that is deleted, or in one that begins after it."""
+    login = {"phone": REVIEW_PHONE.e164, "code": REVIEW_CODE}
+    for _ in range(5):
+        old = world.call("login", **login)["data"]
+        deletes = {"token": old["token"], "code": REVIEW_CODE}
+        answers = race(
+            11,
+            lambda i, d=deletes: world.call("deleteAccount", **d) if i == 5 else world.call("login", **login),  # type: ignore[misc]
+        )
+        assert outcomes(answers) == {"Success": 11}
+        user = world.users.find(REVIEW_PHONE)
+        assert user is None or user.id != old["userId"]
+        for data in [answer["data"] for answer in answers if answer["data"]]:
+            outcome = world.call("getUserInfo", token=data["token"])["codeStr"]
+            renewed = world.call("refresh", refreshToken=data["refreshToken"])["codeStr"]
+            if user is None or data["userId"] != user.id:
+                assert {outcome, renewed} <= {"TokenInvalid", "NotRegistered"}
+        assert world.call("login", **login)["codeStr"] == "Success"

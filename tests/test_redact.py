@@ -3,8 +3,11 @@
 import pytest
 
 from sms_login.logs import redact
+from sms_login.refresh_tokens import RefreshTokens
+from tests.world import PHONE, SECRET
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1In0.c2lnbmF0dXJl"
+REFRESH = RefreshTokens(SECRET).issue(PHONE, "hv2BFvYIitNmiBDL85XEUA", 1)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +24,35 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1In0.c2lnbmF0dXJl"
 def test_no_token_stays(text: str) -> None:
     """No part of it, wherever it stands."""
     assert not any(part in redact(text) for part in JWT.split("."))
+
+
+@pytest.mark.parametrize("count", [1, 9, 10, 12_345])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "bad token {}, again",
+        "<{}>",
+        "('{}',)",
+        "/?refreshToken={}&method=refresh",
+        "Authorization: Bearer {}",
+        '{{"refreshToken":"{}"}}',
+        "_{}",
+        "{}{}",
+        "x{}x",
+    ],
+)
+def test_no_refresh_token_stays(text: str, count: int) -> None:
+    """No part of it that is worth anything: it holds a number and a session."""
+    token = RefreshTokens(SECRET).issue(PHONE, "hv2BFvYIitNmiBDL85XEUA", count)
+    redacted = redact(text.format(token, token))
+    assert not [at for at in range(len(token) - 8) if token[at : at + 8] in redacted]
+
+
+@pytest.mark.parametrize("length", [43, 50, 60, 70])
+def test_no_beginning_of_a_refresh_token_stays(length: int) -> None:
+    """A library may cut off what it quotes; of one that tells anything of its session nothing is left."""
+    assert redact(f"near '{REFRESH[:length]}...'") == "near '<token>...'"
 
 
 @pytest.mark.parametrize("number", ["+8613800138000", "8613800138000", "13800138000", "+6592345678", "+447400123456"])

@@ -33,7 +33,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 def test_section_2_1_header(kind: str) -> None:
     """Signed, of type at+jwt, and with the name of the key if it has one; RS256 is among the algorithms."""
     name = {"kid": key(kind).kid} if kind != "HS256" else {}
-    assert parts(tokens(kind).issue(USER))[0] == {"alg": key(kind).algorithm, "typ": "at+jwt", **name}
+    assert parts(tokens(kind).issue(USER, "s"))[0] == {"alg": key(kind).algorithm, "typ": "at+jwt", **name}
     assert key("RSA").algorithm == "RS256"
 
 
@@ -41,7 +41,7 @@ def test_section_2_1_header(kind: str) -> None:
 @every_kind
 def test_section_2_2_data_structure(kind: str) -> None:
     """Every claim that is required is there, of its type; the client is the app, and no user has its name."""
-    payload = parts(tokens(kind).issue(USER))[1]
+    payload = parts(tokens(kind).issue(USER, "s"))[1]
     now = int(time.time())
     required = {"iss": "issuer", "exp": now + TTL, "aud": "audience", "sub": "user-1", "client_id": "audience"}
     assert payload.items() >= {**required, "iat": now}.items()
@@ -64,7 +64,7 @@ def test_section_2_2_no_required_claim_may_be_missing(kind: str, claim: str) -> 
 def test_section_4_the_type_is_one_of_two(kind: str) -> None:
     """With or without `application/`, and nothing else."""
     for name in ("at+jwt", "application/at+jwt"):
-        assert tokens(kind).verify(forged(kind, typ=name)) == Claims("user-1", PHONE)
+        assert tokens(kind).verify(forged(kind, typ=name)) == Claims("user-1", PHONE, "s")
     for other in ("application/jwt", "JWT", "application/application/at+jwt", "x/at+jwt", None):
         with pytest.raises(TokenInvalid):
             tokens(kind).verify(forged(kind, typ=other))
@@ -103,15 +103,15 @@ def test_section_4_the_signature_is_validated_with_our_keys(kind: str) -> None:
     for bad in (token, unsigned):
         with pytest.raises(TokenInvalid):
             tokens(kind).verify(bad)
-    assert tokens(kind, other).verify(token) == Claims("user-1", PHONE)
+    assert tokens(kind, other).verify(token) == Claims("user-1", PHONE, "s")
 
 
 @every_kind
 def test_section_4_the_present_is_before_the_expiration(clock: time_machine.Traveller, kind: str) -> None:
     """With a minute for clocks that differ, and not a second more."""
-    token = tokens(kind).issue(USER)
+    token = tokens(kind).issue(USER, "s")
     clock.shift(TTL + 59)
-    assert tokens(kind).verify(token) == Claims("user-1", PHONE)
+    assert tokens(kind).verify(token) == Claims("user-1", PHONE, "s")
     clock.shift(1)
     with pytest.raises(TokenExpired):
         tokens(kind).verify(token)

@@ -10,8 +10,22 @@ BEFORE = "count_of"  # stands before each of them
 SCRIPTS = {path.stem: path.read_text() for path in sorted((ADAPTERS / "lua").glob("*.lua")) if path.stem != BEFORE}
 
 # All of these are in Redis 4.0. TIME is, too, but a write after it is refused there.
-READS = {"EXISTS", "GET", "HGET", "HGETALL", "HMGET", "PTTL"}
-WRITES = {"DECR", "DEL", "HDEL", "HINCRBY", "HSET", "HSETNX", "INCR", "INCRBY", "PEXPIRE", "SET"}
+READS = {"EXISTS", "GET", "HGET", "HGETALL", "HMGET", "LRANGE", "PTTL"}
+WRITES = {
+    "DECR",
+    "DEL",
+    "HDEL",
+    "HINCRBY",
+    "HSET",
+    "HSETNX",
+    "INCR",
+    "INCRBY",
+    "LPUSH",
+    "LREM",
+    "LTRIM",
+    "PEXPIRE",
+    "SET",
+}
 NEWER = {"KEEPTTL", "GET", "EXAT", "PXAT"}  # options that SET has got since then; PEXPIRE had none at all
 
 GUARD = "if redis.replicate_commands then redis.replicate_commands() end"

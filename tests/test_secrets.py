@@ -2,6 +2,7 @@
 
 import json
 import logging
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,8 @@ import redis
 
 from local.cloud import Cloud, local_cloud
 from sms_login import logs, wiring
+from sms_login.phone import Phone
+from sms_login.refresh_tokens import RefreshTokens
 from tests.servers import RedisServer
 
 PHONE, NATIONAL = "+8613800138000", "13800138000"
@@ -90,21 +93,77 @@ def test_a_whole_login_at_debug_prints_no_secret(
         assert [secret for secret in secrets if secret in printed] == []
 
 
+def test_a_whole_session_at_debug_prints_no_secret(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Refreshed, reused, logged out, deleted; with tokens of the wrong kind, cut off and in the wrong places."""
+    handler = wiring.build({**cloud.environ, "CAPTCHA_MODE": "off"})
+    raw = Raw()
+    logging.getLogger().addHandler(raw)
+    secrets = [PHONE, NATIONAL, JWT_SECRET]
+
+    def asked() -> dict[str, Any]:
+        with redis.Redis(cloud.environ["REDIS_HOST"], int(cloud.environ["REDIS_PORT"])) as client:
+            client.delete(f"otp:{{{PHONE}}}:cooldown")
+        session = call(handler, "getSms", phone=PHONE)["data"]["sessionId"]
+        code = cloud.tencent.inbox(PHONE)[0].params[0]
+        secrets.extend([session, code])
+        return {"sessionId": session, "code": code}
+
+    def kept(answer: dict[str, Any]) -> tuple[str, str]:
+        data = answer["data"]
+        claims = json.loads(urlsafe_b64decode(data["token"].split(".")[1] + "=="))
+        secrets.extend([*data["token"].split("."), data["refreshToken"], data["refreshToken"][10:50], claims["sid"]])
+        return data["token"], data["refreshToken"]
+
+    token, first = kept(call(handler, "login", phone=PHONE, **asked()))
+    for bad in (first[:-1], token, f"{first}=", "rt_" + "x" * 5000):
+        call(handler, "refresh", refreshToken=bad)
+        call(handler, "getUserInfo", token=first)
+        call(handler, "login", phone=first[:40], code=first, token=first)
+        call(handler, "setNickname", token=token, name=first[:64], refreshToken=bad)
+    token, second = kept(call(handler, "refresh", refreshToken=first))
+    token, _ = kept(call(handler, "refresh", refreshToken=second))
+    assert call(handler, "refresh", refreshToken=first)["codeStr"] == "TokenInvalid"
+    token, first = kept(call(handler, "login", phone=PHONE, **asked()))
+    assert call(handler, "logout", refreshToken=first, everywhere="no")["codeStr"] == "InValidParam"
+    assert call(handler, "logout", refreshToken=first, everywhere=True)["codeStr"] == "Success"
+    token, first = kept(call(handler, "login", phone=PHONE, **asked()))
+    assert call(handler, "deleteAccount", token=token, **asked())["codeStr"] == "Success"
+    out, err = capfd.readouterr()
+    assert "refresh_token_reused" in out
+    assert '"method": "deleteAccount"' in out
+
+    with monkeypatch.context() as unredacted:
+        unredacted.setattr(logs, "_line", raw.line)
+        token, first = kept(call(handler, "login", phone=PHONE, **asked()))
+        token, second = kept(call(handler, "refresh", refreshToken=first))
+        kept(call(handler, "refresh", refreshToken=second))
+        call(handler, "refresh", refreshToken=first)
+        call(handler, "refresh", refreshToken=second)
+        call(handler, "logout", refreshToken=first)
+        call(handler, "deleteAccount", token=token, **asked())
+    assert "refresh_token_reused" in raw.text
+    for printed in (out, err, raw.text):
+        assert [secret for secret in secrets if secret in printed] == []
+
+
 def test_a_crash_with_secrets_in_its_message_prints_none(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The last net holds where an exception of somebody else's names what it was given."""
     handler = wiring.build(cloud.environ)
     token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
+    refresh = RefreshTokens(JWT_SECRET.encode()).issue(Phone(PHONE, "CN"), "A" * 22, 1)
 
     def crash() -> None:
-        raise ValueError(f"bad {PHONE}, {NATIONAL}, code 123456, token {token}, password='{PASSWORD}'")
+        raise ValueError(f"bad {PHONE}, {NATIONAL}, code 123456, {token}, {refresh}, password='{PASSWORD}'")
 
     monkeypatch.setattr(handler, "_ping", crash)
     assert call(handler, "health")["codeStr"] == "InternalError"
     out, _ = capfd.readouterr()
     assert "ValueError: bad" in out
-    assert [secret for secret in (PHONE, NATIONAL, "123456", token, PASSWORD) if secret in out] == []
+    assert [secret for secret in (PHONE, NATIONAL, "123456", token, refresh, PASSWORD) if secret in out] == []
 
 
 def test_wrong_settings_are_reported_without_their_values(capfd: pytest.CaptureFixture[str]) -> None:

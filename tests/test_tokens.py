@@ -18,6 +18,7 @@ from tests.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET
 
 TTL = 7200
 USER = User("user-1", PHONE, "小明", "https://example.com/a.png", 1_795_233_600_000)
+SESSION = "session-1"
 
 
 def tokens(*secrets: bytes, issuer: str = "issuer", audience: str = "audience") -> AccessTokens:
@@ -33,13 +34,14 @@ def parts(token: str) -> list[dict[str, Any]]:
 @pytest.mark.usefixtures("clock")
 def test_a_token_says_who_for_whom_and_how_long() -> None:
     """Header and claims are those of an access token (RFC 9068), with phone, name and avatar besides."""
-    header, payload = parts(tokens().issue(USER))
+    header, payload = parts(tokens().issue(USER, SESSION))
     now = int(time.time())
     assert header == {"alg": "HS256", "typ": "at+jwt"}
     assert len(payload.pop("jti")) >= 22
     assert payload == {
         "iss": "issuer",
         "sub": "user-1",
+        "sid": SESSION,
         "aud": "audience",
         "client_id": "audience",
         "iat": now,
@@ -53,25 +55,25 @@ def test_a_token_says_who_for_whom_and_how_long() -> None:
 
 def test_a_token_is_verified_as_its_user_and_number() -> None:
     """Another instance with the same settings knows whom it is for."""
-    assert tokens().verify(tokens().issue(USER)) == Claims("user-1", PHONE)
+    assert tokens().verify(tokens().issue(USER, SESSION)) == Claims("user-1", PHONE, SESSION)
 
 
 @pytest.mark.usefixtures("clock")
 def test_every_token_has_an_id_of_its_own() -> None:
     """Tokens of one user and one moment differ."""
-    assert len({parts(tokens().issue(USER))[1]["jti"] for _ in range(100)}) == 100
+    assert len({parts(tokens().issue(USER, SESSION))[1]["jti"] for _ in range(100)}) == 100
 
 
 def test_a_token_of_another_issuer_audience_or_key_is_refused() -> None:
     """Those of a sister service, too."""
     for other in (tokens(issuer="another"), tokens(audience="another"), tokens(OLD_SECRET)):
         with pytest.raises(TokenInvalid):
-            tokens().verify(other.issue(USER))
+            tokens().verify(other.issue(USER, SESSION))
 
 
 def test_a_tampered_token_is_refused() -> None:
     """Header, claims and signature belong together: those of two good tokens do not mix, no character may change."""
-    mine, theirs = (tokens().issue(user).split(".") for user in (USER, User("user-2", OTHER_PHONE, "", "", 0)))
+    mine, theirs = (tokens().issue(user, SESSION).split(".") for user in (USER, User("user-2", OTHER_PHONE, "", "", 0)))
     mixed = [[mine[0], theirs[1], mine[2]], [mine[0], mine[1], theirs[2]], [mine[1], mine[0], mine[2]], [*mine, ""]]
     token = ".".join(mine)
     changed = [token[:at] + ("A" if token[at] != "A" else "B") + token[at + 1 :] for at in range(0, len(token), 7)]
@@ -82,7 +84,7 @@ def test_a_tampered_token_is_refused() -> None:
 
 def test_a_truncated_token_is_refused() -> None:
     """No beginning of a token is one, the empty one neither."""
-    token = tokens().issue(USER)
+    token = tokens().issue(USER, SESSION)
     for length in range(len(token)):
         with pytest.raises(TokenInvalid):
             tokens().verify(token[:length])
@@ -106,18 +108,18 @@ def test_a_lone_surrogate_is_no_token_and_no_crash(text: str) -> None:
 def test_a_rotation_refuses_no_token() -> None:
     """Tokens of a previous secret still count; new ones are signed with the current secret."""
     rotated = tokens(SECRET, OLD_SECRET)
-    assert rotated.verify(tokens(OLD_SECRET).issue(USER)) == Claims("user-1", PHONE)
-    assert tokens(SECRET).verify(rotated.issue(USER)) == Claims("user-1", PHONE)
+    assert rotated.verify(tokens(OLD_SECRET).issue(USER, SESSION)) == Claims("user-1", PHONE, SESSION)
+    assert tokens(SECRET).verify(rotated.issue(USER, SESSION)) == Claims("user-1", PHONE, SESSION)
     with pytest.raises(TokenInvalid):
-        tokens(OLD_SECRET).verify(rotated.issue(USER))
+        tokens(OLD_SECRET).verify(rotated.issue(USER, SESSION))
     with pytest.raises(TokenInvalid):
-        rotated.verify(tokens(b"a third secret, of 32 bytes too.").issue(USER))
+        rotated.verify(tokens(b"a third secret, of 32 bytes too.").issue(USER, SESSION))
 
 
 @pytest.mark.parametrize("secret", [SECRET, OLD_SECRET])
 def test_a_token_expires_with_a_minute_for_clocks_that_differ(clock: time_machine.Traveller, secret: bytes) -> None:
     """It counts 59 seconds after its end and not 61, under a previous secret too."""
-    rotated, token = tokens(SECRET, OLD_SECRET), tokens(secret).issue(USER)
+    rotated, token = tokens(SECRET, OLD_SECRET), tokens(secret).issue(USER, SESSION)
     clock.shift(TTL + 59)
     assert rotated.verify(token)
     clock.shift(2)

@@ -10,6 +10,7 @@ import time_machine
 from sms_login.adapters.redis_budgets import RedisBudgets
 from sms_login.adapters.redis_client import RedisClient
 from sms_login.adapters.redis_codes import RedisCodes
+from sms_login.adapters.redis_sessions import RedisSessions
 from sms_login.adapters.redis_users import RedisUsers
 from sms_login.address import Address
 from sms_login.app import App
@@ -25,7 +26,8 @@ from sms_login.origins import Origins
 from sms_login.periods import Calendar
 from sms_login.phone import Phone
 from sms_login.ports import Receipt, Users
-from sms_login.rules import Limits, Rules
+from sms_login.refresh_tokens import RefreshTokens
+from sms_login.rules import Limits, Rules, SessionRules
 from sms_login.sending import Sender
 from sms_login.sessions import Sessions
 from sms_login.tokens import AccessTokens
@@ -104,7 +106,11 @@ class Backend:
 
     def dump(self) -> dict[str, Any]:
         """Return all that Redis holds."""
-        read = {"hash": self.client.hgetall, "string": self.client.get}
+        read = {
+            "hash": self.client.hgetall,
+            "string": self.client.get,
+            "list": lambda key: self.client.lrange(key, 0, -1),
+        }
         return {key: read[self.client.type(key)](key) for key in self.expiries()}
 
 
@@ -117,6 +123,7 @@ class World:
     rules: Rules = field(default_factory=Rules)
     secrets: tuple[bytes, ...] = (SECRET,)
     require_session: bool = False
+    session_rules: SessionRules = field(default_factory=SessionRules)
     limits: Limits = field(default_factory=Limits)
     captcha_mode: str = "off"
     countries: frozenset[str] | None = None
@@ -133,7 +140,10 @@ class World:
         self.tokens = AccessTokens(
             KeyRing(*map(shared_key, self.secrets)), issuer="issuer", audience="audience", ttl=7200
         )
-        self.sessions = Sessions(self.users, self.tokens)
+        self.session_store = RedisSessions(self.redis, self.session_rules)
+        self.sessions = Sessions(
+            users=self.users, store=self.session_store, access=self.tokens, refresh=RefreshTokens(*self.secrets)
+        )
         self.budgets = RedisBudgets(self.redis)
         calendar, maker = Calendar(8), CodeMaker(*self.secrets)
         fixed = FixedCodes({REVIEW_PHONE.e164: Secret(REVIEW_CODE)}, "20261231", calendar)
@@ -162,7 +172,7 @@ class World:
             guard=self.guard,
             maker=maker,
             fixed=fixed,
-            tokens=self.tokens,
+            sessions=self.sessions,
             rules=self.rules,
             require_session=self.require_session,
         )

@@ -111,7 +111,8 @@ class RedisCodes:
             rules.repeat_for * 1000,
             *digests,
         ]
-        word, *rest = self._redis.run("redeem", [_key(phone, session), _key(phone, "failures")], args)
+        keys = [_key(phone, session), _key(phone, "failures"), f"session:{{{phone.e164}}}:generation"]
+        word, *rest = self._redis.run("redeem", keys, args)
         guess = Guess(word)  # an unknown word is a crash, not a login
         match guess:
             case Guess.WRONG:
@@ -121,6 +122,10 @@ class RedisCodes:
             case Guess.RIGHT | Guess.REPEAT:
                 return Redeemed(guess, login=rest[0], tolls=rest[1:])
         return Redeemed(guess)
+
+    def forget(self, phone: Phone, session: str) -> None:
+        """See `ports.Codes.forget`."""
+        self._redis.command("delete", _key(phone, session), _key(phone, "latest"))
 
     def unredeem(self, phone: Phone, session: str, login: str) -> bool:
         """See `ports.Codes.unredeem`."""

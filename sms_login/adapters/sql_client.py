@@ -2,6 +2,7 @@
 
 import logging
 import re
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -67,7 +68,7 @@ class SqlClient:
         """
         try:
             connection = self._engine.connect()
-        except (exc.SQLAlchemyError, OSError, RuntimeError, ValueError) as error:
+        except (exc.SQLAlchemyError, OSError, RuntimeError, ValueError, IndexError, struct.error) as error:
             raise _unavailable(error) from error
         with connection:
             try:

@@ -8,7 +8,7 @@
 local session, failures = KEYS[1], KEYS[2]
 local was = redis.call('HMGET', session, 'undo', 'failures', 'lock')
 if was[1] ~= ARGV[1] then return 'gone' end
-redis.call('HDEL', session, 'login', 'undo', 'spent', 'key', 'failures', 'lock')
+redis.call('HDEL', session, 'login', 'undo', 'spent', 'key', 'generation', 'failures', 'lock')
 if was[2] then
   -- Failures that came since then were counted from nothing, and their expiry is the later one.
   if redis.call('EXISTS', failures) == 1 then

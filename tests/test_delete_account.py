@@ -1,0 +1,312 @@
+"""Deleting an account: who may, what goes and what stays, on every kind of Redis."""
+
+from collections.abc import Callable
+
+import pytest
+
+from sms_login.errors import ServiceUnavailable
+from sms_login.phone import Phone
+from sms_login.rules import Rules
+from tests.devices import Device, devices
+from tests.world import OTHER_PHONE, PHONE, REVIEW_CODE, REVIEW_PHONE, World
+
+KEY = {"Idempotency-Key": "idempotency-key-1"}
+OTP, SESSION, USER = (f"{kind}:{{{PHONE.e164}}}" for kind in ("otp", "session", "user"))
+RECORD = Rules().age + Rules().repeat_for  # s for which Redis remembers a code
+
+
+def ask(world: World, phone: Phone = PHONE) -> dict[str, str]:
+    """Have a code sent; return what spends it."""
+    return {"sessionId": world.get_sms(phone=phone).session_id, "code": world.outbox.code}
+
+
+def delete(device: Device, **spends: str) -> str:
+    """Delete the account of a device; return the outcome."""
+    return device.call("deleteAccount", token=device.token, **spends)
+
+
+# What goes and what stays.
+
+
+@pytest.mark.parametrize("with_session", [True, False])
+def test_user_sessions_and_code_are_gone_and_what_counts_against_abuse_stays(
+    world: World, *, with_session: bool
+) -> None:
+    """Redis then knows nothing of the user but the id, and of the number how many SMS it had."""
+    client = World(world.backend, world.clock, ip="203.0.113.7")
+    device, other = devices(client, 2)
+    client.call("setNickname", token=device.token, name="小明")
+    client.wait(RECORD)
+    spends = ask(client)
+    if not with_session:
+        del spends["sessionId"]
+    before = client.backend.dump()
+    assert client.call("deleteAccount", token=device.token, **spends)["data"] == {}
+    after = client.backend.dump()
+    kept = {key for key in after if PHONE.e164 in key}
+    days = {key for key in kept if key.startswith(f"{OTP}:day:")}
+    assert kept - days == {f"{OTP}:cooldown", f"{SESSION}:generation"}
+    assert client.sent_today() == 3
+    totals = {key: value for key, value in before.items() if ":total:" in key}
+    assert totals
+    assert totals.items() <= after.items()
+    told = [device.user_id, "小明", spends["code"], *(key.rpartition(":")[2] for key in (device.key, other.key))]
+    assert [word for word in told if word in repr(after)] == []
+    assert [device.tries(), other.tries()] == [{"TokenInvalid"}] * 2
+
+
+def test_failures_before_it_were_cleared_and_a_lock_is_not_got_round(world: World) -> None:
+    """The code that deletes counts as a login does; a wrong one counts as a failure that outlives the account."""
+    device = Device(world)
+    world.wait(31)
+    spends = ask(world)
+    assert delete(device, code=world.wrong, sessionId=spends["sessionId"]) == "CodeIsError"
+    assert world.backend.client.get(f"{OTP}:failures") == "1"
+    assert delete(device, **spends) == "Success"
+    assert f"{OTP}:failures" not in world.backend.expiries()
+    world.wait(31)
+    other = Device(world)
+    world.wait(31)
+    spends = ask(world)
+    world.backend.client.set(f"{OTP}:failures", 100, px=5000)
+    assert delete(other, **spends) == "Locked"
+    assert other.is_in
+
+
+def test_a_deletion_gives_back_what_its_sending_took(world: World) -> None:
+    """Its code was verified, like a login's."""
+    client = World(world.backend, world.clock, ip="203.0.113.7")
+    device = Device(client)
+    client.wait(31)
+    assert delete(device, **ask(client)) == "Success"
+    counted = {key: count for key, count in client.backend.dump().items() if key.startswith("budget:")}
+    assert {int(count) for key, count in counted.items() if ":total:" not in key} <= {0}
+
+
+def test_the_number_signs_up_anew(world: World) -> None:
+    """As somebody else; tokens of the user before it stay refused, and nobody else's account is touched."""
+    old, stranger = Device(world), Device(world, OTHER_PHONE)
+    world.call("setNickname", token=old.token, name="小明")
+    world.wait(31)
+    assert delete(old, **ask(world)) == "Success"
+    world.wait(31)
+    new = Device(world)
+    assert (new.data["isNewUser"], new.data["name"]) == (True, "")
+    assert new.user_id != old.user_id
+    assert old.tries() == {"TokenInvalid"}
+    assert new.is_in
+    assert new.refresh() == "Success"
+    assert stranger.is_in
+
+
+def test_a_repeat_of_the_login_that_signed_up_does_not_bring_the_user_back(world: World) -> None:
+    """It was answered once, and its user is gone: a number signs up anew with a code of its own."""
+    login = {"phone": PHONE.e164, **ask(world)}
+    data = world.call("login", KEY, **login)["data"]
+    world.wait(31)
+    assert world.call("deleteAccount", token=data["token"], **ask(world))["codeStr"] == "Success"
+    assert world.call("login", KEY, **login)["codeStr"] in {"CodeHasValid", "CodeHasExpired"}
+    assert world.users.find(PHONE) is None
+
+
+def test_the_code_that_deleted_does_nothing_more(world: World) -> None:
+    """No login, no deletion, and it is not sent again."""
+    device = Device(world)
+    world.wait(31)
+    spends = ask(world)
+    assert delete(device, **spends) == "Success"
+    for again in (spends, {"code": spends["code"]}):
+        assert world.call("login", phone=PHONE.e164, **again)["codeStr"] == "CodeHasExpired"
+    assert delete(device, **spends) == "TokenInvalid"
+    world.wait(31)
+    assert world.get_sms(spends["sessionId"]).session_id != spends["sessionId"]
+
+
+def test_a_test_numbers_account_is_deleted_with_its_fixed_code(world: World) -> None:
+    """A review of the app looks at this, too."""
+    login = {"phone": REVIEW_PHONE.e164, "code": REVIEW_CODE}
+    first = world.call("login", **login)["data"]
+    assert world.call("deleteAccount", token=first["token"], code="654321")["codeStr"] == "CodeIsError"
+    assert world.call("deleteAccount", token=first["token"], code=REVIEW_CODE)["codeStr"] == "Success"
+    assert world.call("getUserInfo", token=first["token"])["codeStr"] == "TokenInvalid"
+    second = world.call("login", **login)["data"]
+    assert second["isNewUser"]
+    assert second["userId"] != first["userId"]
+
+
+# Who may not.
+
+
+def spent(world: World) -> dict[str, str]:
+    """Log in with the code."""
+    spends = ask(world)
+    world.call("login", KEY, phone=PHONE.e164, **spends)
+    return spends
+
+
+def anothers(world: World) -> dict[str, str]:
+    """Ask with another number, in the session of this one's live code."""
+    world.get_sms()
+    return ask(world, OTHER_PHONE)
+
+
+REFUSED: dict[str, tuple[str, Callable[[World], dict[str, str]]]] = {
+    "wrong": ("CodeIsError", lambda world: {**ask(world), "code": world.wrong}),
+    "spent by a login": ("CodeHasValid", spent),
+    "none was sent": ("CodeHasExpired", lambda _: {"code": "123456"}),
+    "another number's": ("SessionMismatch", anothers),
+    "another number's, no session": ("CodeIsError", lambda world: {"code": anothers(world)["code"]}),
+    "another number's, none of its own": ("CodeHasExpired", lambda world: ask(world, OTHER_PHONE)),
+    "missing": ("InValidParam", lambda _: {}),
+    "malformed": ("InValidParam", lambda _: {"code": "12345"}),
+}
+
+
+@pytest.mark.parametrize(("outcome", "code"), REFUSED.values(), ids=REFUSED)
+def test_without_a_fresh_code_of_the_number_nothing_is_deleted(
+    world: World, outcome: str, code: Callable[[World], dict[str, str]]
+) -> None:
+    """A stolen token is not enough, whatever code comes along."""
+    device = Device(world)
+    world.wait(RECORD)
+    spends = code(world)
+    kept = [key for key in world.backend.expiries() if key.startswith((USER, SESSION))]
+    assert delete(device, **spends) == outcome
+    assert delete(device, **spends) in {outcome, "CodeHasValid"}
+    assert set(kept) <= world.backend.expiries().keys()
+    assert device.is_in
+    assert device.refresh() == "Success"
+
+
+@pytest.mark.parametrize("end", ["logged out", "everywhere", "expired", "refresh token", "none"])
+def test_without_a_token_that_counts_nothing_is_deleted_and_no_code_is_spent(world: World, end: str) -> None:
+    """Whoever reads the SMS is not signed in by that."""
+    device, other = devices(world, 2)
+    if end == "expired":
+        world.wait(7261)
+    elif end in {"logged out", "everywhere"}:
+        device.call("logout", token=device.token, everywhere=end == "everywhere")
+    elif end == "refresh token":
+        device.token = device.refresh_token
+    spends = ask(world)
+    outcome = world.call("deleteAccount", **({} if end == "none" else {"token": device.token}), **spends)["codeStr"]
+    assert outcome == {"expired": "TokenExpired", "none": "InValidParam"}.get(end, "TokenInvalid")
+    assert world.users.find(PHONE)
+    assert other.refresh() == ("TokenInvalid" if end == "everywhere" else "Success")
+    assert world.call("login", phone=PHONE.e164, **spends)["data"]["userId"] == device.user_id
+
+
+# What fails meanwhile.
+
+
+def test_a_user_table_that_is_down_costs_no_code_and_deletes_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same code does it when the table is up again."""
+    device = Device(world)
+    world.wait(31)
+    spends = ask(world)
+    before = world.backend.dump()
+
+    def unavailable(_phone: Phone, _id: str) -> bool:
+        raise ServiceUnavailable
+
+    with monkeypatch.context() as down:
+        down.setattr(world.users, "delete", unavailable)
+        assert delete(device, **spends) == "UserStoreFailed"
+    assert world.backend.dump() == before
+    assert device.is_in
+    assert delete(device, **spends) == "Success"
+    assert device.tries() == {"TokenInvalid"}
+
+
+def test_a_deletion_whose_answer_was_lost_is_repeated_with_its_code(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user is gone and we never heard of it: the repeat finishes what is left."""
+    device = Device(world)
+    world.wait(31)
+    spends = ask(world)
+    forget = world.users.delete
+
+    def loses_the_answer(phone: Phone, user_id: str) -> bool:
+        forget(phone, user_id)
+        raise ServiceUnavailable
+
+    with monkeypatch.context() as down:
+        down.setattr(world.users, "delete", loses_the_answer)
+        assert delete(device, **spends) == "UserStoreFailed"
+    assert device.call("getUserInfo") == "NotRegistered"
+    assert device.refresh() == "NotRegistered"
+    assert delete(device, **spends) == "Success"
+    assert device.tries() == {"TokenInvalid"}
+
+
+def unavailable(*_: object) -> None:
+    """Stand for a Redis that is down."""
+    raise ServiceUnavailable
+
+
+def test_a_deletion_that_is_cut_off_leaves_nobody_signed_in_and_is_repeated_with_its_code(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user is gone, so no token counts; the same code finishes it, and of the user only the id stays."""
+    device = Device(world)
+    world.wait(RECORD + 1)
+    spends = ask(world)
+    with monkeypatch.context() as down:
+        down.setattr(world.session_store, "end_all", unavailable)
+        assert delete(device, **spends) == "UserStoreFailed"
+        assert delete(device, **spends) == "UserStoreFailed"
+    assert world.users.find(PHONE) is None
+    assert not device.is_in
+    assert device.refresh() == "NotRegistered"
+    assert delete(device, **spends) == "Success"
+    assert [key for key, value in world.backend.dump().items() if device.user_id in repr(value)] == []
+    assert device.tries() == {"TokenInvalid"}
+    world.wait(31)
+    new = Device(world)
+    assert new.user_id != device.user_id
+    assert device.tries() == {"TokenInvalid"}
+    assert new.is_in
+
+
+def test_a_deletion_that_is_cut_off_is_not_finished_on_the_next_user(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the number has signed up anew meanwhile, with that very code, the repeat ends nothing."""
+    device = Device(world)
+    world.wait(RECORD)
+    spends = ask(world)
+    with monkeypatch.context() as down:
+        down.setattr(world.session_store, "end_all", unavailable)
+        assert delete(device, **spends) == "UserStoreFailed"
+    data = world.call("login", phone=PHONE.e164, **spends)["data"]
+    assert (data["isNewUser"], data["userId"] != device.user_id) == (True, True)
+    world.wait(31)
+    assert delete(device, **ask(world)) == "TokenInvalid"
+    assert device.tries() == {"TokenInvalid"}
+    assert world.call("refresh", refreshToken=data["refreshToken"])["codeStr"] == "Success"
+
+
+@pytest.mark.parametrize("with_session", [True, False])
+def test_a_deletion_whose_code_cannot_be_cleaned_up_is_done(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, with_session: bool
+) -> None:
+    """It says so; the code is spent all the same, and what is left of it expires by itself."""
+    device = Device(world)
+    world.wait(RECORD)
+    spends = ask(world)
+    with monkeypatch.context() as down:
+        down.setattr(world.codes, "forget", unavailable)
+        assert delete(device, **(spends if with_session else {"code": spends["code"]})) == "Success"
+    assert world.users.find(PHONE) is None
+    assert device.tries() == {"TokenInvalid"}
+    assert world.call("login", phone=PHONE.e164, **spends)["codeStr"] == "CodeHasValid"
+    world.wait(31)
+    new = Device(world)
+    assert new.user_id != device.user_id
+    assert device.tries() == {"TokenInvalid"}
+    assert new.is_in
+    world.wait(RECORD)
+    assert not [key for key in world.backend.expiries() if spends["sessionId"] in key]

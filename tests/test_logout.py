@@ -1,0 +1,295 @@
+"""Logging out, of one session and of all, on every kind of Redis."""
+
+import json
+from base64 import b64encode
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import time_machine
+
+from sms_login.errors import ServiceUnavailable
+from sms_login.rules import LONGEST_SESSION, SessionRules
+from tests.conftest import fake_backend
+from tests.devices import Device, devices, session_key, session_keys
+from tests.world import OTHER_PHONE, PHONE, Backend, World
+
+GENERATION = f"session:{{{PHONE.e164}}}:generation"
+
+# What a device may show to log out.
+SHOWN: dict[str, Callable[[Device], dict[str, str]]] = {
+    "access token": lambda device: {"token": device.token},
+    "refresh token": lambda device: {"refreshToken": device.refresh_token},
+    "both": lambda device: {"token": device.token, "refreshToken": device.refresh_token},
+}
+each_token = pytest.mark.parametrize("show", SHOWN.values(), ids=SHOWN)
+
+
+@each_token
+def test_a_logout_ends_its_session_and_no_other(world: World, show: Callable[[Device], dict[str, str]]) -> None:
+    """Every method refuses its tokens at once, a second logout too; nothing of it stays in Redis."""
+    device, other = devices(world, 2)
+    assert world.call("logout", **show(device))["data"] == {}
+    assert device.tries() == {"TokenInvalid"}
+    assert device.key not in world.backend.expiries()
+    assert other.is_in
+    assert other.refresh() == "Success"
+    world.wait(31)
+    assert Device(world).is_in
+
+
+@each_token
+def test_a_logout_everywhere_ends_what_began_before_and_nothing_that_begins_later(
+    world: World, show: Callable[[Device], dict[str, str]]
+) -> None:
+    """Of this number only; no trace of the ended sessions stays in Redis."""
+    before = devices(world, 3)
+    stranger = Device(world, OTHER_PHONE)
+    assert world.call("logout", **show(before[1]), everywhere=True)["codeStr"] == "Success"
+    assert [device.tries() for device in before] == [{"TokenInvalid"}] * 3
+    assert {key for key in world.backend.expiries() if f"session:{{{PHONE.e164}}}" in key} == {GENERATION}
+    later = Device(world)
+    assert later.is_in
+    assert later.refresh() == "Success"
+    assert [device.tries() for device in before] == [{"TokenInvalid"}] * 3
+    assert later.is_in
+    assert stranger.refresh() == "Success"
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_an_older_refresh_token_logs_out_too(world: World, *, everywhere: bool) -> None:
+    """An app that lost an answer still gets out, and no one is kept in by a token that was copied."""
+    device = Device(world)
+    older = device.refresh_token
+    device.refresh()
+    device.refresh()
+    assert device.call("logout", refreshToken=older, everywhere=everywhere) == "Success"
+    assert device.tries() == {"TokenInvalid"}
+
+
+@pytest.mark.parametrize("end", ["logout", "reuse", "deleteAccount"])
+def test_a_token_of_a_session_that_has_ended_ends_no_other(world: World, end: str) -> None:
+    """Who once held one, a thief or an earlier owner of the number, cannot sign its user out ever after."""
+    device = Device(world)
+    older = device.refresh_token
+    world.wait(31)
+    if end == "logout":
+        device.call("logout")
+    elif end == "deleteAccount":
+        world.get_sms()
+        assert device.call("deleteAccount", token=device.token, code=world.outbox.code) == "Success"
+    else:
+        device.refresh()
+        world.wait(11)
+        assert device.refresh(older) == "TokenInvalid"
+    world.wait(31)
+    other = Device(world)
+    for token in (older, device.refresh_token):
+        assert device.call("logout", refreshToken=token, everywhere=True) == "TokenInvalid"
+    assert other.is_in
+    assert other.refresh() == "Success"
+
+
+def test_a_logout_takes_the_bearer_of_the_request(world: World) -> None:
+    """As every method does that takes a token; a refresh token comes before it."""
+    device, other = devices(world, 2)
+    bearer = {"Authorization": f"Bearer {device.token}"}
+    assert world.call("logout", bearer, refreshToken=other.refresh_token)["codeStr"] == "Success"
+    assert (device.is_in, other.is_in) == (True, False)
+    assert world.call("logout", bearer)["codeStr"] == "Success"
+    assert not device.is_in
+
+
+def test_an_access_token_that_has_expired_does_not_log_out_and_the_refresh_token_does(world: World) -> None:
+    """An app that slept has the other one."""
+    device = Device(world)
+    world.wait(7261)
+    assert device.call("logout") == "TokenExpired"
+    assert device.call("logout", refreshToken=device.refresh_token) == "Success"
+    assert device.refresh() == "TokenInvalid"
+
+
+def test_a_logout_needs_a_token(world: World) -> None:
+    """Of either kind."""
+    answer = world.call("logout", {"Accept-Language": "en"}, everywhere=True)
+    assert (answer["codeStr"], "token is missing" in answer["errorMessage"]) == ("InValidParam", True)
+
+
+def test_a_logout_everywhere_ends_as_many_sessions_as_there_can_be(world: World) -> None:
+    """No trace of them stays, nor of those that ended before because there were more."""
+    first = Device(world)
+    user = world.users.find(PHONE)
+    assert user is not None
+    tokens = [world.sessions.begin(user).token for _ in range(110)]
+    assert session_keys(world) == set(map(session_key, tokens[-100:]))
+    assert first.call("logout", token=tokens[-1], everywhere=True) == "Success"
+    assert first.tries() == {"TokenInvalid"}
+    assert {first.call("getUserInfo", token=token) for token in tokens} == {"TokenInvalid"}
+    assert {key for key in world.backend.expiries() if key.startswith("session:")} == {GENERATION}
+
+
+def test_a_logout_everywhere_holds_where_its_cleaning_up_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis is lost after the decision and before the traces are gone: no token counts all the same."""
+    before = devices(world, 2)
+    command = world.redis.command
+
+    def unavailable(name: str, *args: str) -> object:
+        if name == "delete":
+            raise ServiceUnavailable
+        return command(name, *args)
+
+    with monkeypatch.context() as down:
+        down.setattr(world.redis, "command", unavailable)
+        assert before[0].call("logout", token=before[0].token, everywhere=True) == "Success"
+    assert [device.tries() for device in before] == [{"TokenInvalid"}] * 2
+    assert Device(world).is_in
+
+
+@pytest.mark.parametrize("most", [SessionRules().most, LONGEST_SESSION])
+def test_what_is_remembered_of_a_logout_everywhere_outlives_every_session_before_it(
+    any_backend: Backend, clock: time_machine.Traveller, most: int
+) -> None:
+    """Also one that Redis still has, and also where nobody signs in again."""
+    world = World(any_backend, clock, session_rules=SessionRules(most=most))
+    device = Device(world)
+    kept = world.backend.client.hgetall(device.key)
+    assert device.call("logout", token=device.token, everywhere=True) == "Success"
+    world.backend.client.hset(device.key, mapping=kept)
+    world.backend.client.pexpire(device.key, world.session_rules.most * 1000)
+    world.wait(most - 10)
+    assert device.refresh() == "TokenInvalid"
+    world.wait(11)
+    assert device.key not in world.backend.expiries()
+    assert GENERATION in world.backend.expiries()
+    world.wait(LONGEST_SESSION - most + 86400)
+    assert GENERATION not in world.backend.expiries()
+
+
+@pytest.mark.parametrize("by", ["access token", "refresh token"])
+def test_a_lower_session_ttl_does_not_undo_a_logout_everywhere(
+    any_backend: Backend, clock: time_machine.Traveller, by: str
+) -> None:
+    """A session that began under the longer one is remembered as ended for as long as it would have lived."""
+    device = Device(World(any_backend, clock))
+    kept = any_backend.client.hgetall(device.key)
+    device.world = lowered = World(any_backend, clock, session_rules=SessionRules(most=3600))
+    assert lowered.call("logout", **SHOWN[by](device), everywhere=True)["codeStr"] == "Success"
+    any_backend.client.hset(device.key, mapping=kept)  # its trace was not cleaned up
+    any_backend.client.pexpire(device.key, SessionRules().idle * 1000)
+    lowered.wait(31)
+    later = Device(lowered)
+    assert later.is_in
+    for _ in range(3):
+        lowered.wait(3601)
+        assert device.key in any_backend.expiries()
+        assert device.refresh() == "TokenInvalid"
+        assert device.call("logout", refreshToken=device.refresh_token, everywhere=True) == "TokenInvalid"
+    assert later.refresh() == "TokenInvalid"
+
+
+def test_tokens_of_an_earlier_user_end_nothing_of_the_new_one(world: World) -> None:
+    """His row went behind our back, and the number has signed up anew: neither token of his does anything at all."""
+    old, other = devices(world, 2)
+    world.backend.client.delete(f"user:{{{PHONE.e164}}}")
+    new = Device(world)
+    assert new.user_id != old.user_id
+    world.wait(31)
+    spends = {"sessionId": world.get_sms().session_id, "code": world.outbox.code}
+    for device in (old, other):
+        assert device.tries() == {"TokenInvalid"}
+        assert device.call("deleteAccount", token=device.token, **spends) == "TokenInvalid"
+    assert world.users.find(PHONE)
+    assert new.is_in
+    assert new.refresh() == "Success"
+    assert world.call("login", phone=PHONE.e164, **spends)["data"]["userId"] == new.user_id
+    assert new.is_in
+
+
+def test_what_is_remembered_of_a_logout_everywhere_does_not_end_before_the_sessions_after_it(
+    any_backend: Backend, clock: time_machine.Traveller
+) -> None:
+    """Whoever signs in later stays in for as long as anybody."""
+    world = World(any_backend, clock, session_rules=SessionRules(idle=600, most=1500))
+    device = Device(world)
+    assert device.call("logout", token=device.token, everywhere=True) == "Success"
+    world.wait(1000)
+    later = Device(world)
+    for _ in range(2):
+        world.wait(550)
+        assert later.refresh() == "Success"
+        assert later.is_in
+
+
+# How `everywhere` may be spelled.
+
+FORM = "application/x-www-form-urlencoded"
+SHAPES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "JSON": lambda params: {"body": json.dumps(params)},
+    "form": lambda params: {"headers": {"Content-Type": FORM}, "body": urlencode(params)},
+    "base64": lambda params: {
+        "headers": {"Content-Type": FORM},
+        "body": b64encode(urlencode(params).encode()).decode(),
+        "isBase64Encoded": True,
+    },
+    "query": lambda params: {"queryString": params},
+    "function URL": lambda params: {"queryStringParameters": params},
+}
+each_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+
+
+@pytest.fixture
+def fake_world(clock: time_machine.Traveller) -> World:
+    """A login service: how a parameter is read has nothing to do with Redis."""
+    return World(fake_backend(), clock)
+
+
+def log_out(device: Device, shape: Callable[[dict[str, Any]], dict[str, Any]], everywhere: object) -> dict[str, Any]:
+    """Log out with an event of a shape; return the body of the answer."""
+    params = {"method": "logout", "token": device.token, "everywhere": everywhere}
+    event = {"httpMethod": "POST", "headers": {"Accept-Language": "en"}, **shape(params)}
+    body: dict[str, Any] = json.loads(device.world.app.handle(event, {})["body"])
+    return body
+
+
+@each_shape
+@pytest.mark.parametrize(
+    ("spelling", "everywhere"),
+    [("true", True), ("True", True), ("1", True), ("false", False), ("0", False), ("", False)],
+)
+def test_everywhere_can_be_told_in_a_form_or_a_query(
+    fake_world: World, shape: Callable[[dict[str, Any]], dict[str, Any]], spelling: str, *, everywhere: bool
+) -> None:
+    """They know no true and false but these words; what is empty is absent."""
+    device, other = devices(fake_world, 2)
+    assert log_out(device, shape, spelling)["codeStr"] == "Success"
+    assert (device.is_in, other.is_in) == (False, not everywhere)
+
+
+@pytest.mark.parametrize(("value", "everywhere"), [(True, True), (False, False), (1, True), (0, False), (None, False)])
+def test_everywhere_is_true_or_false_in_json(fake_world: World, value: object, *, everywhere: bool) -> None:
+    """Or 1 or 0."""
+    device, other = devices(fake_world, 2)
+    assert log_out(device, SHAPES["JSON"], value)["codeStr"] == "Success"
+    assert (device.is_in, other.is_in) == (False, not everywhere)
+
+
+@each_shape
+@pytest.mark.parametrize("garbage", ["yes", "2", "tru", " true", "null", "真", "-1"])
+def test_everywhere_that_is_neither_is_refused(
+    fake_world: World, shape: Callable[[dict[str, Any]], dict[str, Any]], garbage: str
+) -> None:
+    """By its name, and nobody is signed out."""
+    device = Device(fake_world)
+    answer = log_out(device, shape, garbage)
+    assert (answer["codeStr"], "everywhere" in answer["errorMessage"]) == ("InValidParam", True)
+    assert device.is_in
+
+
+@pytest.mark.parametrize("garbage", [2, -1, 1.5, 10**30, [True], {"a": True}])
+def test_everywhere_of_another_type_is_refused(fake_world: World, garbage: object) -> None:
+    """Likewise."""
+    device = Device(fake_world)
+    answer = log_out(device, SHAPES["JSON"], garbage)
+    assert (answer["codeStr"], "everywhere" in answer["errorMessage"]) == ("InValidParam", True)
+    assert device.is_in

@@ -1,0 +1,196 @@
+"""Refresh tokens: what they say, and that nothing else is taken for one."""
+
+import base64
+import hmac
+from copy import copy
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sms_login.codes import derived_key
+from sms_login.errors import TokenInvalid
+from sms_login.phone import Phone
+from sms_login.refresh_tokens import RefreshToken, RefreshTokens
+from tests.devices import Device
+from tests.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET, World
+
+SESSION = "hv2BFvYIitNmiBDL85XEUA"
+TOKENS = RefreshTokens(SECRET)
+TOKEN = TOKENS.issue(PHONE, SESSION, 1)
+MAC = 16  # bytes
+
+
+def raw(token: str) -> bytes:
+    """Return the bytes of a token."""
+    return base64.urlsafe_b64decode(token.removeprefix("rt_") + "==")
+
+
+def spelled(token: bytes) -> str:
+    """Return a token of such bytes."""
+    return "rt_" + base64.urlsafe_b64encode(token).decode().rstrip("=")
+
+
+def text(phone: str = PHONE.e164, session: str = SESSION, count: object = 1) -> bytes:
+    """Return what a token says."""
+    return f"{phone} {session} {count}".encode()
+
+
+def refused(*tokens: str, by: RefreshTokens = TOKENS) -> bool:
+    """Tell whether all are TokenInvalid, and none is another exception."""
+    for token in tokens:
+        with pytest.raises(TokenInvalid):
+            by.read(token)
+    return True
+
+
+def test_a_token_says_which_session_of_which_number_after_how_many_rotations() -> None:
+    """It is the same for the same three, so that a repeat can be answered without keeping it."""
+    assert TOKENS.read(TOKEN) == RefreshToken(PHONE, SESSION, 1)
+    assert TOKENS.issue(PHONE, SESSION, 1) == TOKEN
+    others = [(OTHER_PHONE, SESSION, 1), (PHONE, "A" * 22, 1), (PHONE, SESSION, 2), (PHONE, SESSION, 10**9)]
+    tokens = [TOKENS.issue(*other) for other in others]
+    assert [TOKENS.read(token) for token in tokens] == [RefreshToken(*other) for other in others]
+    assert len({TOKEN, *tokens}) == 5
+
+
+def test_a_token_is_short_enough_and_of_the_form_that_the_log_knows() -> None:
+    """That of the longest number, too."""
+    token = TOKENS.issue(Phone("+999999999999999", "ZZ"), SESSION, 10**9)
+    assert token.startswith("rt_")
+    assert token.removeprefix("rt_").replace("-", "a").replace("_", "a").isalnum()
+    assert 40 < len(TOKEN) <= len(token) < 128
+
+
+def test_the_helpers_here_read_and_write_tokens() -> None:
+    """So the forgeries below fail for what is wrong with them."""
+    key = derived_key(SECRET, "refresh")
+    assert raw(TOKEN)[MAC:] == text()
+    assert spelled(raw(TOKEN)) == TOKEN
+    assert spelled(hmac.digest(key, text(), "sha256")[:MAC] + text()) == TOKEN
+
+
+def test_no_bit_of_a_token_may_change() -> None:
+    """Neither of the MAC nor of what it says."""
+    bits = int.from_bytes(raw(TOKEN), "big")
+    length = len(raw(TOKEN))
+    assert refused(*(spelled((bits ^ 1 << bit).to_bytes(length, "big")) for bit in range(8 * length)))
+
+
+def test_no_character_of_a_token_may_change() -> None:
+    """There is one spelling of a token; base64 would have more."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/="
+    for at, right in enumerate(TOKEN):
+        assert refused(*(TOKEN[:at] + char + TOKEN[at + 1 :] for char in alphabet if char != right))
+
+
+def test_a_token_of_another_alphabet_is_refused() -> None:
+    """As is one that standard base64 would spell."""
+    tokens = [TOKENS.issue(PHONE, SESSION, count) for count in range(100)]
+    spellings = {token.replace("-", "+") for token in tokens} | {
+        token[:3] + token[3:].replace("_", "/") for token in tokens
+    }
+    assert spellings - set(tokens)
+    assert refused(*(spellings - set(tokens)))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    ["", "rt_", "rt", TOKEN[3:], f"RT_{TOKEN[3:]}", f"rt_{TOKEN}", f" {TOKEN}", f"{TOKEN}\n", f"{TOKEN} ", TOKEN * 2],
+)
+def test_what_is_not_spelled_as_a_token_is_refused(bad: str) -> None:
+    """Its beginning included."""
+    assert refused(bad)
+
+
+@pytest.mark.parametrize("more", ["=", "==", "A", "AA", "AAAA", "令", "\0", "\ud800", ".a.b"])
+def test_nothing_may_be_added_to_a_token(more: str) -> None:
+    """At either end or within; what is not ASCII is no crash."""
+    assert refused(TOKEN + more, "rt_" + more + TOKEN[3:], TOKEN[:30] + more + TOKEN[30:])
+
+
+def test_a_truncated_token_is_refused() -> None:
+    """No beginning of a token is one, and no end."""
+    assert refused(*(TOKEN[:length] for length in range(len(TOKEN))))
+    assert refused(*(f"rt_{TOKEN[at:]}" for at in range(4, len(TOKEN))))
+    assert refused(*(spelled(raw(TOKEN)[at:]) for at in range(1, MAC + 2)))
+
+
+def test_a_mac_is_good_for_its_own_text_only() -> None:
+    """Other sessions, numbers and counts need one of their own."""
+    mac = raw(TOKEN)[:MAC]
+    others = [text(count=2), text(count="01"), text(count="1 "), text(session="A" * 22), text(phone=OTHER_PHONE.e164)]
+    assert refused(*(spelled(mac + other) for other in others))
+    assert refused(spelled(mac), spelled(raw(TOKEN)[MAC:]), spelled(bytes(MAC) + text()))
+
+
+def test_only_our_secret_makes_tokens_and_only_the_key_that_is_for_them() -> None:
+    """Not another service's secret, not the secret itself, not a key of codes; a whole SHA-256 is no MAC of ours."""
+    keys = [OLD_SECRET, SECRET, derived_key(SECRET, "code"), derived_key(SECRET, "digest"), b""]
+    assert refused(*(spelled(hmac.digest(key, text(), "sha256")[:MAC] + text()) for key in keys))
+    assert refused(RefreshTokens(OLD_SECRET).issue(PHONE, SESSION, 1))
+    assert refused(spelled(hmac.digest(derived_key(SECRET, "refresh"), text(), "sha256") + text()))
+
+
+def test_a_rotation_of_the_secret_refuses_no_token() -> None:
+    """Those of the previous secret still count, until it is dropped; new ones are of the current secret."""
+    both = RefreshTokens(OLD_SECRET, SECRET)
+    assert both.read(TOKEN) == RefreshToken(PHONE, SESSION, 1)
+    new = both.issue(PHONE, SESSION, 1)
+    assert RefreshTokens(OLD_SECRET).read(new) == RefreshToken(PHONE, SESSION, 1)
+    assert refused(new)
+    assert refused(TOKEN, by=RefreshTokens(OLD_SECRET))
+
+
+def test_a_token_of_a_number_that_is_valid_no_more_is_refused() -> None:
+    """Numbering plans change: ours is then of no number, and no bug."""
+    assert refused(TOKENS.issue(Phone("+861085851234", "CN"), SESSION, 1))  # a fixed line
+
+
+@given(st.text(max_size=99) | st.text("AQZaqz019-_=+/", max_size=99))
+@settings(deadline=None)  # a busy machine is slow, not wrong
+def test_no_text_is_a_token_and_none_is_a_crash(random: str) -> None:
+    """With our beginning and without."""
+    assert refused(random, f"rt_{random}", TOKEN[:40] + random)
+
+
+# Through the app.
+
+
+def test_one_kind_of_token_is_not_the_other(world: World) -> None:
+    """A refresh token opens nothing, and an access token renews nothing; the session goes on."""
+    device = Device(world)
+    mixed = copy(device)
+    mixed.token, mixed.refresh_token = device.refresh_token, device.token
+    assert mixed.tries() == {"TokenInvalid"}
+    bearer = {"Authorization": f"Bearer {device.refresh_token}"}
+    assert world.call("getUserInfo", bearer)["codeStr"] == "TokenInvalid"
+    assert world.call("refresh", bearer)["codeStr"] == "InValidParam"
+    assert device.is_in
+    assert device.refresh() == "Success"
+
+
+def test_a_session_counts_for_its_own_number_only(world: World) -> None:
+    """Under our own MAC, even: no other number has it, and it goes on."""
+    device = Device(world, OTHER_PHONE)
+    Device(world)
+    session = device.key.rpartition(":")[2]
+    for name in (session, "A" * 22, ""):
+        token = TOKENS.issue(PHONE, name, 1)
+        assert device.call("refresh", refreshToken=token) == "TokenInvalid"
+        assert device.call("logout", refreshToken=token) == "TokenInvalid"
+    assert device.is_in
+    assert device.refresh() == "Success"
+
+
+@pytest.mark.parametrize("token", ["", None, 1, True, "x" * 4097, ["rt_x"], {"rt_": "x"}, "\ud800"])
+def test_a_refresh_token_is_a_text_of_some_length(world: World, token: object) -> None:
+    """Anything else is the caller's mistake, not a sign of theft."""
+    assert world.call("refresh", refreshToken=token)["codeStr"] == "InValidParam"
+
+
+@pytest.mark.parametrize("token", ["x", "rt_", "rt_令牌", "rt_" + "x" * 4093, "eyJhbGciOiJub25lIn0.e30."])
+def test_a_refresh_token_that_is_not_ours_is_invalid(world: World, token: str) -> None:
+    """Whatever it is."""
+    for method in ("refresh", "logout"):
+        assert world.call(method, refreshToken=token)["codeStr"] == "TokenInvalid"

@@ -1,0 +1,338 @@
+"""A state machine of people who stay signed in: on several devices, with tokens of any age, while time passes.
+
+It holds the service against a plain model of what the README says, on fakeredis and on a real Redis.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import time_machine
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from sms_login.adapters.redis_client import connect
+from sms_login.rules import LONGEST_SESSION, SessionRules
+from tests.conftest import NOON, fake_backend
+from tests.devices import session_key
+from tests.servers import RedisServer
+from tests.world import REVIEW_CODE, REVIEW_PHONE, UNLIMITED, Backend, World
+
+RULES = SessionRules(idle=600, most=1500)
+PHONE = REVIEW_PHONE.e164  # its code is fixed, so the machine spends its steps on sessions
+TOKEN_LIFE = 7200 + 60  # s: clocks may differ by a minute
+HIGHEST = 4
+picks = st.integers(0, HIGHEST)
+ages = st.sampled_from([0, 0, 0, 0, 0, 1, 1, 1, 2, 3])
+KEYS = f"session:{{{PHONE}}}:"
+
+
+@dataclass
+class Session:
+    """What the model knows of a session. Times are seconds of the model; a token's place is its count less one."""
+
+    key: str
+    user: str
+    born: float
+    access: list[tuple[str, float]]  # each token with the time of its issue
+    issued: list[str]
+    count: int = 1
+    rotated: float = 0.0
+    ended: bool = False
+    trace: bool = False  # it has ended, and Redis still has it: it was an earlier user's
+    lost: tuple[int, float, dict[str, str]] | None = field(default=None, repr=False)
+
+    @property
+    def until(self) -> float:
+        """When it ends unless it is refreshed."""
+        return min(self.rotated + RULES.idle, self.born + RULES.most)
+
+
+class Household(RuleBasedStateMachine):
+    """One number, signed in on many devices, and the service beside it."""
+
+    steps = 0
+    exact = True
+
+    @staticmethod
+    def backend() -> Backend:
+        """Return an empty Redis."""
+        return fake_backend()
+
+    @initialize()
+    def begin(self) -> None:
+        """Start at noon with nobody signed in."""
+        self.travel = time_machine.travel(NOON, tick=False)
+        self.world = World(self.backend(), self.travel.start(), session_rules=RULES, limits=UNLIMITED)
+        self.now = 0.0
+        self.sessions: list[Session] = []
+        self.user: str | None = None
+        self.users: set[str] = set()
+        self.owner: str | None = None  # who has logged in last
+
+    def teardown(self) -> None:
+        """Give the clock back."""
+        self.travel.stop()
+
+    # What the model knows.
+
+    def counts(self, session: Session) -> bool:
+        """Tell whether a session's tokens count."""
+        return not session.ended and self.now < session.until
+
+    def settle(self) -> None:
+        """Step over any end that is near: a real Redis runs ahead of the model by the time that the test takes."""
+        ends = [end for its in self.sessions for end in (its.until, its.rotated + RULES.repeat_for)]
+        while any(0 <= end - self.now <= 3 for end in ends):
+            self.pass_by(4)
+
+    def pass_by(self, seconds: float) -> None:
+        """Let time pass."""
+        self.world.wait(seconds)
+        self.now += seconds
+
+    def judge(self, session: Session, age: int) -> tuple[str, str]:
+        """Return an access token of a session, with what should be made of it but for the user's row."""
+        token, issued = session.access[max(0, len(session.access) - 1 - age)]
+        expired = self.now - issued >= TOKEN_LIFE
+        return token, "TokenExpired" if expired else "Success" if self.counts(session) else "TokenInvalid"
+
+    def chosen(self, pick: int) -> Session:
+        """Return a session that counts, of a new device if there is none; for the highest pick any of the latest."""
+        if pick == HIGHEST:
+            return self.sessions[-1 - pick % len(self.sessions)]
+        if not any(map(self.counts, self.sessions)):
+            self.log_in()
+        some = [session for session in self.sessions if self.counts(session)]
+        return some[-1 - pick % len(some)]
+
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
+        """Return an answer's data with its `outcome`."""
+        answer = self.world.call(method, **params)
+        return {"outcome": answer["codeStr"], **answer["data"]}
+
+    # What happens.
+
+    @rule(seconds=st.sampled_from([1, 2, 5, 8, 11, 11, 60, 300, 450, 590, 700]))
+    def wait(self, seconds: float) -> None:
+        """Let time pass, but not to within a moment of any end."""
+        self.pass_by(seconds)
+        self.settle()
+
+    @rule()
+    def log_in(self) -> None:
+        """Sign in on one more device."""
+        data = self.call("login", phone=PHONE, code=REVIEW_CODE)
+        assert data["outcome"] == "Success"
+        assert data["isNewUser"] == (self.user is None)
+        if self.user is None:
+            assert data["userId"] not in self.users
+        self.user = self.user or data["userId"]
+        self.users.add(data["userId"])
+        assert data["userId"] == self.user
+        if self.owner != self.user:
+            for other in self.sessions:
+                other.trace = other.trace or self.counts(other)
+                other.ended = True
+        self.owner = self.user
+        key = session_key(data["token"])
+        session = Session(
+            key, self.user, self.now, [(data["token"], self.now)], [data["refreshToken"]], rotated=self.now
+        )
+        assert key not in {other.key for other in self.sessions}
+        self.sessions.append(session)
+        self.lasts(session, data)
+        self.settle()
+
+    @precondition(lambda self: self.sessions)
+    @rule(pick=picks, age=ages)
+    def refresh(self, pick: int, age: int) -> None:
+        """Refresh with the latest token that a device was given, with the one before, or with an older one."""
+        self.renew(self.chosen(pick), age)
+
+    @precondition(lambda self: self.sessions)
+    @rule(pick=picks, waits=st.lists(st.sampled_from([1, 4, 11, 12, 300, 590]), min_size=2, max_size=4), age=ages)
+    def go_on(self, pick: int, waits: list[float], age: int) -> None:
+        """Refresh one session again and again, and once more at the end, perhaps with an older token."""
+        session = self.chosen(pick)
+        for seconds in waits:
+            self.renew(session, 0)
+            self.wait(seconds)
+        self.renew(session, age)
+
+    def renew(self, session: Session, age: int) -> None:
+        """Refresh a session, and hold the answer against the model."""
+        place = max(0, len(session.issued) - 1 - age)
+        store, client = session.count, self.world.backend.client
+        kept = client.hgetall(session.key)
+        data = self.call("refresh", refreshToken=session.issued[place])
+        if not self.counts(session):
+            assert data["outcome"] == "TokenInvalid"
+            return
+        asked = place + 1
+        given = "Success" if self.user else "NotRegistered"
+        if asked == store - 1 and self.now - session.rotated <= RULES.repeat_for:
+            assert data["outcome"] == given
+            assert not self.user or data["refreshToken"] == session.issued[store - 1]
+        elif asked < store:
+            session.ended = True
+            assert data["outcome"] == "TokenInvalid"
+            return
+        else:
+            assert data["outcome"] == given
+            session.lost = (session.count, session.rotated, kept)
+            session.count, session.rotated = asked + 1, self.now
+            if self.user and session.count > len(session.issued):
+                assert data["refreshToken"] not in session.issued
+                session.issued.append(data["refreshToken"])
+            assert not self.user or data["refreshToken"] == session.issued[asked]
+        if not self.user:
+            self.settle()
+            return
+        assert (session_key(data["token"]), data["userId"]) == (session.key, self.user)
+        session.access.append((data["token"], self.now))
+        self.lasts(session, data)
+        self.settle()
+
+    def lasts(self, session: Session, data: dict[str, Any]) -> None:
+        """Hold what an answer says of the session's life against the model."""
+        left = session.until - self.now
+        assert data["refreshExpiresIn"] == left if self.exact else left - 3 <= data["refreshExpiresIn"] <= left
+        assert data["expiresIn"] == data["refreshExpiresIn"]  # no session of these is as long as an access token
+
+    @precondition(lambda self: any(self.counts(session) and session.lost for session in self.sessions))
+    @rule(pick=picks)
+    def fail_over(self, pick: int) -> None:
+        """Lose the last rotation of a session, as a replica does that becomes the master."""
+        some = [session for session in self.sessions if self.counts(session) and session.lost]
+        session = some[pick % len(some)]
+        assert session.lost
+        count, rotated, kept = session.lost
+        session.lost = None
+        if min(rotated + RULES.idle, session.born + RULES.most) - self.now <= 3:
+            return
+        session.count, session.rotated = count, rotated
+        self.world.backend.client.hset(session.key, mapping=kept)
+        self.world.backend.client.pexpire(session.key, int((session.until - self.now) * 1000))
+        self.settle()
+
+    @precondition(lambda self: self.sessions)
+    @rule(pick=picks, age=st.integers(0, 3))
+    def show(self, pick: int, age: int) -> None:
+        """Show an access token, of any age."""
+        session = self.chosen(pick)
+        token, expected = self.judge(session, age)
+        if expected == "Success" and not self.user:
+            expected = "NotRegistered"
+        assert self.call("getUserInfo", token=token)["outcome"] == expected
+        still = self.call("login", phone=PHONE, token=token)
+        assert still["outcome"] == expected
+        assert still.get("userId", self.user) == self.user
+
+    @precondition(lambda self: self.sessions)
+    @rule(
+        pick=picks,
+        age=st.integers(0, 2),
+        by=st.sampled_from(["token", "refreshToken"]),
+        all_=st.sampled_from([False, False, True]),
+    )
+    def log_out(self, pick: int, age: int, by: str, all_: bool) -> None:  # noqa: FBT001 - drawn by name
+        """Log out with a token of either kind and any age, here or everywhere."""
+        session = self.chosen(pick)
+        token, expected = self.judge(session, age)
+        if by == "refreshToken":
+            token = session.issued[max(0, len(session.issued) - 1 - age)]
+            expected = "Success" if self.counts(session) else "TokenInvalid"
+        outcome = self.call("logout", **{by: token}, everywhere=all_)["outcome"]
+        assert outcome == expected
+        if outcome == "Success":
+            self.owner = None if all_ else self.owner
+            for other in self.sessions if all_ else [session]:
+                other.ended, other.trace = True, False
+
+    @precondition(lambda self: self.sessions)
+    @rule(pick=picks, right=st.sampled_from([False, False, True]))
+    def delete(self, pick: int, right: bool) -> None:  # noqa: FBT001 - drawn by name
+        """Delete the account, or try to."""
+        session = self.chosen(pick)
+        token, expected = self.judge(session, 0)
+        outcome = self.call("deleteAccount", token=token, code=REVIEW_CODE if right else "654321")["outcome"]
+        assert outcome == ("CodeIsError" if expected == "Success" and not right else expected)
+        if outcome == "Success":
+            self.user = self.owner = None
+            for other in self.sessions:
+                other.ended, other.trace = True, False
+
+    @precondition(lambda self: self.user)
+    @rule(really=st.sampled_from([False, False, True]))
+    def lose_the_user(self, really: bool) -> None:  # noqa: FBT001 - drawn by name
+        """Delete the user's row behind the service's back, as its operator may."""
+        if really:
+            self.world.backend.client.delete(f"user:{{{PHONE}}}")
+            self.user = None
+
+    # What always holds.
+
+    @invariant()
+    def redis_holds_the_sessions_that_count_and_no_others(self) -> None:
+        """But for traces of an earlier user's; every key but the user's expires, no session's later than it may live.
+
+        Whose the sessions are, and which count, is known for longer than any.
+        """
+        type(self).steps += 1
+        if not hasattr(self, "world"):
+            return
+        expiries = self.world.backend.expiries()
+        assert {key for key, ms in expiries.items() if ms == -1} == ({f"user:{{{PHONE}}}"} if self.user else set())
+        assert self.world.backend.client.get(f"{KEYS}owner") == self.owner
+        kept = {f"{KEYS}{name}" for name in ("generation", "list", "owner")} & expiries.keys()
+        assert all(expiries[key] > LONGEST_SESSION * 1000 for key in kept)
+        held = {key for key in expiries if key.startswith(KEYS)} - kept
+        traces = {session.key for session in self.sessions if session.trace and self.now < session.until}
+        assert held == traces | {session.key for session in self.sessions if self.counts(session)}
+        for session in self.sessions:
+            if session.key in held:
+                assert expiries[session.key] <= (session.until - self.now) * 1000
+
+
+class HouseholdOnRealRedis(Household):
+    """The same on a real Redis."""
+
+    port = 0
+    exact = False
+
+    @classmethod
+    def backend(cls) -> Backend:
+        """Return a real Redis, emptied."""
+        client = connect(RedisServer.host, cls.port)
+        client.flushall()
+        return Backend(client)
+
+    def teardown(self) -> None:
+        """Hang up."""
+        self.world.backend.client.close()
+        super().teardown()
+
+
+STEPS = settings(max_examples=120, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def test_sessions_follow_the_model_on_fakeredis() -> None:
+    """Over 1,000 steps and more, the service does what the model says."""
+    Household.steps = 0
+    run_state_machine_as_test(Household, settings=STEPS)
+    assert Household.steps >= 1000
+
+
+def test_sessions_follow_the_model_on_a_real_redis(redis_server: RedisServer) -> None:
+    """And so they do on a real Redis."""
+    HouseholdOnRealRedis.steps, HouseholdOnRealRedis.port = 0, redis_server.port
+    run_state_machine_as_test(HouseholdOnRealRedis, settings=STEPS)
+    assert HouseholdOnRealRedis.steps >= 1000

@@ -1,0 +1,410 @@
+"""Staying signed in: rotation, reuse and the lives of a session, on every kind of Redis."""
+
+from copy import copy
+
+import pytest
+import time_machine
+
+from sms_login.rules import LONGEST_SESSION, SessionRules
+from tests.conftest import fake_backend
+from tests.devices import Device, alerts, devices, session_key, session_keys
+from tests.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET, Backend, World
+
+RULES = SessionRules(idle=600, most=1500)  # shorter than an access token lives
+
+
+@pytest.fixture
+def short(any_backend: Backend, clock: time_machine.Traveller) -> World:
+    """A service whose sessions are short."""
+    return World(any_backend, clock, session_rules=RULES)
+
+
+@pytest.fixture
+def exact(clock: time_machine.Traveller) -> World:
+    """The same where no time passes but what is waited for."""
+    return World(fake_backend(), clock, session_rules=RULES)
+
+
+# Rotation.
+
+
+def test_a_login_begins_a_session(world: World) -> None:
+    """It gives both tokens, and says how long they last."""
+    device = Device(world)
+    assert device.is_in
+    assert device.refresh_token.startswith("rt_")
+    assert device.data["expiresIn"] == 7200
+    assert world.session_rules.idle - 2 <= device.data["refreshExpiresIn"] <= world.session_rules.idle
+
+
+def test_a_login_by_token_and_a_repeated_refresh_begin_no_session(world: World) -> None:
+    """Only a code does."""
+    device = Device(world)
+    before = session_keys(world)
+    still = world.call("login", phone=device.phone.e164, token=device.token)["data"]
+    assert not still.keys() & {"token", "refreshToken"}
+    first = device.refresh_token
+    assert [device.refresh(first), device.refresh(first)] == ["Success", "Success"]
+    assert session_keys(world) == before
+
+
+def test_every_login_begins_a_session_of_its_own(world: World) -> None:
+    """Also that of the same user, and the repeat of one under its Idempotency-Key."""
+    one, other = devices(world, 2)
+    assert one.user_id == other.user_id
+    opened = world.get_sms().session_id
+    repeats = [world.log_in(opened, key="idempotency-key-1") for _ in range(2)]
+    assert len({one.key, other.key, *(session_key(repeat.token) for repeat in repeats)}) == 4
+    assert len(session_keys(world)) == 4
+
+
+def test_a_refresh_replaces_both_tokens(world: World) -> None:
+    """Both are new and count; the answer is that of a login; the access token in hand counts on."""
+    device = Device(world)
+    old = copy(device)
+    assert device.refresh() == "Success"
+    assert device.data.keys() == old.data.keys() - {"isNewUser"}
+    assert device.token != old.token
+    assert device.refresh_token != old.refresh_token
+    assert device.key == session_key(device.token)
+    assert device.is_in
+    assert old.is_in
+    assert device.refresh() == "Success"
+
+
+def test_a_refresh_works_when_the_access_token_has_expired(world: World) -> None:
+    """That is what it is for; the new one has the nickname of today."""
+    device = Device(world)
+    world.call("setNickname", token=device.token, name="小明")
+    world.wait(7261)
+    assert device.call("getUserInfo") == "TokenExpired"
+    assert device.refresh() == "Success"
+    assert device.data["name"] == "小明"
+    assert device.is_in
+
+
+def test_a_lost_answer_is_repeated_for_ten_seconds(world: World) -> None:
+    """The same refresh token is the answer, however often it is asked for, with an access token that counts."""
+    device = Device(world)
+    first = device.refresh_token
+    device.refresh()
+    second = device.refresh_token
+    for seconds in (0, 1, 2, 3):
+        world.wait(seconds)
+        assert device.refresh(first) == "Success"
+        assert device.refresh_token == second
+        assert device.is_in
+    assert device.refresh() == "Success"
+    assert device.refresh_token != second
+
+
+def test_two_tabs_with_the_same_tokens_stay_in(world: World) -> None:
+    """Each refreshes on its own, a moment after the other: both end up with the same refresh token, every time."""
+    tab = Device(world)
+    other = copy(tab)
+    for _ in range(5):
+        assert [tab.refresh(), other.refresh()] == ["Success", "Success"]
+        assert tab.refresh_token == other.refresh_token
+        world.wait(3600)
+        tab, other = other, tab
+    assert tab.is_in
+    assert other.is_in
+
+
+# Reuse.
+
+
+@pytest.mark.parametrize("first", ["thief", "owner"])
+def test_a_token_that_two_hold_ends_the_session(world: World, first: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever refreshes first, when the other comes the session ends for both; the user's other sessions live on."""
+    owner, elsewhere = devices(world, 2)
+    thief = copy(owner)
+    early, late = (thief, owner) if first == "thief" else (owner, thief)
+    assert early.refresh() == "Success"
+    world.wait(11)
+    assert early.refresh() == "Success"
+    assert alerts(capsys) == []
+    assert late.refresh() == "TokenInvalid"
+    assert alerts(capsys) == [{"alert": "refresh_token_reused", "user": owner.user_id}]
+    assert early.tries() == late.tries() == {"TokenInvalid"}
+    assert alerts(capsys) == []
+    assert elsewhere.is_in
+    assert elsewhere.refresh() == "Success"
+
+
+def test_the_token_before_is_reuse_after_ten_seconds(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Though nobody has used the newer one."""
+    device = Device(world)
+    first = device.refresh_token
+    device.refresh()
+    world.wait(12)
+    assert device.refresh(first) == "TokenInvalid"
+    assert [alert["alert"] for alert in alerts(capsys)] == ["refresh_token_reused"]
+    assert device.tries() == {"TokenInvalid"}
+    assert device.key not in world.backend.expiries()
+
+
+def test_a_token_two_rotations_old_is_reuse_at_once(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who has used the one after it has had its answer."""
+    device = Device(world)
+    first = device.refresh_token
+    device.refresh()
+    device.refresh()
+    assert device.refresh(first) == "TokenInvalid"
+    assert [alert["alert"] for alert in alerts(capsys)] == ["refresh_token_reused"]
+    assert device.tries() == {"TokenInvalid"}
+
+
+def test_the_ten_seconds_are_exact_and_no_repeat_lengthens_them(exact: World) -> None:
+    """They begin with the rotation."""
+    device = Device(exact)
+    first = device.refresh_token
+    device.refresh()
+    exact.wait(5)
+    assert device.refresh(first) == "Success"
+    exact.wait(5)
+    assert device.refresh(first) == "Success"
+    exact.wait(0.001)
+    assert device.refresh(first) == "TokenInvalid"
+    assert not device.is_in
+
+
+# The lives of a session.
+
+
+def test_a_session_ends_after_refresh_ttl_without_a_refresh(short: World) -> None:
+    """Each refresh restarts it, and nothing else does; an access token ends with it."""
+    device = Device(short)
+    short.wait(300)
+    assert device.is_in
+    short.wait(290)
+    assert device.refresh() == "Success"
+    assert 595 <= device.data["refreshExpiresIn"] <= 600
+    short.wait(590)
+    assert device.refresh() == "Success"
+    device = Device(short, OTHER_PHONE)
+    short.wait(595)
+    assert device.is_in
+    short.wait(6)
+    assert device.tries() == {"TokenInvalid"}
+
+
+def test_a_session_ends_after_session_ttl_in_any_case(short: World) -> None:
+    """However often it is refreshed; the answers say truly how long it has left, and a repeat does so too."""
+    device = Device(short)
+    left = []
+    for wait in (500, 500, 400, 80):
+        short.wait(wait)
+        first = device.refresh_token
+        assert device.refresh() == "Success"
+        left.append(device.data["refreshExpiresIn"])
+        short.wait(2)
+        assert device.refresh(first) == "Success"
+        left.append(device.data["refreshExpiresIn"] + 2)
+    assert all(true - 5 <= said <= true for said, true in zip(left, (600, 600, 498, 498, 96, 96, 14, 14), strict=True))
+    short.wait(13)
+    assert device.tries() == {"TokenInvalid"}
+
+
+@pytest.mark.parametrize("refreshed", [[], [599], [599, 599], [1, 598, 300], [400, 400, 400, 299]])
+def test_the_lives_are_exact(exact: World, refreshed: list[int]) -> None:
+    """To the millisecond, after any number of refreshes."""
+    device, age = Device(exact), 0
+    for seconds in refreshed:
+        exact.wait(seconds)
+        age += seconds
+        assert device.refresh() == "Success"
+    left = min(RULES.idle, RULES.most - age)
+    assert device.data["refreshExpiresIn"] == left
+    exact.wait(left - 0.001)
+    assert device.is_in
+    assert device.refresh() == "Success"
+    assert device.data["refreshExpiresIn"] == min(RULES.idle, int(RULES.most - age - left + 0.001))
+
+
+@pytest.mark.parametrize("refreshed", [[], [599], [599, 599], [1, 598, 300], [400, 400, 400, 299]])
+def test_no_session_outlives_its_life_by_a_moment(exact: World, refreshed: list[int]) -> None:
+    """Neither of its tokens counts then."""
+    device, age = Device(exact), 0
+    for seconds in refreshed:
+        exact.wait(seconds)
+        age += seconds
+        assert device.refresh() == "Success"
+    exact.wait(min(RULES.idle, RULES.most - age) + 0.001)
+    assert device.tries() == {"TokenInvalid"}
+
+
+@pytest.mark.parametrize(
+    ("age", "left"), [(0, 7200), (3000, 7000), (9998, 2), (9999.5, 0)], ids=["whole", "less", "seconds", "a moment"]
+)
+def test_no_access_token_is_said_to_count_for_longer_than_its_session(
+    clock: time_machine.Traveller, age: float, left: int
+) -> None:
+    """Near the end of SESSION_TTL `expiresIn` is what is left of it, also where the answer is repeated."""
+    world = World(fake_backend(), clock, session_rules=SessionRules(idle=10_000, most=10_000))
+    device = Device(world)
+    world.wait(age)
+    first = device.refresh_token
+    for _ in range(2):
+        assert device.refresh(first) == "Success"
+        assert device.data["expiresIn"] == left
+        assert device.data["expiresIn"] <= device.data["refreshExpiresIn"]
+    assert device.is_in
+    world.wait(10_000 - age + 0.001)
+    assert device.call("getUserInfo") == ("TokenExpired" if age == 0 else "TokenInvalid")
+
+
+def test_an_access_token_of_a_session_that_is_short_is_said_to_end_with_it(exact: World) -> None:
+    """From the login on: without a refresh it ends after REFRESH_TTL, and the token with it."""
+    assert Device(exact).data["expiresIn"] == RULES.idle
+
+
+def test_session_ttl_counts_where_refresh_ttl_is_longer(any_backend: Backend, clock: time_machine.Traveller) -> None:
+    """From the login on, and the answer says so."""
+    world = World(any_backend, clock, session_rules=SessionRules(idle=1500, most=600))
+    device = Device(world)
+    assert 595 <= device.data["refreshExpiresIn"] <= 600
+    world.wait(590)
+    assert device.is_in
+    world.wait(11)
+    assert device.tries() == {"TokenInvalid"}
+
+
+def test_the_longest_lives_that_can_be_set_work(any_backend: Backend, clock: time_machine.Traveller) -> None:
+    """Ten years of milliseconds fit wherever they are written."""
+    years = 10 * 365 * 86400
+    world = World(any_backend, clock, session_rules=SessionRules(idle=years, most=years))
+    device = Device(world)
+    world.wait(years - 100)
+    assert device.refresh() == "Success"
+    assert 90 <= device.data["refreshExpiresIn"] <= 100
+    world.wait(101)
+    assert device.refresh() == "TokenInvalid"
+
+
+def test_every_key_of_a_session_expires(world: World) -> None:
+    """After a login, a refresh, a reuse, a logout of either kind; only what may end sessions outlives them."""
+    one, two, three = devices(world, 3)
+    first = one.refresh_token
+    one.refresh()
+    world.wait(11)
+    one.refresh(first)
+    two.refresh()
+    assert two.call("logout") == "Success"
+    assert three.call("logout", token=three.token, everywhere=True) == "Success"
+    Device(world)
+    expiries = world.backend.expiries()
+    assert {key for key, ms in expiries.items() if ms == -1} == {f"user:{{{one.phone.e164}}}"}
+    kept = {f"session:{{{one.phone.e164}}}:{name}" for name in ("generation", "list", "owner")}
+    assert min(expiries[key] for key in kept) > LONGEST_SESSION * 1000
+    assert max(expiries[key] for key in kept) <= (LONGEST_SESSION + 86400) * 1000
+    assert max(ms for key, ms in expiries.items() if key not in kept) <= world.session_rules.most * 1000
+
+
+# Many sessions.
+
+
+def test_the_hundred_and_first_session_ends_the_first_and_no_other(world: World) -> None:
+    """Of this number only; the next one ends the second."""
+    stranger, first = Device(world, OTHER_PHONE), Device(world)
+    user = world.users.find(PHONE)
+    assert user is not None
+    later = [world.sessions.begin(user).token for _ in range(99)]
+    assert first.is_in
+    hundred = session_keys(world)
+    assert len(hundred - {stranger.key}) == 100
+    later.append(world.sessions.begin(user).token)
+    assert first.tries() == {"TokenInvalid"}
+    assert session_keys(world) == hundred - {first.key} | {session_key(later[-1])}
+    assert {first.call("getUserInfo", token=token) for token in later} == {"Success"}
+    later.append(world.sessions.begin(user).token)
+    assert [first.call("getUserInfo", token=token) for token in later] == ["TokenInvalid"] + ["Success"] * 100
+    assert stranger.is_in
+
+
+# What Redis and the settings may do meanwhile.
+
+
+def test_a_failover_that_loses_a_rotation_signs_nobody_out(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """The app's token is then ahead of Redis: it counts, rotation goes on, and the one before it is reuse."""
+    device = Device(world)
+    device.refresh()
+    client = world.backend.client
+    older, left, second = client.hgetall(device.key), client.pttl(device.key), device.refresh_token
+    device.refresh()
+    client.hset(device.key, mapping=older)
+    client.pexpire(device.key, left)
+    third = device.refresh_token
+    assert device.is_in
+    assert device.refresh() == "Success"
+    fourth = device.refresh_token
+    assert fourth not in {second, third}
+    assert device.refresh(third) == "Success"
+    assert device.refresh_token == fourth
+    assert device.refresh() == "Success"
+    assert alerts(capsys) == []
+    assert device.refresh(second) == "TokenInvalid"
+    assert [alert["alert"] for alert in alerts(capsys)] == ["refresh_token_reused"]
+    assert device.tries() == {"TokenInvalid"}
+
+
+def test_a_failover_does_not_make_an_older_token_count_for_longer(world: World) -> None:
+    """Ten seconds after the rotation that came next, the token that was ahead of Redis is reuse as well."""
+    device = Device(world)
+    client = world.backend.client
+    older, left = client.hgetall(device.key), client.pttl(device.key)
+    device.refresh()
+    second = device.refresh_token
+    client.hset(device.key, mapping=older)
+    client.pexpire(device.key, left)
+    assert device.refresh() == "Success"
+    world.wait(11)
+    assert device.refresh(second) == "TokenInvalid"
+    assert not device.is_in
+
+
+@pytest.mark.parametrize("lost", ["session", "everything"])
+def test_a_session_that_redis_has_lost_has_ended(world: World, lost: str) -> None:
+    """Signing in again is all that helps then, and works."""
+    device = Device(world)
+    if lost == "session":
+        world.backend.client.delete(device.key)
+    else:
+        world.backend.client.flushall()
+    assert device.tries() == {"TokenInvalid"}
+    world.wait(31)
+    assert Device(world).is_in
+
+
+def test_a_rotation_of_the_secret_signs_nobody_out(any_backend: Backend, clock: time_machine.Traveller) -> None:
+    """Tokens of the previous secret count and are replaced by such of the new one, which outlive the old secret."""
+    device = Device(World(any_backend, clock, secrets=(OLD_SECRET,)))
+    old = copy(device)
+    device.world = World(any_backend, clock, secrets=(SECRET, OLD_SECRET))
+    assert device.is_in
+    assert device.refresh() == "Success"
+    device.world = old.world = World(any_backend, clock, secrets=(SECRET,))
+    assert device.is_in
+    assert device.refresh() == "Success"
+    assert old.tries() == {"TokenInvalid"}
+    assert device.is_in
+
+
+# Clocks.
+
+
+def test_an_access_token_counts_for_a_minute_more_on_clocks_that_differ(exact: World) -> None:
+    """Until 60 seconds after its end and from 60 seconds before its beginning, and not a second more."""
+    exact = World(exact.backend, exact.clock)
+    device = Device(exact)
+    for seconds, outcome in (
+        (-61, "TokenInvalid"),
+        (-60, "Success"),
+        (7200, "Success"),
+        (7259, "Success"),
+        (7260, "TokenExpired"),
+    ):
+        exact.clock.shift(seconds)
+        assert device.call("getUserInfo") == outcome
+        assert device.call("login", phone=device.phone.e164, token=device.token) == outcome
+        exact.clock.shift(-seconds)
