@@ -11,7 +11,7 @@ COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV)/ready ## Run the whole login on this machine: no account, no settings (PORT, REDIS_HOST)
+run: $(VENV)/local ## Run the whole login on this machine: no account, no settings (PORT, REDIS_HOST)
 	@$(BIN)/python -m local
 
 test: $(VENV)/ready ## Run every test, also on a real Redis (ARGS="-k races" for some)
@@ -36,14 +36,21 @@ pins: $(VENV)/ready ## Write the requirements files anew from pyproject.toml
 	$(COMPILE) --upgrade pyproject.toml -o requirements.txt
 	$(COMPILE) --upgrade --extra sql -c requirements.txt pyproject.toml -o requirements-sql.txt
 	$(COMPILE) --upgrade --extra asymmetric -c requirements.txt pyproject.toml -o requirements-asymmetric.txt
-	$(COMPILE) --upgrade --extra asymmetric --extra sql --group dev pyproject.toml -o requirements-dev.txt
+	$(COMPILE) --upgrade --group local -c requirements.txt pyproject.toml -o requirements-local.txt
+	$(COMPILE) --upgrade --extra asymmetric --extra sql --group local --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean: ## Remove what the commands above made
 	rm -rf .venv* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(VENV)/ready: requirements-dev.txt
+# Two steps, so that who only wants to see it run does not wait for the browser driver and the checkers.
+$(VENV)/local: requirements-local.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
-	@echo "Making $(VENV), once: this takes about half a minute."
+	@echo "Making $(VENV), once: this takes a few seconds."
 	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-local.txt
+	@touch $@
+
+$(VENV)/ready: $(VENV)/local requirements-dev.txt
+	@echo "Adding the tools of development to $(VENV), once: this takes about half a minute."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
