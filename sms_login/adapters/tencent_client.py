@@ -5,7 +5,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextvars import copy_context
 from typing import Any
+
+from sms_login import logs
 
 _IDLE = 30.0  # s after which a kept connection may have been dropped on the way, which would leave a sending unclear
 
@@ -20,8 +23,8 @@ class NoCredentials(Exception):  # noqa: N818 - it says what there is not
 class TencentClient:
     """One of the SDK's clients, made by `make(credential, region, profile)` when it is first needed.
 
-    `environ` holds the credentials, read at every signing, since SCF replaces them. `timeout` is for a whole call, in
-    seconds. One client and its kept connections serve all threads.
+    `name` is how log lines call it. `environ` holds the credentials, read at every signing, since SCF replaces them.
+    `timeout` is for a whole call, in seconds. One client and its kept connections serve all threads.
     """
 
     def __init__(
@@ -29,12 +32,14 @@ class TencentClient:
         environ: Mapping[str, str],
         make: Callable[[Any, str, Any], Any],
         *,
+        name: str,
         region: str,
         endpoint: str,
         timeout: float,
     ) -> None:
         self._credential = _Credential(environ)
         self._make = make
+        self._name = name
         self._region = region
         self._endpoint = endpoint
         self._timeout = timeout
@@ -50,7 +55,8 @@ class TencentClient:
         if not self._credential.complete():
             raise NoCredentials("no credentials in the environment: has the function an execution role?")
         client = self._ready_client()
-        return _within(self._timeout, lambda: action(client))
+        with logs.outside(self._name):
+            return _within(self._timeout, lambda: action(client))
 
     def _ready_client(self) -> Any:
         """Return the client, made anew where its connection has been idle for long."""
@@ -88,7 +94,8 @@ def _within(seconds: float, call: Callable[[], Any]) -> Any:
     """Return what `call` returns, or raise what it raises. Raises TimeoutError after `seconds`.
 
     The SDK's timeout is for each read, and for neither name resolution nor a trickling answer; only another thread sees
-    the whole. It is a daemon, so that it cannot hold up the end of the process.
+    the whole. It is a daemon, so that it cannot hold up the end of the process, and runs in our context, to which the
+    credentials of the request belong.
     """
     answers: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
 
@@ -98,7 +105,7 @@ def _within(seconds: float, call: Callable[[], Any]) -> Any:
         except BaseException as error:  # noqa: BLE001 - it is raised again, in the waiting thread
             answers.put((None, error))
 
-    threading.Thread(target=run, daemon=True, name="Tencent Cloud").start()
+    threading.Thread(target=copy_context().run, args=(run,), daemon=True, name="Tencent Cloud").start()
     try:
         answer, error = answers.get(timeout=seconds)
     except queue.Empty:

@@ -1,0 +1,362 @@
+import base64
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.cloud import local_cloud
+from sms_login import wiring
+from sms_login.web import CONNECTIONS, MAX_BODY, MAX_HEADERS, THREADS, Application, Handle, RequestEnviron, Server
+from tests.servers import until
+from tests.test_handler import PHONE
+
+ROOT = Path(__file__).parent.parent
+JSON = {"Content-Type": "application/json"}
+OK: dict[str, Any] = {"isBase64Encoded": False, "statusCode": 200, "headers": {}, "body": ""}
+# As the platform adds them to a request of a web function.
+CREDENTIALS = {"X-Scf-Secret-Id": "of-request", "X-Scf-Secret-Key": "key", "X-Scf-Session-Token": "token"}
+NAMES = ("TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN")
+
+
+class Recorder:
+    """A handler that keeps what it was called with and answers `answer`."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.contexts: list[dict[str, Any]] = []
+        self.answer = OK
+
+    def __call__(self, event: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
+        """Record one call."""
+        self.events.append(event)
+        self.contexts.append(context)
+        return self.answer
+
+
+@contextmanager
+def serving(handle: Handle, *, scf: bool = False) -> Iterator[int]:
+    """Serve a handler for as long as it takes; gives the port."""
+    server = Server(Application(handle, scf=scf), "127.0.0.1", 0)
+    thread = threading.Thread(target=server.serve)
+    thread.start()
+    try:
+        yield server.port
+    finally:
+        server.stop()
+        thread.join()
+
+
+@pytest.fixture
+def handler() -> Recorder:
+    """Give a handler."""
+    return Recorder()
+
+
+@pytest.fixture
+def port(handler: Recorder) -> Iterator[int]:
+    """Give the port where the handler is served."""
+    with serving(handler) as port:
+        yield port
+
+
+def call(
+    port: int, method: str = "GET", target: str = "/", body: bytes | None = None, headers: dict[str, str] | None = None
+) -> tuple[int, dict[str, str], bytes]:
+    """Make one request; returns status, headers and body."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request(method, target, body, headers or {})
+        response = connection.getresponse()
+        return response.status, dict(response.headers), response.read()
+    finally:
+        connection.close()
+
+
+def test_a_json_request_becomes_an_event(port: int, handler: Recorder) -> None:
+    """Method, path, headers, body and client address are where the platform puts them."""
+    body = '{"name": "小明"}'
+    call(port, "POST", "/a%20path", body.encode(), {**JSON, "X-Forwarded-For": "203.0.113.9"})
+    assert handler.events == [
+        {
+            "httpMethod": "POST",
+            "path": "/a path",
+            "headers": {
+                "host": f"127.0.0.1:{port}",
+                "accept-encoding": "identity",
+                "content-type": "application/json",
+                "content-length": str(len(body.encode())),
+                "x-forwarded-for": "203.0.113.9",
+            },
+            "queryString": {},
+            "requestContext": {"sourceIp": "127.0.0.1"},
+            "body": body,
+            "isBase64Encoded": False,
+        }
+    ]
+
+
+def test_a_form_is_handed_over_as_it_is(port: int, handler: Recorder) -> None:
+    """A form body stays text: to read it is the function's business."""
+    form = "application/x-www-form-urlencoded"
+    call(port, "POST", "/", b"method=login&phone=%2B8613800138000", {"Content-Type": form})
+    [event] = handler.events
+    assert (event["body"], event["isBase64Encoded"]) == ("method=login&phone=%2B8613800138000", False)
+    assert event["headers"]["content-type"] == form
+
+
+def test_bytes_that_are_no_text_are_base64(port: int, handler: Recorder) -> None:
+    """A body that is not UTF-8 arrives in base64 and says so."""
+    call(port, "POST", "/", b"\xff\x00\xfe")
+    [event] = handler.events
+    assert (base64.b64decode(event["body"]), event["isBase64Encoded"]) == (b"\xff\x00\xfe", True)
+
+
+def test_the_query_is_a_dict(port: int, handler: Recorder) -> None:
+    """A parameter is a string, a repeated one a list, an empty one empty; escapes are undone."""
+    call(port, "GET", "/?method=getSms&phone=%2B86+1&tag=a&tag=b&empty=")
+    [event] = handler.events
+    assert event["queryString"] == {"method": "getSms", "phone": "+86 1", "tag": ["a", "b"], "empty": ""}
+    assert (event["httpMethod"], event["path"], event["body"]) == ("GET", "/", "")
+
+
+def test_the_answer_becomes_http(port: int, handler: Recorder) -> None:
+    """Status, headers and body are the handler's; nothing tells what server it is."""
+    handler.answer = {
+        "isBase64Encoded": False,
+        "statusCode": 429,
+        "headers": {"Content-Type": "application/json; charset=utf-8", "Retry-After": "30"},
+        "body": '{"errorMessage": "请稍后再试"}',
+    }
+    status, headers, body = call(port, "POST", "/", b"{}")
+    assert (status, headers["Retry-After"], headers["Content-Type"]) == (429, "30", "application/json; charset=utf-8")
+    assert body.decode() == '{"errorMessage": "请稍后再试"}'
+    assert "Server" not in headers
+
+
+def test_a_base64_answer_is_decoded(port: int, handler: Recorder) -> None:
+    """A body that the handler encoded goes out as bytes."""
+    handler.answer = {**OK, "isBase64Encoded": True, "body": base64.b64encode(b"\xff").decode()}
+    assert call(port)[2] == b"\xff"
+
+
+def test_a_handler_that_crashes_is_a_500(port: int, handler: Recorder, caplog: pytest.LogCaptureFixture) -> None:
+    """A crash reaches the log, not the client, and the server goes on."""
+    handler.answer = {}
+    status, _, body = call(port)
+    assert (status, b"KeyError" in body, "KeyError: 'statusCode'" in caplog.text) == (500, False, True)
+    handler.answer = {"statusCode": 204, "headers": {}}
+    assert call(port)[0] == 204
+
+
+@pytest.mark.parametrize(("length", "status"), [(MAX_BODY, 200), (MAX_BODY + 1, 413)])
+def test_a_body_has_a_limit(port: int, length: int, status: int) -> None:
+    """It is told from the Content-Length alone."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        head = f"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+        connection.sendall(head.encode() + (b"x" * length if status == 200 else b""))
+        assert connection.makefile("rb").readline().split()[1] == str(status).encode()
+
+
+def test_a_chunked_body_has_the_same_limit(port: int, handler: Recorder) -> None:
+    """It says no length beforehand, and is refused when it has grown too long."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        connection.sendall(f"{MAX_BODY + 1:x}\r\n".encode() + b"x" * (MAX_BODY + 1) + b"\r\n0\r\n\r\n")
+        assert connection.makefile("rb").readline().split()[1] == b"413"
+    assert handler.events == []
+
+
+def test_headers_have_a_limit(port: int, handler: Recorder) -> None:
+    """More than any client of ours sends is refused before it is all there."""
+    assert call(port, headers={"X-Long": "x" * MAX_HEADERS})[0] == 431
+    assert handler.events == []
+
+
+def test_requests_at_once() -> None:
+    """As many as there are threads are with the handler at the same time."""
+    barrier = threading.Barrier(THREADS)
+
+    def handle(_event: object, _context: object) -> dict[str, Any]:
+        barrier.wait(timeout=30)
+        return {**OK, "body": "together"}
+
+    with serving(handle) as port, ThreadPoolExecutor(THREADS) as threads:
+        answers = list(threads.map(lambda _: call(port), range(THREADS)))
+    assert [(status, body) for status, _, body in answers] == [(200, b"together")] * THREADS
+
+
+def test_slow_clients_do_not_keep_others_waiting(port: int) -> None:
+    """Hundreds that have begun a request, and do not end it, take no thread."""
+    slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS // 2)]
+    try:
+        for connection in slow:
+            connection.sendall(b"POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\n{")
+        assert call(port)[0] == 200
+    finally:
+        for connection in slow:
+            connection.close()
+
+
+def test_stopping_lets_the_requests_under_way_end() -> None:
+    """Whoever is waiting gets an answer; whoever comes then finds nobody."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    def handle(_event: object, _context: object) -> dict[str, Any]:
+        entered.set()
+        go_on.wait(30)
+        return {**OK, "body": "late"}
+
+    server = Server(Application(handle), "127.0.0.1", 0)
+    serve = threading.Thread(target=server.serve)
+    serve.start()
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(call, server.port)
+        assert entered.wait(30)
+        server.stop()
+        until(lambda: refuses(server.port), 10)
+        go_on.set()
+        assert waiting.result()[::2] == (200, b"late")
+    serve.join()
+
+
+def refuses(port: int) -> bool:
+    """Tell whether nobody listens."""
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_on_scf_the_platform_names_request_and_client(handler: Recorder) -> None:
+    """Whoever has connected is the platform; its header has the client, and another the request."""
+    with serving(handler, scf=True) as port:
+        call(port, headers={"X-Scf-Remote-Addr": "203.0.113.9", "X-Scf-Request-Id": "request-1"})
+    [event], [context] = handler.events, handler.contexts
+    assert (event["requestContext"], event["headers"]["x-scf-remote-addr"]) == ({}, "203.0.113.9")
+    assert context == {"request_id": "request-1"}
+
+
+@pytest.mark.parametrize("scf", [True, False])
+def test_credentials_of_a_request_reach_no_handler(handler: Recorder, *, scf: bool) -> None:
+    """They are no header of the client's, and nobody downstream could log them."""
+    with serving(handler, scf=scf) as port:
+        call(port, headers=CREDENTIALS)
+    assert [name for name in handler.events[0]["headers"] if "scf" in name] == []
+
+
+@pytest.mark.parametrize(
+    ("scf", "sent", "used"),
+    [
+        (True, CREDENTIALS, ["of-request", "key", "token"]),
+        (True, {}, ["of-process", "", ""]),
+        (True, {**CREDENTIALS, "X-Scf-Secret-Key": ""}, ["of-process", "", ""]),
+        (False, CREDENTIALS, ["of-process", "", ""]),
+    ],
+)
+def test_credentials_of_the_request_go_before_those_of_the_process(
+    sent: dict[str, str], used: list[str], *, scf: bool
+) -> None:
+    """All three or none, on SCF only, and for that request only."""
+    environ = RequestEnviron({NAMES[0]: "of-process", "OTHER": "setting"})
+    seen: list[list[str]] = []
+
+    def handle(_event: object, _context: object) -> dict[str, Any]:
+        seen.append([environ.get(name, "") for name in NAMES])
+        return OK
+
+    with serving(handle, scf=scf) as port:
+        for headers in (sent, {}):
+            call(port, headers=headers)
+    assert seen == [used, ["of-process", "", ""]]
+    assert dict(environ) == {NAMES[0]: "of-process", "OTHER": "setting"}
+    assert len(environ) == 2
+
+
+def test_send_sms_is_signed_with_the_credentials_of_its_request() -> None:
+    """The real SDK, in its own thread, signs with what came along; the stand-in knows no others."""
+    with local_cloud({}) as cloud:
+        own = {name: cloud.environ[name] for name in NAMES}
+        environ = {**cloud.environ, **dict.fromkeys(NAMES, "stale")}
+        app = wiring.build(RequestEnviron(environ))
+        body = json.dumps({"method": "getSms", "phone": PHONE}).encode()
+        with serving(app.handle, scf=True) as port:
+            refused = call(port, "POST", "/", body, JSON)
+            headers = dict(zip(CREDENTIALS, own.values(), strict=True))
+            sent = call(port, "POST", "/", body, {**JSON, **headers})
+        assert [json.loads(answer[2])["codeStr"] for answer in (refused, sent)] == ["SendFailed", "Ok"]
+        assert len(cloud.tencent.inbox()) == 1
+
+
+@contextmanager
+def web_function(*args: str, **environ: str) -> Iterator["subprocess.Popen[str]"]:
+    """Start the module as the platform or a container does."""
+    environ |= {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(  # noqa: S603 - our own module
+        [sys.executable, "-m", "sms_login.web", *args],
+        cwd=ROOT.parent,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout
+        process.stdout.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_process_serves_and_ends_when_told_to(number: signal.Signals) -> None:
+    """`python -m sms_login.web` answers on PORT, says nothing that is not JSON, and ends with 0."""
+    with local_cloud({}) as cloud, socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+        free.close()
+        with web_function(**cloud.environ, PORT=str(port)) as process:
+            until(lambda: not refuses(port), 20)
+            assert json.loads(call(port, "GET", "/?method=health")[2])["data"] == {"redis": "ok"}
+            process.send_signal(number)
+            lines = process.communicate(timeout=20)[0].splitlines()
+    assert process.returncode == 0
+    assert [(line["event"], line["method"], line["outcome"]) for line in map(json.loads, lines)] == [
+        ("request", "health", "Success")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("args", "environ", "said"),
+    [
+        (["--fast"], {}, "usage: [PORT=9000] python -m sms_login.web [--scf]"),
+        ([], {"PORT": "http"}, "PORT is 'http', but a port is a number from 0 to 65535."),
+        ([], {"PORT": "65536"}, "PORT is '65536', but a port is a number from 0 to 65535."),
+    ],
+)
+def test_a_wrong_start_says_what_is_wrong(args: list[str], environ: dict[str, str], said: str) -> None:
+    """In one sentence."""
+    with web_function(*args, **environ) as process:
+        assert process.communicate(timeout=20)[0].strip() == said
+    assert process.returncode == 1
+
+
+def test_the_bootstrap_starts_the_web_function() -> None:
+    """SCF wants an executable of this name, LF, and the interpreter's absolute path (document 583/56126)."""
+    path = ROOT / "scf_bootstrap"
+    text = path.read_bytes()
+    assert os.access(path, os.X_OK)
+    assert text.startswith(b"#!/bin/bash\n")
+    assert b"\r" not in text
+    assert text.endswith(b"exec /var/lang/python310/bin/python3.10 -u -m sms_login.web --scf\n")
