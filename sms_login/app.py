@@ -114,7 +114,7 @@ class App:
 
     def _phone(self, spelling: str) -> Phone:
         phone = Phone.parse(spelling, self._country)
-        logs.note(phone=str(phone))
+        logs.note(phone=str(phone), country=phone.region)
         return phone
 
     def _client(self, request: Request) -> Address:

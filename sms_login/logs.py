@@ -5,18 +5,20 @@ traceback.
 """
 
 import contextlib
+import itertools
 import json
 import logging
 import re
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
 
 _log = logging.getLogger("sms_login")
 _facts: ContextVar[dict[str, Any] | None] = ContextVar("facts", default=None)
+_requests = itertools.count()  # of this process
 
 # In this order: a token's parts would otherwise be eaten piece by piece.
 _SECRETS = (
@@ -93,8 +95,8 @@ def set_up(level: str) -> None:
 
 
 def begin() -> None:
-    """Begin to collect the facts of a request."""
-    _facts.set({})
+    """Begin to collect the facts of a request; the first one of a process says that it was a cold start."""
+    _facts.set({"cold_start": True} if next(_requests) == 0 else {})
 
 
 def note(**facts: Any) -> None:
@@ -102,6 +104,19 @@ def note(**facts: Any) -> None:
     collected = _facts.get()
     if collected is not None:
         collected.update(facts)
+
+
+@contextlib.contextmanager
+def outside(name: str) -> Iterator[None]:
+    """Add to the line of the present request one call of `name`, and its milliseconds to those of earlier ones."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        facts, ms = _facts.get(), (time.perf_counter() - started) * 1000
+        if facts is not None:
+            facts[f"{name}_calls"] = facts.get(f"{name}_calls", 0) + 1
+            facts[f"{name}_ms"] = round(facts.get(f"{name}_ms", 0.0) + ms, 1)
 
 
 def alert(name: str, **facts: Any) -> None:

@@ -172,10 +172,11 @@ class SmsRoute(Struct, frozen=True):
 
 
 class Receipt(Struct, frozen=True):
-    """What SendSms gave for an accepted message."""
+    """What SendSms gave for an accepted message. `fee` is the number of messages that it is charged as."""
 
     request_id: str
     serial_no: str
+    fee: int = 1
 
 
 class Sms(Protocol):

@@ -101,6 +101,7 @@ class Sender:
             if not isinstance(refusal, SendFailed):  # which is the operator's or Tencent's, and hits everybody
                 self._guard.refused(caller.address)
             raise
+        logs.note(serial_no=receipt.serial_no, fee=receipt.fee)
         return self._sent(sending.session, receipt)
 
     def _sent(self, session: str, receipt: Receipt | None = None) -> CodeSent:

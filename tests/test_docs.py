@@ -1,5 +1,6 @@
 """The documents say what the code does, and the other way round."""
 
+import ast
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -188,6 +189,22 @@ def test_the_security_page_names_tests_and_settings_that_exist() -> None:
     assert set(re.findall(r"`(test_\w+)`", page)) <= set(re.findall(r"^def (test_\w+)\(", tests, re.MULTILINE))
     settings = {row[0].strip("`") for row in table("Settings")}
     assert set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)(?:=\w+)?`", page)) <= settings
+
+
+def test_the_operations_page_has_every_field_and_every_alert() -> None:
+    """All that the code adds to a log line, by the names it has there."""
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    fields, alerts = set[str](), set[str]()
+    for path in (ROOT / "sms_login").rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) in {"logs.note", "logs.problem"}:
+                fields |= {str(keyword.arg) for keyword in call.keywords}
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "logs.alert":
+                alerts.add(ast.literal_eval(call.args[0]))
+    assert len(fields) > 10
+    assert [name for name in fields if f"`{name}`" not in page] == []
+    listed = re.findall(r"(?m)^\| `(\w+)` \|", page.split("\n## Alerts\n")[1].split("\n## ")[0])
+    assert set(listed) == alerts
 
 
 def test_the_documents_use_no_real_number() -> None:

@@ -1,5 +1,7 @@
 """The log: one line of JSON per record, facts in it, secrets out of it."""
 
+import contextlib
+import itertools
 import json
 import logging
 import threading
@@ -20,8 +22,9 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
-def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
+def lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
     """Set logging up as the function does; give what it has printed since the last look, a dict for each line."""
+    monkeypatch.setattr(logs, "_requests", itertools.count(1))  # whatever ran before: no cold start
     root = logging.getLogger()
     before = root.handlers[:], root.level, logging.raiseExceptions
     logs.set_up("DEBUG")
@@ -57,6 +60,33 @@ def test_a_request_is_one_line_with_its_facts(lines: Lines) -> None:
     del line["time"]
     facts = {"method": "getSms", "status": 200, "phone": "+86138****8000", "text": "短信"}
     assert line == {"level": "INFO", "event": "request", **facts}
+
+
+def test_only_the_first_request_is_a_cold_start(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its line says so; those of a warm instance do not mention it."""
+    monkeypatch.setattr(logs, "_requests", itertools.count())
+    for _ in range(2):
+        logs.begin()
+        logs.end(logging.INFO)
+    assert [line.get("cold_start") for line in lines()] == [True, None]
+
+
+def test_calls_to_the_outside_are_counted_and_timed(lines: Lines) -> None:
+    """All of one name together, also those that fail; outside any request they leave nothing."""
+    with logs.outside("redis"):
+        pass
+    logs.begin()
+    for error in (None, ValueError):
+        with contextlib.suppress(ValueError), logs.outside("redis"):
+            if error:
+                raise error
+    with logs.outside("sms"):
+        pass
+    logs.end(logging.INFO)
+    [line] = lines()
+    assert (line["redis_calls"], line["sms_calls"]) == (2, 1)
+    assert line["redis_ms"] >= 0
+    assert line.keys() == {"time", "level", "event", "redis_calls", "redis_ms", "sms_calls", "sms_ms"}
 
 
 def test_facts_belong_to_their_request(lines: Lines) -> None:

@@ -12,6 +12,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from sms_login import logs
 from sms_login.errors import ServiceUnavailable
 
 Client = Any  # redis.Redis or redis.RedisCluster; redis-py types their methods for sync and async at once
@@ -76,7 +77,8 @@ class RedisClient:
     def command(self, name: str, *args: str) -> Any:
         """Send one command of redis-py's."""
         try:
-            return getattr(self._ready(), name)(*args)
+            with logs.outside("redis"):
+                return getattr(self._ready(), name)(*args)
         except _FAILURES as error:
             raise _unavailable(error) from error
 
@@ -84,11 +86,12 @@ class RedisClient:
         """Run lua/<name>.lua: one round trip, and one more where the server does not know the script yet."""
         body, sha = self._script(name)
         try:
-            client = self._ready()
-            try:
-                return client.evalsha(sha, len(keys), *keys, *args)
-            except redis.exceptions.NoScriptError:
-                return client.eval(body, len(keys), *keys, *args)
+            with logs.outside("redis"):
+                client = self._ready()
+                try:
+                    return client.evalsha(sha, len(keys), *keys, *args)
+                except redis.exceptions.NoScriptError:
+                    return client.eval(body, len(keys), *keys, *args)
         except _FAILURES as error:
             raise _unavailable(error) from error
 
@@ -104,7 +107,8 @@ class RedisClient:
             pipeline = client.pipeline(transaction=False)
             for keys, args in calls:
                 pipeline.evalsha(self._script(name)[1], len(keys), *keys, *args)
-            answers: list[Any] = pipeline.execute(raise_on_error=False)
+            with logs.outside("redis"):
+                answers: list[Any] = pipeline.execute(raise_on_error=False)
         except _FAILURES as error:
             return [_unavailable(error)] * len(calls)
         for i, answer in enumerate(answers):

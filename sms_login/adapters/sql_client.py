@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, exc, make_url
 
+from sms_login import logs
 from sms_login.errors import ServiceUnavailable
 
 _POOL = 8  # connections that an instance keeps at most; it opens one more only where a thread finds none free
@@ -66,15 +67,17 @@ class SqlClient:
         values are at fault: DataError and IntegrityError are bugs of ours, which no repeat mends, and go on to the
         catch-all.
         """
-        try:
-            connection = self._engine.connect()
-        except (exc.SQLAlchemyError, OSError, RuntimeError, ValueError, IndexError, struct.error) as error:
-            raise _unavailable(error) from error
-        with connection:
+        with logs.outside("sql"), self._connect() as connection:
             try:
                 yield connection
             except (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.ProgrammingError) as error:
                 raise _unavailable(error) from error
+
+    def _connect(self) -> Connection:
+        try:
+            return self._engine.connect()
+        except (exc.SQLAlchemyError, OSError, RuntimeError, ValueError, IndexError, struct.error) as error:
+            raise _unavailable(error) from error
 
     def close(self) -> None:
         """Close all connections that nobody uses."""

@@ -17,7 +17,7 @@ class TencentCaptcha:
     """`ports.Captcha` on Tencent Captcha. `app_id` and `app_secret` are the application's own, not the account's."""
 
     def __init__(self, environ: Mapping[str, str], *, app_id: str, app_secret: str, endpoint: str) -> None:
-        self._api = TencentClient(environ, _client, region="", endpoint=endpoint, timeout=_TIMEOUT)
+        self._api = TencentClient(environ, _client, name="captcha", region="", endpoint=endpoint, timeout=_TIMEOUT)
         self._app_id = int(app_id)
         self._app_secret = app_secret
 

@@ -32,7 +32,7 @@ class TencentSms:
         endpoint: str,
         timeout: float,
     ) -> None:
-        self._api = TencentClient(environ, _client, region=region, endpoint=endpoint, timeout=timeout)
+        self._api = TencentClient(environ, _client, name="sms", region=region, endpoint=endpoint, timeout=timeout)
         self._mainland = mainland
         self._abroad = abroad
         self._template_params = template_params
@@ -60,7 +60,7 @@ class TencentSms:
             raise SendUnknown("no SendStatusSet")
         if statuses[0].Code != "Ok":  # a refused number is HTTP 200, and no exception
             raise _refusal(statuses[0].Code or "", answered=True)
-        return Receipt(answer.RequestId or "", statuses[0].SerialNo or "")
+        return Receipt(answer.RequestId or "", statuses[0].SerialNo or "", statuses[0].Fee or 0)
 
     def _request(self, phone: Phone, code: str) -> Any:
         from tencentcloud.sms.v20210111 import models  # noqa: PLC0415 - as above
