@@ -6,7 +6,7 @@ CODE := index.py sms_login local tests benchmarks
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make pins"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench attack pins clean
+.PHONY: help run test lint format bench attack soak pins clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ bench: $(VENV)/ready ## Measure cold start, warm login, memory; prints ratios
 
 attack: $(VENV)/ready ## Simulate a day under attack, on the product's own code; prints a table
 	$(BIN)/python -m benchmarks.attacks $(ARGS)
+
+soak: $(VENV)/ready ## Ask the web function 100,000 things while Redis dies and messages fail (ARGS=5000 for fewer)
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 pins: $(VENV)/ready ## Write the requirements files anew from pyproject.toml
 	$(COMPILE) --upgrade pyproject.toml -o requirements.txt

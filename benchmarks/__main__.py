@@ -1,4 +1,4 @@
-"""Run the benchmarks, all or those named: `python -m benchmarks [cold] [warm] [trips] [memory] [keys] [sql]`.
+"""Run the benchmarks, all or those named: `python -m benchmarks [cold] [warm] [trips] [memory] [keys] [sql] [web]`.
 
 Exits with 1 if a target is missed. What the function logs goes to /dev/null, in the measured processes and in this one.
 """
@@ -8,7 +8,7 @@ import sys
 from contextlib import redirect_stdout
 from pathlib import Path
 
-from benchmarks import cold_start, keys, memory, round_trips, sql_users, warm
+from benchmarks import cold_start, keys, memory, round_trips, sql_users, warm, web
 from benchmarks.cloud import open_cloud
 
 BENCHMARKS = {
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "memory": memory.measure,
     "keys": keys.measure,
     "sql": sql_users.measure,
+    "web": web.measure,
 }
 
 

@@ -57,7 +57,7 @@ def _rss(cloud: Cloud) -> list[float]:
             session = _ask(process, event("getSms", phone))["sessionId"]
             _ask(process, cloud.login(phone, session))
             if i % STEP == 0:
-                rss.append(_resident(process.pid))
+                rss.append(resident(process.pid))
         process.communicate()
     return rss
 
@@ -73,7 +73,8 @@ def _ask(process: "subprocess.Popen[bytes]", event: Event) -> Any:
     return check({"body": line})
 
 
-def _resident(pid: int) -> float:
+def resident(pid: int) -> float:
+    """Return the resident memory of a process in MiB."""
     statm = Path(f"/proc/{pid}/statm")
     if statm.exists():
         return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
