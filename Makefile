@@ -2,11 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-CODE := index.py sms_login local tests benchmarks
+CODE := index.py sms_login deploy local tests benchmarks
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make pins"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench attack soak pins clean
+.PHONY: help run test lint format bench attack soak build pins clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ attack: $(VENV)/ready ## Simulate a day under attack, on the product's own code;
 soak: $(VENV)/ready ## Ask the web function 100,000 things while Redis dies and messages fail (ARGS=5000 for fewer)
 	$(BIN)/python -m benchmarks.soak $(ARGS)
 
+build: $(VENV)/ready ## Make build/ and build.zip: what is deployed (WITH="sql asymmetric")
+	@$(BIN)/python -m deploy.build $(WITH)
+
 pins: $(VENV)/ready ## Write the requirements files anew from pyproject.toml
 	$(COMPILE) --upgrade pyproject.toml -o requirements.txt
 	$(COMPILE) --upgrade --extra sql -c requirements.txt pyproject.toml -o requirements-sql.txt
@@ -43,7 +46,7 @@ pins: $(VENV)/ready ## Write the requirements files anew from pyproject.toml
 	$(COMPILE) --upgrade --extra asymmetric --extra sql --group local --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean: ## Remove what the commands above made
-	rm -rf .venv* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf build build.zip .build-* .venv* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # Two steps, so that who only wants to see it run does not wait for the browser driver and the checkers.
 $(VENV)/local: requirements-local.txt

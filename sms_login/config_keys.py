@@ -37,13 +37,13 @@ def _ring(*secrets: Secret) -> tuple[Secret, ...]:
 def _pem(read: Reader, name: str, text: str) -> Sequence[Key]:
     if not text:
         return ()
-    from sms_login import pem  # noqa: PLC0415 - with a secret alone, a cold start does not pay for it
-
     private = name == "JWT_PRIVATE_KEY"
     try:
+        from sms_login import pem  # noqa: PLC0415 - with a secret alone, a cold start does not pay for it
+
         return [pem.private_key(text)] if private else pem.public_keys(text)
-    except ImportError:
-        read.problem(name, "needs the package cryptography: deploy with requirements-asymmetric.txt")
+    except ImportError:  # of the package, or of the module: a build without the option has neither
+        read.problem(name, "needs the package cryptography: make build WITH=asymmetric")
     except ValueError:
         what = "one private key in PEM, not encrypted" if private else "public keys in PEM"
         read.problem(name, f"must be {what}: {_KINDS}")

@@ -142,8 +142,10 @@ def _users(url: str, redis: RedisClient) -> Users:
     if not url:
         return RedisUsers(redis)
     try:
-        from sms_login.adapters import sql_client, sql_users  # noqa: PLC0415 - SQLAlchemy: only who asked for it pays
+        # SQLAlchemy: only who asked for it pays. A build without the option has neither it nor these modules.
+        import sms_login.adapters.sql_client as sql_client  # noqa: PLC0415, PLR0402 - see above; so it is named where absent
+        import sms_login.adapters.sql_users as sql_users  # noqa: PLC0415, PLR0402 - see above
 
         return sql_users.SqlUsers(sql_client.SqlClient(sql_client.connect(url)))
     except ModuleNotFoundError as missing:
-        raise ConfigError([f"USERS_URL needs {missing.name}, which is in requirements-sql.txt"]) from missing
+        raise ConfigError([f"USERS_URL needs {missing.name}: make build WITH=sql"]) from missing

@@ -166,7 +166,7 @@ def test_without_the_package_cryptography_it_is_named(name: str, monkeypatch: py
     for module in [module for module in sys.modules if module.startswith("cryptography")] + ["cryptography"]:
         monkeypatch.setitem(sys.modules, module, None)
     least = LEAST if name == "JWT_PUBLIC_KEYS_PREVIOUS" else {**NO_SECRET, "SECRET": OTHER_KEY}
-    what = "needs the package cryptography: deploy with requirements-asymmetric.txt"
+    what = "needs the package cryptography: make build WITH=asymmetric"
     assert problems({**least, name: private_pem("Ed25519")}) == [f"{name} {what}"]
 
 

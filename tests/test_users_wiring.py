@@ -67,7 +67,7 @@ def test_a_library_that_is_not_deployed_is_a_problem_of_the_settings(library: st
     lines = [json.loads(line) for line in out.splitlines()[:-1]]
     assert [line["event"] for line in lines] == ["misconfigured", *["request"] * 4]
     for line in lines:
-        assert line["problems"] == [f"USERS_URL needs {library}, which is in requirements-sql.txt"]
+        assert line["problems"] == [f"USERS_URL needs {library}: make build WITH=sql"]
     assert "hunter2" not in out
     assert "Traceback" not in out
     assert out.endswith("[500, 500, 500, 500]\n")

@@ -1,0 +1,144 @@
+"""Make build/ and build.zip: what runs on Tencent Cloud SCF, and nothing else.
+
+Two builds of the same sources and pins are the same, byte for byte; build.zip too, where zlib is the same. What differs
+between machines, such as times and the order of files and of hashes, is fixed.
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from deploy import vendor
+from deploy.sources import BASE, BOOTSTRAP, OPTIONS, ROOT, BuildError, deployed
+
+MOST_ZIPPED = 5_000_000  # bytes, without options; the platform takes ten times as many, and a cold start fetches them
+CODE = "/var/user"  # where the platform puts it
+_TIME = (1980, 1, 2, 0, 0, 0)  # the first day that zip can name, wherever on earth it is read
+_SECONDS = 315_619_200  # the same since 1970
+_IMPORTS = """
+import pkgutil, index, sms_login
+for module in pkgutil.walk_packages(sms_login.__path__, "sms_login."):
+    __import__(module.name)
+"""
+SLOWER = "a cold start will take about three times as long: the platform cannot keep what it compiles"
+
+
+class Build(NamedTuple):
+    """What came out."""
+
+    directory: Path
+    archive: Path
+    files: int
+    size: int  # bytes, unpacked
+    zipped: int  # bytes
+    digest: str  # SHA-256 of the archive
+    compiled: bool
+
+    def __str__(self) -> str:
+        sizes = f"{self.files} files, {self.size / 1e6:.1f} MB, zipped {self.zipped / 1e6:.2f} MB"
+        return f"{self.directory.name}/: {sizes}\n{self.archive.name}: sha256 {self.digest}"
+
+
+def make(directory: Path, options: Collection[str] = (), *, root: Path = ROOT, python: str | None = None) -> Build:
+    """Make a build in `directory` and its archive beside it; without a Python 3.10 it has no bytecode.
+
+    Both are made elsewhere first, so that a failed build leaves the old one as it is. Raises BuildError.
+    """
+    if directory.exists() and not (directory / "index.py").is_file():
+        raise BuildError(f"{directory} is there and is no build: move it away")
+    ours = deployed(root, options)
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".build-") as temporary:
+        new = Path(temporary, "build")
+        requirements = [root / BASE, *(root / OPTIONS[name].requirements for name in sorted(options))]
+        vendor.install(requirements, new)
+        for path in ours:
+            (new / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / path, new / path)
+        if python:
+            _compile(python, new)
+            _check(python, new)
+        _normalise(new)
+        archive = Path(temporary, "build.zip")
+        _archive(new, archive)
+        sizes = [path.stat().st_size for path in _files(new)]
+        zipped = archive.read_bytes()
+        most = MOST_ZIPPED + sum(OPTIONS[name].most for name in options)
+        if len(zipped) > most:
+            raise BuildError(f"{len(zipped)} bytes zipped are more than {most}")
+        if directory.exists():
+            shutil.rmtree(directory)
+        new.rename(directory)
+        final = archive.replace(directory.with_name(f"{directory.name}.zip"))
+    digest = hashlib.sha256(zipped).hexdigest()
+    return Build(directory, final, len(sizes), sum(sizes), len(zipped), digest, compiled=bool(python))
+
+
+def _files(directory: Path) -> Iterator[Path]:
+    return (path for path in sorted(directory.rglob("*")) if path.is_file())
+
+
+def _compile(python: str, directory: Path) -> None:
+    """Add .pyc files that are never checked against their sources, and whose tracebacks name the platform's paths."""
+    command = [python, "-s", "-S", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    command += ["-s", str(directory), "-p", CODE, str(directory)]
+    # The order in which a set of strings is written follows their hashes.
+    done = subprocess.run(command, env={"PYTHONHASHSEED": "0"}, capture_output=True, text=True, check=False)  # noqa: S603 - a Python that we found
+    if done.returncode:
+        raise BuildError(f"not compiled:\n{done.stdout}{done.stderr}")
+
+
+def _check(python: str, directory: Path) -> None:
+    """Import all of ours, with nothing but what is there."""
+    environ = {"PYTHONPATH": str(directory), "PYTHONDONTWRITEBYTECODE": "x"}
+    command = [python, "-s", "-S", "-c", _IMPORTS]
+    done = subprocess.run(command, cwd=directory, env=environ, capture_output=True, text=True, check=False)  # noqa: S603 - a Python that we found
+    if done.returncode:
+        raise BuildError(f"it cannot be imported:\n{done.stderr}")
+
+
+def _mode(path: Path) -> int:
+    return 0o755 if path.is_dir() or path.name == BOOTSTRAP else 0o644
+
+
+def _normalise(directory: Path) -> None:
+    for path in [*directory.rglob("*"), directory]:
+        path.chmod(_mode(path))
+        os.utime(path, (_SECONDS, _SECONDS))
+
+
+def _archive(directory: Path, archive: Path) -> None:
+    with zipfile.ZipFile(archive, "w") as file:
+        for path in _files(directory):
+            info = zipfile.ZipInfo(path.relative_to(directory).as_posix(), _TIME)
+            info.create_system = 3  # Unix: the modes count
+            info.external_attr = (0o100000 | _mode(path)) << 16
+            file.writestr(info, path.read_bytes(), zipfile.ZIP_DEFLATED, 9)
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.build", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("options", nargs="*", metavar="option", help=" or ".join(OPTIONS))
+    options = set(parser.parse_args().options)
+    if options - OPTIONS.keys():
+        parser.error(f"there is {' and '.join(OPTIONS)}, not {', '.join(sorted(options - OPTIONS.keys()))}")
+    python = vendor.find_python()
+    try:
+        build = make(ROOT / "build", options, python=python)
+    except BuildError as error:
+        sys.exit(f"No build: {error}")
+    print(build)
+    if not build.compiled:
+        print(f"Warning: no Python {vendor.PYTHON} was found, so there are no .pyc files: {SLOWER}.", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Which of our own files are deployed, and what only some deployments need."""
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).parents[1]
+BOOTSTRAP = "scf_bootstrap"  # starts the web function; an event function ignores it
+
+
+class BuildError(Exception):
+    """There is no build, for a reason that the developer can mend."""
+
+
+class Option(NamedTuple):
+    """What `make build WITH=…` adds: the requirements file that has its libraries, and our modules that use them."""
+
+    requirements: str
+    modules: tuple[str, ...]
+    most: int  # bytes that it may add to the archive
+
+
+BASE = "requirements.txt"
+OPTIONS = {
+    "sql": Option("requirements-sql.txt", ("sms_login/adapters/sql_*.py",), 6_000_000),
+    "asymmetric": Option("requirements-asymmetric.txt", ("sms_login/pem.py",), 6_000_000),
+}
+# The operator's command: it runs where people are, not in the cloud.
+_NEVER = ("sms_login/__main__.py", "sms_login/doctor*", "sms_login/doctor*/*")
+_SCRIPT = re.compile(r"""\.run(?:_all)?\(\s*"(\w+)"|"(\w+)\.lua\"""")
+
+
+def deployed(root: Path, options: Collection[str]) -> list[Path]:
+    """Return our files that are deployed, relative to `root`, in order. Raises BuildError if one of them is missing."""
+    left_out = [*_NEVER, *(name for option in OPTIONS.keys() - options for name in OPTIONS[option].modules)]
+    files = [Path("index.py"), Path("LICENSE")]
+    files += [Path(BOOTSTRAP)] if (root / BOOTSTRAP).exists() else []
+    for suffix in ("py", "lua"):
+        files += [path.relative_to(root) for path in (root / "sms_login").rglob(f"*.{suffix}")]
+    kept = sorted(path for path in files if not any(path.match(name) for name in left_out))
+    _check_complete(root, kept)
+    return kept
+
+
+def _check_complete(root: Path, files: Collection[Path]) -> None:
+    wanted = {path.parent / "lua" / f"{name}.lua" for path in files for name in _scripts(root / path)}
+    absent = [path for path in sorted(wanted.union(files)) if not (root / path).is_file()]
+    if absent:
+        raise BuildError(f"missing: {', '.join(map(str, absent))}")
+
+
+def _scripts(path: Path) -> set[str]:
+    """Return the Lua scripts that an adapter names."""
+    if path.parent.name != "adapters" or path.suffix != ".py":
+        return set()
+    return {run or named for run, named in _SCRIPT.findall(path.read_text(encoding="utf-8"))}

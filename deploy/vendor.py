@@ -1,0 +1,84 @@
+"""The libraries of a build: wheels for the platform's Python, without what never runs."""
+
+import fnmatch
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from deploy.sources import BuildError
+
+# SCF's newest Python, on CentOS 7 with glibc 2.17 (cloud.tencent.com/document/product/583/55594).
+PYTHON, PLATFORM = "3.10", "x86_64-manylinux2014"
+# SQLAlchemy names it for asyncio, which we do not use, and it has no wheel for a glibc as old as the platform's.
+_NOT_NEEDED = "greenlet ; sys_platform == 'never'\n"
+# METADATA stays: it says which version is deployed, and libraries ask for it. So do the licences.
+_KEPT_OF_DIST_INFO = ("METADATA", "LICENSE*", "NOTICE*", "AUTHORS*", "COPYING*", "licenses/*")
+_NEVER_RUNS = (
+    ".lock",
+    "bin/*",
+    "tests/*",
+    "*/tests/*",
+    "sqlalchemy/testing/*",
+    "*/__pycache__/*",
+    *(f"*.{suffix}" for suffix in ("c", "cpp", "h", "hpp", "js", "pth", "pxd", "pyi", "pyx", "toml")),
+    "*/py.typed",
+)
+
+
+def install(requirements: Sequence[Path], target: Path) -> None:
+    """Put the libraries of requirements files into `target`. Raises BuildError with the installer's reason.
+
+    The files are copied, for they will be changed, and the installer's cache has others that would change with them.
+    """
+    overrides = target.with_name("overrides.txt")
+    overrides.write_text(_NOT_NEEDED, encoding="utf-8")
+    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--target", str(target), "--link-mode", "copy"]
+    command += ["--python", sys.executable, "--python-version", PYTHON, "--python-platform", PLATFORM]
+    command += ["--only-binary", ":all:", "--require-hashes", "--override", str(overrides)]
+    for path in requirements:
+        command += ["--requirement", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - uv, with our own options
+    overrides.unlink()
+    if done.returncode:
+        raise BuildError(f"no libraries:\n{done.stderr.strip()}")
+    prune(target)
+
+
+def prune(target: Path) -> None:
+    """Remove what never runs, and what an installer notes down for itself."""
+    for path in sorted(target.rglob("*"), reverse=True):
+        name = path.relative_to(target).as_posix()
+        if path.is_dir():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif _is_bookkeeping(name) or any(fnmatch.fnmatch(name, pattern) for pattern in _NEVER_RUNS):
+            path.unlink()
+
+
+def _is_bookkeeping(name: str) -> bool:
+    package, _, rest = name.partition(".dist-info/")
+    if not rest or "/" in package:
+        return False
+    return not any(fnmatch.fnmatch(rest, pattern) for pattern in _KEPT_OF_DIST_INFO)
+
+
+def find_python() -> str | None:
+    """Return the path of a CPython 3.10 of this machine: this one, of the PATH, of pyenv, or of uv; None without."""
+    found = [sys.executable, shutil.which("python3.10")]
+    found += sorted(map(str, Path.home().glob(".pyenv/versions/3.10.*/bin/python3.10")))
+    find = [sys.executable, "-m", "uv", "python", "find", "--no-python-downloads", "--no-project", PYTHON]
+    for path in filter(None, found):
+        if _is_python(path):
+            return path
+    done = subprocess.run(find, capture_output=True, text=True, check=False)  # noqa: S603 - uv, with our own options
+    path = done.stdout.strip()
+    return path if not done.returncode and _is_python(path) else None
+
+
+def _is_python(path: str) -> bool:
+    """Tell whether it really runs: a shim of pyenv is there for every version that anybody has."""
+    code = "import sys; print(sys.implementation.cache_tag)"
+    done = subprocess.run([path, "-I", "-c", code], capture_output=True, text=True, check=False)  # noqa: S603 - a Python that we found
+    return done.stdout.strip() == "cpython-310"

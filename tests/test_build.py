@@ -1,0 +1,354 @@
+"""What `make build` makes: exactly what runs, the same bytes everywhere, or a reason why not; and that it runs."""
+
+import hashlib
+import json
+import os
+import shutil
+import stat
+import subprocess
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, cast
+
+import pytest
+
+from deploy import build as command
+from deploy import vendor
+from deploy.build import Build, make
+from deploy.sources import OPTIONS, ROOT, BuildError, deployed
+from local.cloud import Cloud, local_cloud
+from tests.servers import RedisServer, require
+from tests.test_handler import PHONE, gateway_json, url_form
+
+MOST_RSS = 64 * 1024  # kB: the smallest memory that a function can have
+
+# One event a line comes in, one answer a line goes out on standard error: standard output is the log's.
+SERVE = """
+import json, re, sys
+import index
+for line in sys.stdin:
+    event = json.loads(line)
+    if event:
+        answer = index.main_handler(event, {"request_id": "1", "memory_limit_in_mb": 64})
+        print(answer["statusCode"], answer["body"], file=sys.stderr, flush=True)
+origins = {module.__file__ for module in list(sys.modules.values()) if getattr(module, "__file__", None)}
+peak = re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]
+print(json.dumps({"origins": sorted(origins), "peak": int(peak)}), file=sys.stderr)
+"""
+# The kernel refuses more than 64 MB of memory to write into. ulimit -v would count what is mapped and never used.
+LIMITED = 'ulimit -d 65536; exec "$@"'
+
+UNCHECKED_HASH = (1).to_bytes(4, "little")  # PEP 552: based on a hash, which nobody checks
+MAGIC_3_10 = (3439).to_bytes(2, "little") + b"\r\n"
+
+
+def build_or_skip(directory: Path, python: str | None) -> Build:
+    """Return a build; skip where the libraries cannot be had, such as on a train."""
+    try:
+        return make(directory, python=python)
+    except BuildError as error:
+        require(not str(error).startswith("no libraries"), f"the package index: {error}")
+        raise
+
+
+@pytest.fixture(scope="session")
+def python() -> str:
+    """A CPython 3.10 of this machine."""
+    found = vendor.find_python()
+    require(found is not None, "Python 3.10")
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory, python: str) -> Build:
+    """A build without options."""
+    return build_or_skip(tmp_path_factory.mktemp("made") / "build", python)
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Another machine: its time zone, its language, its hashes, and files that are private unless asked otherwise."""
+    for name, value in {"TZ": "America/Los_Angeles", "LC_ALL": "C", "PYTHONHASHSEED": "7"}.items():
+        monkeypatch.setenv(name, value)
+    time.tzset()
+    umask = os.umask(0o077)
+    yield
+    os.umask(umask)
+    monkeypatch.undo()
+    time.tzset()
+
+
+def tree(directory: Path) -> dict[str, tuple[int, int, str]]:
+    """Return mode, time and digest of everything in a directory."""
+    seen = {}
+    for path in sorted(directory.rglob("*")):
+        status = path.stat()
+        digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        seen[path.relative_to(directory).as_posix()] = (status.st_mode, int(status.st_mtime), digest)
+    return seen
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_two_builds_are_the_same_bytes(build: Build, python: str, tmp_path: Path) -> None:
+    """On another day, in another place, by another user: a tag of the past can be deployed again as it was."""
+    again = build_or_skip(tmp_path / "another-name", python)
+    assert tree(again.directory) == tree(build.directory)
+    assert again.archive.read_bytes() == build.archive.read_bytes()
+    assert again.digest == hashlib.sha256(build.archive.read_bytes()).hexdigest()
+
+
+def test_the_archive_is_the_directory(build: Build) -> None:
+    """With the modes that the platform wants, in order, at one time."""
+    with zipfile.ZipFile(build.archive) as archive:
+        entries = archive.infolist()
+        assert archive.testzip() is None
+        contents = {entry.filename: hashlib.sha256(archive.read(entry)).hexdigest() for entry in entries}
+    files = {name: digest for name, (_, _, digest) in tree(build.directory).items() if digest}
+    assert contents == files
+    assert [entry.filename for entry in entries] == sorted(contents, key=lambda name: Path(name).parts)
+    assert {entry.date_time for entry in entries} == {(1980, 1, 2, 0, 0, 0)}
+    executable = {entry.filename for entry in entries if entry.external_attr >> 16 != stat.S_IFREG | 0o644}
+    assert executable == ({"scf_bootstrap"} & contents.keys())
+
+
+def test_it_is_small(build: Build) -> None:
+    """5 MB zipped at most, and its own account of itself is right."""
+    files = [path for path in build.directory.rglob("*") if path.is_file()]
+    assert (build.files, build.size) == (len(files), sum(path.stat().st_size for path in files))
+    assert build.zipped == build.archive.stat().st_size <= command.MOST_ZIPPED
+    assert f"{build.files} files" in str(build)
+
+
+def test_it_holds_what_runs_and_nothing_else(build: Build) -> None:
+    """Ours, the libraries' modules, their versions and licences."""
+    names = {path.relative_to(build.directory).as_posix() for path in build.directory.rglob("*") if path.is_file()}
+    ours = {path.as_posix() for path in deployed(ROOT, ())}
+    compiled = {name for name in names if name.endswith(".pyc")}
+    notes = {name for name in names if ".dist-info/" in name}
+    assert ours <= names
+    assert {"sms_login/adapters/lua/issue.lua", "sms_login/wiring.py", "index.py"} <= ours
+    rest = names - ours - compiled - notes
+    assert {Path(name).suffix for name in rest} == {".py", ".so", ".pem"}
+    assert {name for name in rest if name.endswith(".pem")} == {"certifi/cacert.pem"}
+    assert {Path(name).parts[0].removesuffix(".py") for name in rest} == {
+        *("async_timeout", "certifi", "charset_normalizer", "idna", "jwt", "msgspec", "phonenumbers", "redis"),
+        *("requests", "tencentcloud", "typing_extensions", "urllib3", "waitress"),
+    }
+    assert [name for name in notes if not name.endswith("METADATA") and "LICEN" not in name.upper()] == []
+    licensed = {name.partition(".dist-info/")[0] for name in notes if "LICEN" in name.upper()}
+    unlicensed = {name.partition(".dist-info/")[0].partition("-")[0] for name in notes} - {
+        name.partition("-")[0] for name in licensed
+    }
+    assert all(name.startswith("tencentcloud_sdk_python") for name in unlicensed)  # whose wheels have none
+
+
+def test_everything_is_compiled_for_the_platform_and_never_checked(build: Build) -> None:
+    """The platform's folder is read-only, so what is not compiled here is compiled again at every cold start."""
+    sources = set(build.directory.rglob("*.py"))
+    compiled = set(build.directory.rglob("*.pyc"))
+    assert {path.parent / "__pycache__" / f"{path.stem}.cpython-310.pyc" for path in sources} == compiled
+    for path in compiled:
+        content, source = path.read_bytes(), path.relative_to(build.directory).parents[1] / path.name.split(".")[0]
+        assert (content[:4], content[4:8]) == (MAGIC_3_10, UNCHECKED_HASH)
+        assert f"/var/user/{source}.py".encode() in content
+
+
+def copy(tmp_path: Path, requirements: str = "") -> Path:
+    """Return a copy of what a build is made from, with other libraries."""
+    root = tmp_path / "copy"
+    shutil.copytree(ROOT / "sms_login", root / "sms_login", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("index.py", "LICENSE"):
+        shutil.copy(ROOT / name, root)
+    (root / "requirements.txt").write_text(requirements)
+    return root
+
+
+def test_what_lies_about_is_not_deployed(tmp_path: Path) -> None:
+    """Keys, editors' copies, bytecode of another Python, tests, the stand-ins and the operator's own command."""
+    root = copy(tmp_path)
+    before = deployed(root, ())
+    for name in (
+        *(".env", "sms_login/.env", "sms_login/app.py.orig", "sms_login/adapters/lua/issue.lua~", "tests/test_app.py"),
+        *("sms_login/__main__.py", "sms_login/doctor.py", "sms_login/doctor/redis.py", "sms_login/doctor_redis.py"),
+        *("sms_login/__pycache__/app.cpython-313.pyc", "local/cloud.py", "deploy/build.py", "node_modules/x/setup.py"),
+    ):
+        (root / name).parent.mkdir(exist_ok=True, parents=True)
+        (root / name).touch()
+    assert deployed(root, ()) == before
+
+
+def test_the_web_function_is_deployed_where_there_is_one(tmp_path: Path) -> None:
+    """Its start script, which must be executable, and its module."""
+    root = copy(tmp_path)
+    (root / "scf_bootstrap").write_text("#!/bin/bash\n")
+    made = make(tmp_path / "build", root=root)
+    assert made.directory.joinpath("scf_bootstrap").stat().st_mode & 0o777 == 0o755
+    with zipfile.ZipFile(made.archive) as archive:
+        assert archive.getinfo("scf_bootstrap").external_attr >> 16 & 0o777 == 0o755
+
+
+def test_options_add_what_only_they_need() -> None:
+    """Users in SQL and private keys are for those who ask."""
+    plain = {path.as_posix() for path in deployed(ROOT, ())}
+    assert {path.as_posix() for path in deployed(ROOT, {"asymmetric"})} - plain == {"sms_login/pem.py"}
+    sql = {path.as_posix() for path in deployed(ROOT, {"sql"})} - plain
+    assert sql == {f"sms_login/adapters/sql_{name}.py" for name in ("client", "schema", "users")}
+    assert {path.as_posix() for path in deployed(ROOT, OPTIONS)} == plain | sql | {"sms_login/pem.py"}
+
+
+@pytest.mark.parametrize(
+    "name", ["sms_login/adapters/lua/redeem.lua", "sms_login/adapters/lua/count_of.lua", "index.py"]
+)
+def test_a_missing_file_is_named(name: str, tmp_path: Path) -> None:
+    """A package without a script would fail at the first request that needs it."""
+    root = copy(tmp_path)
+    (root / name).unlink()
+    with pytest.raises(BuildError, match=f"^missing: {name}$"):
+        make(tmp_path / "build", root=root)
+    assert not (tmp_path / "build").exists()
+
+
+def test_a_directory_that_is_no_build_is_left_alone(tmp_path: Path) -> None:
+    """Whatever somebody keeps under that name is not ours to remove."""
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "notes.txt").touch()
+    with pytest.raises(BuildError, match="is no build: move it away"):
+        make(tmp_path / "build", root=copy(tmp_path))
+    assert [path.name for path in (tmp_path / "build").iterdir()] == ["notes.txt"]
+
+
+def test_nothing_of_an_earlier_build_stays(tmp_path: Path) -> None:
+    """A module that is gone, or a key that somebody dropped there, is not deployed with the next."""
+    root = copy(tmp_path)
+    first = make(tmp_path / "build", root=root)
+    (first.directory / ".env").write_text("JWT_SECRET=…")
+    again = make(tmp_path / "build", root=root)
+    assert not (again.directory / ".env").exists()
+    assert again.digest == first.digest
+
+
+def test_a_library_without_a_wheel_is_named_and_the_old_build_stays(tmp_path: Path) -> None:
+    """Nothing is compiled on the developer's machine, whose libraries of C are not the platform's."""
+    root = copy(tmp_path)
+    old = make(tmp_path / "build", root=root)
+    source = tmp_path / "only_source-1.0.tar.gz"
+    source.write_bytes(b"")
+    digest = hashlib.sha256(b"").hexdigest()
+    (root / "requirements.txt").write_text(f"only-source @ {source.as_uri()} --hash=sha256:{digest}\n")
+    with pytest.raises(BuildError, match=r"(?s)^no libraries:.*only-source"):
+        make(tmp_path / "build", root=root)
+    assert hashlib.sha256(old.archive.read_bytes()).hexdigest() == old.digest
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["build", "build.zip", "copy", source.name]
+
+
+def test_a_build_that_has_grown_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cold start fetches every byte."""
+    monkeypatch.setattr(command, "MOST_ZIPPED", 1000)
+    with pytest.raises(BuildError, match="bytes zipped are more than 1000"):
+        make(tmp_path / "build", root=copy(tmp_path))
+
+
+def test_a_build_that_cannot_be_imported_is_refused(tmp_path: Path, python: str) -> None:
+    """A library that is used and not pinned is found here, not by the first request."""
+    with pytest.raises(BuildError, match=r"(?s)^it cannot be imported:.*ModuleNotFoundError: No module named"):
+        make(tmp_path / "build", root=copy(tmp_path), python=python)
+
+
+def test_without_python_3_10_the_price_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There is a build, without bytecode, and a warning."""
+    root = copy(tmp_path)
+
+    def make_there(directory: Path, options: set[str], python: str | None) -> Build:
+        return make(tmp_path / directory.name, options, root=root, python=python)
+
+    monkeypatch.setattr(command, "make", make_there)
+    monkeypatch.setattr(vendor, "find_python", lambda: None)
+    monkeypatch.setattr("sys.argv", ["deploy.build"])
+    command.main()
+    printed = capsys.readouterr()
+    assert not list((tmp_path / "build").rglob("*.pyc"))
+    assert "sha256" in printed.out
+    assert "no Python 3.10 was found" in printed.err
+    assert "three times as long" in printed.err
+
+
+def test_an_unknown_option_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """With those that there are."""
+    monkeypatch.setattr("sys.argv", ["deploy.build", "sql", "postgres"])
+    with pytest.raises(SystemExit):
+        command.main()
+    assert "there is sql and asymmetric, not postgres" in capsys.readouterr().err
+
+
+@pytest.fixture
+def cloud(redis_server: RedisServer) -> Iterator[Cloud]:
+    """A real Redis, and the stand-in for Tencent's API."""
+    with local_cloud({"REDIS_HOST": redis_server.host, "REDIS_PORT": str(redis_server.port)}) as cloud:
+        yield cloud
+
+
+def start(python: str, directory: Path, environ: dict[str, str]) -> "subprocess.Popen[str]":
+    """Start a process that finds the standard library, the build and nothing else."""
+    platform = {"PYTHONPATH": f"{directory}:/opt", "PYTHONDONTWRITEBYTECODE": "x", "TZ": "UTC"}
+    return subprocess.Popen(  # noqa: S603 - a Python that we found
+        ["/bin/sh", "-c", LIMITED, "sh", python, "-s", "-S", "-c", SERVE],
+        cwd="/",
+        env={**environ, **platform},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ask(process: "subprocess.Popen[str]", event: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return status and body of an answer."""
+    cast("IO[str]", process.stdin).write(json.dumps(event) + "\n")
+    cast("IO[str]", process.stdin).flush()
+    status, _, body = cast("IO[str]", process.stderr).readline().partition(" ")
+    return status, json.loads(body)
+
+
+def test_a_login_on_a_bare_python_3_10(build: Build, python: str, cloud: Cloud) -> None:
+    """Events in, answers out: a code is sent and logs in, within 64 MB, from a folder that stays as it is."""
+    before = tree(build.directory)
+    with start(python, build.directory, cloud.environ) as process:
+        try:
+            status, sent = ask(process, gateway_json({"method": "getSms", "phone": PHONE}, {}))
+            assert (status, sent["codeStr"]) == ("200", "Ok")
+            code = cloud.tencent.inbox(PHONE)[0].params[0]
+            login = {"method": "login", "phone": PHONE, "code": code, "sessionId": sent["data"]["sessionId"]}
+            status, answer = ask(process, url_form(login, {}))
+            assert (status, answer["codeStr"], answer["data"]["isNewUser"]) == ("200", "Success", True)
+            log, facts = process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert [json.loads(line)["outcome"] for line in log.splitlines()] == ["Ok", "Success"]
+    seen = json.loads(facts)
+    standard = Path(python).resolve().parents[1]
+    inside = [path for path in seen["origins"] if Path(path).is_relative_to(build.directory)]
+    assert [path for path in seen["origins"] if path not in inside and not Path(path).is_relative_to(standard)] == []
+    assert [path for path in seen["origins"] if "site-packages" in path] == []
+    assert len(inside) > 100
+    assert seen["peak"] <= MOST_RSS
+    assert tree(build.directory) == before
+
+
+def test_what_was_left_out_is_named_by_the_settings(build: Build, python: str, cloud: Cloud) -> None:
+    """Whoever asks for it in the settings, and not of the build, reads which option it was."""
+    without = {name: value for name, value in cloud.environ.items() if name != "JWT_SECRET"}
+    for more, problem in (
+        ({"JWT_SECRET": "s" * 32, "USERS_URL": "sqlite:////tmp/users.db"}, "make build WITH=sql"),
+        ({"JWT_PRIVATE_KEY": "a key", "SECRET": "s" * 32}, "make build WITH=asymmetric"),
+    ):
+        with start(python, build.directory, {**without, **more}) as process:
+            log, _ = process.communicate("{}\n", timeout=20)
+        (line,) = log.splitlines()
+        problems = json.loads(line)["problems"]
+        assert len(problems) == 1
+        assert problems[0].endswith(problem)
