@@ -1,16 +1,16 @@
-"""Processes that see what is deployed and nothing else: requirements.txt, index.py and sms_login, all with .pyc."""
+"""Processes that see what is deployed and nothing else: a build, run by the platform's Python."""
 
-import hashlib
 import os
-import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from deploy.build import make as build_into
+from deploy.vendor import find_python
 
 ROOT = Path(__file__).parents[1]
 
@@ -26,7 +26,7 @@ class Cost:
 class Deployed:
     """Runs Python code where `import index` works; every process with the same options, and its output thrown away."""
 
-    def __init__(self, python: Path, directory: str) -> None:
+    def __init__(self, python: str, directory: Path) -> None:
         self._python = python
         self._directory = directory
 
@@ -49,9 +49,9 @@ class Deployed:
         self, code: str, environ: Mapping[str, str], *, stdin: int, stderr: int | None
     ) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
-            [self._python, "-c", code],
+            [self._python, "-s", "-S", "-c", code],  # no site-packages, neither a user's nor the interpreter's
             cwd=self._directory,
-            env={**environ, "PYTHONDONTWRITEBYTECODE": "x"},  # as on SCF
+            env={**environ, "PYTHONPATH": str(self._directory), "PYTHONDONTWRITEBYTECODE": "x"},  # as on SCF
             stdin=stdin,
             stdout=subprocess.DEVNULL,
             stderr=stderr,
@@ -59,32 +59,14 @@ class Deployed:
 
 
 @contextmanager
-def deploy() -> Iterator[Deployed]:
-    """Copy and compile what is deployed, for as long as it is needed."""
-    python = _environment()
+def deploy(*, compiled: bool = True) -> Iterator[Deployed]:
+    """Build what is deployed, for as long as it is needed; as without a Python 3.10 at hand if not `compiled`.
+
+    Raises RuntimeError without that Python, which is what the platform runs.
+    """
+    python = find_python()
+    if python is None:
+        raise RuntimeError("there is no Python 3.10 here, and no other can run a build")
     with tempfile.TemporaryDirectory(prefix="deployed-") as directory:
-        shutil.copy(ROOT / "index.py", directory)
-        shutil.copytree(ROOT / "sms_login", Path(directory, "sms_login"), ignore=shutil.ignore_patterns("__pycache__"))
-        _compile(python, directory)
-        yield Deployed(python, directory)
-
-
-def _environment() -> Path:
-    """Return the interpreter of a virtual environment made from requirements.txt; only its first use makes it."""
-    requirements = ROOT / "requirements.txt"
-    home = ROOT / f".venv-bench-{sys.version_info.major}.{sys.version_info.minor}"
-    python, stamp = home / "bin" / "python", home / "made-from"
-    made_from = f"{sys.version} {hashlib.sha256(requirements.read_bytes()).hexdigest()}"
-    if not stamp.exists() or stamp.read_text() != made_from:
-        # Without pip and setuptools, which have a .pth file that every start of the interpreter would run.
-        subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(home)], check=True)
-        pip = [sys.executable, "-m", "pip", "--python", str(home), "--disable-pip-version-check", "-qq"]
-        subprocess.run([*pip, "install", "--require-hashes", "--requirement", str(requirements)], check=True)
-        _compile(python, *map(str, home.glob("lib/python*/site-packages")))
-        stamp.write_text(made_from)
-    return python
-
-
-def _compile(python: Path, *directories: str) -> None:
-    command = [str(python), "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", *directories]
-    subprocess.run(command, check=True)  # unchecked, as in a package: once unzipped, the files' times mean nothing
+        build = build_into(Path(directory, "build"), python=python if compiled else None)
+        yield Deployed(python, build.directory)
