@@ -33,7 +33,7 @@ _MUST_BE = {
     ),
     "Idempotency-Key": ("16 to 64 of A-Z, a-z, 0-9, _ and -", "16 至 64 个字母、数字、_ 或 -"),
 }
-_IDEMPOTENCY_KEY = re.compile(r"[A-Za-z0-9_-]{16,64}")
+_IDEMPOTENCY_KEY = r"[A-Za-z0-9_-]{16,64}"
 _NOT_IN_A_NAME = {"Cc", "Cs", "Zl", "Zp"}  # Unicode categories: controls, lone surrogates, line and paragraph ends
 # They set the direction of the text after them, also of what stands beside the name: UAX #9, section 2.
 _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -42,7 +42,7 @@ _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _ALONE_INVISIBLE = {"Cf", "Zs", "Mn", "Mc", "Me"}
 # Letters and symbols that are blank: fillers of Hangul, the empty pattern of Braille, a musical one, and what Unicode
 # reserves for invisible characters (Default_Ignorable_Code_Point).
-_BLANK = re.compile("[\u115f\u1160\u180f\u2065\u2800\u3164\uffa0\ufff0-\ufff8\U0001d159\U000e0000-\U000e0fff]")
+_BLANK = "[\u115f\u1160\u180f\u2065\u2800\u3164\uffa0\ufff0-\ufff8\U0001d159\U000e0000-\U000e0fff]"
 
 
 class GetSms(Struct, frozen=True, tag_field="method", tag="getSms", rename="camel"):
@@ -192,7 +192,7 @@ def parse(params: Mapping[str, Any]) -> Message:
 
 def idempotency_key(value: str | None) -> str | None:
     """Return the header's value as it came. Raises InvalidParam if it is not one we take."""
-    if value is not None and not _IDEMPOTENCY_KEY.fullmatch(value):
+    if value is not None and not re.fullmatch(_IDEMPOTENCY_KEY, value):
         raise malformed("Idempotency-Key")
     return value
 
@@ -220,4 +220,4 @@ def _printable(name: str) -> bool:
     """Tell whether a name shows something, and stays within its place."""
     if any(unicodedata.category(char) in _NOT_IN_A_NAME or char in _REORDERING for char in name):
         return False
-    return any(unicodedata.category(char) not in _ALONE_INVISIBLE for char in _BLANK.sub("", name))
+    return any(unicodedata.category(char) not in _ALONE_INVISIBLE for char in re.sub(_BLANK, "", name))
