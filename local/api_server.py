@@ -8,6 +8,7 @@ import socketserver
 import struct
 import sys
 import threading
+import time
 from collections.abc import Callable
 from email.message import Message as Headers
 from enum import Enum
@@ -35,17 +36,20 @@ class NoReply(Enum):
 class ApiServer(socketserver.ThreadingTCPServer):
     """Serve POST requests on 127.0.0.1 with ``answer(headers, body)`` from construction to ``close()``.
 
-    Port 0 takes a free one. ``answer`` is called by many threads at once. ``connections`` counts the TCP connections
-    accepted so far. Raises OSError if the port is taken.
+    Port 0 takes a free one. ``answer`` is called by many threads at once; the header Date is of ``clock``.
+    ``connections`` counts the TCP connections accepted so far. Raises OSError if the port is taken.
     """
 
     # Not http.server's HTTPServer: that one looks up the host's name when it binds, which can take seconds.
     allow_reuse_address = True
     request_queue_size = 128  # The default of 5 drops connections that arrive at once: they try again after a second.
 
-    def __init__(self, port: int, answer: Callable[[Headers, bytes], Reply | NoReply]) -> None:
+    def __init__(
+        self, port: int, answer: Callable[[Headers, bytes], Reply | NoReply], clock: Callable[[], float] = time.time
+    ) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.answer = answer
+        self.clock = clock
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.connections = 0
         self._open: set[Any] = set()
@@ -112,6 +116,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string(self.server.clock() if timestamp is None else timestamp)
 
     def log_message(self, *args: object) -> None:
         """Say nothing: the inbox tells what happened."""

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from local import captcha
+from local.describe_sms import ABROAD, Catalogue, Sign, Template, content
 from local.inbox import Message
 from local.redis_server import redis_server
 from local.tencent import TencentStandIn
@@ -46,6 +47,7 @@ def local_cloud(environ: Mapping[str, str], *, on_message: Callable[[Message], N
             host, port = stack.enter_context(redis_server())
             settings = {name: value for name, value in settings.items() if name not in _REDIS}
             settings |= {"REDIS_HOST": host, "REDIS_PORT": str(port)}
+        settings |= {name: value for name, value in _DEFAULTS.items() if not settings.get(name)}
         key = {
             "TENCENTCLOUD_SECRETID": f"local-{secrets.token_hex(8)}",
             "TENCENTCLOUD_SECRETKEY": secrets.token_hex(16),
@@ -59,13 +61,24 @@ def local_cloud(environ: Mapping[str, str], *, on_message: Callable[[Message], N
                 token=key["TENCENTCLOUD_SESSIONTOKEN"],
                 captcha_app_id=app["CAPTCHA_APP_ID"],
                 captcha_secret=app["CAPTCHA_APP_SECRET"],
+                catalogue=_catalogue(settings),
                 on_message=on_message,
             )
         )
-        settings |= {name: value for name, value in _DEFAULTS.items() if not settings.get(name)}
         settings |= key | app | {"SMS_ENDPOINT": tencent.url, "CAPTCHA_ENDPOINT": tencent.url}
         if not settings.get("JWT_SECRET") and not settings.get("JWT_PRIVATE_KEY"):
             settings["JWT_SECRET"] = secrets.token_urlsafe(32)
         if settings.get("JWT_PRIVATE_KEY") and not settings.get("SECRET"):
             settings["SECRET"] = secrets.token_urlsafe(32)
         yield Cloud(settings, tencent)
+
+
+def _catalogue(settings: Mapping[str, str]) -> Catalogue:
+    """Return an account in which the templates and signatures of the settings are approved."""
+    text = content(settings.get("SMS_TEMPLATE_PARAMS", ""))
+    sides = {0: "SMS_", ABROAD: "SMS_INTL_"}
+    ids = {side: settings[f"{prefix}TEMPLATE_ID"] for side, prefix in sides.items()}
+    return Catalogue(
+        [Template(int(number), text, side) for side, number in ids.items() if number.isdecimal()],
+        [Sign(side + 1, settings[f"{prefix}SIGN"], side) for side, prefix in sides.items()],
+    )

@@ -4,7 +4,7 @@ import re
 import threading
 
 MODES = ("off", "refusal", "throttle", "timeout", "reset", "charset")  # of SendSms
-CAPTCHA_MODES = ("off", "timeout", "reset", "charset")  # a captcha has no number that could be refused
+WHOLE_MODES = ("off", "timeout", "reset", "charset")  # of the others, which have no number that could be refused
 
 _NUMBER_CODES = {
     "refusal": "FailedOperation.InsufficientBalanceInSmsPackage",

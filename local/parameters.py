@@ -34,6 +34,11 @@ def strings(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
+def integers(value: Any) -> bool:
+    """Tell whether a value is a list of integers."""
+    return isinstance(value, list) and all(integer(item) for item in value)
+
+
 def integer(value: Any) -> bool:
     """Tell whether a value is an integer; true and false are none, although Python takes them for such."""
     return isinstance(value, int) and not isinstance(value, bool)

@@ -7,31 +7,24 @@ import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from email.message import Message as Headers
-from typing import Any, NamedTuple
+from typing import Any
 
-from local import captcha, send_sms, tc3
+from local import captcha, describe_sms, send_sms, tc3
+from local.action import Action, fail, whole
 from local.api_server import ApiServer, NoReply, Reply
 from local.errors import ApiError
-from local.failures import CAPTCHA_MODES, MODES, Failures, number_code, request_code
+from local.failures import MODES, Failures, number_code, request_code
 from local.inbox import Inbox, Message
 
 
-class _Action(NamedTuple):
-    service: str  # that its requests are signed for
-    version: str
-    headers: tuple[str, ...]  # that its requests must have
-    answer: Callable[[Any, str], dict[str, Any]]  # to the JSON of a body, in a mode of failure; raises ApiError
-    failures: Failures
-
-
 class TencentStandIn(AbstractContextManager["TencentStandIn"]):
-    """SendSms and DescribeCaptchaResult at ``url``, on loopback, from construction to ``close()``; a context manager.
+    """Four actions at ``url``, on loopback, from construction to ``close()``; a context manager.
 
     ``token`` is the session token that a request must carry (None: none is asked for), ``sign`` stands in the text of
     an SMS whose request has no SignName, ``captcha_app_id`` and ``captcha_secret`` are those of the only captcha
-    application there is, ``port`` 0 takes a free one, ``clock`` gives epoch seconds. ``on_message`` is called for each
-    SMS, in the thread of its request. Raises OSError if the port is taken, ValueError if ``captcha_app_id`` is no
-    number.
+    application there is, ``catalogue`` has the account's templates and signatures, ``port`` 0 takes a free one,
+    ``clock`` gives epoch seconds. ``on_message`` is called for each SMS, in the thread of its request. Raises OSError
+    if the port is taken, ValueError if ``captcha_app_id`` is no number.
     """
 
     def __init__(
@@ -43,6 +36,7 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         sign: str = "sms-login",
         captcha_app_id: str = captcha.APP_ID,
         captcha_secret: str = captcha.SECRET,
+        catalogue: describe_sms.Catalogue | None = None,
         port: int = 0,
         clock: Callable[[], float] = time.time,
         on_message: Callable[[Message], None] | None = None,
@@ -51,11 +45,15 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         self._sign, self._clock, self._on_message = sign, clock, on_message
         self._inbox = Inbox()
         self._tickets = captcha.TicketOffice(app_id=captcha_app_id, secret=captcha_secret, clock=clock)
+        self.catalogue = catalogue or describe_sms.Catalogue()
+        region = ("Region",)
         self._actions = {
-            "SendSms": _Action("sms", send_sms.VERSION, ("Region",), self._send_sms, Failures(MODES)),
-            "DescribeCaptchaResult": _Action("captcha", captcha.VERSION, (), self._describe, Failures(CAPTCHA_MODES)),
+            "SendSms": Action("sms", send_sms.VERSION, region, self._send_sms, Failures(MODES)),
+            "DescribeCaptchaResult": whole("captcha", captcha.VERSION, (), self._verify),
+            "DescribeSmsTemplateList": whole("sms", describe_sms.VERSION, region, self.catalogue.describe_templates),
+            "DescribeSmsSignList": whole("sms", describe_sms.VERSION, region, self.catalogue.describe_signs),
         }
-        self._server = ApiServer(port, self._answer)
+        self._server = ApiServer(port, self._answer, clock)
         self.url = self._server.url
 
     def __exit__(self, *_: object) -> None:
@@ -85,7 +83,7 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         return self._failures(action).get()
 
     def fail(self, mode: str | None, times: int | None = None, action: str = "SendSms") -> None:
-        """Fail the next ``times`` requests (None: all) for an action; those for the other one go on as they did.
+        """Fail the next ``times`` requests (None: all) for an action; those for the others go on as they did.
 
         Raises ValueError, listing the modes or the actions, for any other word.
 
@@ -96,7 +94,7 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         - ``charset``: all goes well, but the Content-Type names a charset, so the SDK skips its check for errors;
         - a code of Tencent Cloud: nothing is kept, no ticket is used up. For SendSms, AuthFailure,
           RequestLimitExceeded, InternalError and codes without a dot refuse the request, others the number; for
-          DescribeCaptchaResult any code refuses the request;
+          the other actions any code refuses the request;
         - ``off`` or None: back to normal.
         """
         self._failures(action).set(mode, times)
@@ -128,7 +126,7 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
             return NoReply.HANG
         return _reply(response, "application/json; charset=utf-8" if mode == "charset" else None)
 
-    def _checked(self, action: _Action | None, headers: Headers, body: bytes) -> _Action:
+    def _checked(self, action: Action | None, headers: Headers, body: bytes) -> Action:
         """Return the action of a request that is right in all but perhaps its parameters; raises ApiError."""
         for name in ("Action", "Version", *(action.headers if action else ())):
             if f"X-TC-{name}" not in headers:
@@ -152,7 +150,7 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
 
     def _send_sms(self, body: Any, mode: str) -> dict[str, Any]:
         params = send_sms.validate(body)
-        _fail(request_code(mode))
+        fail(request_code(mode))
         return {"SendStatusSet": [self._send(phone, params, number_code(mode)) for phone in params["PhoneNumberSet"]]}
 
     def _send(self, phone: str, params: dict[str, Any], fail_with: str | None) -> dict[str, Any]:
@@ -167,15 +165,8 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
                 self._on_message(message)
         return send_sms.status(phone, params, refused)
 
-    def _describe(self, body: Any, mode: str) -> dict[str, Any]:
-        params = captcha.validate(body)
-        _fail(None if mode in CAPTCHA_MODES else mode)
-        return self._tickets.verify(params)
-
-
-def _fail(code: str | None) -> None:
-    if code:
-        raise ApiError(code, "The stand-in was told to fail.")
+    def _verify(self, body: Any) -> dict[str, Any]:
+        return self._tickets.verify(captcha.validate(body))
 
 
 def _json(body: bytes) -> Any:

@@ -1,0 +1,113 @@
+"""The actions DescribeSmsTemplateList and DescribeSmsSignList, API version 2021-01-11: the texts of an account."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from local import parameters
+from local.errors import ApiError
+
+VERSION = "2021-01-11"
+APPROVED, PENDING, REFUSED = 0, 1, -1  # StatusCode of either
+MAINLAND, ABROAD, BOTH = 0, 1, 3  # International; a template may serve both
+MAX_IDS = 100  # of one request, and the highest Limit
+SIGNS = 10  # that are listed where there is no Limit; of templates it is none
+
+_INTEGERS = ("International", "Limit", "Offset")
+
+
+class Template(NamedTuple):
+    """A template; ``reply`` is what the reviewer wrote."""
+
+    id: int
+    content: str
+    international: int = MAINLAND
+    status: int = APPROVED
+    reply: str = ""
+
+
+class Sign(NamedTuple):
+    """A signature."""
+
+    id: int
+    name: str
+    international: int = MAINLAND
+    status: int = APPROVED
+    reply: str = ""
+
+
+class Catalogue:
+    """What the account has. Give ``templates`` or ``signs`` another value, whole, to make the account another one."""
+
+    def __init__(self, templates: Sequence[Template] = (), signs: Sequence[Sign] = ()) -> None:
+        self.templates, self.signs = templates, signs
+
+    def describe_templates(self, body: Any) -> dict[str, Any]:
+        """Answer DescribeSmsTemplateList; raises ApiError with the platform's code."""
+        params = _validate(body, "TemplateIdSet")
+        sides = (params["International"], BOTH)
+        found = [template for template in self.templates if template.international in sides]
+        return {
+            "DescribeTemplateStatusSet": [
+                {
+                    **_common(template),
+                    "TemplateId": template.id,
+                    "TemplateName": "sign in",
+                    "TemplateContent": template.content,
+                }
+                for template in _part(found, params, "TemplateIdSet", 0)
+            ]
+        }
+
+    def describe_signs(self, body: Any) -> dict[str, Any]:
+        """Answer DescribeSmsSignList; raises ApiError with the platform's code."""
+        params = _validate(body, "SignIdSet")
+        found = [sign for sign in self.signs if sign.international == params["International"]]
+        return {
+            "DescribeSignListStatusSet": [
+                {
+                    **_common(sign),
+                    "SignId": sign.id,
+                    "SignName": sign.name,
+                    "QualificationId": 0,
+                    "QualificationName": "",
+                    "QualificationStatusCode": 0 if sign.international else 1,
+                }
+                for sign in _part(found, params, "SignIdSet", SIGNS)
+            ]
+        }
+
+
+def content(params: str) -> str:
+    """Return a template for the function's setting SMS_TEMPLATE_PARAMS."""
+    if params.replace(" ", "") == "minutes,code":
+        return "请于{1}分钟内填写登录验证码{2}，如非本人操作请忽略。"
+    if params.strip() == "code":
+        return "{1}为您的登录验证码，如非本人操作请忽略。"
+    return "{1}为您的登录验证码，请于{2}分钟内填写，如非本人操作请忽略。"
+
+
+def _validate(body: Any, ids: str) -> dict[str, Any]:
+    types = dict.fromkeys(_INTEGERS, parameters.integer) | {ids: parameters.integers}
+    params = parameters.check(body, types, ("International",))
+    if params["International"] not in (MAINLAND, ABROAD):
+        raise ApiError("InvalidParameterValue", "`International` must be 0 or 1.")
+    if len(params.get(ids, [])) > MAX_IDS or not 0 <= params.get("Limit", 0) <= MAX_IDS:
+        raise ApiError("InvalidParameterValue", f"There are {MAX_IDS} at most in one request.")
+    return params
+
+
+def _part(found: Sequence[Any], params: dict[str, Any], ids: str, limit: int) -> Sequence[Any]:
+    """Return those that were asked for, by number or else by place."""
+    if params.get(ids):
+        return [one for one in found if one.id in params[ids]]
+    offset = params.get("Offset", 0)
+    return found[offset : offset + params.get("Limit", limit)]
+
+
+def _common(one: Template | Sign) -> dict[str, Any]:
+    return {
+        "International": one.international,
+        "StatusCode": one.status,
+        "ReviewReply": one.reply,
+        "CreateTime": 1_700_000_000,
+    }

@@ -1,0 +1,117 @@
+"""The stand-in's templates and signatures: the real SDK asks, and the platform's conditions hold."""
+
+import http.client
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import pytest
+from tencentcloud.common.exception import TencentCloudSDKException
+from tencentcloud.sms.v20210111 import models
+
+from local.cloud import local_cloud
+from local.describe_sms import ABROAD, BOTH, PENDING, REFUSED, Catalogue, Sign, Template, content
+from local.tencent import TencentStandIn
+from tests.test_local_tencent import NOW, SECRET_ID, SECRET_KEY, client, code_of
+
+TEMPLATES = [Template(1, "{1}"), Template(2, "{1} {2}", ABROAD, PENDING), Template(3, "x", BOTH, REFUSED, "为什么")]
+SIGNS = [Sign(number, f"sign-{number}") for number in range(1, 13)] + [Sign(13, "abroad", ABROAD)]
+
+
+@pytest.fixture
+def tencent() -> Iterator[TencentStandIn]:
+    """Give a stand-in of an account with some templates and signatures."""
+    with TencentStandIn(secret_id=SECRET_ID, secret_key=SECRET_KEY, catalogue=Catalogue(TEMPLATES, SIGNS)) as stand_in:
+        yield stand_in
+
+
+def templates(tencent: TencentStandIn, **params: Any) -> list[Any]:
+    """Return what DescribeSmsTemplateList answers."""
+    request = models.DescribeSmsTemplateListRequest()
+    request._deserialize(params)  # noqa: SLF001 - the SDK's own way to fill a request from a dict
+    return list(client(tencent).DescribeSmsTemplateList(request).DescribeTemplateStatusSet)
+
+
+def signs(tencent: TencentStandIn, **params: Any) -> list[str]:
+    """Return the names that DescribeSmsSignList answers."""
+    request = models.DescribeSmsSignListRequest()
+    request._deserialize(params)  # noqa: SLF001 - as above
+    return [sign.SignName for sign in client(tencent).DescribeSmsSignList(request).DescribeSignListStatusSet]
+
+
+def test_templates_are_asked_for_by_number(tencent: TencentStandIn) -> None:
+    """With the state that each is in; one that serves both sides of the border is on both lists."""
+    found = templates(tencent, International=0, TemplateIdSet=[3, 2, 1])
+    assert [(one.TemplateId, one.StatusCode, one.ReviewReply, one.TemplateContent) for one in found] == [
+        (1, 0, "", "{1}"),
+        (3, -1, "为什么", "x"),
+    ]
+    assert [one.TemplateId for one in templates(tencent, International=1, TemplateIdSet=[1, 2, 3])] == [2, 3]
+    assert templates(tencent, International=0) == []  # the Limit is 0 where there is none
+    assert len(templates(tencent, International=0, Limit=100)) == 2
+
+
+def test_signatures_are_listed_by_ten(tencent: TencentStandIn) -> None:
+    """Unless a Limit or numbers are given."""
+    assert signs(tencent, International=0) == [f"sign-{number}" for number in range(1, 11)]
+    assert signs(tencent, International=0, Limit=100, Offset=10) == ["sign-11", "sign-12"]
+    assert signs(tencent, International=0, SignIdSet=[2, 13]) == ["sign-2"]
+    assert signs(tencent, International=1) == ["abroad"]
+
+
+def test_the_account_can_become_another(tencent: TencentStandIn) -> None:
+    """At once, for the next request."""
+    tencent.catalogue.templates = [Template(1, "{1}", status=PENDING)]
+    assert [one.StatusCode for one in templates(tencent, International=0, TemplateIdSet=[1])] == [1]
+    tencent.catalogue.signs = []
+    assert signs(tencent, International=0) == []
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        ({}, "MissingParameter"),
+        ({"International": 3}, "InvalidParameterValue"),
+        ({"International": 0, "TemplateIdSet": ["1"]}, "InvalidParameter"),
+        ({"International": 0, "Limit": 101}, "InvalidParameterValue"),
+        ({"International": 0, "TemplateIdSet": [*range(101)]}, "InvalidParameterValue"),
+    ],
+)
+def test_parameters_are_checked(tencent: TencentStandIn, params: dict[str, Any], code: str) -> None:
+    """As the platform's description has them."""
+    assert code_of(lambda: templates(tencent, **params)) == code
+
+
+@pytest.mark.parametrize("action", ["DescribeSmsTemplateList", "DescribeSmsSignList"])
+def test_signatures_of_requests_are_checked_and_failures_can_be_had(tencent: TencentStandIn, action: str) -> None:
+    """A wrong key is refused; a code refuses one action and no other."""
+    wrong = client(tencent, secret_key="wrong")
+    assert code_of(lambda: wrong.call_json(action, {"International": 0})) == "AuthFailure.SignatureFailure"
+    tencent.fail("AuthFailure.UnauthorizedOperation", times=1, action=action)
+    sdk = client(tencent)
+    with pytest.raises(TencentCloudSDKException) as error:
+        sdk.call_json(action, {"International": 0})
+    assert error.value.get_code() == "AuthFailure.UnauthorizedOperation"
+    assert sdk.call_json(action, {"International": 0})
+
+
+def test_make_run_has_an_account_in_which_its_settings_are_approved() -> None:
+    """Whatever order of parameters they have."""
+    with local_cloud({"SMS_TEMPLATE_PARAMS": "minutes,code", "SMS_SIGN": "ours"}) as cloud:
+        catalogue = cloud.tencent.catalogue
+    assert catalogue.templates == [
+        Template(1_000_000, content("minutes,code")),
+        Template(1_000_001, content("minutes,code"), ABROAD),
+    ]
+    assert catalogue.signs == [Sign(1, "ours"), Sign(2, "sms-login", ABROAD)]
+    assert [content(params).count("{") for params in ("", "code,minutes", "minutes, code", "code")] == [2, 2, 2, 1]
+
+
+def test_every_answer_tells_the_stand_ins_time() -> None:
+    """Also one to a method that there is not: a client may ask for nothing but the Date."""
+    with TencentStandIn(secret_id=SECRET_ID, secret_key=SECRET_KEY, clock=lambda: NOW) as tencent:
+        connection = http.client.HTTPConnection(tencent.url.removeprefix("http://"), timeout=5)
+        connection.request("HEAD", "/")
+        date = connection.getresponse().headers["Date"]
+        connection.close()
+    assert parsedate_to_datetime(date).timestamp() == int(NOW)
