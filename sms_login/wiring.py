@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from sms_login import logs
 from sms_login.adapters.redis_budgets import RedisBudgets
-from sms_login.adapters.redis_client import RedisClient, connect
+from sms_login.adapters.redis_client import Client, RedisClient, connect
 from sms_login.adapters.redis_codes import RedisCodes
 from sms_login.adapters.redis_sessions import RedisSessions
 from sms_login.adapters.redis_users import RedisUsers
@@ -52,28 +52,8 @@ def build(environ: Mapping[str, str]) -> Handler:
 
 
 def _app(settings: Settings, environ: Mapping[str, str]) -> App:
-    redis = RedisClient(
-        partial(
-            connect,
-            settings.redis_host,
-            settings.redis_port,
-            password=settings.redis_password.reveal() or None,
-            db=settings.redis_db,
-            tls=settings.redis_tls,
-            ca_file=settings.redis_ca_file or None,
-            cluster=settings.redis_cluster,
-        )
-    )
-    sms = TencentSms(
-        environ,
-        mainland=settings.sms_mainland,
-        abroad=settings.sms_abroad,
-        template_params=settings.sms_template_params,
-        minutes=max(1, settings.rules.life // 60),
-        region=settings.sms_region,
-        endpoint=settings.sms_endpoint,
-        timeout=settings.sms_timeout,
-    )
+    redis = RedisClient(partial(connect_redis, settings))
+    sms = tencent_sms(settings, environ)
     calendar = Calendar(settings.tz_offset)
     codes, users = RedisCodes(redis, settings.rules), _users(settings.users_url.reveal(), redis)
     secrets = [secret.key() for secret in settings.secrets]
@@ -125,16 +105,47 @@ def _app(settings: Settings, environ: Mapping[str, str]) -> App:
     )
 
 
-def _gate(settings: Settings, environ: Mapping[str, str]) -> Gate | None:
-    if not settings.captcha_app_id or settings.captcha_mode == "off":
-        return None
-    captcha = TencentCaptcha(
+def connect_redis(settings: Settings) -> Client:
+    """Return redis-py's client for the Redis of the settings; see `redis_client.connect`."""
+    return connect(
+        settings.redis_host,
+        settings.redis_port,
+        password=settings.redis_password.reveal() or None,
+        db=settings.redis_db,
+        tls=settings.redis_tls,
+        ca_file=settings.redis_ca_file or None,
+        cluster=settings.redis_cluster,
+    )
+
+
+def tencent_sms(settings: Settings, environ: Mapping[str, str]) -> TencentSms:
+    """Return the way to a phone that the settings describe."""
+    return TencentSms(
+        environ,
+        mainland=settings.sms_mainland,
+        abroad=settings.sms_abroad,
+        template_params=settings.sms_template_params,
+        minutes=max(1, settings.rules.life // 60),
+        region=settings.sms_region,
+        endpoint=settings.sms_endpoint,
+        timeout=settings.sms_timeout,
+    )
+
+
+def tencent_captcha(settings: Settings, environ: Mapping[str, str]) -> TencentCaptcha:
+    """Return the captcha application of the settings, which must have one."""
+    return TencentCaptcha(
         environ,
         app_id=settings.captcha_app_id,
         app_secret=settings.captcha_app_secret.reveal(),
         endpoint=settings.captcha_endpoint,
     )
-    return Gate(captcha, settings.captcha_app_id, always=settings.captcha_mode == "always")
+
+
+def _gate(settings: Settings, environ: Mapping[str, str]) -> Gate | None:
+    if not settings.captcha_app_id or settings.captcha_mode == "off":
+        return None
+    return Gate(tencent_captcha(settings, environ), settings.captcha_app_id, always=settings.captcha_mode == "always")
 
 
 def _users(url: str, redis: RedisClient) -> Users:

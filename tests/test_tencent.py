@@ -62,6 +62,7 @@ def test_a_code_arrives_with_its_minutes(tencent: TencentStandIn) -> None:
     assert [(message.phone, message.params) for message in tencent.inbox()] == [(PHONE.e164, ["012345", "5"])]
     assert receipt.request_id
     assert receipt.serial_no
+    assert receipt.fee == 1
 
 
 @pytest.mark.parametrize(
