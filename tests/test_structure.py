@@ -24,6 +24,10 @@ _REDIS = {"adapters.redis_client", "adapters.redis_codes", "adapters.redis_users
 _REDIS |= {"adapters.redis_sessions"}
 _TENCENT = {"adapters.tencent_client", "adapters.tencent_sms", "adapters.tencent_captcha"}
 _SQL = {"adapters.sql_client", "adapters.sql_schema", "adapters.sql_users"}
+_LOOKS = {f"doctor.{name}" for name in ("captcha", "clock", "keys", "limits", "redis", "send", "tencent", "users")}
+_LOOKS |= {"doctor.settings"}
+_DOCTOR = _LOOKS | {"doctor.checks", "doctor.redis_memory", "doctor.report", "doctor.texts"}
+_FOUND = {"config", "doctor.report"}  # what a check looks at, and what it says
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "rules": set(),
@@ -66,6 +70,21 @@ MAY_IMPORT: dict[str, set[str]] = {
     "wiring": _APP | _REDIS | _TENCENT | _SQL | {"app", "config", "environment"},
     "index": {"wiring"},
     "web": {"wiring"},
+    # The doctor: a second composition root, which is not deployed.
+    "doctor.report": set(),
+    "doctor.settings": _FOUND | {"environment"},
+    "doctor.keys": _FOUND,
+    "doctor.limits": _FOUND | {"periods"},
+    "doctor.redis_memory": {"doctor.report", "adapters.redis_client"},
+    "doctor.redis": _FOUND | {"budgets", "logs", "wiring", "doctor.redis_memory"} | _REDIS,
+    "doctor.users": {"doctor.report", "errors", "logs"} | _SQL,
+    "doctor.clock": _FOUND,
+    "doctor.texts": _FOUND | {"ports"},
+    "doctor.tencent": _FOUND | {"doctor.texts", "adapters.tencent_client"},
+    "doctor.captcha": _FOUND | {"errors", "wiring"},
+    "doctor.send": _FOUND | {"codes", "errors", "phone", "wiring"},
+    "doctor.checks": _FOUND | _LOOKS | {"phone"},
+    "__main__": {"doctor.checks", "doctor.report", "doctor.settings", "errors", "logs", "phone"},
 }
 
 # One each, and none for the others; the standard library is free.
@@ -80,16 +99,22 @@ THIRD_PARTY = {
     "adapters.tencent_client": "tencentcloud",
     "adapters.tencent_sms": "tencentcloud",
     "adapters.tencent_captcha": "tencentcloud",
-    **dict.fromkeys(_SQL, "sqlalchemy"),
+    "doctor.redis": "redis",
+    "doctor.redis_memory": "redis",
+    "doctor.tencent": "tencentcloud",
+    **dict.fromkeys(_SQL | {"doctor.users"}, "sqlalchemy"),
 }
 VALUES = "msgspec"  # for everybody: its Struct is what our values are made of
 # Imported where they are first needed: a cold start does not pay for them.
 LAZY = {"cryptography", "jwt", "tencentcloud"}
-LAZY_MODULES = _SQL  # of ours, in the same way: whoever does not keep users in SQL does without the library
-COMMANDS = {"sms_login.adapters.sql_users", "sms_login.web"}  # whose main() is an entry point of its own
+# Of ours, in the same way: whoever does not keep users in SQL does without the library.
+LAZY_MODULES = _SQL | {"doctor.users"}
+COMMANDS = {"sms_login.adapters.sql_users", "sms_login.web", "sms_login.__main__"}  # whose main() is an entry point
 
 MAX_LINES, MAX_CODE_IN_ALL = 200, 2_900
-OPTIONAL = {f"sms_login/{name.replace('.', '/')}.py" for name in _SQL | {"pem", "web"}}  # loaded by who asks for them
+# Loaded by who asks for them; an operator's commands are not even deployed.
+_APART = _SQL | _DOCTOR | {"pem", "web", "__main__", "doctor.__init__"}
+OPTIONAL = {f"sms_login/{name.replace('.', '/')}.py" for name in _APART}
 LONGER = {
     "sms_login/messages.py",  # all that is taken and given, in one place
     "sms_login/config.py",  # settings are read in one place, all their problems at once

@@ -1,0 +1,240 @@
+"""`python -m sms_login check`: what it prints and returns; no check hides another, and no secret is printed."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.cloud import Cloud, local_cloud
+from sms_login.__main__ import main
+from sms_login.doctor.checks import examine
+from sms_login.doctor.report import Check, Finding, State, ok, problem, run, warning
+from sms_login.doctor.settings import Net
+from tests.servers import RedisServer
+
+ROOT = Path(__file__).parent.parent
+SLOW = {"redis.latency"}  # here Redis may be slow, since other tests run beside this one
+PASSWORD, NUMBER = "hunter2-of-redis", "+8613800138000"
+
+
+def states(findings: Iterable[Finding]) -> dict[str, State]:
+    """Return the worst state of each check."""
+    order, worst = [State.OK, State.WARNING, State.PROBLEM], dict[str, State]()
+    for finding in findings:
+        worst[finding.check] = max(worst.get(finding.check, State.OK), finding.state, key=order.index)
+    return worst
+
+
+def bad(findings: Iterable[Finding]) -> dict[str, State]:
+    """Return the checks that are not ok."""
+    return {check: state for check, state in states(findings).items() if state is not State.OK and check not in SLOW}
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Cloud]:
+    """The environment of `make run`, with a real Redis that has a password."""
+    with RedisServer("--requirepass", PASSWORD) as server:
+        environ = {"REDIS_HOST": server.host, "REDIS_PORT": str(server.port), "REDIS_PASSWORD": PASSWORD}
+        with local_cloud(environ) as cloud:
+            yield cloud
+
+
+def command(environ: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command in a process of its own, as an operator does."""
+    return subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-W", "error", "-m", "sms_login", *arguments],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PYTHONUTF8": "1", **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_what_make_run_runs_passes(cloud: Cloud) -> None:
+    """All is well but for what a stand-in is; the exit code says so, and nothing is on standard error."""
+    done = command(cloud.environ, "check")
+    lines = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {line.split()[1] for line in lines if line.startswith(("warning", "problem"))} - SLOW == {"sending"}
+    counts = [sum(line.startswith(state) for line in lines[:-1]) for state in ("problem", "warning", "ok ")]
+    assert lines[-1] == "{} problems, {} warnings, {} ok".format(*counts)
+    assert {line.split()[1] for line in lines if line.startswith("ok")} | SLOW >= {
+        *("settings", "keys.tokens", "keys.codes", "limits", "countries", "client-ip", "test-numbers", "users"),
+        *("redis", "redis.tls", "redis.version", "redis.latency", "redis.eviction", "redis.memory", "redis.clock"),
+        *("redis.cluster", "redis.scripts", "clock", "credentials", "credentials.kind", "captcha"),
+        *("sms.template", "sms.parameters", "sms.sign", "sms.intl.template", "sms.intl.parameters", "sms.intl.sign"),
+    }
+
+
+def test_the_embedded_redis_of_make_run_passes_too() -> None:
+    """What it cannot tell is a warning, and says where to look."""
+    with local_cloud({}) as cloud:
+        found = bad(examine(cloud.environ))
+    names = {"sending", "redis.password", "redis.version", "redis.eviction", "redis.memory"}
+    assert found == dict.fromkeys(names, State.WARNING)
+
+
+def test_json_is_one_object_per_line(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """With the same fields in each, for a pipeline; the exit code is the same as without."""
+    code = in_process({**cloud.environ, "REDIS_PORT": "1"}, monkeypatch, "check", "--json")
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert code == 1
+    assert all(line.keys() == {"check", "state", "found", "todo"} for line in lines)
+    assert [line["check"] for line in lines if line["state"] == "problem"] == ["redis"]
+    assert all(bool(line["todo"]) == (line["state"] != "ok") for line in lines)
+
+
+def in_process(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Run the command in this process, which is faster."""
+    for name in [*os.environ]:
+        monkeypatch.delenv(name)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["sms_login", *arguments])
+    return main()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["chek"], ["check", "--fast"], ["check", "--send"], ["check", NUMBER], ["check", "--sen", NUMBER]]
+    + [["check", f"--send={number}"] for number in ("13800138000", "8613800138000", "+861381", "+862088888888", "x")],
+)
+def test_a_wrong_command_line_is_exit_code_2(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """With a sentence on standard error that has no number in it, and nothing is checked."""
+    with pytest.raises(SystemExit) as ended:
+        in_process({}, monkeypatch, *arguments)
+    out, err = capsys.readouterr()
+    assert (ended.value.code, out) == (2, "")
+    assert "usage: python -m sms_login" in err
+    assert [number for number in ("862088888888", "13800138000") if number in err] == []
+    if any("--send=" in argument for argument in arguments):
+        assert err.endswith("must be a mobile number with its country, like +86…\n")
+
+
+def test_wrong_settings_do_not_keep_the_rest_from_being_checked(cloud: Cloud) -> None:
+    """Each is named, what depends on it is left out and says so, everything else is checked."""
+    wrong = {"REDIS_DB": "x", "JWT_SECRET": "short", "SMS_INTL_TEMPLATE_ID": "undefined"}
+    findings = list(examine({**cloud.environ, **wrong}))
+    problems = [finding.found for finding in findings if finding.state is State.PROBLEM]
+    assert sorted(problems) == [
+        "JWT_SECRET must be at least 32 bytes long",
+        "REDIS_DB must be a whole number from 0 to 255",
+        "SMS_INTL_SDKAPPID and SMS_INTL_TEMPLATE_ID go together",
+        "SMS_INTL_TEMPLATE_ID is the text 'undefined': the variable was not set when deploying",
+    ]
+    skipped = {finding.check for finding in findings if finding.found.startswith("not checked: ")}
+    assert skipped == {"keys", "redis", "countries"}
+    good = states(findings).keys() - bad(findings).keys()
+    assert good >= {"limits", "clock", "credentials", "sms.template", "captcha", "users"}
+
+
+def test_no_settings_at_all_are_checked_too() -> None:
+    """All that is required is named at once."""
+    findings = list(examine({}))
+    problems = {finding.found.split()[0] for finding in findings if finding.check == "settings"}
+    assert problems == {"REDIS_HOST", "SMS_SDKAPPID", "SMS_SIGN", "SMS_TEMPLATE_ID", "JWT_SECRET"}
+    assert {finding.check for finding in findings} >= {"limits", "client-ip", "captcha"}
+
+
+def _crashing() -> Iterator[Finding]:
+    yield ok("crash", "so far so good")
+    raise ValueError(PASSWORD)
+
+
+def test_a_check_that_crashes_or_hangs_hides_no_other() -> None:
+    """What it found before is told, then where it failed; never with what words."""
+    gate = threading.Event()
+
+    def hanging() -> Iterator[Finding]:
+        yield ok("hang", "so far so good")
+        gate.wait()
+
+    checks = [Check("crash", _crashing), Check("hang", hanging), Check("last", lambda: [ok("last", "fine")])]
+    findings = list(run(checks, (), each=0.5))
+    gate.set()
+    assert findings[0] == ok("crash", "so far so good")
+    assert findings[1].found.startswith("the check itself failed: ValueError at test_doctor.py:")
+    assert findings[1].state is State.PROBLEM
+    assert findings[2:] == [
+        ok("hang", "so far so good"),
+        problem("hang", "no end after 0 s", "something on the way there hangs: check the network"),
+        ok("last", "fine"),
+    ]
+
+
+def test_all_together_take_no_longer_than_they_may() -> None:
+    """A check for which no time is left is a warning, not silence."""
+    findings = list(run([Check("late", list)], (), in_all=0))
+    assert findings == [warning("late", "not checked: the others took too long", "mend them, then check again")]
+
+
+def test_what_others_wrote_stays_on_one_line() -> None:
+    """A reviewer's reply cannot make a line of its own, nor move the cursor."""
+    text = problem("a", "line\nok  b\x1b[2J", "do\rthis").text()
+    assert [line.strip() for line in text.splitlines()] == ["problem  a                    line ok  b [2J", "→ do this"]
+
+
+def secret(environ: dict[str, str]) -> list[str]:
+    """Return what must never be printed, and the number's digits."""
+    words = ("PASSWORD", "SECRET", "TOKEN", "USERS_URL")
+    return [value for name, value in environ.items() if any(word in name for word in words)] + ["13800138000"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"REDIS_PASSWORD": "a-wrong-password"},
+        {"REDIS_PORT": "1", "USERS_URL": "mysql+pymysql://user:p%40ss-of-users@127.0.0.1:1/db"},
+        {"USERS_URL": "mysql://user:p%40ss-of-users@127.0.0.1/db", "JWT_SECRET": "short-secret"},
+        {"JWT_PRIVATE_KEY": "-----BEGIN nothing-of-a-key", "SECRET": "another-short-one"},
+        {"TENCENTCLOUD_SECRETKEY": "a-wrong-secret-key", "CAPTCHA_APP_SECRET": "a-wrong-app-secret"},
+        {"TEST_NUMBERS": "+8613800138000=424242", "TEST_NUMBERS_UNTIL": "2099-01-01"},
+        {"TEST_NUMBERS": "+8613800138000=4242", "TEST_NUMBERS_UNTIL": "2099-01-01"},
+        {"SMS_SIGN": PASSWORD},  # a value in the wrong place
+    ],
+)
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_nothing_secret_is_printed(
+    cloud: Cloud, changes: dict[str, str], form: list[str], monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    """Neither keys nor passwords nor codes nor numbers, in whatever goes wrong, also of a message that is sent."""
+    environ = {**cloud.environ, **changes}
+    before = len(cloud.tencent.inbox(NUMBER))
+    in_process(environ, monkeypatch, "check", f"--send={NUMBER}", *form)
+    out, err = capfd.readouterr()
+    codes = [message.params[0] for message in cloud.tencent.inbox(NUMBER)]
+    assert len(codes) == before + ("TENCENTCLOUD_SECRETKEY" not in changes)
+    hidden = [*secret(environ), "p%40ss-of-users", "p@ss-of-users"]
+    assert [value for value in hidden if value in out + err] == []
+    # As words: the 39 digits of a serial number may well have six in them that are a code.
+    assert not {"424242", *codes} & set(re.findall(r"[0-9]+", out + err))
+    assert "+86138****8000" in out
+
+
+def test_the_last_net_holds_what_slipped_through() -> None:
+    """Whatever a library may come to say; short values are no secrets, and would be found in any word."""
+    environ = {"USERS_URL": "mysql+pymysql://u:pass/word@h/d", "REDIS_PASSWORD": "abc", "TEST_NUMBERS": f"{NUMBER}=1"}
+    net = Net({**environ, "JWT_SECRET": 'a "quoted" secret'})
+    finding = net.let_through(problem("a", 'a "quoted" secret, abc, \udcff', f"pass/word {NUMBER}"))
+    assert finding == problem("a", "****, abc, ?", "**** +****")
+    assert json.loads(finding.json())["todo"] == "**** +****"
+
+
+def test_every_check_is_in_the_documentation(cloud: Cloud) -> None:
+    """What it looks at, by its name."""
+    page = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z.-]+)`", "".join(line.split("|")[1] for line in page.splitlines() if "| `" in line)))
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "sms_login" / "doctor").glob("*.py"))
+    plain = set(re.findall(r"(?:ok|warning|problem)\(\s*\"([a-z.-]+)\"", source))
+    assert named == plain | states(examine(cloud.environ)).keys()

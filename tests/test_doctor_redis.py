@@ -1,0 +1,255 @@
+"""What the doctor says of Redis: a real one, in every state that it can be brought into."""
+
+import time
+from collections.abc import Iterator
+from itertools import count
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import redis
+import time_machine
+
+from sms_login.config import Settings
+from sms_login.doctor import redis as doctor
+from sms_login.doctor.redis import _line, _version
+from sms_login.doctor.report import Finding, State
+from tests.servers import RedisCluster, RedisServer
+from tests.test_config import LEAST
+from tests.test_doctor import bad, states
+
+ALL = {
+    *("redis", "redis.tls", "redis.password", "redis.version", "redis.latency", "redis.eviction", "redis.memory"),
+    *("redis.clock", "redis.cluster", "redis.scripts"),
+}
+
+
+def read(port: int, **changes: str) -> Settings:
+    """Return settings for a Redis on this machine."""
+    return Settings.read({**LEAST, "REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port), **changes})
+
+
+def check(server: RedisServer | RedisCluster, **changes: str) -> list[Finding]:
+    """Return what there is to say of a server."""
+    return list(doctor.check(read(server.port, **changes)))
+
+
+def the(findings: list[Finding], name: str) -> Finding:
+    """Return the finding of a check, of which there is one."""
+    (finding,) = [finding for finding in findings if finding.check == name]
+    return finding
+
+
+@pytest.fixture(scope="module")
+def own() -> Iterator[RedisServer]:
+    """A server that a test may spoil, if it makes good again what it did."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def admin(own: RedisServer) -> Iterator[Any]:
+    """A connection to it."""
+    with redis.Redis(own.host, own.port, protocol=2, decode_responses=True) as client:
+        yield client
+
+
+def test_all_is_well_with_a_redis_that_has_a_password() -> None:
+    """Also with TencentDB's form of it, which Redis itself takes for a plain one; and nothing is left behind."""
+    with RedisServer("--requirepass", "crs-1:hunter2") as server:
+        findings = check(server, REDIS_PASSWORD="crs-1:hunter2")
+        with redis.Redis(server.host, server.port, password="crs-1:hunter2") as client:
+            assert client.keys() == []
+    assert states(findings).keys() == ALL - {"redis.password"}
+    assert bad(findings) == {}
+
+
+def test_the_oldest_redis_will_do(redis_4: RedisServer) -> None:
+    """What stands in for 4.0 runs the scripts."""
+    assert bad(check(redis_4)) == {"redis.password": State.WARNING}
+    assert the([*_version({"redis_version": "4.0.14"})], "redis.version").state is State.OK
+    old = the([*_version({"redis_version": "3.2.12"})], "redis.version")
+    assert (old.state, old.found) == (State.PROBLEM, "3.2.12: the scripts need 4.0")
+
+
+def test_a_redis_that_is_away_is_one_problem() -> None:
+    """And the advice says what is most often the cause."""
+    findings = list(doctor.check(read(1)))
+    assert bad(findings) == {"redis": State.PROBLEM, "redis.password": State.WARNING}
+    assert "Connection refused" in findings[-1].found
+    assert "from its own VPC only" in findings[-1].todo
+
+
+def test_a_redis_that_hangs_is_one_problem(own: RedisServer) -> None:
+    """After a second."""
+    own.pause()
+    try:
+        findings = check(own)
+    finally:
+        own.resume()
+    assert bad(findings) == {"redis": State.PROBLEM, "redis.password": State.WARNING}
+    assert "TimeoutError" in findings[-1].found
+
+
+def test_a_name_that_leads_nowhere_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is said of a line that is not there."""
+
+    def nowhere(*_: object) -> None:
+        raise OSError(-2, "Name or service not known")
+
+    monkeypatch.setattr("socket.getaddrinfo", nowhere)
+    findings = list(doctor.check(read(1, REDIS_HOST="nowhere")))
+    assert states(findings).keys() == {"redis", "redis.password"}
+    assert "Name or service not known" in findings[-1].found
+
+
+@pytest.mark.parametrize("password", ["", "wrong"])
+def test_a_wrong_password_is_a_problem(password: str) -> None:
+    """So is a missing one; the advice has both of TencentDB's forms."""
+    with RedisServer("--requirepass", "hunter2") as server:
+        finding = check(server, REDIS_PASSWORD=password)[-1]
+    assert (finding.check, finding.state) == ("redis", State.PROBLEM)
+    assert finding.todo.startswith("REDIS_PASSWORD is the instance's password, or instanceId:password")
+
+
+def test_a_password_for_a_redis_without_one_is_a_problem(own: RedisServer) -> None:
+    """The same advice covers it."""
+    finding = check(own, REDIS_PASSWORD="one-too-many")[-1]
+    assert (finding.check, finding.state) == ("redis", State.PROBLEM)
+    assert finding.todo.startswith("REDIS_PASSWORD is")
+
+
+@pytest.mark.parametrize(
+    ("policy", "users_url", "state"),
+    [
+        ("noeviction", "", State.OK),
+        ("volatile-lru", "", State.WARNING),
+        ("volatile-ttl", "sqlite:///users.db", State.WARNING),
+        ("allkeys-lru", "", State.PROBLEM),  # users are in Redis
+        ("allkeys-random", "sqlite:///users.db", State.WARNING),
+    ],
+)
+@pytest.mark.parametrize("hidden", ["", "INFO"])
+def test_a_policy_that_drops_codes_is_told(
+    own: RedisServer, admin: Any, policy: str, users_url: str, state: State, hidden: str
+) -> None:
+    """Every key has a TTL, so the volatile policies drop them too; CONFIG tells where INFO does not."""
+    admin.config_set("maxmemory-policy", policy)
+    if hidden:
+        admin.execute_command("ACL SETUSER default -info")
+    try:
+        finding = the(check(own, USERS_URL=users_url), "redis.eviction")
+    finally:
+        admin.execute_command("ACL SETUSER default +@all")
+        admin.config_set("maxmemory-policy", "noeviction")
+    assert (finding.state, finding.found.split(":")[0]) == (state, policy)
+
+
+def test_a_server_that_tells_nothing_is_looked_at_in_the_console() -> None:
+    """As where neither INFO nor CONFIG is allowed; what can be tried is tried all the same."""
+    with RedisServer("--rename-command", "CONFIG", "", "--rename-command", "INFO", "") as server:
+        findings = check(server)
+    silent = {"redis.version", "redis.eviction", "redis.memory"}
+    assert bad(findings) == dict.fromkeys(silent | {"redis.password"}, State.WARNING)
+    assert all("console" in the(findings, name).todo for name in silent)
+    with RedisServer("--rename-command", "CONFIG", "") as server:  # INFO tells it since 4.0
+        assert bad(check(server)) == {"redis.password": State.WARNING}
+
+
+@pytest.mark.parametrize(("share", "state"), [(2.0, State.OK), (0.85, State.WARNING), (0.97, State.PROBLEM)])
+def test_memory_that_runs_out_is_told_in_time(own: RedisServer, admin: Any, share: float, state: State) -> None:
+    """When it is full nobody can sign in."""
+    used = int(admin.info("memory")["used_memory"])
+    admin.config_set("maxmemory", int(used / share) if share < 1 else 2**30)
+    try:
+        finding = the(check(own), "redis.memory")
+    finally:
+        admin.config_set("maxmemory", 0)
+    assert finding.state is state
+
+
+def test_full_memory_is_a_problem_of_the_scripts(own: RedisServer, admin: Any) -> None:
+    """With what the server says."""
+    admin.config_set("maxmemory", 1)
+    try:
+        finding = the(check(own), "redis.scripts")
+    finally:
+        admin.config_set("maxmemory", 0)
+    assert (finding.state, finding.todo) == (State.PROBLEM, "the memory is full: enlarge the instance")
+
+
+def test_a_replica_is_a_problem(own: RedisServer, admin: Any) -> None:
+    """It answers everything, and takes nothing."""
+    admin.execute_command("REPLICAOF", "127.0.0.1", "1")
+    try:
+        finding = the(check(own), "redis.scripts")
+    finally:
+        admin.execute_command("REPLICAOF", "NO", "ONE")
+    assert finding.state is State.PROBLEM
+    assert finding.todo.startswith("REDIS_HOST is that of a read-only replica")
+
+
+@pytest.mark.parametrize(
+    ("denied", "name"), [("-@scripting", "redis.scripts"), ("-time", "redis.clock"), ("-@write", "redis.scripts")]
+)
+def test_a_command_that_is_not_allowed_is_a_problem_by_itself(
+    own: RedisServer, admin: Any, denied: str, name: str
+) -> None:
+    """The checks after it go on."""
+    admin.execute_command(f"ACL SETUSER default {denied}")
+    try:
+        findings = check(own)
+    finally:
+        admin.execute_command("ACL SETUSER default +@all")
+    assert bad(findings) == {"redis.password": State.WARNING, name: State.PROBLEM}
+    assert findings[-1].check == "redis.scripts"
+
+
+def test_a_slow_redis_is_a_warning(own: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the median, in milliseconds, of a clock on which each look takes seven."""
+    ticks = count()
+    clock = SimpleNamespace(perf_counter=lambda: next(ticks) * 0.007, time=time.time)
+    monkeypatch.setattr(doctor, "time", clock)
+    finding = the(check(own), "redis.latency")
+    assert (finding.state, finding.found) == (State.WARNING, "7.0 ms, the median of 11 PINGs")
+
+
+@pytest.mark.parametrize(("ahead", "which"), [(60, "60 s ahead of"), (-60, "60 s behind")])
+def test_clocks_that_differ_are_told(own: RedisServer, ahead: int, which: str) -> None:
+    """Ours is moved, Redis's is not."""
+    with time_machine.travel(time.time() + ahead, tick=True):
+        finding = the(check(own), "redis.clock")
+    assert (finding.state, finding.found) == (State.WARNING, f"our clock is {which} Redis's")
+
+
+@pytest.mark.parametrize(
+    ("host", "tls", "state"),
+    [
+        ("10.0.0.2", "0", State.OK),
+        ("127.0.0.1", "0", State.OK),
+        ("fd00::1", "0", State.OK),
+        ("8.8.8.8", "0", State.WARNING),
+        ("8.8.8.8", "1", State.OK),
+    ],
+)
+def test_plain_text_to_a_public_address_is_a_warning(host: str, tls: str, state: State) -> None:
+    """Inside a VPC it is usual."""
+    (finding,) = _line(read(6379, REDIS_HOST=host, REDIS_TLS=tls))
+    assert (finding.check, finding.state) == ("redis.tls", state)
+
+
+def test_a_ca_file_that_is_missing_is_a_problem(own: RedisServer) -> None:
+    """Told with the system's own words, and with the settings to look at."""
+    finding = check(own, REDIS_TLS="1", REDIS_CA_FILE="/nowhere/ca.pem")[-1]
+    assert (finding.check, finding.state) == ("redis", State.PROBLEM)
+    assert "REDIS_TLS and REDIS_CA_FILE" in finding.todo
+
+
+def test_a_cluster_and_the_setting_must_agree(own: RedisServer, redis_cluster: RedisCluster) -> None:
+    """A single server is no cluster, and a native cluster without REDIS_CLUSTER answers half of the keys only."""
+    assert bad(check(redis_cluster, REDIS_CLUSTER="1")) == {"redis.password": State.WARNING}
+    assert the(check(redis_cluster, REDIS_CLUSTER="1"), "redis.cluster").found == "native"
+    for server, setting, todo in ((redis_cluster, "0", "set REDIS_CLUSTER=1"), (own, "1", "set REDIS_CLUSTER=0")):
+        finding = the(check(server, REDIS_CLUSTER=setting), "redis.cluster")
+        assert finding.state is State.PROBLEM
+        assert finding.todo.startswith(todo)

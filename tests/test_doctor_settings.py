@@ -1,0 +1,252 @@
+"""What the doctor says of keys, limits and users: settings that are possible, and all the same wrong."""
+
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+from sqlalchemy import text
+
+from sms_login.adapters.sql_client import SqlClient, connect
+from sms_login.adapters.sql_schema import create
+from sms_login.config import Settings
+from sms_login.doctor import keys, limits
+from sms_login.doctor.checks import _users
+from sms_login.doctor.keys import weakness
+from sms_login.doctor.report import Finding, State
+from sms_login.doctor.settings import read as read_as_far_as_possible
+from tests.key_files import private_pem
+from tests.test_config import LEAST, read
+from tests.test_doctor import bad
+
+GOOD, OTHER = "Zm9vYmFyYmF6cXV4MTIzNA9fX2lzX2ZpbmU", "fUx3Yk1zQ0VtNXB2S2hHOWRXb1R6TjJqUQ8"
+
+
+@pytest.mark.parametrize(
+    ("secret", "why"),
+    [
+        ("k" * 40, "has only 1 different characters"),
+        ("01" * 20, "has only 2 different characters"),
+        ("correct-horse-battery" * 2, "repeats itself"),
+        ("abcdefghijklmnopqrstuvwxyz0123456789", "is mostly characters in their order"),
+        ("this-is-my-own-Password-for-jwt-2026", "has a word in it that is tried first"),
+        ("please-change-me-before-you-publish!", "has a word in it that is tried first"),
+        (GOOD, None),
+        ("9f86d081884c7d659a2feaa0c55ad015", None),  # hexadecimal
+        ("u8:kP2?vX-q!Lw4zR@t6Yb#Nc9Hd%Je1Gf", None),
+    ],
+)
+def test_a_secret_that_can_be_guessed_is_told(secret: str, why: str | None) -> None:
+    """It is long enough for the settings, and yet no random text."""
+    assert weakness(secret) == why
+
+
+def of_keys(**environ: str) -> list[Finding]:
+    """Return what there is to say of keys."""
+    settings = Settings.read({**LEAST, "JWT_SECRET": GOOD, **environ})
+    return list(keys.check(settings, {"JWT_SECRET": GOOD, **environ}))
+
+
+def test_good_secrets_are_ok() -> None:
+    """With what each is for, and how long a previous one stays."""
+    assert bad(of_keys()) == {}
+    found = [finding.found for finding in of_keys(SECRET=OTHER, JWT_SECRET_PREVIOUS=OTHER)]
+    assert found == [
+        f"HS256, with a secret of {len(GOOD)} bytes",
+        f"SECRET, of {len(OTHER)} bytes",
+        "JWT_SECRET_PREVIOUS still counts: remove it REFRESH_TTL after the change",
+    ]
+
+
+def test_weak_secrets_are_warnings() -> None:
+    """Each by its name, never by its value."""
+    findings = of_keys(JWT_SECRET="k" * 40, SECRET_PREVIOUS="p" * 40)
+    assert bad(findings) == {"keys.strength": State.WARNING}
+    assert [finding.found.split()[0] for finding in findings if finding.todo] == ["JWT_SECRET", "SECRET_PREVIOUS"]
+
+
+def test_a_rotation_that_was_none_is_a_warning() -> None:
+    """The old secret is still the one that signs."""
+    findings = of_keys(JWT_SECRET_PREVIOUS=GOOD)
+    assert bad(findings) == {"keys.rotation": State.WARNING}
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [
+        ("Ed25519", "EdDSA, with a private key Ed25519"),
+        ("P-256", "ES256, with a private key P-256"),
+        ("RSA", "RS256, with a private key RSA of 2048 bits"),
+    ],
+)
+def test_a_private_key_is_told_by_kind_and_size(kind: str, found: str) -> None:
+    """As the settings took it."""
+    findings = of_keys(JWT_SECRET="", JWT_PRIVATE_KEY=private_pem(kind), SECRET=OTHER)
+    assert findings[0].found == found
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"DAILY_BUDGET": "40"}, "IP_DAILY_LIMIT"),
+        ({"DAILY_BUDGET": "200"}, "RANGE_DAILY_BUDGET"),
+        ({"IP_HOURLY_LIMIT": "60"}, "IP_HOURLY_LIMIT"),
+        ({"RANGE_HOURLY_LIMIT": "101"}, "RANGE_HOURLY_LIMIT"),
+        ({"RANGE_DAILY_LIMIT": "301"}, "RANGE_DAILY_LIMIT"),
+        ({"DAILY_LIMIT": "301"}, "DAILY_LIMIT"),
+        ({"RESEND_COOLDOWN": "301"}, "RESEND_COOLDOWN"),
+        ({"RESEND_COOLDOWN": "10"}, "RESEND_COOLDOWN"),
+        ({"TOKEN_TTL": "7200", "REFRESH_TTL": "3600"}, "TOKEN_TTL"),
+        ({"REFRESH_TTL": "3000000", "SESSION_TTL": "2000000"}, "REFRESH_TTL"),
+        ({"ALLOWED_COUNTRIES": "CN,US", "COUNTRY_DAILY_BUDGET": "20000"}, "COUNTRY_DAILY_BUDGET"),
+    ],
+)
+def test_limits_that_can_never_be_reached_are_warnings(changes: dict[str, str], name: str) -> None:
+    """Named, with the one that is in the way."""
+    findings = list(limits.limits(read(**changes)))
+    assert bad(findings) == {"limits": State.WARNING}
+    assert name in [finding.found.split()[0] for finding in findings]
+
+
+def test_the_limits_as_they_come_are_ok() -> None:
+    """Those for countries count only where there are some."""
+    for changes in ({}, {"COUNTRY_HOURLY_LIMIT": "20000"}):
+        assert bad(limits.limits(read(**changes))) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, State.OK),
+        ({"SENDING": "off"}, State.WARNING),
+        ({"SMS_ENDPOINT": "http://127.0.0.1:9"}, State.WARNING),
+    ],
+)
+def test_whether_anything_is_sent(changes: dict[str, str], state: State) -> None:
+    """The emergency stop and a stand-in are easily forgotten."""
+    (finding,) = limits.sending(read(**changes))
+    assert finding.state is state
+
+
+INTL = {"SMS_INTL_SDKAPPID": "1", "SMS_INTL_TEMPLATE_ID": "2"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "warnings"),
+    [
+        ({}, []),
+        (INTL, []),
+        ({"ALLOWED_COUNTRIES": "CN,US", **INTL}, []),
+        ({"ALLOWED_COUNTRIES": "CN,US"}, ["CN, US allowed, but there is no international template"]),
+        ({"ALLOWED_COUNTRIES": "*", **INTL}, ["ALLOWED_COUNTRIES is *: messages go to every country"]),
+        (
+            {"DEFAULT_COUNTRY": "US", **INTL},
+            ["DEFAULT_COUNTRY US is not in ALLOWED_COUNTRIES: national numbers are refused"],
+        ),
+    ],
+)
+def test_countries_that_cannot_be_reached_are_warnings(changes: dict[str, str], warnings: list[str]) -> None:
+    """So are those that nobody named."""
+    findings = list(limits.countries(read(**changes)))
+    assert [finding.found for finding in findings if finding.state is State.WARNING] == warnings
+    assert findings
+
+
+@pytest.mark.parametrize(
+    ("source", "state"), [("platform", State.OK), ("forwarded:2", State.OK), ("none", State.WARNING)]
+)
+def test_the_source_of_addresses_is_explained(source: str, state: State) -> None:
+    """Without one no limit counts clients."""
+    (finding,) = limits.client_ip(read(CLIENT_IP_SOURCE=source))
+    assert (finding.state, source.rpartition(":")[2] in finding.found + "platform") == (state, True)
+
+
+@pytest.mark.parametrize(
+    ("until", "state"),
+    [
+        ("2026-11-30", State.OK),
+        ("2026-11-28", State.WARNING),
+        ("2026-11-21", State.WARNING),
+        ("2026-11-20", State.WARNING),
+    ],
+)
+def test_test_numbers_near_their_end_are_warnings(until: str, state: State) -> None:
+    """They are counted, not named; the day is that of TZ_OFFSET."""
+    with time_machine.travel(datetime(2026, 11, 20, 17, tzinfo=timezone.utc), tick=False):  # the 21st in China
+        (finding,) = limits.test_numbers(read(TEST_NUMBERS="+8613800138000=424242", TEST_NUMBERS_UNTIL=until))
+    assert finding.state is state
+    assert until in finding.found
+    assert ("is over" in finding.found) is (until == "2026-11-20")
+    (none,) = limits.test_numbers(read())
+    assert (none.state, none.found) == (State.OK, "none")
+
+
+def of_users(url: str) -> Finding:
+    """Return what there is to say of users."""
+    (finding,) = _users(read(USERS_URL=url))
+    return finding
+
+
+def test_a_table_of_users_is_looked_at(tmp_path: Path) -> None:
+    """There or not, with all columns or not; and nothing is made by looking."""
+    path = tmp_path / "users.db"
+    url = f"sqlite:///{path}"
+    assert of_users("").found == "in Redis"
+    assert of_users(url).found == "the file of USERS_URL does not exist"
+    assert not path.exists()
+    path.touch()
+    assert of_users(url).found == "there is no table sms_login_users"
+    engine = connect(url)
+    create(SqlClient(engine))
+    assert of_users(url).state is State.OK
+    with engine.connect() as connection:
+        connection.execute(text("ALTER TABLE sms_login_users DROP COLUMN avatar"))
+    assert of_users(url).found == "sms_login_users has no column avatar"
+    engine.dispose()
+    path.write_text("this is no database")
+    assert (of_users(url).state, "DatabaseError" in of_users(url).found) == (State.PROBLEM, True)
+
+
+def test_a_database_that_is_away_is_a_problem() -> None:
+    """Told without the password."""
+    finding = of_users("mysql+pymysql://user:hunter2@127.0.0.1:1/db")
+    assert (finding.check, finding.state) == ("users", State.PROBLEM)
+    assert "hunter2" not in str(finding)
+    assert "VPC" in finding.todo
+
+
+@pytest.mark.parametrize("library", ["sqlalchemy", "pymysql"])
+def test_a_library_that_is_missing_is_a_problem(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its name, with the file that has it."""
+    ours = [name for name in sys.modules if name.startswith(("sms_login.adapters.sql_", "sms_login.doctor.users"))]
+    for name in [*ours, *(name for name in sys.modules if name.split(".")[0] == library)]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.delattr("sms_login.doctor.users", raising=False)
+    finding = of_users("mysql+pymysql://user:hunter2@127.0.0.1:1/db")
+    assert (finding.found, finding.todo) == (f"USERS_URL needs {library}", "deploy with requirements-sql.txt")
+
+
+ENVIRONMENTS: list[dict[str, Any]] = [
+    {},
+    {"JWT_SECRET": "x"},
+    {"JWT_PRIVATE_KEY": "x"},
+    {"JWT_SECRET": GOOD, "JWT_PRIVATE_KEY": private_pem("P-256")},
+    {"TEST_NUMBERS": "x", "TEST_NUMBERS_UNTIL": "2099-01-01"},
+    {"SMS_INTL_SIGN": "only"},
+    {"CAPTCHA_APP_ID": "1"},
+    {"REDIS_CLUSTER": "1", "REDIS_DB": "1"},
+    {"CAPTCHA_MODE": "always"},
+    dict.fromkeys(LEAST, "undefined"),
+]
+
+
+@pytest.mark.parametrize("environ", ENVIRONMENTS)
+def test_wrong_settings_never_stand_in_the_way_of_the_rest(environ: dict[str, str]) -> None:
+    """Whatever is wrong, there are settings to go on with; and what is to blame is known."""
+    for least in ({}, LEAST):
+        settings, problems, broken = read_as_far_as_possible({**least, **environ})
+        assert settings is not None
+        assert bool(problems) == bool(broken)

@@ -1,0 +1,362 @@
+"""What the doctor learns of Tencent Cloud, through the real SDK, of accounts that are right and that are not."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from msgspec.structs import replace
+
+from local.cloud import Cloud, local_cloud
+from local.describe_sms import ABROAD, APPROVED, BOTH, PENDING, REFUSED, Sign, Template
+from local.tencent import TencentStandIn
+from sms_login.config import Settings
+from sms_login.doctor import captcha, clock, send, tencent
+from sms_login.doctor.report import Finding, State
+from sms_login.phone import Phone
+from tests.test_doctor import bad, states
+from tests.test_doctor_redis import the
+
+PHONE = Phone.parse("+8613800138000", "CN")
+ABROAD_PHONE = Phone.parse("+12015550123", "US")
+TEXT = "{1}为您的登录验证码，请于{2}分钟内填写。"
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Cloud]:
+    """The environment of `make run`; nobody asks Redis."""
+    with local_cloud({"REDIS_HOST": "127.0.0.1", "SMS_SIGN": "我们"}) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def cloud(running: Cloud) -> Iterator[Cloud]:
+    """The same, as it was before a test spoilt it."""
+    catalogue = running.tencent.catalogue
+    templates, signs = catalogue.templates, catalogue.signs
+    yield running
+    catalogue.templates, catalogue.signs = templates, signs
+    for action in ("SendSms", "DescribeCaptchaResult", "DescribeSmsTemplateList", "DescribeSmsSignList"):
+        running.tencent.fail(None, action=action)
+
+
+def check(cloud: Cloud, **changes: str) -> list[Finding]:
+    """Return what there is to say of the account."""
+    environ = {**cloud.environ, **changes}
+    return list(tencent.check(Settings.read(environ), environ))
+
+
+def test_an_account_that_is_right_is_ok(cloud: Cloud) -> None:
+    """On both sides of the border."""
+    findings = check(cloud)
+    names = {"credentials", "credentials.kind"}
+    names |= {f"sms.{side}{what}" for side in ("", "intl.") for what in ("template", "parameters", "sign")}
+    assert states(findings) == dict.fromkeys(names, State.OK)
+    assert the(findings, "credentials.kind").found == "temporary"
+
+
+def test_without_an_application_abroad_only_the_mainland_is_asked_for(cloud: Cloud) -> None:
+    """And where a signature is left out abroad, none is looked for."""
+    settings = Settings.read(cloud.environ)
+    mainland = list(tencent.check(replace(settings, sms_abroad=None), cloud.environ))
+    assert [finding.check for finding in mainland if "intl" in finding.check] == []
+    assert settings.sms_abroad is not None
+    unsigned = replace(settings, sms_abroad=replace(settings.sms_abroad, sign=""))
+    assert the(list(tencent.check(unsigned, cloud.environ)), "sms.intl.sign").found == "none set in SMS_INTL_SIGN"
+
+
+@pytest.mark.parametrize("missing", ["TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY"])
+def test_missing_credentials_are_a_problem(cloud: Cloud, missing: str) -> None:
+    """Nothing is asked without them."""
+    (finding,) = check(cloud, **{missing: ""})
+    assert (finding.check, finding.state) == ("credentials", State.PROBLEM)
+    assert "execution role" in finding.todo
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"TENCENTCLOUD_SECRETID": "another"}, "AuthFailure.SecretIdNotFound"),
+        ({"TENCENTCLOUD_SECRETKEY": "another"}, "AuthFailure.SignatureFailure"),
+        ({"TENCENTCLOUD_SESSIONTOKEN": "another"}, "AuthFailure.TokenFailure"),
+    ],
+)
+def test_credentials_that_are_refused_are_one_problem(cloud: Cloud, changes: dict[str, str], code: str) -> None:
+    """Asking for the rest would say the same again."""
+    findings = check(cloud, **changes)
+    assert bad(findings) == {"credentials": State.PROBLEM}
+    assert findings[-1].found == f"refused: {code}"
+
+
+def test_permanent_credentials_are_a_warning() -> None:
+    """They work."""
+    with local_cloud({"REDIS_HOST": "127.0.0.1"}) as cloud:
+        key = {name: cloud.environ[f"TENCENTCLOUD_{name}"] for name in ("SECRETID", "SECRETKEY")}
+        with TencentStandIn(
+            secret_id=key["SECRETID"], secret_key=key["SECRETKEY"], catalogue=cloud.tencent.catalogue
+        ) as other:
+            findings = check(cloud, TENCENTCLOUD_SESSIONTOKEN="", SMS_ENDPOINT=other.url)
+    assert bad(findings) == {"credentials.kind": State.WARNING}
+
+
+@pytest.mark.parametrize(
+    ("code", "todo"),
+    [
+        ("AuthFailure.UnauthorizedOperation", "allow the action sms:{action}"),
+        ("UnauthorizedOperation", "allow the action sms:{action}"),
+        ("UnauthorizedOperation.RequestPermissionDeny", "the account is a person's"),
+        ("RequestLimitExceeded", "look the code up"),
+        ("InternalError.OtherError", "look the code up"),
+    ],
+)
+@pytest.mark.parametrize(("action", "what"), [("DescribeSmsTemplateList", "template"), ("DescribeSmsSignList", "sign")])
+def test_what_may_not_be_asked_is_a_warning(cloud: Cloud, code: str, todo: str, action: str, what: str) -> None:
+    """Which says what to allow; the credentials were accepted, and the other question is asked."""
+    cloud.tencent.fail(code, action=action)
+    findings = check(cloud)
+    assert bad(findings) == {f"sms.{what}": State.WARNING, f"sms.intl.{what}": State.WARNING}
+    assert the(findings, f"sms.{what}").found == f"not checked: {code}"
+    assert the(findings, f"sms.{what}").todo.startswith(todo.format(action=action))
+    assert the(findings, "credentials").found == "accepted"
+
+
+@pytest.mark.parametrize("mode", ["timeout", "reset"])
+def test_no_answer_is_one_problem(cloud: Cloud, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function in a VPC needs a way out."""
+    monkeypatch.setattr(tencent, "_TIMEOUT", 0.2)
+    cloud.tencent.fail(mode, action="DescribeSmsTemplateList")
+    findings = check(cloud)
+    assert bad(findings) == {"tencent": State.PROBLEM}
+    assert "publicAccess" in findings[-1].todo
+
+
+def test_an_answer_that_the_sdk_does_not_check_is_not_taken_for_good(cloud: Cloud) -> None:
+    """As where a proxy changes the Content-Type: what is asked for is not in it."""
+    cloud.tencent.fail("charset", action="DescribeSmsSignList")
+    assert "credentials" not in bad(check(cloud))
+
+
+@pytest.mark.parametrize(
+    ("status", "reply", "found"),
+    [
+        (PENDING, "", "is still being reviewed: SendSms refuses it"),
+        (2, "", "is approved, but not in effect yet: SendSms refuses it"),
+        (REFUSED, "内容不符", "was refused (内容不符): SendSms refuses it"),
+        (7, "", "has the unknown status 7: SendSms refuses it"),
+    ],
+)
+def test_what_is_not_approved_is_a_problem(cloud: Cloud, status: int, reply: str, found: str) -> None:
+    """Template and signature alike, with the reviewer's words."""
+    catalogue = cloud.tencent.catalogue
+    catalogue.templates = [one._replace(status=status, reply=reply) for one in catalogue.templates]
+    catalogue.signs = [one._replace(status=status, reply=reply) for one in catalogue.signs]
+    findings = check(cloud)
+    assert the(findings, "sms.template").found == f"SMS_TEMPLATE_ID {found}"
+    assert the(findings, "sms.intl.sign").found == f"SMS_INTL_SIGN {found}"
+    assert bad(findings) == dict.fromkeys(
+        ("sms.template", "sms.sign", "sms.intl.template", "sms.intl.sign"), State.PROBLEM
+    )
+
+
+def test_what_is_not_there_is_a_problem(cloud: Cloud) -> None:
+    """Also where it is there for the other side of the border only, or a number is none."""
+    catalogue = cloud.tencent.catalogue
+    catalogue.templates = [Template(1_000_001, TEXT), Template(1_000_000, TEXT, ABROAD)]
+    catalogue.signs = [Sign(1, "我们", ABROAD), Sign(2, "【我们】")]
+    names = {"sms.template", "sms.sign", "sms.intl.template", "sms.intl.sign"}
+    assert bad(check(cloud)) == dict.fromkeys(names, State.PROBLEM)
+    findings = check(cloud, SMS_TEMPLATE_ID="abc", SMS_INTL_TEMPLATE_ID="abc")
+    assert the(findings, "sms.template").found == "SMS_TEMPLATE_ID is no number"
+
+
+def test_a_template_may_serve_both_sides(cloud: Cloud) -> None:
+    """One for all is enough."""
+    cloud.tencent.catalogue.templates = [Template(1_000_000, TEXT, BOTH)]
+    assert bad(check(cloud, SMS_INTL_TEMPLATE_ID="1000000")) == {}
+
+
+def test_a_signature_is_found_among_many(cloud: Cloud) -> None:
+    """On whatever page; of those that were handed in under one name, the approved one counts."""
+    many = [Sign(number, f"其他{number}") for number in range(250)]
+    signs = [
+        *many[:150],
+        Sign(900, "我们", status=REFUSED),
+        *many[150:],
+        Sign(901, "我们"),
+        Sign(902, "sms-login", ABROAD),
+    ]
+    cloud.tencent.catalogue.signs = signs
+    assert bad(check(cloud)) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "params", "state", "word"),
+    [
+        (TEXT, "code,minutes", State.OK, "code,minutes"),
+        ("您的验证码为{1}，{2} 分钟内有效。", "code,minutes", State.OK, ""),
+        ("Your code is {1}. It is valid for {2} minutes.", "code,minutes", State.OK, ""),
+        ("Use it within {1} min: your code is {2}", "minutes,code", State.OK, ""),
+        ("Su código {1} vence en {2} minutos. OTP", "code,minutes", State.OK, ""),
+        ("{1}是您的验证码，{2}内有效。", "code,minutes", State.OK, ""),
+        ("{1} is your code.", "code", State.OK, ""),
+        ("验证码：{1}，5分钟内有效。", "code", State.OK, ""),
+        (TEXT, "minutes,code", State.PROBLEM, "SMS_TEMPLATE_PARAMS=code,minutes"),
+        ("{1}分钟内有效，验证码{2}。", "code,minutes", State.PROBLEM, "SMS_TEMPLATE_PARAMS=minutes,code"),
+        (TEXT, "code", State.PROBLEM, "set it to code and minutes"),
+        ("{1} is your code.", "code,minutes", State.PROBLEM, "set it to code"),
+        ("验证码{1}{2}{3}", "code,minutes", State.PROBLEM, "one or two parameters"),
+        ("您的验证码已发送。", "code", State.PROBLEM, "one or two parameters"),
+        ("验证码{2}，{3}分钟。", "code,minutes", State.PROBLEM, "in the template's order"),
+        ("您的验证码为{1}，{2}秒内有效。", "code,minutes", State.PROBLEM, "says minutes"),
+        ("验证码在{1}分钟内有效。", "code", State.PROBLEM, "has one"),
+        ("{1}为您的验证码，10分钟内有效。", "code", State.WARNING, "change one of them"),
+        ("{1} / {2}", "code,minutes", State.WARNING, "see for yourself"),
+        ("验证码是{1}，或验证码是{2}", "code,minutes", State.WARNING, "see for yourself"),
+    ],
+)
+def test_the_order_of_parameters_is_judged_by_the_words_around_them(
+    cloud: Cloud, text: str, params: str, state: State, word: str
+) -> None:
+    """And where the words do not tell, that is said."""
+    cloud.tencent.catalogue.templates = [Template(1_000_000, text, BOTH)]
+    finding = the(check(cloud, SMS_TEMPLATE_PARAMS=params), "sms.parameters")
+    assert finding.state is state
+    assert word in finding.todo + finding.found
+
+
+def test_a_template_of_another_kind_is_a_warning(cloud: Cloud) -> None:
+    """The API does not tell a template's type; its words may."""
+    cloud.tencent.catalogue.templates = [Template(1_000_000, "尊敬的{1}，您的包裹{2}分钟后送达。", BOTH)]
+    finding = check(cloud)[2]
+    assert (finding.check, finding.state) == ("sms.template", State.OK)
+    assert check(cloud)[3].todo.startswith("see in the SMS console that its type is verification code")
+
+
+@pytest.mark.parametrize(
+    ("off", "state", "found"),
+    [
+        (0, State.OK, "agrees with Tencent Cloud's"),
+        (100, State.WARNING, "100 s behind Tencent Cloud's"),
+        (-400, State.PROBLEM, "400 s ahead of Tencent Cloud's"),
+    ],
+)
+def test_clocks_that_differ_are_told(off: int, state: State, found: str) -> None:
+    """By the Date of any answer; past five minutes a request is refused, and that is told as what it is."""
+    with (
+        local_cloud({"REDIS_HOST": "127.0.0.1"}) as cloud,
+        TencentStandIn(
+            secret_id=cloud.environ["TENCENTCLOUD_SECRETID"],
+            secret_key=cloud.environ["TENCENTCLOUD_SECRETKEY"],
+            clock=lambda: time.time() + off,
+            catalogue=cloud.tencent.catalogue,
+        ) as other,
+    ):
+        settings = Settings.read({**cloud.environ, "SMS_ENDPOINT": other.url})
+        (finding,) = clock.check(settings)
+        asked = bad(check(cloud, SMS_ENDPOINT=other.url))
+    assert finding.state is state
+    # The header has whole seconds: a moment may be a second more, or less.
+    assert finding.found.split()[1:] == found.split()[1:]
+    assert asked == ({"clock.tencent": State.PROBLEM} if state is State.PROBLEM else {})
+
+
+def test_a_clock_that_cannot_be_seen_is_a_warning(cloud: Cloud) -> None:
+    """The other checks say more about it."""
+    (finding,) = clock.check(Settings.read({**cloud.environ, "SMS_ENDPOINT": "http://127.0.0.1:1"}))
+    assert (finding.state, finding.found) == (
+        State.WARNING,
+        "http://127.0.0.1:1 does not tell the time: ConnectionRefusedError",
+    )
+
+
+def captcha_of(cloud: Cloud, **changes: str) -> Finding:
+    """Return what there is to say of the captcha."""
+    environ = {**cloud.environ, **changes}
+    (finding,) = captcha.check(Settings.read(environ), environ)
+    return finding
+
+
+def test_the_captcha_refuses_a_ticket_that_is_none(cloud: Cloud) -> None:
+    """Which is how we know that it knows us."""
+    assert captcha_of(cloud).state is State.OK
+    for changes in ({"CAPTCHA_APP_SECRET": "wrong"}, {"CAPTCHA_APP_ID": "1"}):
+        finding = captcha_of(cloud, **changes)
+        assert (finding.state, "AppSecretKey" in finding.todo) == (State.WARNING, True)
+
+
+def test_a_captcha_that_does_not_answer_is_a_problem(cloud: Cloud) -> None:
+    """No ticket is good then; the code is told, and which action to allow."""
+    cloud.tencent.fail("UnauthorizedOperation", action="DescribeCaptchaResult")
+    finding = captcha_of(cloud)
+    assert (finding.state, finding.found) == (State.PROBLEM, "captcha: UnauthorizedOperation")
+    assert "captcha:DescribeCaptchaResult" in finding.todo
+    assert captcha_of(cloud, TENCENTCLOUD_SECRETID="").todo == "see credentials"
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"CAPTCHA_MODE": "off"}, "CAPTCHA_MODE is off: the hourly limits are the only gate"),
+        ({"CAPTCHA_APP_ID": "", "CAPTCHA_APP_SECRET": ""}, "no CAPTCHA_APP_ID: the hourly limits are the only gate"),
+    ],
+)
+def test_no_captcha_is_a_warning(cloud: Cloud, changes: dict[str, str], found: str) -> None:
+    """Nobody is asked."""
+    before = cloud.tencent.captcha_calls
+    finding = captcha_of(cloud, **changes)
+    assert (finding.state, finding.found, cloud.tencent.captcha_calls) == (State.WARNING, found, before)
+
+
+def sent(cloud: Cloud, phone: Phone = PHONE, **changes: str) -> Finding:
+    """Send one message, and return what is said of it."""
+    environ = {**cloud.environ, **changes}
+    (finding,) = send.check(Settings.read(environ), environ, phone)
+    return finding
+
+
+def test_one_message_is_sent(cloud: Cloud) -> None:
+    """A code of six digits, another one each time, in the template's order; the number is masked."""
+    finding = sent(cloud)
+    assert sent(cloud, SMS_TEMPLATE_PARAMS="minutes,code").state is State.OK
+    second, first = cloud.tencent.inbox()[:2]
+    assert (first.phone, len(first.params[0]), first.params[1]) == (PHONE.e164, 6, "5")
+    assert second.params[0] == "5"
+    assert second.params[1] != first.params[0]
+    assert finding.state is State.OK
+    assert "accepted for +86138****8000: requestId " in finding.found
+    assert ", serialNo 2019:" in finding.found
+    assert ", fee 1;" in finding.found
+
+
+@pytest.mark.parametrize(
+    ("mode", "state", "todo"),
+    [
+        ("refusal", State.PROBLEM, "buy another SMS package"),
+        ("UnauthorizedOperation.SmsSdkAppIdVerifyFail", State.PROBLEM, "see that SMS_SDKAPPID is of this account"),
+        ("FailedOperation.ForbidAddMarketingTemplates", State.PROBLEM, "look the code up"),
+        ("LimitExceeded.PhoneNumberDailyLimit", State.WARNING, "wait, or raise the limit"),
+        ("InternalError.OtherError", State.WARNING, "see whether the message arrives"),
+    ],
+)
+def test_a_message_that_is_not_sent_is_told_with_tencents_code(
+    cloud: Cloud, mode: str, state: State, todo: str
+) -> None:
+    """And with what to do about it."""
+    cloud.tencent.fail(mode)
+    finding = sent(cloud)
+    assert finding.state is state
+    assert finding.todo.startswith(todo)
+    assert (mode if "." in mode else "InsufficientBalance") in finding.found
+
+
+def test_a_message_abroad_needs_its_template(cloud: Cloud) -> None:
+    """With one it is sent."""
+    assert sent(cloud, ABROAD_PHONE).state is State.OK
+    none = {f"SMS_INTL_{name}": "" for name in ("SDKAPPID", "SIGN", "TEMPLATE_ID")}
+    before = len(cloud.tencent.inbox())
+    finding = sent(cloud, ABROAD_PHONE, **none)
+    assert (finding.state, len(cloud.tencent.inbox())) == (State.PROBLEM, before)
+
+
+def test_approved_is_zero() -> None:
+    """The stand-in and the doctor were written from the same description."""
+    assert (APPROVED, PENDING, REFUSED) == (0, 1, -1)
