@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
@@ -139,6 +140,7 @@ class Server:
         # It warns of each request that has to wait for a thread, which says nothing that the request's line does not.
         self._server.task_dispatcher.queue_logger.setLevel(logging.ERROR)
         self._stopping = False
+        self._ending = threading.RLock()  # of stop() in one thread, and of serve() in another
 
     def serve(self) -> None:
         """Answer until `stop` is called; then the requests under way, for GRACE seconds at most. Only once."""
@@ -150,13 +152,15 @@ class Server:
         while self._busy() and time.monotonic() < deadline:
             self._loop(0.1)
         self._server.task_dispatcher.shutdown(timeout=1)
-        wasyncore.close_all(self._sockets)
+        with self._ending:
+            wasyncore.close_all(self._sockets)
 
     def stop(self) -> None:
         """Let `serve` come to its end; from any thread, or a signal handler, and as often as one likes."""
-        if not self._stopping:
-            self._stopping = True
-            self._server.pull_trigger()
+        with self._ending:
+            if not self._stopping:
+                self._stopping = True
+                self._server.pull_trigger()
 
     def _loop(self, seconds: float) -> None:
         # Not waitress's own run(), which ends without answering anybody; poll, since select() ends at 1,024 sockets.
