@@ -9,7 +9,7 @@ import msgspec
 
 from sms_login import events, logs, messages
 from sms_login.address import Address, client
-from sms_login.errors import InternalError, MissingCode, Refusal
+from sms_login.errors import HttpMethodNotAllowed, InternalError, MissingCode, Refusal
 from sms_login.events import Request
 from sms_login.guard import Caller
 from sms_login.login import LoginService
@@ -35,6 +35,7 @@ from sms_login.sessions import Sessions
 
 _HEADERS = {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"}
 _SUCCESS = {"zh": "成功", "en": "Success"}
+_VERBS = {"GET", "HEAD", "POST", ""}  # "": an event that does not say
 
 
 class App:
@@ -66,16 +67,19 @@ class App:
         return _respond(event, context, self._origins, self._answer)
 
     def _answer(self, event: Any, request: Request) -> Answer:
+        if request.verb not in _VERBS:
+            raise HttpMethodNotAllowed
         params = events.read_params(event, request.headers)
         if request.bearer:
             params.setdefault("token", request.bearer)
         message = messages.parse(params)
         logs.note(method=message.__struct_config__.tag)
+        key = messages.idempotency_key(request.headers.get("idempotency-key"))
         match message:
             case GetSms():
-                return self._get_sms(message, request)
+                return self._get_sms(message, key, request)
             case Login():
-                return self._log_in(message, request)
+                return self._log_in(message, key, request)
             case DeleteAccount():
                 address = self._client(request)
                 return self._login.delete_account(message.token, message.code, message.session_id, address)
@@ -97,16 +101,14 @@ class App:
             case SetNickname():
                 return self._sessions.set_nickname(message.token, message.name)
 
-    def _get_sms(self, message: GetSms, request: Request) -> Answer:
-        key = messages.idempotency_key(request.headers.get("idempotency-key"))
+    def _get_sms(self, message: GetSms, key: str | None, request: Request) -> Answer:
         phone = self._phone(message.phone)
         caller = Caller(self._client(request), message.captcha_ticket or "", message.captcha_randstr or "")
         return self._sender.get_sms(phone, message.session_id, key, caller)
 
-    def _log_in(self, message: Login, request: Request) -> Answer:
+    def _log_in(self, message: Login, key: str | None, request: Request) -> Answer:
         phone = self._phone(message.phone)
         if message.code:
-            key = messages.idempotency_key(request.headers.get("idempotency-key"))
             return self._login.log_in(phone, message.code, message.session_id, key, self._client(request))
         if message.token:
             return self._sessions.still_logged_in(phone, message.token)
@@ -174,6 +176,8 @@ def _respond(
 
 def _refused(refusal: Refusal, request: Request) -> tuple[dict[str, str], dict[str, Any]]:
     envelope = _envelope(refusal.number, refusal.name, refusal.message(request.language), request, refusal.data)
+    if isinstance(refusal, HttpMethodNotAllowed):
+        return {"Allow": "GET, HEAD, POST, OPTIONS"}, envelope
     if refusal.retry_after is None:
         return {}, envelope
     envelope["retryAfter"] = refusal.retry_after

@@ -7,6 +7,7 @@
     ├── SendFailed            -1003  502  SendSms refused, not the caller's fault
     ├── SendUnknown           -1003  504  no clear answer from SendSms
     ├── UnknownMethod         -1004  400
+    ├── HttpMethodNotAllowed  -1004  405  neither GET nor POST
     ├── TokenInvalid          -1005  401
     ├── TokenExpired          -1006  401
     ├── TokenMismatch         -1007  403  the token belongs to another phone
@@ -101,6 +102,13 @@ class UnknownMethod(Refusal):
 
     number, name, status = -1004, "UnknownMethod", 400
     zh, en = "未知的 method", "Unknown method."
+
+
+class HttpMethodNotAllowed(Refusal):
+    """Neither GET nor POST; the answer's header Allow names them (RFC 9110, section 15.5.6)."""
+
+    number, name, status = -1004, "HttpMethodNotAllowed", 405
+    zh, en = "请使用 GET 或 POST 请求", "Only GET and POST are answered."
 
 
 class TokenInvalid(Refusal):

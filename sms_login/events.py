@@ -17,7 +17,7 @@ from msgspec import Struct
 from sms_login.errors import InvalidParam
 
 MAX_BODY = 16 * 1024  # bytes
-_MAX_FIELDS = 64
+MAX_FIELDS = 64
 _NAME = re.compile(r"[A-Za-z_]{1,32}")  # of a parameter, fit to be repeated in an answer
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -139,7 +139,7 @@ def _json(raw: bytes) -> Mapping[str, Any]:
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object. Two readers of one that names a key twice may see different values, so nobody gets any."""
-    if len(pairs) > _MAX_FIELDS:
+    if len(pairs) > MAX_FIELDS:
         raise InvalidParam("the body has too many parameters", "请求体参数过多")
     params = dict(pairs)
     if len(params) != len(pairs):
@@ -156,7 +156,7 @@ def _form(raw: bytes) -> Mapping[str, Any]:
         if raw.lstrip().startswith(b"{"):
             raise ValueError  # noqa: TRY301 - JSON, which may well parse as a form
         pairs = parse_qsl(
-            raw.decode(), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=_MAX_FIELDS
+            raw.decode(), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=MAX_FIELDS
         )
     except ValueError:  # UnicodeDecodeError among them
         raise InvalidParam(

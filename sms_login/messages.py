@@ -10,15 +10,16 @@ from msgspec import Meta, Struct, ValidationError, convert
 from sms_login.errors import InvalidParam, UnknownMethod
 
 # Every pattern is anchored and ASCII: `\d` and `$` would let Unicode digits and a trailing newline through.
-Spelling = Annotated[str, Meta(max_length=40)]
+# An empty parameter counts as absent, so none has to be refused here; the lengths say so to whoever reads the types.
+Spelling = Annotated[str, Meta(min_length=1, max_length=40)]
 Code = Annotated[str, Meta(pattern=r"\A[0-9]{6}\Z")]
 SessionId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{22}\Z")]
-Token = Annotated[str, Meta(max_length=4096)]
+Token = Annotated[str, Meta(min_length=1, max_length=4096)]
 Ticket = Annotated[str, Meta(pattern=r"\A[\x21-\x7e]{1,2048}\Z")]
-NickName = Annotated[str, Meta(max_length=64)]
+NickName = Annotated[str, Meta(min_length=1, max_length=64)]
 
 # What a parameter must be, for the caller who sent something else.
-_MUST_BE = {
+MUST_BE = {
     "phone": ("a phone number", "电话号码"),
     "code": ("6 digits", "6 位数字"),
     "sessionId": ("the sessionId of a getSms answer", "getSms 返回的 sessionId"),
@@ -33,7 +34,7 @@ _MUST_BE = {
     ),
     "Idempotency-Key": ("16 to 64 of A-Z, a-z, 0-9, _ and -", "16 至 64 个字母、数字、_ 或 -"),
 }
-_IDEMPOTENCY_KEY = r"[A-Za-z0-9_-]{16,64}"
+IDEMPOTENCY_KEY = r"[A-Za-z0-9_-]{16,64}"
 _NOT_IN_A_NAME = {"Cc", "Cs", "Zl", "Zp"}  # Unicode categories: controls, lone surrogates, line and paragraph ends
 # They set the direction of the text after them, also of what stands beside the name: UAX #9, section 2.
 _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -107,7 +108,7 @@ class Jwks(Struct, frozen=True, tag_field="method", tag="jwks"):
 
 
 Message = GetSms | Login | Refresh | Logout | GetUserInfo | SetNickname | DeleteAccount | Health | Jwks
-_METHODS: dict[str, type[Message]] = {kind.__struct_config__.tag: kind for kind in get_args(Message)}
+METHODS: dict[str, type[Message]] = {kind.__struct_config__.tag: kind for kind in get_args(Message)}
 
 
 class CodeSent(Struct, frozen=True, rename="camel"):
@@ -172,7 +173,7 @@ Answer = CodeSent | LoggedIn | Refreshed | StillLoggedIn | UserInfo | Done | Hea
 def parse(params: Mapping[str, Any]) -> Message:
     """Return the message in `params`. Raises UnknownMethod, or InvalidParam that names the parameter."""
     method = params.get("method")
-    kind = _METHODS.get(method) if isinstance(method, str) else None
+    kind = METHODS.get(method) if isinstance(method, str) else None
     if kind is None:
         raise UnknownMethod
     if kind is Login and "code" in params:  # then it is a login by code, whatever token comes along
@@ -192,7 +193,7 @@ def parse(params: Mapping[str, Any]) -> Message:
 
 def idempotency_key(value: str | None) -> str | None:
     """Return the header's value as it came. Raises InvalidParam if it is not one we take."""
-    if value is not None and not re.fullmatch(_IDEMPOTENCY_KEY, value):
+    if value is not None and not re.fullmatch(IDEMPOTENCY_KEY, value):
         raise malformed("Idempotency-Key")
     return value
 
@@ -204,7 +205,7 @@ def missing(name: str) -> InvalidParam:
 
 def malformed(name: str) -> InvalidParam:
     """Return what to raise where a parameter is not what it must be."""
-    en, zh = _MUST_BE[name]
+    en, zh = MUST_BE[name]
     return InvalidParam(f"{name} must be {en}", f"{name} 应为{zh}")
 
 

@@ -218,7 +218,7 @@ def test_a_sending_that_fails(handler: wiring.Handler, cloud: Cloud, mode: str, 
 @pytest.mark.parametrize("key", ["short", "k" * 65, "with space 123456", "ключ-ключ-ключ-ключ"])
 def test_a_malformed_idempotency_key_is_refused(handler: wiring.Handler, key: str) -> None:
     """The message names the header."""
-    for params in ({"method": "getSms"}, {"method": "login", "code": "123456"}):
+    for params in ({"method": "getSms"}, {"method": "login", "code": "123456"}, {"method": "health"}):
         answer = call(handler, gateway_json, {"Idempotency-Key": key}, phone=PHONE, **params)
         assert answer[2]["codeStr"] == "InValidParam"
         assert "Idempotency-Key" in answer[2]["errorMessage"]
@@ -290,3 +290,18 @@ def test_every_refusal_has_its_own_name_and_both_sentences() -> None:
         assert refusal.en.isascii()
         assert not refusal.zh.isascii()
         assert f"{refusal.__name__:<21} {refusal.number}  {refusal.status}" in (errors.__doc__ or "")
+
+
+@pytest.mark.parametrize("verb", ["PUT", "PATCH", "DELETE", "TRACE", "QUERY", "get"])
+def test_other_verbs_are_refused(handler: wiring.Handler, verb: str) -> None:
+    """With 405, and the header that says which are answered (RFC 9110, section 15.5.6)."""
+    answer = handler.handle({"httpMethod": verb, "body": '{"method": "health"}'}, {})
+    assert (answer["statusCode"], answer["headers"]["Allow"]) == (405, "GET, HEAD, POST, OPTIONS")
+    assert json.loads(answer["body"])["codeStr"] == "HttpMethodNotAllowed"
+
+
+@pytest.mark.parametrize("verb", ["GET", "HEAD", "POST", None])
+def test_get_and_post_are_the_same(handler: wiring.Handler, verb: str | None) -> None:
+    """So is an event that does not say which it was; of a HEAD, the platform drops the body."""
+    answer = handler.handle({"httpMethod": verb, "queryString": {"method": "health"}}, {})
+    assert (answer["statusCode"], json.loads(answer["body"])["data"]) == (200, {"redis": "ok"})
