@@ -2,11 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-CODE := index.py sms_login deploy local tests benchmarks
+CODE := index.py sms_login deploy local openapi tests benchmarks
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make pins"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench attack soak build pins clean
+.PHONY: help run test lint format openapi bench attack soak build pins clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ lint: $(VENV)/ready ## Check style and types
 format: $(VENV)/ready ## Put the code into the one format
 	$(BIN)/ruff check --fix-only $(CODE)
 	$(BIN)/ruff format $(CODE)
+
+openapi: $(VENV)/ready ## Write docs/openapi.json anew from the function's types
+	$(BIN)/python -m openapi
 
 bench: $(VENV)/ready ## Measure cold start, warm login, memory; prints ratios
 	$(BIN)/python -m benchmarks

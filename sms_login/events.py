@@ -77,6 +77,8 @@ def read_params(event: Any, headers: Mapping[str, str]) -> dict[str, Any]:
     if not isinstance(event, dict):
         raise InvalidParam("the event is not an HTTP event", "事件不是 HTTP 事件")
     query = _mapping(event, "queryString") or _mapping(event, "queryStringParameters")
+    if len(query) > MAX_FIELDS:
+        raise InvalidParam("the query string has too many parameters", "查询参数过多")
     params: dict[str, Any] = {}
     for source in (_body(event, headers), query):
         for name, value in source.items():

@@ -17,6 +17,7 @@ SessionId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{22}\Z")]
 Token = Annotated[str, Meta(min_length=1, max_length=4096)]
 Ticket = Annotated[str, Meta(pattern=r"\A[\x21-\x7e]{1,2048}\Z")]
 NickName = Annotated[str, Meta(min_length=1, max_length=64)]
+Seconds = Annotated[int, Meta(ge=0, description="in seconds")]
 
 # What a parameter must be, for the caller who sent something else.
 MUST_BE = {
@@ -115,8 +116,8 @@ class CodeSent(Struct, frozen=True, rename="camel"):
     """A code is on its way. SendSms's own `request_id` and `serial_no` are null in the answer to a repeat."""
 
     session_id: str
-    expires_in: int  # s
-    resend_after: int  # s
+    expires_in: Seconds
+    resend_after: Seconds
     request_id: str | None = None
     serial_no: str | None = None
 
@@ -140,9 +141,9 @@ class Refreshed(UserInfo, frozen=True, rename="camel"):
     """A user with the tokens of a session; the refresh token expires unless it is used."""
 
     token: str
-    expires_in: int  # s
+    expires_in: Seconds
     refresh_token: str
-    refresh_expires_in: int  # s
+    refresh_expires_in: Seconds
 
 
 class LoggedIn(Refreshed, frozen=True, rename="camel"):

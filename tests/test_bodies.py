@@ -62,6 +62,7 @@ def test_a_body_has_16_kib_and_not_a_byte_more() -> None:
         ({"body": '{"a": "1", "\\u0061": "1"}'}, "given twice"),
         ({"body": '{"a": {"b": 1, "b": 2}}'}, "given twice"),
         ({"body": json.dumps({str(i): i for i in range(65)})}, "too many"),
+        ({"queryString": {str(i): "1" for i in range(65)}}, "too many"),
         ({"body": '{"a": ["1"]}'}, "not a plain value"),
         ({"body": '{"a": {"b": "1"}}'}, "not a plain value"),
     ],

@@ -1,0 +1,177 @@
+"""The description. Limits, patterns, names and numbers are read from the types; here are the words around them."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from openapi import examples, refusals, schemas
+from sms_login import messages
+from sms_login.errors import HttpMethodNotAllowed, OriginNotAllowed, Refusal
+
+Part = dict[str, Any]
+
+_ABOUT = """\
+Sign people in with an SMS code. There is one URL; `method` says what is wanted. Parameters go into a JSON body, a form,
+or the query string, also that of a POST; where one is in both, the body counts. A parameter that is null or empty
+counts as absent, and an unknown one is ignored. Times are in seconds. A body has 16 KiB at most.
+
+Every answer but the key set of `jwks` has the same envelope. `errorCode` is 0 on success; tell refusals apart by
+`codeStr`. `x-refusals` of a request says with what it can be refused. Other verbs than GET, HEAD and POST are answered
+with 405 and `HttpMethodNotAllowed`."""
+_STATUS = {
+    400: "The request cannot be understood.",
+    401: "A code or a token does not count.",
+    403: "Not allowed.",
+    404: "There is no such user.",
+    405: "Neither GET nor POST.",
+    429: "A limit is reached.",
+    500: "A bug or a wrong setting of the operator's.",
+    502: "SendSms refused, for a reason that the operator must mend.",
+    503: "Try again later, with the same `Idempotency-Key`.",
+    504: "SendSms gave no clear answer. Should the SMS arrive, its code works with `data.sessionId`.",
+}
+_HEADERS: dict[str, Part] = {
+    "Cache-Control": {"required": True, "schema": {"const": "no-store"}},
+    "Retry-After": {
+        "description": "In seconds, like `retryAfter` of the body.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "Allow": {"required": True, "schema": {"const": "GET, HEAD, POST, OPTIONS"}},
+    "Access-Control-Allow-Origin": {
+        "description": "The page's own, if it is in ALLOWED_ORIGINS.",
+        "schema": {"type": "string"},
+    },
+}
+_PARAMETERS = {
+    "Idempotency-Key": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "Makes a repeat of `getSms` and `login` harmless: a random one per tap of the button.",
+        "schema": {"type": "string", "pattern": schemas.ecma(messages.IDEMPOTENCY_KEY)},
+        "example": "0b8ac2f3-d1e0-4a55-9a5b-12273adb6f8e",
+    },
+    "Accept-Language": {
+        "name": "Accept-Language",
+        "in": "header",
+        "description": "`errorMessage` is English if this begins with `en`, else Chinese.",
+        "schema": {"type": "string"},
+        "example": "en",
+    },
+}
+_JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
+
+
+def as_json() -> str:
+    """Return the text of docs/openapi.json."""
+    return json.dumps(build(), indent=2, ensure_ascii=False) + "\n"
+
+
+def build() -> Part:
+    """Return the whole document."""
+    licence = {"name": "MIT", "identifier": "MIT"}
+    responses = {"200": _ok(), **{str(status): _refused(status) for status in _STATUS}}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "sms-login", "version": _version(), "description": _ABOUT, "license": licence},
+        "servers": [{"url": "https://login.example.com", "description": "wherever you have deployed it"}],
+        "security": [{}, {"token": []}],
+        "paths": {"/": _paths()},
+        "components": {
+            "schemas": schemas.build(),
+            "responses": responses,
+            "parameters": _PARAMETERS,
+            "headers": _HEADERS,
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "`token`, where it is not among the parameters.",
+                }
+            },
+        },
+    }
+
+
+def _paths() -> Part:
+    headers = [_ref("parameters", name) for name in _PARAMETERS]
+    responses = {str(status): _ref("responses", str(status)) for status in [200, *_STATUS]}
+    del responses["405"]  # what another verb is answered with
+    sent = {name: {"value": examples.request(name)} for name in examples.ALL}
+    content = {kind: {"schema": schemas.ref("Request"), "examples": sent} for kind in (_JSON, _FORM)}
+    # Each parameter of a request is one of the query string.
+    query = {
+        "name": "parameters",
+        "in": "query",
+        "required": True,
+        "style": "form",
+        "explode": True,
+        "schema": schemas.ref("Request"),
+        "examples": sent,
+    }
+    return {
+        "post": {
+            "operationId": "call",
+            "summary": "Call a method",
+            "parameters": headers,
+            "requestBody": {"required": True, "content": content},
+            "responses": responses,
+        },
+        "get": {
+            "operationId": "callByQueryString",
+            "summary": "Call a method by the query string",
+            "parameters": [query, *headers],
+            "responses": responses,
+        },
+        "options": {
+            "operationId": "preflight",
+            "summary": "Ask whether a web page may call",
+            "security": [],
+            "responses": {"204": _preflight(), "403": _refused(OriginNotAllowed.status, OriginNotAllowed)},
+        },
+    }
+
+
+def _ref(where: str, name: str) -> Part:
+    return {"$ref": f"#/components/{where}/{name}"}
+
+
+def _ok() -> Part:
+    answers = ["KeySet" if kind is messages.Jwks else f"{kind.__name__}Answer" for kind in schemas.ANSWERS]
+    content = {
+        "schema": {"anyOf": [schemas.ref(name) for name in answers]},
+        "examples": {name: {"value": examples.answer(name)} for name in examples.ALL},
+    }
+    return {"description": "It is done.", "headers": _headers(), "content": {_JSON: content}}
+
+
+def _refused(status: int, *only: type[Refusal]) -> Part:
+    kinds = only or [kind for kind in Refusal.__subclasses__() if kind.status == status]
+    content = {
+        "schema": {"oneOf": [schemas.ref(kind.__name__) for kind in kinds]},
+        "examples": {kind.name: {"value": schemas.example_of(kind)} for kind in kinds},
+    }
+    headers = _headers()
+    if any(kind in refusals.WAIT | refusals.MAY_WAIT for kind in kinds):
+        headers["Retry-After"] = _ref("headers", "Retry-After")
+    if all(kind in refusals.WAIT for kind in kinds):
+        headers["Retry-After"] = {**_HEADERS["Retry-After"], "required": True}
+    if HttpMethodNotAllowed in kinds:
+        headers["Allow"] = _ref("headers", "Allow")
+    return {"description": _STATUS[status], "headers": headers, "content": {_JSON: content}}
+
+
+def _preflight() -> Part:
+    text = "The browser reads from the headers whether the page may call."
+    return {"description": text, "headers": _headers()}
+
+
+def _headers() -> Part:
+    return {name: _ref("headers", name) for name in ("Cache-Control", "Access-Control-Allow-Origin")}
+
+
+def _version() -> str:
+    project = (Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8")
+    (version,) = re.findall(r'(?m)^version = "(.+)"$', project)
+    return str(version)

@@ -1,0 +1,80 @@
+"""A request and an answer of every method; the types of `messages` see to it that they have the right fields."""
+
+from typing import Any
+
+import msgspec
+
+from sms_login.messages import (
+    CodeSent,
+    DeleteAccount,
+    Done,
+    GetSms,
+    GetUserInfo,
+    Health,
+    Healthy,
+    Jwks,
+    KeySet,
+    LoggedIn,
+    Login,
+    Logout,
+    Message,
+    Refresh,
+    Refreshed,
+    SetNickname,
+    StillLoggedIn,
+    UserInfo,
+)
+
+_PHONE, _SESSION, _CODE = "+8613800138000", "hv2BFvYIitNmiBDL85XEUA", "123456"
+_TOKEN, _REFRESH = "eyJhbGciOi…", "rt_5nZ0Zc…"
+_USER: dict[str, Any] = {"user_id": "8a4bb556db78399cbf2e316b6bd7dc75", "phone": _PHONE, "name": "小明", "avatar": ""}
+_TOKENS: dict[str, Any] = {
+    "token": _TOKEN,
+    "expires_in": 7200,
+    "refresh_token": _REFRESH,
+    "refresh_expires_in": 2592000,
+}
+_SERIAL = "2019:1987654321098765432"
+_KEY = {
+    "kty": "OKP",
+    "crv": "Ed25519",
+    "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+    "use": "sig",
+    "alg": "EdDSA",
+}
+
+# By name: what is sent, and what comes back.
+ALL: dict[str, tuple[Message, Any]] = {
+    "getSms": (GetSms(_PHONE), CodeSent(_SESSION, 300, 31, "12273adb-6f8e-4a55-9a5b-0b8ac2f3d1e0", _SERIAL)),
+    "getSms again": (GetSms(_PHONE, _SESSION), CodeSent(_SESSION, 300, 31)),
+    "login": (Login(_PHONE, _CODE, _SESSION), LoggedIn(**_USER, **_TOKENS, is_new_user=True)),
+    "login with a token": (Login(_PHONE, token=_TOKEN), StillLoggedIn(**_USER)),
+    "refresh": (Refresh(_REFRESH), Refreshed(**_USER, **_TOKENS)),
+    "logout": (Logout(refresh_token=_REFRESH), Done()),
+    "logout everywhere": (Logout(refresh_token=_REFRESH, everywhere=True), Done()),
+    "getUserInfo": (GetUserInfo(_TOKEN), UserInfo(**_USER)),
+    "setNickname": (SetNickname(_TOKEN, "小明"), UserInfo(**_USER)),
+    "deleteAccount": (DeleteAccount(_TOKEN, _CODE, _SESSION), Done()),
+    "health": (Health(), Healthy()),
+    "jwks": (Jwks(), KeySet([{**_KEY, "use": "sig", "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"}])),
+}
+
+
+def request(name: str) -> dict[str, Any]:
+    """Return what is sent, without what is absent."""
+    sent = msgspec.to_builtins(ALL[name][0])
+    return {key: value for key, value in sent.items() if value not in {None, False}}
+
+
+def answer(name: str) -> dict[str, Any]:
+    """Return what comes back, in its envelope if it has one."""
+    data = ALL[name][1]
+    if isinstance(data, KeySet):
+        return dict(msgspec.to_builtins(data))
+    return {
+        "errorCode": 0,
+        "codeStr": "Ok" if isinstance(data, CodeSent) else "Success",
+        "errorMessage": "Success",
+        "requestId": "24a3ec13-0d8d-4ac4-a8a9-1f7d6b1c9f3e",
+        "data": msgspec.to_builtins(data),
+    }

@@ -1,0 +1,55 @@
+"""Which refusals each method can answer with, and what they carry besides number, name and message."""
+
+from typing import Any
+
+from sms_login import errors, messages
+from sms_login.errors import Refusal
+
+Kind = type[Refusal]
+
+ALWAYS: tuple[Kind, ...] = (errors.InvalidParam, errors.OriginNotAllowed, errors.InternalError)
+NO_METHOD: tuple[Kind, ...] = (errors.UnknownMethod, errors.HttpMethodNotAllowed)  # before one is known
+
+_TOKEN: tuple[Kind, ...] = (errors.TokenInvalid, errors.TokenExpired)
+_USER: tuple[Kind, ...] = (errors.NotRegistered, errors.ServiceUnavailable)
+_CODE: tuple[Kind, ...] = (
+    errors.CodeHasExpired,
+    errors.CodeHasValid,
+    errors.CodeIsError,
+    errors.SessionMismatch,
+    errors.TooManyRequests,
+    errors.Locked,
+    errors.UserStoreFailed,
+)
+_SENDING: tuple[Kind, ...] = (
+    errors.InvalidPhone,
+    errors.TooManyRequests,
+    errors.Locked,
+    errors.CaptchaRequired,
+    errors.CountryNotAllowed,
+    errors.SendingPaused,
+    errors.SendFailed,
+    errors.SendUnknown,
+)
+
+BY_METHOD: dict[type[messages.Message], tuple[Kind, ...]] = {
+    messages.GetSms: (*_SENDING, errors.ServiceUnavailable),
+    messages.Login: (errors.MissingCode, errors.InvalidPhone, *_CODE, *_TOKEN, errors.TokenMismatch, *_USER),
+    messages.Refresh: (errors.TokenInvalid, *_USER),
+    messages.Logout: (*_TOKEN, errors.ServiceUnavailable),
+    messages.GetUserInfo: (*_TOKEN, *_USER),
+    messages.SetNickname: (*_TOKEN, *_USER),
+    messages.DeleteAccount: (*_TOKEN, *_CODE, errors.ServiceUnavailable),
+    messages.Health: (errors.ServiceUnavailable,),
+    messages.Jwks: (),
+}
+
+# Examples of `data`, from which its schema is made; the others' is empty.
+DATA: dict[Kind, dict[str, Any]] = {
+    errors.CodeIsError: {"attemptsLeft": 2},
+    errors.CaptchaRequired: {"captchaAppId": "190000000"},
+    errors.SendUnknown: {"sessionId": "hv2BFvYIitNmiBDL85XEUA", "expiresIn": 300, "resendAfter": 31},
+}
+# Examples of `retryAfter`: who always has one, and who has one at times.
+WAIT: dict[Kind, int] = {errors.TooManyRequests: 30, errors.Locked: 86400}
+MAY_WAIT: dict[Kind, int] = {errors.SendingPaused: 3600, errors.SendFailed: 1}

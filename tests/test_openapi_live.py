@@ -1,0 +1,259 @@
+"""docs/openapi.json against the function itself, over HTTP: schemathesis makes the requests and judges the answers.
+
+Which of its checks have nothing to say here: `missing_required_header` (no header is required), `ignored_auth` (a token
+may also be a parameter, so the header is optional), `use_after_free`, `ensure_resource_availability` and
+`object_level_authorization` (one URL, no resources), `max_response_time` (no timed tests). They are on all the same.
+"""
+
+import itertools
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import jsonschema_rs
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, settings
+
+from local.cloud import Cloud, local_cloud
+from local.gateway import Gateway
+from openapi import refusals, schemas
+from openapi.document import build
+from sms_login import messages, wiring
+from tests.servers import RedisServer, require
+
+LEAST = 2000  # cases
+REVIEW_PHONE, REVIEW_CODE = "+8613800000000", "123456"
+PLENTY = dict.fromkeys(
+    [
+        *("DAILY_LIMIT", "DAILY_BUDGET", "IP_HOURLY_LIMIT", "IP_DAILY_LIMIT", "IP_GUESS_LIMIT", "IP_REFUSED_LIMIT"),
+        *("RANGE_HOURLY_LIMIT", "RANGE_DAILY_LIMIT", "RANGE_DAILY_BUDGET"),
+        *("COUNTRY_HOURLY_LIMIT", "COUNTRY_DAILY_BUDGET"),
+    ],
+    "1000000",
+)
+ENVIRONMENT = {
+    "TEST_NUMBERS": f"{REVIEW_PHONE}={REVIEW_CODE}",
+    "TEST_NUMBERS_UNTIL": "2099-12-31",
+    "LOG_LEVEL": "ERROR",
+}
+REFUSED = [400, 401, 403, 404, 429, 502, 503, 504]  # what is documented, but for 405 and 500
+CONFIG = {
+    "seed": 1,
+    "checks": {
+        "not_a_server_error": {"expected-statuses": ["2xx", "4xx", 502, 503, 504]},
+        # A good request may name a wrong code; `judged` knows better which 400 is one too many.
+        "positive_data_acceptance": {"expected-statuses": ["2xx", *REFUSED]},
+        "negative_data_rejection": {"expected-statuses": REFUSED},
+    },
+}
+SETTINGS: dict[str, Any] = {
+    "derandomize": True,
+    "deadline": None,
+    "database": None,
+    "suppress_health_check": list(HealthCheck),
+}
+# What no schema can say of a request: its token is nowhere, a ticket has no randstr, a name shows nothing.
+IN_WORDS = [messages.missing("token"), messages.missing("captchaRandstr"), messages.malformed("name")]
+
+
+def closed(schema: Any) -> Any:
+    """Return a schema that refuses what it does not name, so that no undocumented field of an answer gets through."""
+    if isinstance(schema, list):
+        return [closed(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    parts = {key: closed(value) for key, value in schema.items()}
+    return {"additionalProperties": False, **parts} if schema.get("type") == "object" else parts
+
+
+DOCUMENT = build()
+DOCUMENT["components"]["schemas"] = closed(DOCUMENT["components"]["schemas"])  # requests name what they take besides
+DRAWN = schemathesis.openapi.from_dict(DOCUMENT, config=schemathesis.Config.from_dict(CONFIG))
+GOOD = schemathesis.openapi.from_dict(
+    DOCUMENT, config=schemathesis.Config.from_dict({**CONFIG, "generation": {"mode": "positive"}})
+)
+
+
+def validator(name: str) -> Any:
+    """Return what holds values against one of the schemas."""
+    return jsonschema_rs.validator_for({**schemas.ref(name), "components": DOCUMENT["components"]})
+
+
+REQUEST = validator("Request")
+KINDS = {schemas.tag(kind): kind for kind in schemas.ANSWERS}
+SUCCESS = {
+    name: validator("KeySet" if kind is messages.Jwks else f"{kind.__name__}Answer") for name, kind in KINDS.items()
+}
+
+
+@dataclass
+class Live:
+    """The function behind the gateway, people who use it, and what was tried so far."""
+
+    cloud: Cloud
+    url: str
+    session: requests.Session = field(default_factory=requests.Session)
+    rounds: set[str] = field(default_factory=set)
+    cases: Counter[str] = field(default_factory=Counter)  # by method; "" where there was none
+    statuses: Counter[int] = field(default_factory=Counter)
+    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)  # by method and codeStr
+    _turn: "itertools.count[int]" = field(default_factory=itertools.count)
+    _phones: "itertools.count[int]" = field(default_factory=lambda: itertools.count(13_810_000_000))
+
+    def call(self, **params: Any) -> Any:
+        """Return the data of an answer."""
+        return self.session.post(self.url, json=params, timeout=10).json()["data"]
+
+    def fill(self, method: str) -> dict[str, Any]:
+        """Return parameters that count, of one sort or another in turn."""
+        sorts: dict[str, list[Callable[[], dict[str, Any]]]] = {
+            "getSms": [self._number, lambda: self._failing("refusal"), self._number, lambda: self._failing("reset")],
+            "login": [self._asked, self._signed_in, self._asked, self._wrong, self._asked, self._spent, self._other],
+            "refresh": [lambda: {"refreshToken": self._user()["refreshToken"]}],
+            "logout": [lambda: {"refreshToken": self._user()["refreshToken"]}, self._token],
+            "getUserInfo": [self._token, self._token, self._gone],
+            "setNickname": [lambda: {**self._token(), "name": "小明"}],
+            "deleteAccount": [lambda: {**self._token(), "code": REVIEW_CODE, "sessionId": None}],
+        }
+        of_method = sorts.get(method, [dict])
+        return of_method[next(self._turn) % len(of_method)]()
+
+    def _user(self) -> dict[str, str]:
+        """Log in with the number that has a fixed code: it costs no SMS."""
+        user: dict[str, str] = self.call(method="login", phone=REVIEW_PHONE, code=REVIEW_CODE)
+        return user
+
+    def _token(self) -> dict[str, Any]:
+        return {"token": self._user()["token"], "refreshToken": None}
+
+    def _signed_in(self) -> dict[str, Any]:
+        return {"phone": REVIEW_PHONE, "token": self._user()["token"], "code": None}
+
+    def _other(self) -> dict[str, Any]:
+        return {**self._signed_in(), **self._number()}
+
+    def _gone(self) -> dict[str, Any]:
+        user = self._token()
+        self.call(method="deleteAccount", code=REVIEW_CODE, **user)
+        return user
+
+    def _number(self) -> dict[str, Any]:
+        return {"phone": f"+86{next(self._phones)}", "sessionId": None, "captchaTicket": None}
+
+    def _failing(self, mode: str) -> dict[str, Any]:
+        self.cloud.tencent.fail(mode, 1)
+        return self._number()
+
+    def _asked(self) -> dict[str, Any]:
+        """Ask for a code, and read it from the SMS."""
+        phone = self._number()["phone"]
+        session = self.call(method="getSms", phone=phone)["sessionId"]
+        return {"phone": phone, "sessionId": session, "code": self.cloud.tencent.inbox(phone)[0].params[0]}
+
+    def _wrong(self) -> dict[str, Any]:
+        asked = self._asked()
+        return {**asked, "code": f"{(int(asked['code']) + 1) % 1_000_000:06}"}
+
+    def _spent(self) -> dict[str, Any]:
+        asked = self._asked()
+        self.call(method="login", **asked)
+        return asked
+
+
+@pytest.fixture(scope="module")
+def live(redis_server: RedisServer) -> Iterator[Live]:
+    """The function, with limits that nobody reaches, on a real Redis."""
+    redis = {"REDIS_HOST": redis_server.host, "REDIS_PORT": str(redis_server.port), "REDIS_DB": "7"}
+    with ExitStack() as stack:
+        cloud = stack.enter_context(local_cloud({**redis, **PLENTY, **ENVIRONMENT}))
+        gateway = stack.enter_context(Gateway(wiring.build(cloud.environ).handle, cloud.tencent, port=0))
+        live = Live(cloud, gateway.url)
+        stack.callback(live.session.close)
+        yield live
+
+
+def sent(request: requests.PreparedRequest) -> Any:
+    """Return the parameters as they went over the wire; None where they are of no kind that is taken."""
+    body = request.body or b""
+    text = body if isinstance(body, bytes) else body.encode()
+    kind = str(request.headers.get("Content-Type", "")).partition(";")[0]
+    try:
+        if request.method == "GET":
+            pairs = parse_qsl(urlsplit(str(request.url)).query, keep_blank_values=True)
+        elif kind == "application/x-www-form-urlencoded":
+            pairs = parse_qsl(text.decode(), keep_blank_values=True, strict_parsing=True, errors="strict")
+        else:
+            return json.loads(text) if kind in {"application/json", "text/plain", ""} else None
+    except ValueError:
+        return None
+    return dict(pairs) if len(dict(pairs)) == len(pairs) else None
+
+
+def judge(live: Live, answer: schemathesis.Response) -> None:
+    """Hold the answer against what was sent: good is never called malformed, bad always is, and each has its form."""
+    params, body = sent(answer.request), answer.json()
+    method = params.get("method") if isinstance(params, dict) else None
+    method = method if isinstance(method, str) and method in KINDS else ""
+    name = body.get("codeStr", "Success")
+    live.cases[method] += 1
+    live.statuses[answer.status_code] += 1
+    live.outcomes[method, name] += 1
+    if method == "login" and params.get("code") and isinstance(params.get("token"), (str, int, float)):
+        params["token"] = "any"  # a login by code looks at none
+    key = answer.request.headers.get("Idempotency-Key")
+    good = REQUEST.is_valid(params) and (key is None or re.fullmatch(messages.IDEMPOTENCY_KEY, str(key)))
+    if answer.status_code == HTTPStatus.OK:
+        assert good
+        SUCCESS[method].validate(body)
+        return
+    kinds = [*refusals.ALWAYS, *(refusals.BY_METHOD[KINDS[method]] if method else refusals.NO_METHOD)]
+    assert name in {kind.name for kind in kinds if kind.status == answer.status_code}
+    if not good:
+        assert name in {"InValidParam", "UnknownMethod"}
+    elif name == "InValidParam":
+        assert body["errorMessage"] in {refusal.message(language) for refusal in IN_WORDS for language in ("en", "zh")}
+
+
+def check(live: Live, case: Any) -> None:
+    """Make a request, and let schemathesis and `judge` judge the answer."""
+    answer = case.call(base_url=live.url, session=live.session, timeout=10)
+    live.cloud.tencent.fail("off")  # where it was refused before it came to that
+    case.validate_response(answer)
+    if answer.request.method in {"GET", "POST"}:
+        judge(live, answer)
+
+
+@DRAWN.parametrize()
+@settings(max_examples=250, **SETTINGS)
+def test_every_answer_is_as_described(live: Live, case: Any) -> None:
+    """To whatever was drawn, good and bad, in all three ways."""
+    live.rounds.add(f"drawn {case.operation.label}")
+    check(live, case)
+
+
+@GOOD.parametrize()
+@settings(max_examples=150, **SETTINGS)
+def test_every_answer_is_as_described_to_those_who_are_known(live: Live, case: Any) -> None:
+    """To good requests with numbers, codes and tokens that count."""
+    live.rounds.add(f"known {case.operation.label}")
+    for params in (case.body, case.query):
+        if isinstance(params, dict) and params.get("method") in KINDS:
+            params.update(live.fill(params["method"]))
+    check(live, case)
+
+
+def test_all_of_it_was_tried(live: Live) -> None:
+    """Thousands of cases, every method with success, and every status that there is without an outage."""
+    require(len(live.rounds) == 2 * len(["GET", "POST", "OPTIONS"]), "a whole run of the test above")
+    print(live.cases, live.statuses, live.outcomes, sep="\n")  # noqa: T201 - shown with -s
+    assert sum(live.cases.values()) >= LEAST
+    assert [name for name in KINDS if not live.outcomes[name, "Ok" if name == "getSms" else "Success"]] == []
+    assert set(live.statuses) == {200, 400, 401, 403, 429, 502, 504}
