@@ -14,7 +14,8 @@ Part = dict[str, Any]
 _ABOUT = """\
 Sign people in with an SMS code. There is one URL; `method` says what is wanted. Parameters go into a JSON body, a form,
 or the query string, also that of a POST; where one is in both, the body counts. A parameter that is null or empty
-counts as absent, and an unknown one is ignored. Times are in seconds. A body has 16 KiB at most.
+counts as absent, and an unknown one is ignored. Times are in seconds. A body has 16 KiB at most; how long a URL may be
+is up to what stands before the function.
 
 Every answer but the key set of `jwks` has the same envelope. `errorCode` is 0 on success; tell refusals apart by
 `codeStr`. `x-refusals` of a request says with what it can be refused. Other verbs than GET, HEAD and POST are answered

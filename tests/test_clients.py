@@ -15,6 +15,7 @@ import time_machine
 from local.cloud import Cloud, local_cloud
 from local.gateway import Gateway
 from sms_login import wiring
+from tests.conftest import NOON
 from tests.servers import require, until
 from tests.test_docs import ROOT
 from tests.test_handler import PHONE
@@ -70,7 +71,7 @@ class Service:
 def service() -> Iterator[tuple[Service, str]]:
     """Run the function on this machine; give it and its address."""
     with (
-        time_machine.travel("2026-11-21T04:00:00Z") as clock,
+        time_machine.travel(NOON) as clock,
         local_cloud({"SMS_TIMEOUT": "0.2"}) as cloud,
     ):
         service = Service(cloud, clock)
