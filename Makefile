@@ -6,10 +6,10 @@ CODE := index.py sms_login deploy local openapi tests benchmarks
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make pins"
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format openapi bench attack soak build pins clean
+.PHONY: help run test lint format openapi bench attack soak build check-deploy pins clean
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/local ## Run the whole login on this machine: no account, no settings (PORT, REDIS_HOST)
 	@$(BIN)/python -m local
@@ -41,6 +41,9 @@ soak: $(VENV)/ready ## Ask the web function 100,000 things while Redis dies and 
 build: $(VENV)/ready ## Make build/ and build.zip: what is deployed (WITH="sql asymmetric")
 	@$(BIN)/python -m deploy.build $(WITH)
 
+check-deploy: $(VENV)/ready ## Check serverless.yml, its environment and build/, offline (EXAMPLE=1: with made-up values)
+	@$(BIN)/python -m deploy.check $(if $(EXAMPLE),--example)
+
 pins: $(VENV)/ready ## Write the requirements files anew from pyproject.toml
 	$(COMPILE) --upgrade pyproject.toml -o requirements.txt
 	$(COMPILE) --upgrade --extra sql -c requirements.txt pyproject.toml -o requirements-sql.txt
@@ -49,11 +52,12 @@ pins: $(VENV)/ready ## Write the requirements files anew from pyproject.toml
 	$(COMPILE) --upgrade --extra asymmetric --extra sql --group local --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
 clean: ## Remove what the commands above made
-	rm -rf build build.zip .build-* .venv* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf build build.zip .build-* deploy/toolkit/node_modules .venv* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # Two steps, so that who only wants to see it run does not wait for the browser driver and the checkers.
 $(VENV)/local: requirements-local.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
+	@[ ! -L $(VENV) ] || { echo "$(VENV) is a link: whatever it leads to would be emptied. Remove it, or name another: make VENV=..."; exit 1; }
 	@echo "Making $(VENV), once: this takes a few seconds."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-local.txt

@@ -1,0 +1,180 @@
+"""Check both serverless.yml before they are deployed, without a network: `make check-deploy`.
+
+The service checks little: it ignores an unknown key, and deploys "undefined" for a variable that is not set.
+"""
+
+import argparse
+import os
+import re
+import secrets
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deploy import component, schema
+from deploy.env import REFERENCE, env_file, read_file, resolve
+from deploy.sources import BOOTSTRAP, ROOT
+from sms_login.config import Settings
+from sms_login.environment import ConfigError
+
+FILES = ("serverless.yml", "web/serverless.yml")
+MOST_ENVIRONMENT = 4096  # bytes: cloud.tencent.com/document/product/583/11637
+RESERVED = ("SCF_", "QCLOUD_", "TENCENTCLOUD_")  # 583/32748
+LEAST_AFTER_SMS = 10  # s: a captcha's deadline, and Redis's for a few commands
+_SECRET = re.compile(r"SECRET|PASSWORD|_KEYS?\b|_KEY_|USERS_URL|TEST_NUMBERS$")
+_SECRET_ID = re.compile(r"AKID[A-Za-z0-9]{13,40}")
+# What a build without the option has not.
+_NEEDS = {"USERS_URL": ("sql", "sqlalchemy"), "JWT_PRIVATE_KEY": ("asymmetric", "cryptography")}
+
+# For CI, which has no account: what deploy/env.example leaves to the operator.
+_MADE_UP = {
+    "DEPLOY_ROLE": "sms-login",
+    "DEPLOY_VPC_ID": "vpc-1a2b3c4d",
+    "DEPLOY_SUBNET_ID": "subnet-1a2b3c4d",
+    "REDIS_HOST": "10.0.0.3",
+    "SMS_SDKAPPID": "1400000000",
+    "SMS_SIGN": "sms-login",
+    "SMS_TEMPLATE_ID": "1000000",
+}
+
+
+class _Recorder(dict[str, str]):
+    """An environment that knows what it was asked for."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        super().__init__(values)
+        self.asked: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return super().get(name, default)
+
+
+def known_settings() -> set[str]:
+    """Return the names of all settings that the function reads, but for those that the platform sets."""
+    recorder = _Recorder({})
+    try:
+        Settings.read(recorder)
+    except ConfigError:
+        return recorder.asked
+    raise AssertionError("there are required settings")
+
+
+def check(path: Path, environ: Mapping[str, str]) -> list[str]:
+    """Return what is wrong with a file and the environment it refers to, without values.
+
+    Raises component.Unavailable where all is right but what the toolkit would say.
+    """
+    problems, document = offline(path, environ)
+    if not problems:  # else one mistake would be told twice
+        problems += [
+            f"inputs.{name}: makes no difference to the toolkit" for name in component.dropped(document["inputs"])
+        ]
+    return problems
+
+
+def offline(path: Path, environ: Mapping[str, str]) -> tuple[list[str], Any]:
+    """Return what is wrong, as far as it shows without the toolkit, and the file with its references replaced."""
+    text = path.read_text(encoding="utf-8")
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        return [f"no YAML: {' '.join(str(error).split())}"], None
+    problems: list[str] = []
+    document = resolve(raw, environ, problems)
+    problems += schema.problems(document)
+    if _SECRET_ID.search(text):
+        problems.append("a Tencent Cloud SecretId is in the file: the CLI takes it from TENCENT_SECRET_ID")
+    if problems:
+        return problems, document
+    inputs = document["inputs"]
+    variables = inputs["environment"]["variables"]
+    problems += _variables(raw["inputs"]["environment"]["variables"], variables, environ)
+    problems += _settings(variables, inputs)
+    problems += _build(path.parent / inputs["src"]["src"], inputs["type"], variables)
+    return problems, document
+
+
+def _variables(raw: Mapping[str, str], variables: Mapping[str, str], environ: Mapping[str, str]) -> Iterator[str]:
+    known = known_settings()
+    for name, value in raw.items():
+        if name.startswith(RESERVED):
+            yield f"{name}: begins with {' or '.join(RESERVED)}, which only the platform may set"
+        elif name not in known:
+            yield f"{name}: the function knows no such setting"
+        if _SECRET.search(name) and value and not REFERENCE.fullmatch(value):
+            yield f"{name}: a secret is in the file: write ${{env:{name}}}"
+    for name in sorted(known - raw.keys()):
+        if environ.get(name):
+            yield f"{name}: is set, but not in the file: it would not be deployed"
+    size = sum(len(f"{name}{value}".encode()) for name, value in variables.items())
+    if size > MOST_ENVIRONMENT:
+        yield f"the environment has {size} bytes, the platform takes {MOST_ENVIRONMENT}"
+
+
+def _settings(variables: Mapping[str, str], inputs: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        settings = Settings.read(variables)
+    except ConfigError as error:
+        yield from error.problems
+        return
+    if inputs["timeout"] < settings.sms_timeout + LEAST_AFTER_SMS:
+        yield f"inputs.timeout: must be SMS_TIMEOUT and {LEAST_AFTER_SMS} s for captcha and Redis, or more"
+    if not inputs["publicAccess"]:
+        yield "inputs.publicAccess: must be true, to reach SendSms"
+    triggers = [event["http"]["parameters"] for event in inputs["events"] if event]
+    if not any(trigger["netConfig"]["enableExtranet"] for trigger in triggers):
+        yield "inputs.events: none has netConfig.enableExtranet: true, so nobody can call"
+
+
+def _build(build: Path, kind: str, variables: Mapping[str, str]) -> Iterator[str]:
+    needed = "sms_login/web.py" if kind == "web" else "index.py"
+    if not (build / needed).is_file():
+        yield f"inputs.src.src: {build.name} has no {needed}: make build"
+        return
+    bootstrap = build / BOOTSTRAP
+    if kind == "web" and not (bootstrap.is_file() and os.access(bootstrap, os.X_OK)):
+        yield f"inputs.src.src: {build.name} has no {BOOTSTRAP} that can be executed: make build"
+    for name, (option, library) in _NEEDS.items():
+        if variables.get(name) and not (build / library).is_dir():
+            yield f"{name}: needs a build with its libraries: make build WITH={option}"
+    if list(build.rglob(".env*")):
+        yield f"inputs.src.src: {build.name} has a .env file: make build"
+
+
+def main() -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.check", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--example", action="store_true", help="use deploy/env.example and values that are made up")
+    environ = example() if parser.parse_args().example else _real()
+    ended = 0
+    for name in FILES:
+        try:
+            problems = check(ROOT / name, environ)
+        except component.Unavailable as reason:
+            if os.environ.get("CI"):
+                sys.exit(f"{name}: not checked with the toolkit: {reason}")
+            print(f"{name}: right as far as it was checked. Skipped: tencent-component-toolkit ({reason})")
+            continue
+        print(f"{name}: {'right' if not problems else ''}", *problems, sep="\n  " if problems else "")
+        ended = ended or bool(problems)
+    sys.exit(ended)
+
+
+def example() -> dict[str, str]:
+    """Return deploy/env.example as somebody without an account may fill it in."""
+    return {**read_file(ROOT / "deploy/env.example"), **_MADE_UP, "JWT_SECRET": secrets.token_urlsafe(32)}
+
+
+def _real() -> dict[str, str]:
+    """Return the environment that the CLI would see in this directory; a variable that is set goes before the file."""
+    stage = yaml.safe_load((ROOT / FILES[0]).read_text(encoding="utf-8")).get("stage", "dev")
+    file = env_file(ROOT, stage)
+    return {**(read_file(file) if file else {}), **os.environ}
+
+
+if __name__ == "__main__":
+    main()

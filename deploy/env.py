@@ -1,0 +1,54 @@
+"""The variables that serverless.yml refers to: how the CLI finds and replaces them."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_LINE = re.compile(r"\s*([\w.-]+)\s*=\s*(.*)?\s*")
+REFERENCE = re.compile(r"\$\{env:([\w.-]+)\}")
+# Resolved by the service: the instance's own name, stage and application.
+_OWN = re.compile(r"\$\{(name|stage|app)\}")
+
+
+def read_file(path: Path) -> dict[str, str]:
+    r"""Return what a .env file sets, as the CLI's dotenv 8 reads it: no comment behind a value, \n in double quotes."""
+    values = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        match = _LINE.fullmatch(line)
+        if match and not line.lstrip().startswith("#"):
+            value = (match[2] or "").strip()
+            if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+                value = value[1:-1].replace("\\n", "\n") if value[0] == '"' else value[1:-1]
+            values[match[1]] = value
+    return values
+
+
+def env_file(directory: Path, stage: str) -> Path | None:
+    """Return the one .env file that the CLI reads, of those in the directory where it is called."""
+    return next((path for name in (f".env.{stage}", ".env") if (path := directory / name).is_file()), None)
+
+
+def resolve(value: Any, environ: Mapping[str, str], problems: list[str], path: str = "") -> Any:
+    """Return a document with its references replaced. What the CLI would not replace, or by nothing, is a problem."""
+    missing: set[str] = set()
+    resolved = _resolve(value, environ, problems, missing, path)
+    if missing:
+        problems.append(f"not set: {', '.join(sorted(missing))}")
+    return resolved
+
+
+def _resolve(value: Any, environ: Mapping[str, str], problems: list[str], missing: set[str], path: str) -> Any:
+    if isinstance(value, dict):
+        return {key: _resolve(each, environ, problems, missing, f"{path}.{key}") for key, each in value.items()}
+    if isinstance(value, list):
+        return [_resolve(each, environ, problems, missing, f"{path}.{i}") for i, each in enumerate(value)]
+    if not isinstance(value, str) or "${" not in _OWN.sub("", value):
+        return value
+    match = REFERENCE.fullmatch(value)
+    if match is None:  # a default value, say: the CLI has none, and would deploy the text as it stands
+        problems.append(f"{path.lstrip('.')}: a reference must be the whole value, like ${{env:NAME}}")
+        return "undefined"
+    if match[1] not in environ:
+        missing.add(match[1])
+    return environ.get(match[1], "undefined")

@@ -1,0 +1,281 @@
+"""`make check-deploy` finds each kind of mistake before it is deployed, and names it."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy import check, component
+from deploy.env import env_file, read_file
+from deploy.sources import ROOT
+from sms_login.config import Settings
+from sms_login.environment import Secret
+from tests.servers import require
+
+FILES = pytest.mark.parametrize("name", check.FILES)
+Change = Callable[[Any], object]
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Path:
+    """A copy of both files, and a build for them."""
+    for name in ("web", "deploy"):
+        (tmp_path / name).mkdir()
+    for name in (*check.FILES, "deploy/env.example"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "build" / "sms_login").mkdir(parents=True)
+    for name in ("index.py", "sms_login/web.py", "scf_bootstrap"):
+        (tmp_path / "build" / name).touch()
+    (tmp_path / "build" / "scf_bootstrap").chmod(0o755)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def _toolkit() -> None:
+    """Node, and the toolkit from its lock file."""
+    try:
+        component.install()
+    except component.Unavailable as reason:
+        require(False, f"tencent-component-toolkit: {reason};")  # noqa: FBT003 - reads well enough
+
+
+def changed(path: Path, change: Change) -> list[str]:
+    """Return what is found in a file after a change to it."""
+    document = yaml.safe_load(path.read_text())
+    change(document)
+    path.write_text(yaml.safe_dump(document))
+    return check.offline(path, check.example())[0]
+
+
+@FILES
+@pytest.mark.usefixtures("_toolkit")
+def test_both_files_are_right(there: Path, name: str) -> None:
+    """With every setting that the function knows, and every key known to the real toolkit."""
+    assert check.check(there / name, check.example()) == []
+    variables = yaml.safe_load((there / name).read_text())["inputs"]["environment"]["variables"]
+    assert variables == {setting: f"${{env:{setting}}}" for setting in check.known_settings()}
+
+
+def test_both_files_say_the_same_of_what_both_have() -> None:
+    """The web function differs in how it is started, and in nothing that an operator would change twice."""
+    event, web = (yaml.safe_load((ROOT / name).read_text()) for name in check.FILES)
+    differ = {
+        key
+        for key in event["inputs"].keys() | web["inputs"].keys()
+        if event["inputs"].get(key) != web["inputs"].get(key)
+    }
+    assert differ == {"name", "type", "handler", "src", "memorySize", "instanceConcurrencyConfig"}
+    assert {key for key in event.keys() | web.keys() if event.get(key) != web.get(key)} == {"name", "inputs"}
+
+
+MISTAKES: dict[str, tuple[Change, str]] = {
+    "a key misspelt": (lambda it: it["inputs"].update(memorysize=64), "inputs.memorysize: unknown key"),
+    "a key of the trigger misspelt": (
+        lambda it: it["inputs"]["events"][0]["http"]["parameters"]["netConfig"].update(enableExtraNet=True),
+        "inputs.events.0.http.parameters.netConfig.enableExtraNet: unknown key",
+    ),
+    "a key that is gone": (lambda it: it["inputs"].pop("vpcConfig"), "inputs.vpcConfig: is missing"),
+    "a number as text": (
+        lambda it: it["inputs"].update(timeout="20"),
+        "inputs.timeout: must be a whole number from 1 to 900",
+    ),
+    "a switch as text": (lambda it: it["inputs"].update(publicAccess="true"), "inputs.publicAccess: must be a bool"),
+    "memory that there is not": (
+        lambda it: it["inputs"].update(memorySize=100),
+        "inputs.memorySize: must be one of 64, 128",
+    ),
+    "another runtime": (
+        lambda it: it["inputs"].update(runtime="Python3.11"),
+        "inputs.runtime: must be one of Python3.10",
+    ),
+    "API Gateway": (lambda it: it["inputs"].update(events=[{"apigw": {}}]), "inputs.events.0.apigw: unknown key"),
+    "no trigger": (lambda it: it["inputs"].update(events=[]), "inputs.events: must be a list"),
+    "nobody can call": (
+        lambda it: it["inputs"]["events"][0]["http"]["parameters"]["netConfig"].update(enableExtranet=False),
+        "inputs.events: none has netConfig.enableExtranet: true",
+    ),
+    "no way to SendSms": (lambda it: it["inputs"].update(publicAccess=False), "inputs.publicAccess: must be true"),
+    "no time for SendSms": (lambda it: it["inputs"].update(timeout=5), "inputs.timeout: must be SMS_TIMEOUT and 10 s"),
+    "a default, which the CLI does not know": (
+        lambda it: it["inputs"].update(region="${env:DEPLOY_REGION, 'ap-guangzhou'}"),
+        "inputs.region: a reference must be the whole value",
+    ),
+    "text around a reference": (
+        lambda it: it["inputs"]["environment"]["variables"].update(JWT_ISSUER="https://${env:JWT_ISSUER}"),
+        "inputs.environment.variables.JWT_ISSUER: a reference must be the whole value",
+    ),
+    "a secret": (
+        lambda it: it["inputs"]["environment"]["variables"].update(JWT_SECRET="0123456789" * 4),
+        "JWT_SECRET: a secret is in the file: write ${env:JWT_SECRET}",
+    ),
+    "a key of the account": (
+        lambda it: it["inputs"].update(description="AKID" + "x" * 32),
+        "a Tencent Cloud SecretId is in the file",
+    ),
+    "a name of the platform": (
+        lambda it: it["inputs"]["environment"]["variables"].update(TENCENTCLOUD_SECRETID="${env:SMS_SIGN}"),
+        "TENCENTCLOUD_SECRETID: begins with SCF_ or QCLOUD_ or TENCENTCLOUD_",
+    ),
+    "a setting misspelt": (
+        lambda it: it["inputs"]["environment"]["variables"].update(CODE_LIFE="60"),
+        "CODE_LIFE: the function knows no such setting",
+    ),
+    "a setting that is wrong": (
+        lambda it: it["inputs"]["environment"]["variables"].update(CODE_TTL="5"),
+        "CODE_TTL must be a whole number from 30 to 600",
+    ),
+    "a setting that is set and left out": (
+        lambda it: it["inputs"]["environment"]["variables"].pop("DAILY_LIMIT"),
+        "DAILY_LIMIT: is set, but not in the file",
+    ),
+    "another place for the build": (lambda it: it["inputs"]["src"].update(src="./dist"), "inputs.src.src: dist has no"),
+    "not a mapping": (lambda it: it.update(inputs=[]), "inputs: must be a mapping"),
+}
+
+
+@FILES
+@pytest.mark.parametrize(("change", "problem"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_found_and_named(there: Path, name: str, change: Change, problem: str) -> None:
+    """One mistake, one sentence, and no value of a secret in it."""
+    (found,) = changed(there / name, change)
+    assert found.startswith(problem)
+    assert "0123456789" not in found
+
+
+def test_what_only_one_kind_of_function_has_is_unknown_in_the_other(there: Path) -> None:
+    """The toolkit drops the handler of a web function, and the concurrency of an event function, without a word."""
+    assert changed(there / "web/serverless.yml", lambda it: it["inputs"].update(handler="index.main_handler")) == [
+        "inputs.handler: unknown key"
+    ]
+    concurrency = {"enable": True, "dynamicEnabled": False, "maxConcurrency": 2}
+    assert changed(there / "serverless.yml", lambda it: it["inputs"].update(instanceConcurrencyConfig=concurrency)) == [
+        "inputs.instanceConcurrencyConfig: unknown key"
+    ]
+
+
+def test_variables_that_are_not_set_are_named_all_at_once(there: Path) -> None:
+    """And nothing else is told of them: an empty one is set."""
+    environ = check.example() | {"SECRET": ""}
+    for name in ("DEPLOY_REGION", "REDIS_HOST", "SMS_TIMEOUT"):
+        del environ[name]
+    problems, _ = check.offline(there / "serverless.yml", environ)
+    assert problems == ["not set: DEPLOY_REGION, REDIS_HOST, SMS_TIMEOUT"]
+
+
+def test_what_the_example_leaves_open_is_required(there: Path) -> None:
+    """Nobody deploys the example as it is."""
+    environ = read_file(ROOT / "deploy/env.example")
+    problems, _ = check.offline(there / "serverless.yml", environ)
+    assert [problem.split(":")[0] for problem in problems] == [
+        *("inputs.role", "inputs.vpcConfig.vpcId", "inputs.vpcConfig.subnetId"),
+    ]
+    placed = environ | {name: value for name, value in check.example().items() if name.startswith("DEPLOY_")}
+    problems, _ = check.offline(there / "serverless.yml", placed)
+    required = ("REDIS_HOST", "SMS_SDKAPPID", "SMS_SIGN", "SMS_TEMPLATE_ID", "JWT_SECRET or JWT_PRIVATE_KEY")
+    assert sorted(problems) == sorted(f"{name} is required" for name in required)
+
+
+def test_an_environment_that_is_too_large_is_refused(there: Path) -> None:
+    """4 KB in all, names included, on the platform."""
+    origins = ",".join(f"https://{i}.example.com" for i in range(160))
+    problems, _ = check.offline(there / "serverless.yml", check.example() | {"ALLOWED_ORIGINS": origins})
+    assert len(problems) == 1
+    assert re.fullmatch(r"the environment has \d{4} bytes, the platform takes 4096", problems[0])
+
+
+@FILES
+def test_the_build_must_be_there_with_what_the_settings_ask_for(there: Path, name: str) -> None:
+    """And without what must not leave the machine."""
+    environ = check.example() | {"USERS_URL": "sqlite:////tmp/users.db"}
+    assert check.offline(there / name, environ)[0] == [
+        "USERS_URL: needs a build with its libraries: make build WITH=sql"
+    ]
+    (there / "build/sqlalchemy").mkdir()
+    assert check.offline(there / name, environ)[0] == []
+    (there / "build/.env.prod").touch()
+    assert check.offline(there / name, environ)[0] == ["inputs.src.src: build has a .env file: make build"]
+    shutil.rmtree(there / "build")
+    (problem,) = check.offline(there / name, environ)[0]
+    assert problem.endswith(": make build")
+
+
+def test_a_web_function_needs_a_script_that_can_be_executed(there: Path) -> None:
+    """The platform starts nothing else."""
+    (there / "build/scf_bootstrap").chmod(0o644)
+    assert check.offline(there / "web/serverless.yml", check.example())[0] == [
+        "inputs.src.src: build has no scf_bootstrap that can be executed: make build"
+    ]
+
+
+@pytest.mark.usefixtures("_toolkit")
+def test_a_key_that_the_real_toolkit_drops_is_found(there: Path) -> None:
+    """Whatever our own table of keys says: misspelt, one level too high, or of the other kind of function."""
+    inputs = check.offline(there / "serverless.yml", check.example())[1]["inputs"]
+    assert component.dropped(inputs) == []
+    inputs |= {"initTimeOut": 10, "vpcId": "vpc-1", "instanceConcurrencyConfig": {"enable": True}}
+    inputs["vpcConfig"]["subnet"] = "subnet-1"
+    inputs["events"][0]["http"]["parameters"]["netConfig"]["extranet"] = True
+    assert sorted(component.dropped(inputs)) == [
+        "events.0.http.parameters.netConfig.extranet",
+        "initTimeOut",
+        "instanceConcurrencyConfig.enable",
+        "vpcConfig.subnet",
+        "vpcId",
+    ]
+
+
+def test_no_lock_file_names_a_registry() -> None:
+    """Whoever installs chooses it; the hashes say whether what came is what was meant."""
+    lock = (component.HOME / "package-lock.json").read_text()
+    assert '"resolved"' not in lock
+    assert "registry" not in lock
+    assert lock.count('"integrity": "sha512-') == lock.count('    "node_modules/')
+    assert '"tencent-component-toolkit": "2.27.6"' in lock
+
+
+def test_every_setting_that_is_a_secret_is_taken_for_one() -> None:
+    """By its type in the settings, or because it may hold one."""
+    fields = {
+        name.upper() for name, kind in Settings.__annotations__.items() if kind is Secret or "Secret" in str(kind)
+    }
+    fields = (fields - {"SECRETS"}) | {
+        "SECRET",
+        "SECRET_PREVIOUS",
+        "JWT_SECRET",
+        "JWT_SECRET_PREVIOUS",
+        "JWT_PRIVATE_KEY",
+    }
+    assert fields <= check.known_settings()
+    assert [name for name in fields if not check._SECRET.search(name)] == []  # noqa: SLF001 - the rule itself
+    plain = {"SMS_SIGN", "TOKEN_TTL", "JWT_PUBLIC_KEYS_PREVIOUS", "TEST_NUMBERS_UNTIL", "REDIS_HOST"}
+    assert [name for name in plain if check._SECRET.search(name)] == []  # noqa: SLF001 - as above
+
+
+def test_the_env_file_is_read_as_the_cli_reads_it(tmp_path: Path) -> None:
+    """That of the stage goes before the other, which is then not read at all; a comment has a line of its own."""
+    assert env_file(tmp_path, "prod") is None
+    (tmp_path / ".env").write_text("A=1\n")
+    assert env_file(tmp_path, "prod") == tmp_path / ".env"
+    (tmp_path / ".env.prod").write_text('# A=0\nA = 2 # two\nB="x\\ny"\nC=\'x\\ny\'\nD=\nE="\nF=a=b\n')
+    path = env_file(tmp_path, "prod")
+    assert path == tmp_path / ".env.prod"
+    assert read_file(path) == {"A": "2 # two", "B": "x\ny", "C": "x\\ny", "D": "", "E": '"', "F": "a=b"}
+
+
+def test_without_node_it_is_skipped_on_a_laptop_and_fails_in_ci(tmp_path: Path, there: Path) -> None:
+    """The rest is checked all the same."""
+    code = (
+        f"import pathlib, sys\nfrom deploy import check\ncheck.ROOT = pathlib.Path({str(there)!r})\n"
+        "sys.argv = ['check', '--example']\ncheck.main()\n"
+    )
+    reason = "node and npm are missing"
+    for ci, status, words in (("", 0, f"Skipped: tencent-component-toolkit ({reason})"), ("true", 1, reason)):
+        environ = {"PATH": str(tmp_path), "PYTHONPATH": str(ROOT), "CI": ci}
+        done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
+        assert (done.returncode, words in done.stdout + done.stderr) == (status, True)
