@@ -51,6 +51,7 @@ _INPUTS = {
     "eip": bool,
     "cls": {"logsetId": _TEXT, "topicId": _TEXT},
     "tags": {...: _TEXT},
+    "layers": [{"name": Required(_TEXT), "version": Required(range(1, 10_000))}],
     "events": Required([{"http": {"parameters": Required(_HTTP)}}]),
 }
 _EVENT = {"type": Required(frozenset({"event"})), "handler": Required(frozenset({"index.main_handler"}))}

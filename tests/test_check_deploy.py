@@ -1,5 +1,6 @@
 """`make check-deploy` finds each kind of mistake before it is deployed, and names it."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -279,3 +280,43 @@ def test_without_node_it_is_skipped_on_a_laptop_and_fails_in_ci(tmp_path: Path, 
         environ = {"PATH": str(tmp_path), "PYTHONPATH": str(ROOT), "CI": ci}
         done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
         assert (done.returncode, words in done.stdout + done.stderr) == (status, True)
+
+
+def blocks(language: str) -> list[str]:
+    """Return the blocks of a language in the page on deploying."""
+    page = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+
+
+def test_the_documented_policies_allow_what_a_login_needs_and_nothing_more() -> None:
+    """One without a captcha, one with it; neither names a service as a whole."""
+    policies = [json.loads(block) for block in blocks("json")]
+    assert [policy["version"] for policy in policies] == ["2.0", "2.0"]
+    (plain,), (captcha,) = (policy["statement"] for policy in policies)
+    assert plain == {"effect": "allow", "action": ["sms:SendSms"], "resource": ["*"]}
+    assert captcha == plain | {"action": ["sms:SendSms", "captcha:DescribeCaptchaResult"]}
+
+
+@FILES
+@pytest.mark.usefixtures("_toolkit")
+def test_what_the_page_adds_to_the_file_is_right(there: Path, name: str) -> None:
+    """Each of its examples, on top of the file that is there."""
+    additions = [yaml.safe_load(block) for block in blocks("yaml")]
+    assert additions
+    for addition in additions:
+        document = yaml.safe_load((there / name).read_text())
+        document["inputs"] |= addition["inputs"]
+        (there / name).write_text(yaml.safe_dump(document))
+    environ = check.example() | {"DEPLOY_LOGSET_ID": "1a2b", "DEPLOY_TOPIC_ID": "3c4d"}
+    assert check.check(there / name, environ) == []
+
+
+def test_the_page_names_variables_and_commands_that_exist() -> None:
+    """What is to be filled in is in deploy/env.example; what is to be typed, in the Makefile."""
+    page = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
+    own = {"DEPLOY_LOGSET_ID", "DEPLOY_TOPIC_ID", "TENCENT_SECRET_ID", "TENCENT_SECRET_KEY"}
+    names = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)(?:=\w+)?`", page))
+    assert names - own <= read_file(ROOT / "deploy/env.example").keys()
+    targets = set(re.findall(r"(?m)^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8")))
+    typed = {word for line in re.findall(r"(?m)^\$ make (.*)$", page) for word in line.split() if "=" not in word}
+    assert {"build", "check-deploy"} <= typed <= targets
