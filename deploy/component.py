@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,14 @@ def install() -> None:
     """Install what the lock file names, unless it is there. Raises Unavailable."""
     if not (shutil.which("node") and shutil.which("npm")):
         raise Unavailable("node and npm are missing")
-    installed, lock = HOME / "node_modules" / ".package-lock.json", HOME / "package-lock.json"
-    if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
+    stamp, digest = HOME / "node_modules" / ".made-from", sha256((HOME / "package-lock.json").read_bytes()).hexdigest()
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == digest:
         return
     command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"]
     done = subprocess.run(command, cwd=HOME, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words
     if done.returncode:
         raise Unavailable(f"npm ci failed: {done.stderr.strip()[-500:]}")
+    stamp.write_text(digest, encoding="utf-8")
 
 
 def dropped(inputs: Mapping[str, Any]) -> list[str]:
