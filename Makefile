@@ -29,8 +29,8 @@ format: $(VENV)/ready ## Put the code into the one format
 openapi: $(VENV)/ready ## Write docs/openapi.json anew from the function's types
 	$(BIN)/python -m openapi
 
-bench: $(VENV)/ready ## Measure cold start, warm login, memory; prints ratios
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/ready ## Measure cold start, warm login, memory, load; prints ratios (ARGS="cold web" for some)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 attack: $(VENV)/ready ## Simulate a day under attack, on the product's own code; prints a table
 	$(BIN)/python -m benchmarks.attacks $(ARGS)

@@ -42,4 +42,4 @@ class Table:
         """Return the table as Markdown."""
         columns = (*self.columns, "target", "")
         lines = [f"| {' | '.join(cells)} |" for cells in (columns, ["---"] * len(columns), *self._rows)]
-        return "\n".join([f"## {self.title}", "", self.how, *lines, ""])
+        return "\n".join([f"## {self.title}", "", self.how, "", *lines, ""])

@@ -22,8 +22,10 @@ CREDENTIALS = {"TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_
 
 
 def table(heading: str) -> list[list[str]]:
-    """Return the cells of the first table below a heading of the README."""
-    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    """Return the cells of the first table below a heading of the README, or of the page that is called so."""
+    page = ROOT / "docs" / f"{heading.lower()}.md"
+    text = page.read_text(encoding="utf-8") if page.exists() else README.split(f"\n## {heading}\n")[1]
+    section = text.split("\n## ")[0]
     rows = [line.strip().strip("|") for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in row.split("|")] for row in rows[2:]]
 
@@ -205,6 +207,25 @@ def test_the_operations_page_has_every_field_and_every_alert() -> None:
     assert [name for name in fields if f"`{name}`" not in page] == []
     listed = re.findall(r"(?m)^\| `(\w+)` \|", page.split("\n## Alerts\n")[1].split("\n## ")[0])
     assert set(listed) == alerts
+
+
+def anchors(text: str) -> set[str]:
+    """Return the anchors that a Markdown page's headings have on GitHub."""
+    headings = re.findall(r"(?m)^#+ (.*)$", re.sub(r"(?s)```.*?```", "", text))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_link_leads_somewhere() -> None:
+    """To a file that is there, and to a heading of it."""
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+        text = path.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)\s]+)\)", text):
+            if target.startswith(("http://", "https://")):
+                continue
+            name, _, anchor = target.partition("#")
+            file = path.parent / name if name else path
+            assert file.exists(), f"{path.name}: {target}"
+            assert not anchor or anchor in anchors(file.read_text(encoding="utf-8")), f"{path.name}: {target}"
 
 
 def test_the_documents_use_no_real_number() -> None:

@@ -64,7 +64,7 @@ def read(environ: Mapping[str, str]) -> tuple[Settings | None, list[str], frozen
 def check(problems: list[str]) -> Iterator[Finding]:
     """Tell what is wrong with the settings; no value is in it."""
     for sentence in problems:
-        yield problem("settings", sentence, "correct it (README, Settings): until then every call answers 500")
+        yield problem("settings", sentence, "correct it (docs/settings.md): until then every call answers 500")
     if not problems:
         yield ok("settings", "complete, and each by itself possible")
 
