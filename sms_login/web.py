@@ -82,9 +82,11 @@ class Application:
             _of_request.set(sent if all(sent.values()) else {})
         answer = self._handle(self._event(environ), {"request_id": environ.get("HTTP_X_SCF_REQUEST_ID")})
         status = HTTPStatus(answer["statusCode"])
-        body: str = answer.get("body") or ""
-        start_response(f"{status.value} {status.phrase}", list(answer["headers"].items()))
-        return [base64.b64decode(body) if answer.get("isBase64Encoded") else body.encode()]
+        text: str = answer.get("body") or ""
+        body = base64.b64decode(text) if answer.get("isBase64Encoded") else text.encode()
+        headers = [*answer["headers"].items(), ("Content-Length", str(len(body)))]
+        start_response(f"{status.value} {status.phrase}", headers)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]  # RFC 9110, section 9.3.2
 
     def _event(self, environ: WSGIEnvironment) -> dict[str, Any]:
         """Return the event that the platform would make of a request; names of headers are in lower case."""

@@ -144,6 +144,23 @@ def test_the_answer_becomes_http(port: int, handler: Recorder) -> None:
     assert "Server" not in headers
 
 
+def test_head_has_the_length_and_no_body(port: int, handler: Recorder) -> None:
+    """A body would be taken for the next answer on the same connection (RFC 9110, section 9.3.2)."""
+    handler.answer = {**OK, "body": "two words"}
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(b"HEAD / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+        first, second, rest = connection.makefile("rb").read().split(b"\r\n\r\n")
+    assert b"Content-Length: 9" in first
+    assert second.startswith(b"HTTP/1.1 200 OK")
+    assert rest == b"two words"
+
+
+def test_no_content_has_no_length(port: int, handler: Recorder) -> None:
+    """Nor a body (RFC 9110, section 8.6)."""
+    handler.answer = {**OK, "statusCode": 204}
+    assert "Content-Length" not in call(port, "OPTIONS")[1]
+
+
 def test_a_base64_answer_is_decoded(port: int, handler: Recorder) -> None:
     """A body that the handler encoded goes out as bytes."""
     handler.answer = {**OK, "isBase64Encoded": True, "body": base64.b64encode(b"\xff").decode()}
