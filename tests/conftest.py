@@ -1,7 +1,9 @@
 """The Redis servers that tests run on, and a clock that they can move."""
 
+import functools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -60,15 +62,25 @@ def mariadb() -> Iterator[MariaDbServer]:
 _SERVERS = {"real": "redis_server", "redis-4": "redis_4", "cluster": "redis_cluster"}
 
 
-def _backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+@pytest.fixture(scope="session")
+def client_of() -> Iterator[Callable[[str, RedisServer | RedisCluster], Any]]:
+    """A client for a kind of Redis, made once: that of a cluster asks for its slots and for a table of all commands."""
+    with ExitStack() as stack:
+
+        @functools.cache
+        def client_of(kind: str, server: RedisServer | RedisCluster) -> Any:
+            return stack.enter_context(closing(connect("127.0.0.1", server.port, cluster=kind == "cluster")))
+
+        yield client_of
+
+
+def _backend(request: pytest.FixtureRequest) -> Backend:
     if request.param == "fake":
-        yield fake_backend()
-        return
+        return fake_backend()
     server = request.getfixturevalue(_SERVERS[request.param])
-    client: Any = connect("127.0.0.1", server.port, cluster=request.param == "cluster")
+    client = request.getfixturevalue("client_of")(request.param, server)
     client.flushall()
-    yield Backend(client)
-    client.close()
+    return Backend(client)
 
 
 two_backends = pytest.fixture(_backend, params=["fake", "real"], name="backend")

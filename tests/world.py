@@ -1,7 +1,7 @@
 """A login service on a Redis of the test's choice, with a clock that it can move and an SMS outbox that it can read."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,14 +95,14 @@ class Backend:
 
     def age(self, seconds: float) -> None:
         """Let `seconds` pass for every key that expires, which is all the time that the scripts know."""
-        for key, ms in self.expiries().items():
-            if ms != -1:
-                self.client.pexpire(key, ms - int(seconds * 1000))
+        left = {key: ms - int(seconds * 1000) for key, ms in self.expiries().items() if ms != -1}
+        self._at_once("pexpire", left.items())
 
     def expiries(self) -> dict[str, int]:
         """Return the keys with the milliseconds that they have left, -1 for ever."""
-        keys = {key: self.client.pttl(key) for key in self.client.scan_iter(count=1000)}
-        return {key: ms for key, ms in keys.items() if ms != -2}
+        keys = [*dict.fromkeys(self.client.scan_iter(count=1000))]
+        expiries = zip(keys, self._at_once("pttl", [(key,) for key in keys]), strict=True)
+        return {key: ms for key, ms in expiries if ms != -2}
 
     def dump(self) -> dict[str, Any]:
         """Return all that Redis holds."""
@@ -112,6 +112,14 @@ class Backend:
             "list": lambda key: self.client.lrange(key, 0, -1),
         }
         return {key: read[self.client.type(key)](key) for key in self.expiries()}
+
+    def _at_once(self, command: str, calls: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """Send a command for each of the arguments in one round trip, on a cluster in one for each node."""
+        pipeline = self.client.pipeline(transaction=False)
+        for args in calls:
+            getattr(pipeline, command)(*args)
+        answers: list[Any] = pipeline.execute()
+        return answers
 
 
 @dataclass
