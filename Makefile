@@ -15,7 +15,7 @@ run: $(VENV)/local ## Run the whole login on this machine: no account, no settin
 	@$(BIN)/python -m local
 
 test: $(VENV)/ready ## Run every test, also on a real Redis (ARGS="-k races" for some)
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 lint: $(VENV)/ready ## Check style and types
 	$(BIN)/ruff check $(CODE)
