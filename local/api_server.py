@@ -54,19 +54,30 @@ class ApiServer(socketserver.ThreadingTCPServer):
         self.connections = 0
         self._open: set[Any] = set()
         self._lock = threading.Lock()
-        # The loop looks every 20 ms whether it shall end; its default, half a second, is how long close() would take.
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), name="tencent-stand-in", daemon=True)
+        self._closing = False
+        self._thread = threading.Thread(target=self._serve, name="tencent-stand-in", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """End every connection, also one that hangs, and return when all threads have ended. May be called twice."""
-        self.shutdown()
+        self._closing = True
+        with contextlib.suppress(OSError):  # It is closed already.
+            socket.create_connection(("127.0.0.1", self.server_address[1]), timeout=1).close()  # wakes the thread up
         self._thread.join()
         with self._lock:
             for connection in self._open:
                 with contextlib.suppress(OSError):  # The client may have been faster.
                     connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
+
+    def _serve(self) -> None:
+        # The inherited loop looks again and again whether it shall end; this one waits for the next connection.
+        while not self._closing:
+            self.handle_request()
+
+    def verify_request(self, request: Any, client_address: Any) -> bool:
+        """Tell whether to serve a connection: not the one that ends the loop."""
+        return bool(request and client_address) and not self._closing
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Note the connection, then let its thread start."""
