@@ -102,11 +102,12 @@ def test_4_0_refuses_a_write_after_pttl_unless_it_replicates_commands(redis_4: A
     assert redis_4.get("key") == "1"
 
 
-def test_a_cluster_answers_from_every_node_and_runs_scripts_in_one_slot() -> None:
+def test_a_cluster_answers_from_every_node_and_runs_scripts_in_one_slot(redis_cluster: RedisCluster) -> None:
     """Keys with one hash tag go together into a script, others do not."""
-    with RedisCluster() as cluster, redis.RedisCluster("127.0.0.1", cluster.port, protocol=2) as client:
+    with redis.RedisCluster("127.0.0.1", redis_cluster.port, protocol=2) as client:
+        client.flushall()
         nodes = client.get_primaries()
-        assert {node.port for node in nodes} == {node.port for node in cluster.nodes}
+        assert {node.port for node in nodes} == {node.port for node in redis_cluster.nodes}
         for n in range(30):
             client.eval("redis.call('SET', KEYS[1], 'a') redis.call('SET', KEYS[2], 'b')", 2, f"{{{n}}}a", f"{{{n}}}b")
             assert client.get(f"{{{n}}}b") == b"b"

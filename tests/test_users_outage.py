@@ -102,22 +102,23 @@ def test_a_server_that_is_away_is_an_outage(mariadb: MariaDbServer, users: SqlUs
 def test_a_server_that_hangs_is_an_outage_within_two_seconds(mariadb: MariaDbServer, users: SqlUsers) -> None:
     """For any number at once: those that wait for a connection do not wait one after the other."""
 
-    def outcome() -> str:
+    def outcome() -> dict[str, Any]:
         started = time.perf_counter()
         with pytest.raises(ServiceUnavailable) as unavailable:
             users.find(OTHER_PHONE)
-        return f"{type(unavailable.value).__name__} {time.perf_counter() - started < 2 * ANSWERS_WITHIN}"
+        return {"detail": unavailable.value.detail, "seconds": time.perf_counter() - started}
 
     mariadb.pause()
     try:
-        started = time.perf_counter()
-        with pytest.raises(ServiceUnavailable, match=r"sql: OperationalError: 2013 Lost connection .*timed out"):
-            users.find(OTHER_PHONE)
-        assert time.perf_counter() - started < ANSWERS_WITHIN
-        answers = race(20, lambda _: {"outcome": outcome()})
+        answers = race(20, lambda _: outcome())
     finally:
         mariadb.resume()
-    assert [answer["outcome"] for answer in answers] == ["ServiceUnavailable True"] * 20
+    lost = [answer for answer in answers if "sql: OperationalError: 2013 Lost connection" in answer["detail"]]
+    assert all("timed out" in answer["detail"] for answer in answers)
+    assert len(answers) == 20
+    assert len(lost) >= 8  # as many as there are connections; for the others none became free, or it was lost again
+    assert sorted(answer["seconds"] for answer in answers)[7] < ANSWERS_WITHIN
+    assert max(answer["seconds"] for answer in answers) < 2 * ANSWERS_WITHIN
     assert users.find(OTHER_PHONE)
 
 
