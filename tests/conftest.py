@@ -1,6 +1,7 @@
 """The Redis servers that tests run on, and a clock that they can move."""
 
 import functools
+import json
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -12,7 +13,9 @@ import fakeredis
 import pytest
 import time_machine
 
+from sms_login import logs
 from sms_login.adapters.redis_client import connect
+from tests.limits import IP, NOW, Make, Printed
 from tests.mariadb import MariaDbServer, find_mariadb
 from tests.servers import RedisCluster, RedisServer, find_redis_6, find_redis_server, redis_4_server, require
 from tests.world import Backend, World
@@ -111,3 +114,21 @@ def _logging() -> Iterator[None]:
 def world(any_backend: Backend, clock: time_machine.Traveller) -> World:
     """A login service on each kind of Redis."""
     return World(any_backend, clock)
+
+
+@pytest.fixture
+def make(any_backend: Backend, clock: time_machine.Traveller) -> Make:
+    """Make services on one Redis of each kind, called from one address, at half past three or so."""
+    clock.move_to(NOW, tick=False)
+
+    def made(**options: Any) -> World:
+        return World(any_backend, clock, **{"ip": IP, **options})
+
+    return made
+
+
+@pytest.fixture
+def printed(capsys: pytest.CaptureFixture[str]) -> Printed:
+    """Give what the function has logged since the last look."""
+    logs.set_up("INFO")
+    return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]

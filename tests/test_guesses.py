@@ -1,0 +1,116 @@
+"""How much a client may guess, and what becomes of a guess that teaches nothing, on every kind of Redis."""
+
+from collections import Counter
+
+import pytest
+
+from sms_login.errors import (
+    CodeHasExpired,
+    CodeHasValid,
+    CodeIsError,
+    Locked,
+    Refusal,
+    SessionMismatch,
+    TooManyRequests,
+)
+from sms_login.phone import Phone
+from sms_login.rules import Limits
+from tests.limits import FORGED, IP, KEY, OTHER_IP, TO_THE_HOUR, Make, counts, stranger, totals, unverified
+from tests.world import OTHER_PHONE, PHONE, World
+
+
+def guess(
+    world: World, refusal: type[Refusal], session: str | None, code: str | None = None, *, phone: Phone = PHONE
+) -> Refusal:
+    """Log in in vain; return why."""
+    with pytest.raises(refusal) as error:
+        world.log_in(session, code, phone=phone)
+    assert type(error.value) is refusal
+    return error.value
+
+
+def test_a_login_gives_back_its_own_guess(make: Make) -> None:
+    """And not those before it; a repeat gives back its own as well."""
+    world = make()
+    session = world.get_sms().session_id
+    guess(world, CodeIsError, session, world.wrong)
+    for _ in range(2):
+        world.log_in(session, key=KEY)
+        assert counts(world) == totals() + Counter([f"ip:{IP} guesses"])
+
+
+def test_a_guess_that_learns_something_counts(make: Make) -> None:
+    """Wrong, spent, expired, forged, or of a number that has no code."""
+    world = make()
+    guess(world, CodeHasExpired, None, "123456")
+    session = world.get_sms().session_id
+    for _ in range(3):
+        guess(world, CodeIsError, session, world.wrong)
+    guess(world, CodeHasValid, session)
+    guess(world, SessionMismatch, FORGED)
+    world.wait(301)
+    guess(world, CodeHasExpired, session)
+    assert counts(world)[f"ip:{IP} guesses"] == 7
+
+
+def test_a_locked_number_gives_the_guess_back(make: Make) -> None:
+    """It was not held against a code."""
+    world = make()
+    session = world.get_sms().session_id
+    world.backend.client.set(f"otp:{{{PHONE.e164}}}:failures", 100, px=5000)
+    for asked in (session, None, FORGED):
+        guess(world, Locked, asked)
+    assert counts(world) == unverified() + totals()
+
+
+@pytest.fixture
+def spent(make: Make) -> World:
+    """A service on which a client has used its guesses up, on numbers that have no code."""
+    world = make(limits=Limits(guesses=2))
+    for i in range(2):
+        guess(world, CodeHasExpired, None, "123456", phone=stranger(i))
+    return world
+
+
+def test_without_guesses_a_live_session_still_passes(spent: World) -> None:
+    """A wrong guess in it is told so, and a right one logs in, is repeated, and gives back what was sent."""
+    session = spent.get_sms().session_id
+    assert guess(spent, CodeIsError, session, spent.wrong).data == {"attemptsLeft": 2}
+    for _ in range(2):
+        assert spent.log_in(session, key=KEY).token
+    assert counts(spent) == totals() + Counter({f"ip:{IP} guesses": 2})
+
+
+def test_without_guesses_a_login_without_a_session_is_refused(spent: World) -> None:
+    """Also with the right code, which stays good, until the hour ends; from elsewhere it passes."""
+    spent.get_sms()
+    before = spent.backend.dump()
+    for code in (spent.wrong, spent.outbox.code):
+        assert guess(spent, TooManyRequests, None, code).retry_after == TO_THE_HOUR
+    assert spent.backend.dump() == before
+    spent.ip = OTHER_IP
+    assert spent.log_in(None).token
+    spent.ip = IP
+    spent.wait(TO_THE_HOUR)
+    spent.get_sms()
+    assert spent.log_in(None).token
+
+
+def test_without_guesses_a_session_that_is_not_live_is_refused(spent: World) -> None:
+    """Forged, of another number, spent by guesses, used, expired: all are told the same, and when to come back."""
+    spent.ip = OTHER_IP
+    guessed = spent.get_sms().session_id
+    for _ in range(3):
+        spent.ip = None  # so that these are not counted
+        guess(spent, CodeIsError, guessed, spent.wrong)
+    used = spent.get_sms(phone=OTHER_PHONE).session_id
+    spent.log_in(used, phone=OTHER_PHONE)
+    alive = spent.get_sms(phone=stranger(7)).session_id
+    spent.ip = IP
+    for session, phone in ((guessed, PHONE), (used, OTHER_PHONE), (FORGED, PHONE), (alive, PHONE)):
+        assert guess(spent, TooManyRequests, session, phone=phone).retry_after == TO_THE_HOUR
+    spent.wait(301)
+    assert guess(spent, TooManyRequests, alive, phone=stranger(7)).retry_after == TO_THE_HOUR - 301
+    spent.wait(400)
+    assert guess(spent, TooManyRequests, alive, phone=stranger(7)).retry_after == TO_THE_HOUR - 701
+    assert counts(spent)[f"ip:{IP} guesses"] == 2

@@ -1,0 +1,148 @@
+"""The stand-in for Tencent Cloud fails as it is told."""
+
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from tencentcloud.common.exception import TencentCloudSDKException
+
+from local.tencent import TencentStandIn
+from tests.tencent_client import GOOD, PHONE, SECRET_ID, SECRET_KEY, TOKEN, client, code_of, codes, post, request
+
+
+@pytest.fixture
+def tencent() -> Iterator[TencentStandIn]:
+    """Give a stand-in that asks for a token."""
+    with TencentStandIn(secret_id=SECRET_ID, secret_key=SECRET_KEY, token=TOKEN) as stand_in:
+        yield stand_in
+
+
+@pytest.mark.parametrize(
+    ("mode", "code"),
+    [
+        ("refusal", "FailedOperation.InsufficientBalanceInSmsPackage"),
+        ("throttle", "LimitExceeded.PhoneNumberThirtySecondLimit"),
+        ("LimitExceeded.PhoneNumberDailyLimit", "LimitExceeded.PhoneNumberDailyLimit"),
+        ("UnsupportedOperation.UnsupportedRegion", "UnsupportedOperation.UnsupportedRegion"),
+    ],
+)
+def test_failing_for_every_number(tencent: TencentStandIn, mode: str, code: str) -> None:
+    """These modes refuse every number of a request and keep nothing."""
+    tencent.fail(mode)
+    assert codes(client(tencent).SendSms(request(PhoneNumberSet=[PHONE, "+8613900139000"]))) == [code, code]
+    assert tencent.inbox() == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "AuthFailure.UnauthorizedOperation",
+        "InternalError",
+        "InternalError.Timeout",
+        "RequestLimitExceeded",
+        "RequestLimitExceeded.UinLimitExceeded",
+        "ResourceUnavailable",
+    ],
+)
+def test_failing_as_a_whole(tencent: TencentStandIn, code: str) -> None:
+    """These codes refuse the request, and nothing is kept."""
+    tencent.fail(code)
+    assert code_of(lambda: client(tencent).SendSms(request())) == code
+    assert tencent.inbox() == []
+
+
+def test_failing_by_timeout(tencent: TencentStandIn) -> None:
+    """The SMS is kept, the answer never comes, and the next request is answered over a new connection."""
+    tencent.fail("timeout", times=1)
+    sdk = client(tencent, timeout=0.2)
+    assert code_of(lambda: sdk.SendSms(request())) == "ClientNetworkError"
+    assert len(tencent.inbox()) == 1
+    assert codes(client(tencent).SendSms(request())) == ["Ok"]
+
+
+def test_closing_ends_a_timeout_at_once() -> None:
+    """A client that waits for its answer gets the end of the connection when the stand-in is closed."""
+    arrived = threading.Event()
+    with (
+        TencentStandIn(secret_id=SECRET_ID, secret_key=SECRET_KEY, on_message=lambda _: arrived.set()) as tencent,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        tencent.fail("timeout")
+        waiting = thread.submit(code_of, lambda: client(tencent, timeout=60).SendSms(request()))
+        assert arrived.wait(timeout=30)
+        tencent.close()
+        assert waiting.result(timeout=30) == "ClientNetworkError"
+
+
+def test_a_client_that_resets_is_no_error(capfd: pytest.CaptureFixture[str]) -> None:
+    """A client that aborts its connection while it waits is not reported on stderr."""
+    with TencentStandIn(secret_id=SECRET_ID, secret_key=SECRET_KEY) as tencent:
+        connection = socket.create_connection(("127.0.0.1", int(tencent.url.rsplit(":", 1)[1])), timeout=10)
+        connection.sendall(b"POST / HTTP/1.1\r\n")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+        codes(client(tencent).SendSms(request()))  # connections are accepted in order, so the first was, too
+    assert capfd.readouterr().err == ""
+
+
+def test_failing_by_reset(tencent: TencentStandIn) -> None:
+    """The SDK sees a reset connection, nothing is kept, and the next request works."""
+    tencent.fail("reset", times=1)
+    sdk = client(tencent)
+    with pytest.raises(TencentCloudSDKException, match="Connection reset by peer") as refusal:
+        sdk.SendSms(request())
+    assert refusal.value.code == "ClientNetworkError"
+    assert tencent.inbox() == []
+    assert codes(sdk.SendSms(request())) == ["Ok"]
+
+
+def test_failing_by_charset(tencent: TencentStandIn) -> None:
+    """The SMS is kept and the answer is a success, under a Content-Type with which the SDK does not look for errors."""
+    tencent.fail("charset")
+    assert codes(client(tencent).SendSms(request())) == ["Ok"]
+    post(tencent, GOOD, content_type="application/json; charset=utf-8")
+    assert len(tencent.inbox()) == 2
+
+
+def test_failing_a_number_of_times(tencent: TencentStandIn) -> None:
+    """A failure that was set for two requests is over with the third, and can be watched as it runs out."""
+    sdk = client(tencent)
+    assert tencent.failing == ("off", None)
+    tencent.fail("throttle", times=2)
+    seen = [(tencent.failing, codes(sdk.SendSms(request()))) for _ in range(3)]
+    limit = ["LimitExceeded.PhoneNumberThirtySecondLimit"]
+    assert seen == [(("throttle", 2), limit), (("throttle", 1), limit), (("off", None), ["Ok"])]
+
+
+@pytest.mark.parametrize("end", ["off", None])
+def test_back_to_normal(tencent: TencentStandIn, end: str | None) -> None:
+    """A failure lasts until it is switched off."""
+    tencent.fail("refusal")
+    sdk = client(tencent)
+    assert codes(sdk.SendSms(request())) == codes(sdk.SendSms(request())) != ["Ok"]
+    tencent.fail(end)
+    assert codes(sdk.SendSms(request())) == ["Ok"]
+
+
+@pytest.mark.parametrize("mode", ["", "Throttle", "tiemout", "AuthFailure", "LimitExceeded.", "limit.exceeded"])
+def test_an_unknown_mode(tencent: TencentStandIn, mode: str) -> None:
+    """A word that is no mode is refused with the list of modes, and the present mode stays."""
+    tencent.fail("refusal")
+    with pytest.raises(ValueError, match="off, refusal, throttle, timeout, reset, charset"):
+        tencent.fail(mode)
+    assert tencent.failing == ("refusal", None)
+
+
+def test_failing_less_than_once(tencent: TencentStandIn) -> None:
+    """To fail zero times is no mode either."""
+    with pytest.raises(ValueError, match="times"):
+        tencent.fail("throttle", times=0)
+
+
+def test_a_failing_stand_in_still_checks(tencent: TencentStandIn) -> None:
+    """A wrong signature is reported as such in every mode that answers: a failure must not hide a bug."""
+    tencent.fail("timeout")
+    assert code_of(lambda: client(tencent, secret_key="x").SendSms(request())) == "AuthFailure.SignatureFailure"
