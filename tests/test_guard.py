@@ -49,9 +49,9 @@ def test_a_spent_limit_refuses_changes_nothing_and_ends_when_it_says(make: Make,
         world.get_sms(phone=limit.number(i))
     for _ in range(2):
         assert refused(world, limit.refusal, limit.number(2)).retry_after == limit.wait
-    world.wait(limit.wait - 1)
-    assert refused(world, limit.refusal, limit.number(2)).retry_after == 1
-    world.wait(1)
+    world.wait(limit.wait - 5)  # s that a busy machine may take until the next line: a real Redis counts them too
+    assert refused(world, limit.refusal, limit.number(2)).retry_after == 5
+    world.wait(5)
     assert world.get_sms(phone=limit.number(2)).request_id
 
 
