@@ -100,7 +100,6 @@ def clock() -> Iterator[time_machine.Traveller]:
         yield traveller
 
 
-@pytest.fixture(autouse=True)
 def _logging() -> Iterator[None]:
     """Give logging back as it was: the product takes it over."""
     root = logging.getLogger()
@@ -108,6 +107,10 @@ def _logging() -> Iterator[None]:
     yield
     root.handlers[:], logging.raiseExceptions = handlers, raises
     root.setLevel(level)
+
+
+after_each_test = pytest.fixture(_logging, autouse=True)
+after_each_module = pytest.fixture(_logging, autouse=True, scope="module")  # whose own fixtures may run the product
 
 
 @pytest.fixture
