@@ -1,6 +1,7 @@
 """The libraries of a build: wheels for the platform's Python, without what never runs."""
 
 import fnmatch
+import os
 import shutil
 import subprocess
 import sys
@@ -39,7 +40,9 @@ def install(requirements: Sequence[Path], target: Path) -> None:
     command += ["--only-binary", ":all:", "--require-hashes", "--override", str(overrides)]
     for path in requirements:
         command += ["--requirement", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - uv, with our own options
+    # One after the other: all of Tencent's packages bring a tencentcloud/__init__.py, and the last one stays.
+    environ = {**os.environ, "UV_CONCURRENT_INSTALLS": "1"}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)  # noqa: S603 - uv, with our own options
     overrides.unlink()
     if done.returncode:
         raise BuildError(f"no libraries:\n{done.stderr.strip()}")
