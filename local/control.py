@@ -1,23 +1,32 @@
-"""The paths under /_local/: see which SMS were sent, get a captcha's ticket, and make the next calls fail."""
+"""What is not the function's: under /_local/ the inbox, Redis, tickets and the failures to come."""
 
+import contextlib
+import ipaddress
 import json
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from local import redis_view
 from local.tencent import TencentStandIn
 
 
 class Control:
-    """Answers, in the same shapes as the function, for the paths that are not the function's."""
+    """Answers, in the same shapes as the function, for the paths that are not the function's.
 
-    def __init__(self, tencent: TencentStandIn) -> None:
+    ``environ`` is the function's environment, which leads to its Redis.
+    """
+
+    def __init__(self, tencent: TencentStandIn, environ: Mapping[str, str] = os.environ) -> None:
         self._tencent = tencent
+        self._environ = environ
         self._routes: dict[str, Callable[[dict[str, Any]], Any]] = {
             "GET /_local/inbox": self._inbox,
             "GET /_local/fail": self._failing,
             "POST /_local/fail": self._fail,
             "POST /_local/captcha": self._captcha,
+            "GET /_local/redis": self._redis,
         }
 
     def answer(self, event: dict[str, Any]) -> dict[str, Any] | None:
@@ -25,6 +34,8 @@ class Control:
         path: str = event["path"]
         if not path.startswith("/_local/"):
             return None
+        if not _from_here(event["headers"]):
+            return _json({"error": "only this machine's own pages and programs may ask for this"}, 403)
         route = self._routes.get(f"{event['httpMethod']} {path}")
         if route is None:
             return _json({"error": f"there are {', '.join(self._routes)}"}, 404)
@@ -32,6 +43,8 @@ class Control:
             return _json(route(event["queryString"]))
         except ValueError as error:  # of the stand-in, which then lists what there is
             return _json({"error": str(error)}, 400)
+        except ConnectionError as error:  # of Redis
+            return _json({"error": str(error)}, 503)
 
     def _inbox(self, query: dict[str, Any]) -> list[dict[str, Any]]:
         phone = query.get("phone")
@@ -54,6 +67,30 @@ class Control:
         ticket, randstr = self._tencent.captcha_ticket(str(query.get("kind", "good")))
         return {"ticket": ticket, "randstr": randstr}
 
+    def _redis(self, query: dict[str, Any]) -> list[dict[str, Any]]:
+        return redis_view.keys_of(redis_view.e164(str(query.get("phone", ""))), self._environ)
+
+
+def _from_here(headers: Mapping[str, str]) -> bool:
+    """Tell whether it is a program that asks, or our own page: a web page of somebody else must not read codes.
+
+    A browser names the page's site in Sec-Fetch-Site, and in Origin where the page could read the answer. Whoever
+    lets the name of his site lead here (DNS rebinding) has that name in Host; an address cannot be made to lead
+    elsewhere, so it may be any: an emulator has one of its own for this machine.
+    """
+    host, origin = headers.get("host", ""), headers.get("origin")
+    ours = _is_address(host) and origin in (None, f"http://{host}")
+    return ours and headers.get("sec-fetch-site", "none") in {"none", "same-origin"}
+
+
+def _is_address(host: str) -> bool:
+    name = re.fullmatch(r"(\[[0-9a-f:]+\]|[a-z0-9.]+)(:[0-9]{1,5})?", host.lower())
+    if name is None:
+        return False
+    with contextlib.suppress(ValueError):
+        return name[1] == "localhost" or bool(ipaddress.ip_address(name[1].strip("[]")))
+    return False
+
 
 def _action(query: dict[str, Any]) -> str:
     return str(query.get("action", "SendSms"))
@@ -63,6 +100,10 @@ def _json(value: Any, status: int = 200) -> dict[str, Any]:
     return {
         "isBase64Encoded": False,
         "statusCode": status,
-        "headers": {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"},
+        "headers": {
+            "Content-Type": "application/json; charset=utf-8",
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+        },
         "body": json.dumps(value, ensure_ascii=False),
     }

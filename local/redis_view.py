@@ -1,0 +1,76 @@
+"""What Redis holds for one number, for a developer to look at. Nobody can read a code from it, which is the point."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import phonenumbers
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+MAX_KEYS = 200  # of a number; it has about ten, and a hundred sessions at most
+_SECONDS = 2.0  # to connect, and to wait for an answer
+
+
+def e164(spelling: str) -> str:
+    """Return the number as the function names its keys: "8613800138000" is "+8613800138000". Raises ValueError."""
+    try:
+        # The plus of a number in a URL arrives as a space, unless it was written as %2B.
+        number = phonenumbers.parse("+" + spelling.strip().lstrip("+"))
+    except phonenumbers.NumberParseException:
+        raise ValueError("phone must be a number with its area code, such as 8613800138000") from None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def keys_of(phone: str, environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the keys of a number (E.164) by name: ``key``, ``type``, ``ttl`` in ms (None: for ever) and ``value``.
+
+    ``environ`` is the function's, and leads to its Redis. Raises ConnectionError if that does not answer.
+    """
+    try:
+        client = _connect(environ)
+        try:
+            # All keys of a number carry it as their hash tag, which is how a cluster keeps them together.
+            names = sorted({str(key) for key in client.scan_iter(match=f"*{{{phone}}}*", count=1000)})
+            found = [_read(client, name) for name in names[:MAX_KEYS]]
+        finally:
+            client.close()
+    except (redis.RedisError, OSError) as error:
+        raise ConnectionError(f"Redis does not answer ({type(error).__name__})") from None
+    return [key for key in found if key["type"] != "none"]  # which expired in between
+
+
+def _connect(environ: Mapping[str, str]) -> Any:
+    options: dict[str, Any] = {
+        "host": environ.get("REDIS_HOST", ""),
+        "port": int(environ.get("REDIS_PORT") or 6379),
+        "password": environ.get("REDIS_PASSWORD") or None,
+        "ssl": _is_on(environ, "REDIS_TLS"),
+        "protocol": 2,  # TencentDB has no other
+        "retry": Retry(NoBackoff(), 0),  # a page that looks every second needs no second try
+        "decode_responses": True,
+        "encoding_errors": "replace",
+        "socket_timeout": _SECONDS,
+        "socket_connect_timeout": _SECONDS,
+    }
+    if environ.get("REDIS_CA_FILE"):
+        options["ssl_ca_certs"] = environ["REDIS_CA_FILE"]
+    if _is_on(environ, "REDIS_CLUSTER"):
+        return redis.RedisCluster(**options)
+    return redis.Redis(db=int(environ.get("REDIS_DB") or 0), **options)
+
+
+def _is_on(environ: Mapping[str, str], name: str) -> bool:
+    return environ.get(name, "").lower() in {"1", "true"}
+
+
+def _read(client: Any, key: str) -> dict[str, Any]:
+    kind = client.type(key)
+    read = {"hash": client.hgetall, "string": client.get, "list": lambda name: client.lrange(name, 0, -1)}
+    ttl = client.pttl(key)
+    return {
+        "key": key,
+        "type": kind,
+        "ttl": ttl if ttl >= 0 else None,
+        "value": read[kind](key) if kind in read else None,
+    }

@@ -1,0 +1,134 @@
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local.cloud import local_cloud
+from local.control import Control
+from local.redis_server import redis_server as embedded_redis
+from local.tencent import TencentStandIn
+from sms_login import wiring
+from tests.servers import RedisCluster, RedisServer
+
+
+@pytest.fixture
+def tencent() -> Iterator[TencentStandIn]:
+    """Give a stand-in."""
+    with TencentStandIn(secret_id="id", secret_key="key") as stand_in:
+        yield stand_in
+
+
+def get(control: Control, path: str, *, verb: str = "GET", **headers: str) -> dict[str, Any] | None:
+    """Ask for a path, with its query string, as a program on this machine does."""
+    path, _, text = path.partition("?")
+    query = dict(pair.split("=") for pair in text.split("&")) if text else {}
+    named = {"host": "127.0.0.1:9000", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    return control.answer({"httpMethod": verb, "path": path, "queryString": query, "headers": named, "body": ""})
+
+
+def status(answer: dict[str, Any] | None) -> int | None:
+    """Return the status of an answer, None where there is none."""
+    return answer["statusCode"] if answer else None
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:9000", "localhost:9000", "localhost", "[::1]:9000", "10.0.2.2:9000"])
+def test_this_machines_programs_and_pages_may_look(tencent: TencentStandIn, host: str) -> None:
+    """By any address: an emulator has one of its own for this machine. Nobody else's page is told that it may read."""
+    control = Control(tencent, {})
+    answers = [
+        get(control, "/_local/inbox", host=host),
+        get(control, "/_local/inbox", host=host, origin=f"http://{host}", sec_fetch_site="same-origin"),
+        get(control, "/_local/inbox", host=host, sec_fetch_site="none"),
+    ]
+    assert [status(answer) for answer in answers] == [200] * 3
+    for answer in answers:
+        assert answer
+        assert not [name for name in answer["headers"] if name.lower().startswith("access-control")]
+        assert answer["headers"]["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://127.0.0.1:8000"},
+        {"sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "same-site"},
+        {"host": "evil.example:9000"},
+        {"host": "evil.example:9000", "origin": "http://evil.example:9000", "sec_fetch_site": "same-origin"},
+        {"host": "127.0.0.1.evil.example"},
+        {"host": "localhost.evil.example"},
+        {"host": "evil.example@127.0.0.1:"},
+        {"host": "["},
+        {"host": ""},
+    ],
+)
+@pytest.mark.parametrize("request_line", ["GET /_local/inbox", "POST /_local/fail?mode=timeout"])
+def test_a_strange_page_reads_no_code(tencent: TencentStandIn, request_line: str, headers: dict[str, str]) -> None:
+    """Neither from its own site, nor by leading its own name here; it changes nothing, either."""
+    verb, path = request_line.split()
+    assert status(get(Control(tencent, {}), path, verb=verb, **headers)) == 403
+    assert tencent.failing == ("off", None)
+
+
+@pytest.fixture(params=["embedded", "real", "cluster"])
+def place(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """Give the settings that lead to a Redis."""
+    if request.param == "embedded":
+        with embedded_redis() as (host, port):
+            yield {"REDIS_HOST": host, "REDIS_PORT": str(port)}
+        return
+    name = {"real": "redis_server", "cluster": "redis_cluster"}[request.param]
+    server: RedisServer | RedisCluster = request.getfixturevalue(name)
+    yield {
+        "REDIS_HOST": "127.0.0.1",
+        "REDIS_PORT": str(server.port),
+        "REDIS_CLUSTER": str(int(request.param == "cluster")),
+    }
+
+
+def test_what_redis_holds_for_a_number(place: dict[str, str]) -> None:
+    """Every key of the number with its type, expiry and fields, in any spelling; none of another number."""
+    with local_cloud(place) as cloud:
+        app = wiring.build(cloud.environ)
+        phone, other = "+8613800138070", "+8613800138071"
+        for number in (phone, other):
+            event = {"httpMethod": "POST", "queryString": {"method": "getSms", "phone": number}}
+            assert app.handle(event, {})["statusCode"] == 200
+        control = Control(cloud.tencent, cloud.environ)
+        answer = get(control, "/_local/redis?phone=8613800138070")
+        assert status(answer) == 200
+    assert answer
+    keys = {key["key"]: key for key in json.loads(answer["body"])}
+    session = keys[f"otp:{{{phone}}}:latest"]["value"]
+    day = next(name for name in keys if ":day:" in name)
+    assert set(keys) == {f"otp:{{{phone}}}:{name}" for name in ("latest", "cooldown", session, day[-12:])}
+    code = keys[f"otp:{{{phone}}}:{session}"]
+    assert (code["type"], 600_000 < code["ttl"] <= 660_000) == ("hash", True)
+    assert {"nonce", "digest"} < set(code["value"])
+    assert (keys[day]["type"], keys[day]["value"]) == ("string", "1")
+
+
+@pytest.mark.parametrize("query", ["", "?phone=", "?phone=abc", "?phone=*", "?phone=1"])
+def test_redis_is_asked_for_one_number_only(tencent: TencentStandIn, query: str) -> None:
+    """What is no number is a 400 that says what one is, and no pattern gets to Redis."""
+    answer = get(Control(tencent, {}), f"/_local/redis{query}")
+    assert answer
+    assert answer["statusCode"] == 400
+    assert "such as 8613800138000" in json.loads(answer["body"])["error"]
+
+
+def test_redis_that_is_away_is_said(tencent: TencentStandIn) -> None:
+    """As a 503 with one sentence."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+    control = Control(tencent, {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port)})
+    answer = get(control, "/_local/redis?phone=8613800138000")
+    assert answer
+    assert (answer["statusCode"], json.loads(answer["body"])) == (
+        503,
+        {"error": "Redis does not answer (ConnectionError)"},
+    )
