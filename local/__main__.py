@@ -22,11 +22,12 @@ MAX_PORT = 65535
 BANNER = """
 sms-login runs at {url}/ on your own machine. No SMS is sent: what would be is shown here.
 
-Log in, in another terminal:
+Open {url}/ in a browser, or log in in another terminal:
   curl -s {url}/ -H 'Content-Type: application/json' -d '{{"method": "getSms", "phone": "+{phone}"}}'
   curl -s {url}/ -d method=login -d phone={phone} -d code=$({read_code})
 
 Inbox:    {url}/_local/inbox
+Redis:    {url}/_local/redis?phone={phone}
 Captcha:  curl -X POST {url}/_local/captcha
 Failures: curl -X POST '{url}/_local/fail?mode=timeout&times=1'
           mode is {modes}, or a code of Tencent Cloud
@@ -67,7 +68,7 @@ def serve(cloud: Cloud) -> None:
 
 
 def banner(url: str) -> str:
-    """Return what is printed at the start: how to log in, read the inbox, get a ticket and make calls fail."""
+    """Return what is printed at the start: how to log in, read inbox and Redis, get a ticket and make calls fail."""
     return BANNER.format(url=url, phone=PHONE, read_code=READ_CODE.format(url=url, phone=PHONE), modes=", ".join(MODES))
 
 

@@ -1,4 +1,4 @@
-"""What is not the function's: under /_local/ the inbox, Redis, tickets and the failures to come."""
+"""What is not the function's: the page, and under /_local/ the inbox, Redis, tickets and the failures to come."""
 
 import contextlib
 import ipaddress
@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from local import redis_view
+from local.page_files import page_file
 from local.tencent import TencentStandIn
 
 
@@ -33,7 +34,7 @@ class Control:
         """Answer one event, or return None if its path is the function's."""
         path: str = event["path"]
         if not path.startswith("/_local/"):
-            return None
+            return page_file(event)
         if not _from_here(event["headers"]):
             return _json({"error": "only this machine's own pages and programs may ask for this"}, 403)
         route = self._routes.get(f"{event['httpMethod']} {path}")

@@ -1,6 +1,8 @@
 import json
+import re
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,9 @@ from local.redis_server import redis_server as embedded_redis
 from local.tencent import TencentStandIn
 from sms_login import wiring
 from tests.servers import RedisCluster, RedisServer
+
+PAGE = Path(__file__).parent.parent / "local" / "page"
+BROWSER = {"host": "127.0.0.1:9000", "accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
 @pytest.fixture
@@ -31,6 +36,51 @@ def get(control: Control, path: str, *, verb: str = "GET", **headers: str) -> di
 def status(answer: dict[str, Any] | None) -> int | None:
     """Return the status of an answer, None where there is none."""
     return answer["statusCode"] if answer else None
+
+
+def test_a_browser_gets_the_page(tencent: TencentStandIn) -> None:
+    """At / and with its files; nothing in it comes from elsewhere, and nobody may frame it."""
+    control = Control(tencent, {})
+    page = get(control, "/", **BROWSER)
+    assert page
+    assert page["headers"]["Content-Type"] == "text/html; charset=utf-8"
+    policy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    assert page["headers"]["Content-Security-Policy"] == policy
+    assert page["body"] == (PAGE / "index.html").read_text(encoding="utf-8")
+    kinds = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html"}
+    for file in PAGE.iterdir():
+        answer = get(control, f"/page/{file.name}")
+        assert answer
+        assert answer["headers"]["Content-Type"] == f"{kinds[file.suffix]}; charset=utf-8"
+        assert answer["body"] == file.read_text(encoding="utf-8")
+
+
+def test_the_page_names_no_other_address() -> None:
+    """No file of it has one, but for the namespace of SVG, which nobody looks up."""
+    for file in PAGE.iterdir():
+        found = re.findall(r"(?:https?:)?//[a-z0-9-]+\.[^\s\"'<]*", file.read_text(encoding="utf-8"))
+        assert set(found) <= {"http://www.w3.org/2000/svg"}, file.name
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "accept"),
+    [
+        ("POST", "/", "text/html"),
+        ("GET", "/", "*/*"),
+        ("GET", "/?method=health", "text/html"),
+        ("GET", "/page/", "text/html"),
+        ("GET", "/page", "text/html"),
+        ("GET", "/page/../control.py", "text/html"),
+        ("GET", "/page/..%2fcontrol.py", "text/html"),
+        ("GET", "/page//etc/passwd", "text/html"),
+        ("GET", "/page/index.html/", "text/html"),
+        ("GET", "/PAGE/index.html", "text/html"),
+        ("POST", "/page/index.html", "text/html"),
+    ],
+)
+def test_everything_else_is_the_functions(tencent: TencentStandIn, verb: str, path: str, accept: str) -> None:
+    """What is not a file of the page, by its exact name, goes on to the function."""
+    assert get(Control(tencent, {}), path, verb=verb, accept=accept) is None
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9000", "localhost:9000", "localhost", "[::1]:9000", "10.0.2.2:9000"])

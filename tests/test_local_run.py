@@ -75,14 +75,18 @@ def test_the_two_lines_of_the_banner_log_in() -> None:
     assert answer["data"]["token"]
 
 
-def test_the_banner_names_inbox_captcha_and_failure_switch() -> None:
+def test_the_banner_names_page_inbox_redis_captcha_and_failure_switch() -> None:
     """The addresses in the banner are those of this run, and they work."""
     with run() as process:
         banner = "\n".join(read_banner(process))
         [inbox] = re.findall(r"^Inbox: +(\S+)$", banner, re.MULTILINE)
         [captcha] = re.findall(r"^Captcha: +(curl .+)$", banner, re.MULTILINE)
         [switch] = re.findall(r"^Failures: (curl .+)$", banner, re.MULTILINE)
+        [page] = re.findall(r"^Open (\S+) in a browser", banner, re.MULTILINE)
+        [keys] = re.findall(r"^Redis: +(\S+)$", banner, re.MULTILINE)
+        assert "<title>sms-login</title>" in sh(f"curl -s -H 'Accept: text/html' '{page}'")
         assert json.loads(sh(f"curl -s '{inbox}'")) == []
+        assert json.loads(sh(f"curl -s '{keys}'")) == []
         assert set(json.loads(sh(f"{captcha} -s"))) == {"ticket", "randstr"}
         assert json.loads(sh(f"{switch} -s")) == {"mode": "timeout", "times": 1}
 

@@ -1,0 +1,56 @@
+// The messages that would have been sent, newest first; one that is new also arrives on the phone.
+import { element } from "./dom.js";
+import { language, onLanguage, say } from "./language.js";
+import { shown } from "./screens.js";
+
+const SHOWN = 20;
+const ON_SCREEN = 8000; // ms that a message stays on top of the phone
+const list = document.querySelector("#inbox");
+const top = document.querySelector("#arrived");
+let messages = null; // as they are listed now
+
+// Show what /_local/inbox gives. `fill` is called with the code of a message that is clicked.
+export function showInbox(latest, { phone, fill }) {
+  const text = JSON.stringify(latest);
+  if (messages && JSON.stringify(messages) === text) return;
+  const fresh = messages && latest.length ? latest[0] : null; // what was there when the page opened is not news
+  messages = latest;
+  draw(fill);
+  if (fresh && fresh.phone === phone) arrive(fresh, fill);
+}
+
+function draw(fill) {
+  list.replaceChildren(...messages.slice(0, SHOWN).map((message) => element("li", {}, bubble(message, fill))));
+  if (!messages.length) list.append(element("li", { class: "empty" }, say("inboxEmpty")));
+}
+
+function bubble(message, fill) {
+  const time = new Date(message.sentAt).toLocaleTimeString(language(), { hour12: false });
+  const head = element("span", { class: "from" }, element("span", {}, message.phone), element("time", {}, time));
+  const button = element("button", { type: "button", class: "message" }, head, ...marked(message));
+  button.onclick = () => fill(message.params[0]);
+  return button;
+}
+
+// The message's text, with its code set apart.
+function marked({ text, params }) {
+  const [before, ...after] = text.split(params[0]);
+  return [element("span", { class: "text" }, before, element("strong", {}, params[0]), after.join(params[0]))];
+}
+
+function arrive(message, fill) {
+  const hint = shown() === "code" ? [element("span", { class: "hint" }, say("messageFill", { code: message.params[0] }))] : [];
+  const title = element("span", { class: "from" }, say("messageArrived"));
+  const banner = element("button", { type: "button", class: "arrived" }, title, ...marked(message), ...hint);
+  banner.onclick = () => {
+    dismiss();
+    fill(message.params[0]);
+  };
+  top.replaceChildren(banner);
+  setTimeout(() => banner.remove(), ON_SCREEN);
+}
+
+// Take the message off the phone: it has been read.
+export const dismiss = () => top.replaceChildren();
+
+export const redrawInbox = (fill) => onLanguage(() => messages && draw(fill));

@@ -1,0 +1,41 @@
+// What the phone knows, and everything on it that time or the language changes.
+import { duration, say } from "./language.js";
+import { label, put, screen, secondsTo } from "./screens.js";
+
+export const state = {
+  sent: null, // the last code: { phone, sessionId, purpose: "logIn" or "delete", expires, resend }
+  number: null, // the phone's own: where messages arrive, also before anybody has answered, and after signing out
+  user: null, // who is signed in, as the function told it
+  waits: { send: 0, enter: 0 }, // until when (ms) the function wants to hear nothing: of getSms, and of codes
+};
+
+export const button = (name) => screen(name).querySelector(".primary");
+export const deleting = () => state.sent?.purpose === "delete";
+
+export function paint() {
+  const { sent, user, waits } = state;
+  const clock = { hour: "2-digit", minute: "2-digit", hour12: false };
+  put(document.querySelector("#time"), new Date().toLocaleTimeString("zh-CN", clock));
+  label(button("number"), "getCode", waits.send);
+  label(button("farewell"), "deleteSend", waits.send);
+  label(button("code"), deleting() ? "deleteNow" : "logIn", waits.enter);
+  button("code").classList.toggle("danger", deleting());
+  if (sent) paintCode(sent, waits);
+  if (user) paintUser(user);
+}
+
+function paintCode({ phone, expires, resend }, waits) {
+  label(document.querySelector("#again"), "sendAgain", Math.max(resend, waits.send));
+  put(screen("code").querySelector("h2"), say(deleting() ? "deleteAccount" : "enterCode"));
+  put(screen("code").querySelector(".lead"), say("codeSentTo", { phone: readable(phone) }));
+  const left = secondsTo(expires);
+  put(document.querySelector("#expiry"), left > 0 ? say("validFor", { wait: duration(left) }) : say("noLongerValid"));
+}
+
+function paintUser({ name, phone }) {
+  put(document.querySelector("#name"), name || say("noName"));
+  put(document.querySelector("#avatar"), name ? [...name][0] : phone.slice(-2));
+  put(document.querySelector("#own-number"), readable(phone));
+}
+
+const readable = (phone) => phone.replace(/^(\+86)(\d{3})(\d{4})(\d{4})$/, "$1 $2 $3 $4");

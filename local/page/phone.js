@@ -1,0 +1,199 @@
+// What the phone does: number → code → signed in.
+import { call } from "./api.js";
+import * as captcha from "./captcha.js";
+import * as entry from "./code_entry.js";
+import { callingCode, fillCountries } from "./countries.js";
+import { dismiss } from "./inbox.js";
+import { language, onLanguage } from "./language.js";
+import { button, deleting, paint, state } from "./paint.js";
+import { busy, put, screen, show, tell } from "./screens.js";
+import * as session from "./session.js";
+
+const country = document.querySelector("#country");
+const number = document.querySelector("#phone");
+
+// Ask for a code: on the first screen, again, or before the account is deleted. `from` is the screen that asks.
+async function send(from, { phone, purpose, sessionId }) {
+  const ask = { phone, ...(sessionId && { sessionId }) };
+  state.number = phone;
+  let answer = await call("getSms", ask, { once: true });
+  for (let refused = false; answer.name === "CaptchaRequired"; refused = true) {
+    const ticket = await captcha.solve({ refused });
+    if (!ticket) break;
+    answer = await call("getSms", { ...ask, ...ticket }, { once: true });
+  }
+  // Without a clear answer from Tencent Cloud the message may still come, and this session's code works.
+  if (!answer.ok && answer.name !== "SendUnknown") {
+    if (answer.status === 429) state.waits.send = later(answer.retryAfter);
+    paint();
+    return tell(from, { refusal: answer });
+  }
+  const { expiresIn, resendAfter, ...data } = answer.data;
+  const same = sessionId === data.sessionId;
+  state.sent = { phone, purpose, sessionId: data.sessionId, expires: later(expiresIn), resend: later(resendAfter) };
+  state.waits.enter = 0;
+  askForCode();
+  if (!answer.ok) tell("code", { refusal: answer });
+  else if (sessionId) tell("code", { note: same ? "sentAgain" : "newCode" });
+}
+
+// Back from the code's screen, its message is still on the way: there is nothing to ask for but the code.
+function sendUnlessSent(from, phone, purpose) {
+  const last = state.sent?.phone === phone && state.sent.purpose === purpose ? state.sent : null;
+  if (last && Date.now() < Math.min(last.resend, last.expires)) return askForCode();
+  return send(from, { phone, purpose, sessionId: last?.sessionId });
+}
+
+function askForCode() {
+  paint(); // before it is shown, so that the heading is read out with its words
+  show("code", { focus: "#digits" });
+  entry.clear();
+  entry.listen();
+}
+
+async function enterCode() {
+  if (!entry.isFull()) {
+    entry.clear();
+    return tell("code", { words: "enterAllDigits" });
+  }
+  const ask = { code: entry.typed(), sessionId: state.sent.sessionId };
+  const answer =
+    state.sent.purpose === "logIn"
+      ? await call("login", { phone: state.sent.phone, ...ask }, { once: true })
+      : await session.signedIn("deleteAccount", ask);
+  if (!answer.ok) return refuseCode(answer);
+  if (state.sent.purpose === "logIn") {
+    session.begin(answer.data);
+    goHome(answer.data, answer.data.isNewUser ? "welcome" : "welcomeBack");
+  } else {
+    session.forget();
+    goToStart({ note: "deleted" });
+  }
+}
+
+function refuseCode(answer) {
+  if (session.isOver(answer)) return goToStart({ refusal: answer });
+  if (answer.status === 429) state.waits.enter = later(answer.retryAfter);
+  paint();
+  tell("code", { refusal: answer });
+  // A code that may still be right stays, so that the same tap can be repeated.
+  if (answer.status !== 0 && answer.status < 500) entry.clear();
+}
+
+function goHome(data, note) {
+  entry.stopListening();
+  dismiss(); // the message that brought the code
+  state.sent = null;
+  state.user = data;
+  state.number = data.phone;
+  document.querySelector("#nickname").value = state.user.name;
+  paint();
+  show("home");
+  tell("home", { note });
+}
+
+function goToStart(what) {
+  entry.stopListening();
+  state.user = null;
+  state.sent = null;
+  paint();
+  show("number");
+  tell("number", what);
+}
+
+// Sign in with what the last visit left, if it left anything.
+async function resume() {
+  if (!session.maySignIn()) {
+    paint();
+    screen("number").hidden = false; // as a page opens: the focus stays where the person has it
+    return;
+  }
+  show("waiting");
+  document.querySelector("#retry").hidden = true;
+  const answer = await session.refresh();
+  if (answer.ok) goHome(answer.data, "welcomeBack");
+  else if (session.isOver(answer)) goToStart({ refusal: answer });
+  else {
+    tell("waiting", { refusal: answer });
+    document.querySelector("#retry").hidden = false;
+  }
+}
+
+// Do something as the user who is signed in, from the screen "home".
+const asUser = (action) => busy("home", async () => {
+  const answer = await action();
+  if (session.isOver(answer)) goToStart({ refusal: answer });
+  else if (!answer.ok) tell("home", { refusal: answer });
+  else return answer;
+});
+
+function signOut(everywhere) {
+  asUser(async () => {
+    const answer = await session.end({ everywhere });
+    if (answer.ok) goToStart({ note: everywhere ? "signedOutEverywhere" : "signedOut" });
+    return answer;
+  });
+}
+
+function rename() {
+  const name = document.querySelector("#nickname").value.trim();
+  if (!name) return tell("home", { words: "enterNickname" });
+  asUser(async () => {
+    const answer = await session.signedIn("setNickname", { name });
+    if (answer.ok) {
+      state.user = answer.data;
+      paint();
+      tell("home", { note: "saved" });
+    }
+    return answer;
+  });
+}
+
+function firstCode() {
+  const digits = number.value.normalize("NFKC").replace(/[\s().-]/g, "");
+  if (!digits) {
+    number.focus();
+    return tell("number", { words: "enterNumberFirst" });
+  }
+  const phone = digits.startsWith("+") ? digits : `+${callingCode(country.value)}${digits}`;
+  return sendUnlessSent("number", phone, "logIn");
+}
+
+const later = (seconds) => Date.now() + seconds * 1000;
+
+const on = (selector, event, action) => document.querySelector(selector).addEventListener(event, action);
+const onSubmit = (name, action) => on(`#${name}`, "submit", (event) => {
+  event.preventDefault();
+  busy(name, async () => !button(name)?.disabled && action());
+});
+
+export function start() {
+  onSubmit("number", firstCode);
+  onSubmit("code", enterCode);
+  onSubmit("farewell", () => sendUnlessSent("farewell", state.user.phone, "delete"));
+  onSubmit("rename", rename);
+  on("#again", "click", () => busy("code", () => send("code", state.sent)));
+  on("#back", "click", () => {
+    entry.stopListening();
+    show(deleting() ? "farewell" : "number");
+  });
+  on("#stay", "click", () => show("home"));
+  on("#delete", "click", () => show("farewell"));
+  on("#sign-out", "click", () => signOut(false));
+  on("#sign-out-everywhere", "click", () => signOut(true));
+  on("#retry", "click", resume);
+  on("#phone", "input", () => {
+    state.waits.send = 0; // another number may be asked for at once
+    tell("number", {});
+    paint();
+  });
+  on("#digits", "input", () => tell("code", {}));
+  entry.onFull(() => screen("code").requestSubmit());
+  on("#country", "change", () => put(document.querySelector("#calling"), `+${callingCode(country.value)}`));
+  onLanguage(() => {
+    fillCountries(country, language());
+    paint();
+  });
+  setInterval(paint, 1000);
+  resume();
+}

@@ -1,0 +1,147 @@
+"""A real browser for the tests of the page, and the person in front of it."""
+
+import itertools
+import re
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright, Request, expect
+
+from local.tencent import TencentStandIn
+from tests.world import Backend
+
+SCREENSHOTS = Path(__file__).parent.parent / "test-screenshots"  # of tests that failed
+ARGUMENTS = """
+    --no-sandbox --headless --disable-gpu --disable-quic --no-first-run --disable-background-networking
+    --disable-component-update --disable-sync
+"""
+# A browser reports each refusal of the function as an error of the network. That is what refusals look like.
+_REFUSAL = re.compile(r"Failed to load resource: the server responded with a status of [45][0-9]{2} ")
+_NUMBERS = itertools.count(13_800_138_100)
+
+
+def find_chromium() -> str | None:
+    """Return the path of the system's Chromium or Chrome."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return next((path for name in names if (path := shutil.which(name))), None)
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Start the browser."""
+    return playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS.split())
+
+
+def new_number() -> str:
+    """Return a number, without its calling code, that no test has had yet."""
+    return str(next(_NUMBERS))
+
+
+@dataclass
+class Person:
+    """Somebody in front of one browser window, with a number of their own; `url` is the page's."""
+
+    page: Page
+    url: str
+    tencent: TencentStandIn
+    backend: Backend
+    number: str = field(default_factory=new_number)
+    problems: list[str] = field(default_factory=list)  # that the window had: errors, and requests that left the machine
+    lost: bool = False  # whether the network may be broken on purpose
+
+    def __post_init__(self) -> None:
+        self.page.set_default_timeout(5_000)
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("request", self._request)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        expected = _REFUSAL.match(message.text) or (self.lost and "net::ERR_" in message.text)
+        if message.type in {"error", "warning"} and not expected:
+            self.problems.append(message.text)
+
+    def _request(self, request: Request) -> None:
+        if not request.url.startswith(self.url):
+            self.problems.append(f"a request to {request.url}")
+
+    def open(self) -> None:
+        """Open the page."""
+        self.page.goto(self.url)
+        expect(self.screen("waiting")).to_be_hidden()
+
+    def screen(self, name: str) -> Locator:
+        """Return a screen of the phone."""
+        return self.page.locator(f"#{name}")
+
+    def press(self, name: str) -> None:
+        """Press the button of this name on the phone."""
+        self.button(name).click()
+
+    def button(self, name: str | re.Pattern[str]) -> Locator:
+        """Return the button of this name on the phone."""
+        return self.page.locator(".phone").get_by_role("button", name=name, exact=True)
+
+    def ask_for_code(self) -> None:
+        """Type the number and get a code."""
+        self.try_for_code()
+        expect(self.screen("code")).to_be_visible()
+
+    def try_for_code(self) -> None:
+        """Type the number and press the button, whatever comes of it."""
+        self.page.get_by_label("Mobile number").fill(self.number)
+        self.press("Get a code")
+
+    def type_code(self, code: str) -> None:
+        """Type six digits."""
+        self.page.get_by_label("Six-digit code").fill(code)
+
+    @property
+    def codes(self) -> list[str]:
+        """The codes that were sent to the number, newest first."""
+        return [message.params[0] for message in self.tencent.inbox(f"+86{self.number}")]
+
+    @property
+    def wrong(self) -> str:
+        """Six digits that are not the last code."""
+        return f"{(int(self.codes[0]) + 1) % 1_000_000:06}"
+
+    def sign_in(self) -> None:
+        """Do all of it."""
+        self.ask_for_code()
+        self.type_code(self.codes[0])
+        expect(self.screen("home")).to_be_visible()
+
+    def says(self, words: str | re.Pattern[str]) -> None:
+        """Wait until the phone says this in the place for good or bad news."""
+        place = self.page.locator("#screens .note:visible, #screens .error:visible, #captcha .error:visible")
+        expect(place.filter(has_text=words)).to_be_visible()
+
+    def wait(self, seconds: int) -> None:
+        """Let time pass, in the window and in Redis; the window's clock must have been installed."""
+        self.backend.age(seconds)
+        self.page.clock.fast_forward(seconds * 1000)
+
+    def settle(self) -> None:
+        """End what still moves into its place; what turns for ever goes on."""
+        self.page.evaluate("""
+            for (const animation of document.getAnimations())
+                if (animation.effect.getComputedTiming().endTime < Infinity) animation.finish();
+        """)
+
+    def violations(self, *rules: str, within: str = "html") -> str:
+        """Return what axe-core finds wrong `within` an element, as a report; with `rules` by these only."""
+        self.settle()
+        options = {"resultTypes": ["violations"], **({"runOnly": rules} if rules else {})}
+        results = Axe().run(self.page, within, options)
+        return results.generate_report() if results.violations_count else ""
+
+    def overflows(self) -> bool:
+        """Tell whether the window has to be scrolled sideways."""
+        return bool(self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+
+def keep_screenshot(page: Page, name: str) -> None:
+    """Keep what the window shows, for whoever wonders why a test failed."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{re.sub('[^A-Za-z0-9_-]', '-', name)}.png", full_page=True)

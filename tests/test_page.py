@@ -1,0 +1,628 @@
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import phonenumbers
+import pytest
+import redis
+from playwright.sync_api import Browser, Route, expect, sync_playwright
+
+from local.cloud import local_cloud
+from local.failures import MODES, WHOLE_MODES
+from local.gateway import Gateway
+from local.tencent import TencentStandIn
+from sms_login import errors, wiring
+from tests.browser import Person, find_chromium, keep_screenshot, launch, new_number
+from tests.servers import require
+from tests.world import Backend
+
+SETTINGS = {
+    "SMS_TIMEOUT": "0.3",  # how long a test of a timeout takes
+    "IP_HOURLY_LIMIT": "1000",  # all the tests come from one address
+    "IP_GUESS_LIMIT": "1000",
+    "RANGE_HOURLY_LIMIT": "1000",
+    "IP_REFUSED_LIMIT": "1000",
+}
+Visit = Callable[..., Person]
+
+
+class Place(NamedTuple):
+    """What `make run` starts, and beside it a gateway that always asks for a captcha."""
+
+    gateway: Gateway
+    with_captcha: Gateway
+    tencent: TencentStandIn
+    backend: Backend
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Place]:
+    """Run everything in this process."""
+    with local_cloud(SETTINGS) as cloud, pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("REDIS_")]:
+            patch.delenv(name)
+        for name in ("REDIS_HOST", "REDIS_PORT"):
+            patch.setenv(name, cloud.environ[name])  # where the gateway's own paths look
+        patch.setattr("sms_login.adapters.tencent_captcha._TIMEOUT", 0.3)  # how long a test of it takes
+        plain = wiring.build(cloud.environ)
+        careful = wiring.build({**cloud.environ, "CAPTCHA_MODE": "always"})
+        client: Any = redis.Redis(
+            host=cloud.environ["REDIS_HOST"], port=int(cloud.environ["REDIS_PORT"]), protocol=2, decode_responses=True
+        )
+        with (
+            client,
+            Gateway(plain.handle, cloud.tencent, port=0) as gateway,
+            Gateway(careful.handle, cloud.tencent, port=0) as with_captcha,
+        ):
+            yield Place(gateway, with_captcha, cloud.tencent, Backend(client))
+            cloud.tencent.close()  # before the gateways, which wait for requests that hang
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser for all tests; each has windows of its own."""
+    require(find_chromium() is not None, "chromium")
+    with sync_playwright() as playwright, launch(playwright) as running:
+        yield running
+
+
+@pytest.fixture
+def visit(place: Place, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
+    """Put people in front of the page; nobody of them may meet an error that is not the function's."""
+    people: list[Person] = []
+    failed = request.session.testsfailed
+
+    def new(*, captcha: bool = False, clock: bool = False, prepare: str = "", **options: Any) -> Person:
+        # Still pictures cost the machine less, and what a test clicks on does not move.
+        still = {"locale": "en-US", "viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"}
+        options = {**still, **options}
+        page = browser.new_context(**options).new_page()
+        url = (place.with_captcha if captcha else place.gateway).url
+        person = Person(page, f"{url}/", place.tencent, place.backend)
+        people.append(person)
+        if clock:
+            page.clock.install(time="2026-11-21T04:00:00Z")
+            page.clock.pause_at("2026-11-21T04:00:01Z")  # from now on it moves with Person.wait alone
+        if prepare:
+            page.add_init_script(prepare)
+        person.open()
+        return person
+
+    try:
+        yield new
+    finally:
+        place.tencent.fail("off")
+        place.tencent.fail("off", action="DescribeCaptchaResult")
+        for number, person in enumerate(people):
+            if request.session.testsfailed > failed:
+                keep_screenshot(person.page, f"{request.node.name}-{number}")
+            person.page.context.close()
+    assert [problem for person in people for problem in person.problems] == []
+
+
+def test_a_whole_login(visit: Visit) -> None:
+    """Number, code, signed in: the code goes off by itself when it is complete; phones recognise its input."""
+    person = visit()
+    person.ask_for_code()
+    expect(person.page.get_by_role("heading", name="Enter the code")).to_be_visible()
+    expect(person.page.get_by_text(f"Sent to +86 {person.number[:3]} {person.number[3:7]}")).to_be_visible()
+    code = person.page.get_by_label("Six-digit code")
+    expect(code).to_be_focused()
+    wanted = {"autocomplete": "one-time-code", "inputmode": "numeric", "type": "text"}
+    assert {name: code.get_attribute(name) for name in wanted} == wanted
+    person.type_code(person.codes[0])
+    person.says("Welcome! Your account has been made.")
+    expect(person.page.locator("#own-number")).to_have_text(re.compile(rf"^\+86 {person.number[:3]} "))
+
+
+def test_the_console_shows_what_happens(visit: Visit) -> None:
+    """Message, requests with shortened tokens, and the number's keys, whose expiries count down."""
+    person = visit(clock=True)
+    person.ask_for_code()
+    inbox = person.page.locator("#inbox .message")
+    expect(inbox.filter(has_text=f"+86{person.number}")).to_contain_text(person.codes[0])
+    redis_panel = person.page.locator("#redis")
+    cooldown = redis_panel.locator("article", has_text="Wait between sendings").locator(".ttl")
+    expect(cooldown).to_have_text(re.compile("^(30|2[0-9]) s$"))
+    person.wait(10)
+    expect(cooldown).to_have_text(re.compile("^(20|1[0-9]) s$"))
+    code = redis_panel.locator("article").filter(has=person.page.locator("strong", has_text=re.compile("^Code$")))
+    expect(code).to_contain_text("digest")
+    assert person.codes[0] not in redis_panel.inner_text()
+    person.type_code(person.codes[0])
+    expect(redis_panel.locator("article", has_text="User record").locator(".ttl")).to_have_text("for ever")
+    calls = person.page.locator("#requests")
+    expect(calls.locator("summary").first).to_have_text(re.compile("login.*200 Success.*ms"))
+    refresh_token = person.page.evaluate("localStorage.getItem('sms-login.refreshToken')")
+    assert refresh_token.startswith("rt_")
+    assert refresh_token not in calls.inner_text()
+    assert f'"refreshToken": "{refresh_token[:10]}…"' in calls.inner_text()
+
+
+def test_a_click_on_a_message_fills_the_code_in(visit: Visit) -> None:
+    """In the inbox, and where it arrives on the phone; while no code is asked for, the inbox says so."""
+    person = visit()
+    person.ask_for_code()
+    message = person.page.locator("#inbox").get_by_role("button", name=person.number)
+    message.click()
+    expect(person.screen("home")).to_be_visible()
+    message.click()
+    expect(person.page.locator("#inbox-hint")).to_have_text("The phone is not waiting for a code now.")
+    person = visit()
+    person.ask_for_code()
+    person.page.locator(".arrived").click()
+    expect(person.screen("home")).to_be_visible()
+    expect(person.page.locator(".arrived")).to_have_count(0)
+
+
+def test_a_code_is_read_however_it_is_pasted(visit: Visit) -> None:
+    """Spaces, words and full-width digits do no harm; too few digits are not sent."""
+    person = visit()
+    person.ask_for_code()
+    person.type_code("12a 3")
+    person.press("Sign in")
+    person.says("Enter all six digits.")
+    person.type_code(" ".join(chr(ord("０") + int(digit)) for digit in person.codes[0]) + " is your code")
+    expect(person.screen("home")).to_be_visible()
+
+
+def test_three_wrong_codes(visit: Visit) -> None:
+    """The phone counts down, then asks for a new code, which it gets."""
+    person = visit(clock=True)
+    person.ask_for_code()
+    first = person.wrong
+    for words in ("That is not the code. Attempts left: 2.", "Attempts left: 1.", "no attempts are left"):
+        person.type_code(first)
+        person.says(words)
+    expect(person.page.get_by_label("Six-digit code")).to_be_focused()
+    person.type_code(person.codes[0])
+    person.says("This code can no longer be used. Send a new one.")
+    person.wait(31)
+    person.press("Send it again")
+    person.says("A new code is on its way.")
+    assert len(person.codes) == 2
+    person.type_code(person.codes[0])
+    expect(person.screen("home")).to_be_visible()
+
+
+def test_sending_again_waits_and_sends_the_same_code(visit: Visit) -> None:
+    """The button counts down what `resendAfter` said; below it stands how long the code works."""
+    person = visit(clock=True)
+    person.ask_for_code()
+    again = person.button(re.compile("^Send it again"))
+    expect(again).to_have_text("Send it again in 31 s")
+    expect(again).to_be_disabled()
+    person.wait(10)
+    expect(again).to_have_text("Send it again in 21 s")
+    expect(person.page.locator("#expiry")).to_have_text("The code works for 4:50")
+    person.wait(21)
+    again.click()
+    person.says("Sent again. It is the same code.")
+    assert len(person.codes) == 2
+    assert len(set(person.codes)) == 1
+    expect(person.page.locator("#expiry")).to_have_text("The code works for 5:00")
+    person.wait(300)
+    expect(person.page.locator("#expiry")).to_have_text("This code has expired. Send a new one.")
+    person.type_code(person.codes[0])
+    person.says("This code has expired. Send a new one.")
+
+
+def test_sending_again_after_no_answer_sends(visit: Visit, place: Place) -> None:
+    """What may have been sent is counted as sent; asking again later is a new wish, not a repeat."""
+    person = visit(clock=True)
+    place.tencent.fail("timeout", 2)
+    person.ask_for_code()
+    for times in (2, 3):
+        person.wait(31)
+        person.press("Send it again")
+        if times == 3:
+            person.press("I am a person")  # the function wants to know, from the third message of a day
+            person.says("Sent again. It is the same code.")
+        expect(person.button(re.compile("^Send it again in"))).to_be_visible()
+        assert len(person.codes) == times
+
+
+def test_back_to_the_number_and_forth_again(visit: Visit) -> None:
+    """The same number within the wait leads back to the message that is on its way, without another request."""
+    person = visit()
+    person.ask_for_code()
+    person.press("Back")
+    person.press("Get a code")
+    expect(person.screen("code")).to_be_visible()
+    assert len(person.codes) == 1
+    person.type_code(person.codes[0])
+    expect(person.screen("home")).to_be_visible()
+
+
+def test_a_limit_counts_down(visit: Visit) -> None:
+    """After a 429 the button waits for as long as Retry-After says; another number may be tried at once."""
+    person, other = visit(), visit(clock=True)
+    person.ask_for_code()
+    own, other.number = other.number, person.number
+    other.try_for_code()
+    other.says(re.compile("^That was too often. Try again in (30|2[0-9]) s.$"))
+    button = other.button(re.compile("^Get a code"))
+    expect(button).to_be_disabled()
+    other.wait(10)
+    expect(button).to_have_text(re.compile(r"^Get a code \((20|1[0-9]) s\)$"))
+    other.page.get_by_label("Mobile number").fill(own)
+    expect(button).to_be_enabled()
+    expect(button).to_have_text("Get a code")
+
+
+FAILURES = [  # of sending: what the switch says, what the phone says then, on which screen, and how many messages came
+    ("Out of messages", "The message cannot be sent just now", "number", 0),
+    ("Too soon", "That was too often. Try again in", "number", 0),
+    ("No answer", "The message may be on its way. If it arrives, its code works", "code", 1),
+    ("Broken connection", "The message may be on its way. If it arrives, its code works", "code", 0),
+    ("Odd format", "", "code", 1),
+]
+
+
+def test_each_failure_of_sending(visit: Visit) -> None:
+    """A switch makes the next SMS fail; the phone says what to do, and where the message came the code works."""
+    person = visit()
+    switch = person.page.get_by_role("group", name="Sending an SMS")
+    for mode, words, screen, sent in FAILURES:
+        person.number = new_number()
+        switch.get_by_label(mode).check()
+        person.try_for_code()
+        if words:
+            person.says(words)
+        expect(person.screen(screen)).to_be_visible()
+        assert len(person.codes) == sent, mode
+        expect(switch.get_by_label("Normal")).to_be_checked()  # it was for once
+        if sent:
+            person.type_code(person.codes[0])
+            expect(person.screen("home")).to_be_visible()
+            person.press("Sign out")
+        elif screen == "code":
+            person.press("Back")
+
+
+def test_each_failure_of_a_captcha(visit: Visit) -> None:
+    """Without an answer no ticket is good, and the person is asked again."""
+    person = visit(captcha=True)
+    switch = person.page.get_by_role("group", name="Checking a captcha")
+    for mode in ("No answer", "Broken connection", "Odd format"):
+        person.number = new_number()
+        switch.get_by_label(mode).check()
+        person.try_for_code()
+        person.press("I am a person")
+        if mode != "Odd format":
+            person.says("That ticket was not accepted. Please try again.")
+            person.press("I am a person")
+        expect(person.screen("code")).to_be_visible()
+        person.press("Back")
+
+
+def test_a_failure_that_stays(visit: Visit, place: Place) -> None:
+    """Without "only the next time" a mode stays until it is switched off; one that was set elsewhere is shown."""
+    person = visit()
+    person.page.get_by_label("Only the next time").uncheck()
+    switch = person.page.get_by_role("group", name="Sending an SMS")
+    switch.get_by_label("Out of messages").check()
+    expect(switch.get_by_text("Tencent Cloud refuses: the account is out of messages.")).to_be_visible()
+    assert place.tencent.failing == ("refusal", None)
+    switch.get_by_label("Normal").check()
+    expect(switch.get_by_text("All is well.")).to_be_visible()
+    assert place.tencent.failing == ("off", None)
+    place.tencent.fail("LimitExceeded.PhoneNumberDailyLimit")
+    expect(switch.get_by_text("LimitExceeded.PhoneNumberDailyLimit")).to_be_visible()
+
+
+def test_a_captcha_when_it_is_asked_for(visit: Visit) -> None:
+    """Bad tickets are refused and asked for anew, Escape leaves, a good one sends the code."""
+    person = visit(captcha=True)
+    person.try_for_code()
+    expect(person.page.get_by_role("dialog", name="Are you a person?")).to_be_visible()
+    for kind in ("Expired ticket", "Used ticket"):
+        person.press(kind)
+        person.says("That ticket was not accepted. Please try again.")
+    person.page.keyboard.press("Escape")
+    person.says("Please show that you are a person first.")
+    assert person.codes == []
+    person.press("Get a code")
+    person.press("I am a person")
+    expect(person.screen("code")).to_be_visible()
+    assert len(person.codes) == 1
+
+
+def test_a_reload_stays_signed_in(visit: Visit) -> None:
+    """By the refresh token; the access token is in no store."""
+    person = visit()
+    person.sign_in()
+    person.open()
+    person.says("Welcome back!")
+    kept = person.page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+    assert "eyJ" not in kept
+    person.page.context.clear_cookies()
+    person.page.evaluate("localStorage.setItem('sms-login.refreshToken', 'rt_made_up')")
+    person.open()
+    person.says("You are no longer signed in. Please sign in again.")
+    assert person.page.evaluate("localStorage.getItem('sms-login.refreshToken')") is None
+
+
+def test_an_old_access_token_is_renewed(visit: Visit) -> None:
+    """Hours later the page goes on, with new tokens that nobody sees."""
+    person = visit(clock=True)
+    person.sign_in()
+    person.page.clock.fast_forward("03:00:00")
+    person.page.get_by_label("Nickname").fill("小明")
+    person.press("Save")
+    person.says("Your nickname is saved.")
+    expect(person.page.locator("#requests summary strong")).to_have_text(["setNickname", "refresh", "login", "getSms"])
+
+
+def test_signing_out(visit: Visit) -> None:
+    """The session ends, and a reload does not bring it back."""
+    person = visit()
+    person.sign_in()
+    person.press("Sign out")
+    person.says("You are signed out.")
+    person.open()
+    expect(person.screen("number")).to_be_visible()
+
+
+def test_signing_out_everywhere(visit: Visit) -> None:
+    """The other device notices at its next step."""
+    person, other = visit(), visit(clock=True)
+    person.sign_in()
+    other.number = person.number
+    other.wait(31)
+    other.sign_in()
+    person.press("Sign out on all devices")
+    person.says("You are signed out on all devices.")
+    other.page.get_by_label("Nickname").fill("小明")
+    other.press("Save")
+    other.says("You are no longer signed in. Please sign in again.")
+    expect(other.screen("number")).to_be_visible()
+
+
+def test_deleting_the_account(visit: Visit, place: Place) -> None:
+    """It takes a fresh code; the user is gone, and the next login makes a new one."""
+    person = visit(clock=True)
+    person.sign_in()
+    person.wait(31)
+    person.press("Delete account")
+    person.press("Send me a code")
+    expect(person.button("Delete my account")).to_be_visible()
+    person.type_code(person.wrong)
+    person.says("That is not the code. Attempts left: 2.")
+    person.type_code(person.codes[0])
+    person.says("Your account is deleted.")
+    assert place.backend.client.exists(f"user:{{+86{person.number}}}") == 0
+    person.wait(31)
+    person.try_for_code()
+    person.press("I am a person")  # the function wants to know, from the third message of a day
+    expect(person.screen("code")).to_be_visible()
+    person.type_code(person.codes[0])
+    person.says("Welcome! Your account has been made.")
+
+
+def test_a_nickname_is_text(visit: Visit) -> None:
+    """Markup in it is shown as it is, also after a reload and in the console."""
+    person = visit()
+    person.sign_in()
+    name = "<img src=x onerror=alert(1)><b>x"
+    person.page.get_by_label("Nickname").fill(name)
+    person.press("Save")
+    person.says("Your nickname is saved.")
+    person.open()
+    expect(person.page.locator("#name")).to_have_text(name)
+    expect(person.page.locator("#redis")).to_contain_text(name)
+    expect(person.page.locator("main img, main b")).to_have_count(0)
+
+
+def test_a_lost_answer_costs_nothing(visit: Visit) -> None:
+    """A tap that repeats what got no answer carries the same Idempotency-Key; a new wish carries a new one."""
+    person = visit()
+    person.lost = True
+    keys: list[str] = []
+
+    def lose(route: Route) -> None:
+        method = json.loads(route.request.post_data or "{}")["method"]
+        keys.append(f"{method} {route.request.headers['idempotency-key']}")
+        if len(keys) in {1, 3}:
+            route.fetch()  # the function has done it
+            route.abort()
+        else:
+            route.continue_()
+
+    person.page.route(person.url, lose)
+    person.try_for_code()
+    person.says("No connection. Check your network and try again.")
+    person.press("Get a code")
+    expect(person.screen("code")).to_be_visible()
+    assert len(person.codes) == 1
+    person.type_code(person.codes[0])
+    person.says("No connection. Check your network and try again.")
+    person.press("Sign in")
+    person.says("Welcome! Your account has been made.")
+    assert keys[0] == keys[1]
+    assert keys[2] == keys[3]
+    assert keys[0].split()[1] != keys[2].split()[1]
+
+
+def test_no_network_at_the_start(visit: Visit) -> None:
+    """Nobody is signed out by it: there is a button to try again."""
+    person = visit()
+    person.sign_in()
+    person.lost = True
+    person.page.route(person.url, lambda route: route.abort() if route.request.method == "POST" else route.continue_())
+    person.page.goto(person.url)
+    person.says("No connection. Check your network and try again.")
+    person.page.unroute(person.url)
+    person.press("Try again")
+    person.says("Welcome back!")
+
+
+OTP = """
+    window.OTPCredential = class {};
+    navigator.credentials.get = (options) => new Promise((resolve) => {
+        window.asked = options.otp.transport;
+        window.signal = options.signal;
+        window.deliver = (code) => resolve({ code });
+    });
+"""
+
+
+def test_the_browser_hands_the_code_over(visit: Visit) -> None:
+    """Where there is WebOTP the person types nothing; who leaves the screen is not listened for."""
+    person = visit(prepare=OTP)
+    person.ask_for_code()
+    assert person.page.evaluate("[window.asked, window.signal.aborted]") == [["sms"], False]
+    person.press("Back")
+    assert person.page.evaluate("window.signal.aborted") is True
+    person.press("Get a code")
+    expect(person.screen("code")).to_be_visible()
+    person.page.evaluate("(code) => window.deliver(code)", person.codes[0])
+    expect(person.screen("home")).to_be_visible()
+
+
+def test_numbers_of_other_countries(visit: Visit) -> None:
+    """The picker sets the calling code, and a number that begins with + has its own."""
+    person = visit()
+    person.page.get_by_label("Country or region").select_option(label="United Kingdom +44")
+    expect(person.page.locator("#calling")).to_have_text("+44")
+    person.page.get_by_label("Mobile number").fill("07400 123456")
+    person.press("Get a code")
+    person.says("Numbers of this country are not supported. Please use another one.")
+    person.page.get_by_label("Mobile number").fill("12")
+    person.press("Get a code")
+    person.says("This number cannot receive SMS. Check the number and the country.")
+    person.page.get_by_label("Mobile number").fill("")
+    person.press("Get a code")
+    person.says("Enter your mobile number.")
+    person.page.get_by_label("Mobile number").fill(f"+86 {person.number}")
+    person.press("Get a code")
+    expect(person.screen("code")).to_be_visible()
+
+
+def test_everything_by_keyboard(visit: Visit) -> None:
+    """From the number to signing out, without a mouse; the focus goes where the next step is."""
+    person = visit()
+    page, press = person.page, person.page.keyboard.press
+    page.get_by_label("Country or region").focus()
+    press("Tab")
+    expect(page.get_by_label("Mobile number")).to_be_focused()
+    page.keyboard.type(person.number)
+    press("Enter")
+    expect(page.get_by_label("Six-digit code")).to_be_focused()
+    page.keyboard.type(person.codes[0])
+    expect(page.locator("#name")).to_be_focused()
+    press("Tab")
+    page.keyboard.type("小明")
+    press("Enter")
+    expect(page.locator("#name")).to_have_text("小明")
+    for _ in range(2):
+        press("Tab")
+    expect(person.button("Sign out")).to_be_focused()
+    press("Enter")
+    person.says("You are signed out.")
+    expect(page.locator("#number h2")).to_be_focused()
+
+
+def test_both_languages(visit: Visit) -> None:
+    """The browser's decides, a button changes it, and the choice survives a reload; errors change with it."""
+    person = visit(locale="zh-CN")
+    page = person.page
+    expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+    page.get_by_label("手机号", exact=True).fill("12")
+    person.press("获取验证码")
+    person.says("这不是可以接收短信的手机号，请检查号码和国家或地区。")
+    expect(page.get_by_label("国家或地区").locator("option", has_text="中国 +86")).to_have_count(1)
+    page.get_by_role("button", name="English").click()
+    person.says("This number cannot receive SMS. Check the number and the country.")
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    person.open()
+    person.sign_in()
+    expect(page.get_by_role("button", name="中文")).to_be_visible()
+    empty = page.locator("[data-text]").evaluate_all("all => all.filter((one) => !one.textContent).length")
+    assert empty == 0
+
+
+def test_the_page_knows_what_the_function_knows(visit: Visit) -> None:
+    """Words in both languages for each codeStr, with the same gaps; each country's calling code; each switch."""
+    page = visit().page
+    error_words, words, countries, modes = page.evaluate("""async () => [
+        (await import("/page/error_words.js")).errorWords,
+        (await import("/page/words.js")).words,
+        (await import("/page/countries.js")).countries,
+        (await import("/page/failures.js")).MODES,
+    ]""")
+    refusals = {refusal.name for refusal in errors.Refusal.__subclasses__()}
+    assert set(error_words["en"]) == refusals | {"Unreachable", "NoAttemptsLeft", "Later"}
+    for kind in (error_words, words):
+        assert kind["zh"].keys() == kind["en"].keys()
+        for name, english in kind["en"].items():
+            chinese = kind["zh"][name]
+            assert sorted(re.findall(r"\{\w+\}", chinese)) == sorted(re.findall(r"\{\w+\}", english)), name
+            assert re.search("[\u4e00-\u9fff]", chinese) or name == "otherLanguage", name
+            assert english, name
+    known = {code: str(phonenumbers.country_code_for_region(code)) for code in phonenumbers.SUPPORTED_REGIONS}
+    assert {country["code"]: country["calling"] for country in countries} == known
+    assert len(countries) == len(known)
+    assert modes == {"SendSms": list(MODES), "DescribeCaptchaResult": list(WHOLE_MODES)}
+
+
+@pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
+def test_a_small_phone(visit: Visit, locale: str) -> None:
+    """At 360 pixels nothing has to be scrolled sideways, and the phone's screen fills the window."""
+    person = visit(viewport={"width": 360, "height": 740}, locale=locale, has_touch=True, is_mobile=True)
+    page = person.page
+
+    def fits(screen: str) -> None:
+        expect(person.screen(screen)).to_be_visible()
+        assert not person.overflows(), screen
+        box = page.locator(".display").bounding_box()
+        assert box
+        assert (box["width"], box["height"] >= 660) == (360, True)
+
+    fits("number")
+    page.locator("#phone").fill(person.number)
+    page.locator("#number .primary").tap()
+    fits("code")
+    page.locator("#digits").fill(person.wrong)
+    expect(page.locator("#code-error")).not_to_be_empty()
+    fits("code")
+    page.locator("#digits").fill(person.codes[0])
+    fits("home")
+
+
+@pytest.mark.parametrize(("scheme", "rules"), [("light", []), ("dark", ["color-contrast"])])
+def test_nothing_stands_in_anybodys_way(visit: Visit, scheme: str, rules: list[str]) -> None:
+    """axe-core finds no violation on any screen; in the dark only colours are other ones."""
+    person = visit(captcha=True, color_scheme=scheme)
+    found = [person.violations(*rules)]
+    person.press("Get a code")
+    person.says("Enter your mobile number.")
+    person.try_for_code()
+    expect(person.page.get_by_role("dialog")).to_be_visible()
+    found.append(person.violations(*rules, within=".phone"))
+    person.press("I am a person")
+    expect(person.page.locator(".arrived")).to_be_visible()
+    found.append(person.violations(*rules, within=".phone"))
+    person.type_code(person.wrong)
+    person.says("That is not the code.")
+    expect(person.page.locator("#requests .result.refused")).to_have_count(2)
+    found.append(person.violations(*rules))
+    person.type_code(person.codes[0])
+    expect(person.screen("home")).to_be_visible()
+    found.append(person.violations(*rules, within=".phone"))
+    person.press("Delete account")
+    person.press("Send me a code")
+    person.says("That was too often.")
+    found.append(person.violations(*rules, within=".phone"))
+    assert found == [""] * 6
+
+
+def test_the_check_for_obstacles_sees_some(visit: Visit) -> None:
+    """The test above does not pass because it is blind: a picture without words, and grey on grey."""
+    person = visit()
+    person.page.evaluate("document.body.append(new Image())")
+    person.page.evaluate("document.querySelector('#number h2').style.color = 'lightgrey'")
+    report = person.violations("image-alt", "color-contrast")
+    assert ("image-alt" in report, "color-contrast" in report) == (True, True)
