@@ -231,5 +231,13 @@ def test_every_link_leads_somewhere() -> None:
 def test_the_documents_use_no_real_number() -> None:
     """Only the one that is everybody's example."""
     for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
-        numbers = re.findall(r"\+?\b[0-9]{11,15}\b", path.read_text(encoding="utf-8"))
+        numbers = re.findall(
+            r"\+?\b[0-9]{11,15}\b", path.read_text(encoding="utf-8"), re.ASCII
+        )  # Chinese is no part of a word
         assert {number[-11:] for number in numbers} <= {PHONE[-11:]}
+
+
+def test_the_readme_is_no_wider_than_the_code() -> None:
+    """Prose is read, and compared, in 120 columns; tables and code are as wide as they are."""
+    prose = re.sub(r"(?ms)^```.*?^```$|^\|[^\n]*$", "", README)
+    assert [line for line in prose.splitlines() if len(line) > 120] == []
