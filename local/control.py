@@ -49,8 +49,7 @@ class Control:
 
     def _inbox(self, query: dict[str, Any]) -> list[dict[str, Any]]:
         phone = query.get("phone")
-        # The plus of a number in a URL arrives as a space, unless it was written as %2B.
-        e164 = None if phone is None else "+" + str(phone).strip().lstrip("+")
+        e164 = None if phone is None else redis_view.e164(str(phone))
         return [message.as_json() for message in self._tencent.inbox(e164)]
 
     def _fail(self, query: dict[str, Any]) -> dict[str, Any]:

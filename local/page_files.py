@@ -21,7 +21,7 @@ def page_file(event: dict[str, Any]) -> dict[str, Any] | None:
     ``/`` is the function's: the page answers only a browser that opens it (``Accept: text/html``) and names no method.
     """
     path = event["path"]
-    if event["httpMethod"] != "GET":
+    if event["httpMethod"] not in {"GET", "HEAD"}:
         return None
     if path == "/" and "text/html" in event["headers"].get("accept", "") and "method" not in event["queryString"]:
         path = "/page/index.html"

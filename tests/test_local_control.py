@@ -162,6 +162,15 @@ def test_what_redis_holds_for_a_number(place: dict[str, str]) -> None:
     assert (keys[day]["type"], keys[day]["value"]) == ("string", "1")
 
 
+@pytest.mark.parametrize("path", ["/", "/page/main.js"])
+def test_head_says_what_get_would(tencent: TencentStandIn, path: str) -> None:
+    """The body is left out by the web server."""
+    control = Control(tencent, {})
+    answer = get(control, path, verb="HEAD", **BROWSER)
+    assert status(answer) == 200
+    assert answer == get(control, path, **BROWSER)
+
+
 @pytest.mark.parametrize("query", ["", "?phone=", "?phone=abc", "?phone=*", "?phone=1"])
 def test_redis_is_asked_for_one_number_only(tencent: TencentStandIn, query: str) -> None:
     """What is no number is a 400 that says what one is, and no pattern gets to Redis."""
