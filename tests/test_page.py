@@ -14,6 +14,7 @@ from local.failures import MODES, WHOLE_MODES
 from local.gateway import Gateway
 from local.tencent import TencentStandIn
 from sms_login import errors, wiring
+from sms_login.rules import SessionRules
 from tests.browser import Person, find_chromium, keep_screenshot, launch, new_number
 from tests.servers import require
 from tests.world import Backend
@@ -24,6 +25,7 @@ SETTINGS = {
     "IP_GUESS_LIMIT": "1000",
     "RANGE_HOURLY_LIMIT": "1000",
     "IP_REFUSED_LIMIT": "1000",
+    "ALLOWED_COUNTRIES": "CN,DE",
 }
 Visit = Callable[..., Person]
 
@@ -168,6 +170,57 @@ def test_a_code_is_read_however_it_is_pasted(visit: Visit) -> None:
     expect(person.screen("home")).to_be_visible()
 
 
+def test_a_template_may_name_the_minutes_first(visit: Visit, place: Place) -> None:
+    """What is filled in is the code all the same."""
+    person = visit()
+
+    def turn(route: Route) -> None:
+        messages = [message.as_json() for message in place.tencent.inbox()]
+        route.fulfill(json=[{**message, "params": message["params"][::-1]} for message in messages])
+
+    person.page.route("**/_local/inbox", turn)
+    person.ask_for_code()
+    expect(person.page.locator(".arrived strong")).to_have_text(person.codes[0])
+    person.page.locator("#inbox .message").first.click()
+    expect(person.screen("home")).to_be_visible()
+
+
+def test_a_number_is_read_however_it_is_pasted(visit: Visit) -> None:
+    """An address book adds dashes of its own and marks for the direction of writing."""
+    person = visit()
+    number = person.number
+    person.number = f"\u202d+86 {number[:3]}\u2011{number[3:7]}\u2013{number[7:]}\u202c"
+    person.ask_for_code()
+
+
+def test_a_number_with_a_zero_before_it(visit: Visit, place: Place) -> None:
+    """As people write it at home; its message arrives, and Redis is shown."""
+    person = visit()
+    person.page.get_by_label("Country or region").select_option(label="Germany +49")
+    expect(person.page.get_by_label("Mobile number")).to_have_attribute("placeholder", "")
+    person.number = "01512 3456789"
+    person.ask_for_code()
+    assert len(place.tencent.inbox("+4915123456789")) == 1
+    expect(person.page.locator("#redis")).to_contain_text("otp:{+4915123456789}")
+    person.page.locator(".arrived").click()
+    expect(person.screen("home")).to_be_visible()
+
+
+def test_what_is_no_number_is_not_blamed_on_redis(visit: Visit) -> None:
+    """Nothing can be shown for it."""
+    person = visit()
+    person.number = "abc"
+    person.try_for_code()
+    person.says("This number cannot receive SMS.")
+    expect(person.page.locator("#redis")).to_have_text("Get a code, and the number’s keys are shown here.")
+
+
+def test_a_page_by_plain_http(visit: Visit) -> None:
+    """As an emulator opens it, by an address of its own: a browser then keeps crypto.randomUUID back."""
+    person = visit(prepare="delete Crypto.prototype.randomUUID;")
+    person.sign_in()
+
+
 def test_three_wrong_codes(visit: Visit) -> None:
     """The phone counts down, then asks for a new code, which it gets."""
     person = visit(clock=True)
@@ -236,6 +289,25 @@ def test_back_to_the_number_and_forth_again(visit: Visit) -> None:
     expect(person.screen("home")).to_be_visible()
 
 
+def test_a_reload_still_waits_for_the_code(visit: Visit) -> None:
+    """A phone may load the page anew while somebody reads the message: the code is not lost."""
+    person = visit(clock=True)
+    person.ask_for_code()
+    person.wait(10)
+    person.open()
+    expect(person.button(re.compile("^Send it again"))).to_have_text("Send it again in 21 s")
+    person.type_code(person.codes[0])
+    expect(person.screen("home")).to_be_visible()
+    person.press("Sign out")
+    person.open()
+    expect(person.screen("number")).to_be_visible()
+    person.wait(31)
+    person.ask_for_code()
+    person.wait(300)
+    person.open()
+    expect(person.screen("number")).to_be_visible()
+
+
 def test_a_limit_counts_down(visit: Visit) -> None:
     """After a 429 the button waits for as long as Retry-After says; another number may be tried at once."""
     person, other = visit(), visit(clock=True)
@@ -250,6 +322,10 @@ def test_a_limit_counts_down(visit: Visit) -> None:
     other.page.get_by_label("Mobile number").fill(own)
     expect(button).to_be_enabled()
     expect(button).to_have_text("Get a code")
+    other.try_for_code()
+    other.says("That was too often.")
+    other.page.get_by_label("Country or region").select_option(label="Germany +49")
+    expect(button).to_be_enabled()
 
 
 FAILURES = [  # of sending: what the switch says, what the phone says then, on which screen, and how many messages came
@@ -446,6 +522,42 @@ def test_a_lost_answer_costs_nothing(visit: Visit) -> None:
     assert keys[0].split()[1] != keys[2].split()[1]
 
 
+def test_a_lost_refresh_is_repeated_at_once(visit: Visit) -> None:
+    """Later the same refresh token would look like a copied one, and end the session."""
+    person = visit()
+    person.sign_in()
+    person.lost = True
+    lost: list[str] = []
+
+    def lose(route: Route) -> None:
+        if route.request.method == "POST" and not lost:
+            lost.append(route.fetch().json()["codeStr"])  # the function has done it
+            route.abort()
+        else:
+            route.continue_()
+
+    person.page.route(person.url, lose)
+    person.open()
+    person.says("Welcome back!")
+    assert lost == ["Success"]
+    assert person.page.evaluate("import('/page/api.js').then((api) => api.PATIENCE)") < SessionRules().repeat_for * 1000
+
+
+def test_without_the_gateway_no_switch_lies(visit: Visit) -> None:
+    """What nobody has heard is not set; a captcha that cannot be opened is asked for again."""
+    person = visit(captcha=True)
+    person.lost = True
+    person.page.route(
+        "**/_local/*", lambda route: route.abort() if route.request.method == "POST" else route.continue_()
+    )
+    switch = person.page.get_by_role("group", name="Sending an SMS")
+    switch.get_by_label("Out of messages").click()
+    expect(switch.get_by_label("Normal")).to_be_checked()
+    person.try_for_code()
+    person.press("I am a person")
+    person.says("That ticket was not accepted.")
+
+
 def test_no_network_at_the_start(visit: Visit) -> None:
     """Nobody is signed out by it: there is a button to try again."""
     person = visit()
@@ -533,6 +645,8 @@ def test_both_languages(visit: Visit) -> None:
     page.get_by_label("手机号", exact=True).fill("12")
     person.press("获取验证码")
     person.says("这不是可以接收短信的手机号，请检查号码和国家或地区。")
+    durations = "import('/page/language.js').then(({duration}) => [45, 65, 7260, 172800].map(duration))"
+    assert page.evaluate(durations) == ["45 秒", "1 分 05 秒", "2 小时 1 分", "2 天"]  # 1:05 is a time of day
     expect(page.get_by_label("国家或地区").locator("option", has_text="中国 +86")).to_have_count(1)
     page.get_by_role("button", name="English").click()
     person.says("This number cannot receive SMS. Check the number and the country.")

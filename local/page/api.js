@@ -1,7 +1,8 @@
 // The one way to the function: POST / with JSON. Also remembers the last calls, for the console.
 import { language } from "./language.js";
 
-const PATIENCE = 20_000; // ms for an answer; the function itself gives up on SendSms long before
+// ms for an answer. A refresh may be repeated for ten seconds; after that it looks like that of a copied token.
+export const PATIENCE = 8_000;
 // Statuses after which the same tap is repeated: no answer at all, or a service that is away. SendUnknown (504) is none:
 // it is counted as sent, so that asking again, once `resendAfter` is over, asks for another message.
 const REPEAT = [0, 503];
@@ -26,8 +27,14 @@ export async function call(method, params, { once = false } = {}) {
 
 function keyFor(method, { phone, code, sessionId }) {
   const ask = JSON.stringify([method, phone, code, sessionId]); // not the captcha's ticket: it is the same wish
-  if (unanswered?.ask !== ask) unanswered = { ask, key: crypto.randomUUID() };
+  if (unanswered?.ask !== ask) unanswered = { ask, key: randomKey() };
   return unanswered.key;
+}
+
+// Not crypto.randomUUID: an emulator reaches this machine by plain http, where browsers do not have it.
+function randomKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 async function post(body, headers) {

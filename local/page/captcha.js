@@ -31,7 +31,11 @@ function choice() {
 }
 
 async function ticket(kind) {
-  const response = await fetch(`/_local/captcha?kind=${kind}`, { method: "POST" });
-  const { ticket, randstr } = await response.json();
-  return { captchaTicket: ticket, captchaRandstr: randstr };
+  try {
+    const response = await fetch(`/_local/captcha?kind=${kind}`, { method: "POST" });
+    const { ticket, randstr } = await response.json();
+    return { captchaTicket: ticket, captchaRandstr: randstr };
+  } catch {
+    return {}; // without one the function asks again, or does not answer, either
+  }
 }

@@ -9,6 +9,10 @@ const list = document.querySelector("#inbox");
 const top = document.querySelector("#arrived");
 let messages = null; // as they are listed now
 
+// The template may name the minutes first, and a person type a zero before the number that an SMS does not have.
+const codeOf = ({ params }) => params.find((text) => /^[0-9]{6}$/.test(text));
+const isTo = ({ phone }, typed) => typed !== null && phone.slice(-7) === typed.slice(-7);
+
 // Show what /_local/inbox gives. `fill` is called with the code of a message that is clicked.
 export function showInbox(latest, { phone, fill }) {
   const text = JSON.stringify(latest);
@@ -16,7 +20,7 @@ export function showInbox(latest, { phone, fill }) {
   const fresh = messages && latest.length ? latest[0] : null; // what was there when the page opened is not news
   messages = latest;
   draw(fill);
-  if (fresh && fresh.phone === phone) arrive(fresh, fill);
+  if (fresh && isTo(fresh, phone)) arrive(fresh, fill);
 }
 
 function draw(fill) {
@@ -28,23 +32,24 @@ function bubble(message, fill) {
   const time = new Date(message.sentAt).toLocaleTimeString(language(), { hour12: false });
   const head = element("span", { class: "from" }, element("span", {}, message.phone), element("time", {}, time));
   const button = element("button", { type: "button", class: "message" }, head, ...marked(message));
-  button.onclick = () => fill(message.params[0]);
+  button.onclick = () => fill(codeOf(message));
   return button;
 }
 
 // The message's text, with its code set apart.
-function marked({ text, params }) {
-  const [before, ...after] = text.split(params[0]);
-  return [element("span", { class: "text" }, before, element("strong", {}, params[0]), after.join(params[0]))];
+function marked(message) {
+  const code = codeOf(message);
+  const [before, ...after] = message.text.split(code);
+  return [element("span", { class: "text" }, before, element("strong", {}, code), after.join(code))];
 }
 
 function arrive(message, fill) {
-  const hint = shown() === "code" ? [element("span", { class: "hint" }, say("messageFill", { code: message.params[0] }))] : [];
+  const hint = shown() === "code" ? [element("span", { class: "hint" }, say("messageFill", { code: codeOf(message) }))] : [];
   const title = element("span", { class: "from" }, say("messageArrived"));
   const banner = element("button", { type: "button", class: "arrived" }, title, ...marked(message), ...hint);
   banner.onclick = () => {
     dismiss();
-    fill(message.params[0]);
+    fill(codeOf(message));
   };
   top.replaceChildren(banner);
   setTimeout(() => banner.remove(), ON_SCREEN);

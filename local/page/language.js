@@ -34,11 +34,14 @@ export function explain(refusal) {
   return fill(known[name] ?? known.InternalError, { left, wait, detail: refusal.message });
 }
 
-// A number of seconds, for a person: "45 s", "4:05", "5 h 12 min".
+// A number of seconds, for a person: "45 s", "4:05", "5 h 12 min". In Chinese "4:05" would be a time of day.
 export function duration(seconds) {
   const zh = current === "zh";
   if (seconds < 60) return zh ? `${seconds} 秒` : `${seconds} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+  if (seconds < 3600) {
+    const [minutes, rest] = [Math.floor(seconds / 60), String(seconds % 60).padStart(2, "0")];
+    return zh ? `${minutes} 分 ${rest} 秒` : `${minutes}:${rest}`;
+  }
   const hours = Math.floor(seconds / 3600);
   const minutes = Math.floor((seconds % 3600) / 60);
   if (hours >= 48) return zh ? `${Math.floor(hours / 24)} 天` : `${Math.floor(hours / 24)} days`;

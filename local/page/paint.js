@@ -2,8 +2,16 @@
 import { duration, say } from "./language.js";
 import { label, put, screen, secondsTo } from "./screens.js";
 
+const KEPT = "sms-login.sent"; // a phone may load the page anew while one reads the message
+
 export const state = {
-  sent: null, // the last code: { phone, sessionId, purpose: "logIn" or "delete", expires, resend }
+  // The last code: { phone, sessionId, purpose: "logIn" or "delete", expires, resend }, or null.
+  get sent() {
+    return JSON.parse(sessionStorage.getItem(KEPT));
+  },
+  set sent(sent) {
+    sessionStorage.setItem(KEPT, JSON.stringify(sent));
+  },
   number: null, // the phone's own: where messages arrive, also before anybody has answered, and after signing out
   user: null, // who is signed in, as the function told it
   waits: { send: 0, enter: 0 }, // until when (ms) the function wants to hear nothing: of getSms, and of codes

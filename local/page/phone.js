@@ -2,15 +2,12 @@
 import { call } from "./api.js";
 import * as captcha from "./captcha.js";
 import * as entry from "./code_entry.js";
-import { callingCode, fillCountries } from "./countries.js";
 import { dismiss } from "./inbox.js";
-import { language, onLanguage } from "./language.js";
+import { onLanguage } from "./language.js";
+import * as numberEntry from "./number_entry.js";
 import { button, deleting, paint, state } from "./paint.js";
-import { busy, put, screen, show, tell } from "./screens.js";
+import { busy, screen, show, tell } from "./screens.js";
 import * as session from "./session.js";
-
-const country = document.querySelector("#country");
-const number = document.querySelector("#phone");
 
 // Ask for a code: on the first screen, again, or before the account is deleted. `from` is the screen that asks.
 async function send(from, { phone, purpose, sessionId }) {
@@ -25,6 +22,7 @@ async function send(from, { phone, purpose, sessionId }) {
   // Without a clear answer from Tencent Cloud the message may still come, and this session's code works.
   if (!answer.ok && answer.name !== "SendUnknown") {
     if (answer.status === 429) state.waits.send = later(answer.retryAfter);
+    if (answer.status === 400 && from === "number") state.number = null; // it is none
     paint();
     return tell(from, { refusal: answer });
   }
@@ -56,13 +54,14 @@ async function enterCode() {
     entry.clear();
     return tell("code", { words: "enterAllDigits" });
   }
-  const ask = { code: entry.typed(), sessionId: state.sent.sessionId };
+  const { phone, sessionId, purpose } = state.sent; // it may be another one when the answer comes
+  const ask = { code: entry.typed(), sessionId };
   const answer =
-    state.sent.purpose === "logIn"
-      ? await call("login", { phone: state.sent.phone, ...ask }, { once: true })
+    purpose === "logIn"
+      ? await call("login", { phone, ...ask }, { once: true })
       : await session.signedIn("deleteAccount", ask);
   if (!answer.ok) return refuseCode(answer);
-  if (state.sent.purpose === "logIn") {
+  if (purpose === "logIn") {
     session.begin(answer.data);
     goHome(answer.data, answer.data.isNewUser ? "welcome" : "welcomeBack");
   } else {
@@ -101,9 +100,13 @@ function goToStart(what) {
   tell("number", what);
 }
 
-// Sign in with what the last visit left, if it left anything.
+// Sign in with what the last visit left, if it left anything; or go on to wait for the code.
 async function resume() {
   if (!session.maySignIn()) {
+    if (state.sent?.expires > Date.now() && !deleting()) {
+      state.number = state.sent.phone;
+      return askForCode();
+    }
     paint();
     screen("number").hidden = false; // as a page opens: the focus stays where the person has it
     return;
@@ -150,12 +153,11 @@ function rename() {
 }
 
 function firstCode() {
-  const digits = number.value.normalize("NFKC").replace(/[\s().-]/g, "");
-  if (!digits) {
-    number.focus();
+  const phone = numberEntry.typed();
+  if (!phone) {
+    numberEntry.focus();
     return tell("number", { words: "enterNumberFirst" });
   }
-  const phone = digits.startsWith("+") ? digits : `+${callingCode(country.value)}${digits}`;
   return sendUnlessSent("number", phone, "logIn");
 }
 
@@ -182,18 +184,14 @@ export function start() {
   on("#sign-out", "click", () => signOut(false));
   on("#sign-out-everywhere", "click", () => signOut(true));
   on("#retry", "click", resume);
-  on("#phone", "input", () => {
+  numberEntry.onChange(() => {
     state.waits.send = 0; // another number may be asked for at once
     tell("number", {});
     paint();
   });
   on("#digits", "input", () => tell("code", {}));
   entry.onFull(() => screen("code").requestSubmit());
-  on("#country", "change", () => put(document.querySelector("#calling"), `+${callingCode(country.value)}`));
-  onLanguage(() => {
-    fillCountries(country, language());
-    paint();
-  });
+  onLanguage(paint);
   setInterval(paint, 1000);
   resume();
 }

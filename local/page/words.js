@@ -55,7 +55,7 @@ export const words = {
     messageArrived: "短信",
     messageFill: "点按填入 {code}",
     behind: "幕后",
-    behindLead: "左侧是您的用户看到的；这里是同时发生的事情。",
+    behindLead: "手机上是您的用户看到的；这里是同时发生的事情。",
     inbox: "收件箱",
     inboxLead: "本应发出的短信。点击一条，验证码会填入手机。",
     inboxEmpty: "还没有短信。请在手机上获取验证码。",

@@ -1,0 +1,28 @@
+// The input of a number, and the picker of its country.
+import { callingCode, fillCountries } from "./countries.js";
+import { language, onLanguage } from "./language.js";
+import { put } from "./screens.js";
+
+const EXAMPLES = { CN: "138 0013 8000" }; // of the country that most begin with; nothing is better than a wrong one
+const country = document.querySelector("#country");
+const input = document.querySelector("#phone");
+
+// The number with its calling code, as the function takes it; "" where nothing is typed.
+export function typed() {
+  // It may be pasted from an address book, with dashes of any kind and marks for the direction of writing.
+  const number = input.value.normalize("NFKC").replace(/[\s().\p{Dash}\p{Cf}]/gu, "");
+  return !number || number.startsWith("+") ? number : `+${callingCode(country.value)}${number}`;
+}
+
+export const focus = () => input.focus();
+
+// Call `changed` when the number is another one; its country is a part of it.
+export function onChange(changed) {
+  input.addEventListener("input", changed);
+  country.addEventListener("change", () => {
+    put(document.querySelector("#calling"), `+${callingCode(country.value)}`);
+    input.placeholder = EXAMPLES[country.value] ?? "";
+    changed();
+  });
+  onLanguage(() => fillCountries(country, language()));
+}
