@@ -2,24 +2,26 @@
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from openapi import examples, refusals, schemas
 from sms_login import messages
 from sms_login.errors import HttpMethodNotAllowed, OriginNotAllowed, Refusal
+from sms_login.origins import Origins
 
 Part = dict[str, Any]
 
 _ABOUT = """\
 Sign people in with an SMS code. There is one URL; `method` says what is wanted. Parameters go into a JSON body, a form,
 or the query string, also that of a POST; where one is in both, the body counts. A parameter that is null or empty
-counts as absent, and an unknown one is ignored. Times are in seconds. A body has 16 KiB at most; how long a URL may be
-is up to what stands before the function.
+counts as absent, and an unknown one is ignored. Times are in seconds. A body has 16 KiB at most. One that is
+far longer, and a URL that is too long, may be refused in another form by what stands before the function.
 
 Every answer but the key set of `jwks` has the same envelope. `errorCode` is 0 on success; tell refusals apart by
-`codeStr`. `x-refusals` of a request says with what it can be refused. Other verbs than GET, HEAD and POST are answered
-with 405 and `HttpMethodNotAllowed`."""
+`codeStr`. `x-refusals` of a request says with what it can be refused. Other verbs than GET, HEAD, POST and OPTIONS are
+answered with 405 and `HttpMethodNotAllowed`."""
 _STATUS = {
     400: "The request cannot be understood.",
     401: "A code or a token does not count.",
@@ -32,7 +34,12 @@ _STATUS = {
     503: "Try again later, with the same `Idempotency-Key`.",
     504: "SendSms gave no clear answer. Should the SMS arrive, its code works with `data.sessionId`.",
 }
+# What a page of ALLOWED_ORIGINS is answered with besides, as the function itself says it.
+_PAGE = "https://app.example.com"
+_TO_PAGES = Origins(frozenset({_PAGE})).check({"origin": _PAGE}, preflight=False)
+_TO_PREFLIGHTS = Origins(frozenset({_PAGE})).check({"origin": _PAGE}, preflight=True)
 _HEADERS: dict[str, Part] = {
+    **{name: {"schema": {"const": value}} for name, value in _TO_PREFLIGHTS.items()},
     "Cache-Control": {"required": True, "schema": {"const": "no-store"}},
     "Retry-After": {
         "description": "In seconds, like `retryAfter` of the body.",
@@ -40,7 +47,7 @@ _HEADERS: dict[str, Part] = {
     },
     "Allow": {"required": True, "schema": {"const": "GET, HEAD, POST, OPTIONS"}},
     "Access-Control-Allow-Origin": {
-        "description": "The page's own, if it is in ALLOWED_ORIGINS.",
+        "description": "The page's own, if it is in ALLOWED_ORIGINS; the other headers for pages come with it.",
         "schema": {"type": "string"},
     },
 }
@@ -129,7 +136,11 @@ def _paths() -> Part:
             "operationId": "preflight",
             "summary": "Ask whether a web page may call",
             "security": [],
-            "responses": {"204": _preflight(), "403": _refused(OriginNotAllowed.status, OriginNotAllowed)},
+            "responses": {
+                "204": _preflight(),
+                "403": _refused(OriginNotAllowed.status, OriginNotAllowed),
+                "500": _ref("responses", "500"),
+            },
         },
     }
 
@@ -165,11 +176,11 @@ def _refused(status: int, *only: type[Refusal]) -> Part:
 
 def _preflight() -> Part:
     text = "The browser reads from the headers whether the page may call."
-    return {"description": text, "headers": _headers()}
+    return {"description": text, "headers": _headers(_TO_PREFLIGHTS)}
 
 
-def _headers() -> Part:
-    return {name: _ref("headers", name) for name in ("Cache-Control", "Access-Control-Allow-Origin")}
+def _headers(to_pages: Iterable[str] = _TO_PAGES) -> Part:
+    return {name: _ref("headers", name) for name in ("Cache-Control", *to_pages)}
 
 
 def _version() -> str:

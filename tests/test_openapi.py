@@ -5,13 +5,16 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+import time_machine
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from openapi import examples, refusals, schemas
 from openapi.document import as_json, build
 from sms_login import messages
 from sms_login.errors import Refusal
+from tests.conftest import fake_backend
 from tests.test_docs import ROOT
+from tests.world import World
 
 DOCUMENT = build()
 
@@ -62,6 +65,27 @@ def test_every_refusal_has_an_example_that_is_true(kind: type[Refusal]) -> None:
     assert errors_of(kind.__name__, example["value"]) == []
     assert [other for other in Refusal.__subclasses__() if not errors_of(other.__name__, example["value"])] == [kind]
     assert example["value"]["errorCode"] == kind.number
+
+
+def headers_of(response: dict[str, Any]) -> dict[str, Any]:
+    """Return what the description says of a response's headers, by name."""
+    whole = DOCUMENT["components"]["responses"][response["$ref"].split("/")[-1]] if "$ref" in response else response
+    parts = {name: part.get("$ref", "").split("/")[-1] for name, part in whole["headers"].items()}
+    return {name: DOCUMENT["components"]["headers"][known] for name, known in parts.items() if known}
+
+
+@pytest.mark.parametrize(("verb", "status"), [("POST", 200), ("GET", 400), ("OPTIONS", 204)])
+def test_what_a_web_page_is_told_is_described(clock: time_machine.Traveller, verb: str, status: int) -> None:
+    """Each header that is for a browser, with what it says."""
+    page = "https://app.example.com"
+    world = World(fake_backend(), clock, origins=frozenset({page}))
+    body = json.dumps({"method": "health"}) if verb == "POST" else ""
+    answer = world.app.handle({"httpMethod": verb, "headers": {"origin": page}, "body": body}, {})
+    assert answer["statusCode"] == status
+    described = headers_of(DOCUMENT["paths"]["/"][verb.lower()]["responses"][str(status)])
+    told = {name: value for name, value in answer["headers"].items() if name != "Content-Type"}
+    assert described.keys() - {"Retry-After"} == told.keys()
+    assert {name: described[name]["schema"].get("const", page) for name in told} == told
 
 
 @pytest.mark.parametrize(
