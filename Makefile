@@ -21,10 +21,11 @@ cover: $(VENV)/ready ## Run every test and list the lines of sms_login that none
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal \
 		--cov=sms_login --cov-report=term-missing:skip-covered --cov-fail-under=95 $(ARGS)
 
-lint: $(VENV)/ready ## Check style and types
+lint: $(VENV)/ready ## Check style and types, and that nothing is unused
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy $(CODE)
+	$(BIN)/vulture $(CODE)
 
 format: $(VENV)/ready ## Put the code into the one format
 	$(BIN)/ruff check --fix-only $(CODE)
