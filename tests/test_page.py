@@ -317,8 +317,11 @@ def test_a_limit_counts_down(visit: Visit) -> None:
     other.says(re.compile("^That was too often. Try again in (30|2[0-9]) s.$"))
     button = other.button(re.compile("^Get a code"))
     expect(button).to_be_disabled()
+    expect(button).to_be_focused()  # who came by keyboard is still where they were
+    other.page.keyboard.press("Enter")
     other.wait(10)
     expect(button).to_have_text(re.compile(r"^Get a code \((20|1[0-9]) s\)$"))
+    expect(other.page.locator("#requests summary")).to_have_count(1)  # pressing it again has asked for nothing
     other.page.get_by_label("Mobile number").fill(own)
     expect(button).to_be_enabled()
     expect(button).to_have_text("Get a code")

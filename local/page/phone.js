@@ -6,7 +6,7 @@ import { dismiss } from "./inbox.js";
 import { onLanguage } from "./language.js";
 import * as numberEntry from "./number_entry.js";
 import { button, deleting, paint, state } from "./paint.js";
-import { busy, screen, show, tell } from "./screens.js";
+import { busy, screen, show, tell, waits } from "./screens.js";
 import * as session from "./session.js";
 
 // Ask for a code: on the first screen, again, or before the account is deleted. `from` is the screen that asks.
@@ -166,7 +166,7 @@ const later = (seconds) => Date.now() + seconds * 1000;
 const on = (selector, event, action) => document.querySelector(selector).addEventListener(event, action);
 const onSubmit = (name, action) => on(`#${name}`, "submit", (event) => {
   event.preventDefault();
-  busy(name, async () => !button(name)?.disabled && action());
+  busy(name, async () => !waits(button(name)) && action());
 });
 
 export function start() {
@@ -174,7 +174,7 @@ export function start() {
   onSubmit("code", enterCode);
   onSubmit("farewell", () => sendUnlessSent("farewell", state.user.phone, "delete"));
   onSubmit("rename", rename);
-  on("#again", "click", () => busy("code", () => send("code", state.sent)));
+  on("#again", "click", ({ target }) => busy("code", async () => !waits(target) && send("code", state.sent)));
   on("#back", "click", () => {
     entry.stopListening();
     show(deleting() ? "farewell" : "number");

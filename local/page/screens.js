@@ -37,8 +37,10 @@ export function label(button, word, until) {
   const seconds = secondsTo(until);
   const text = seconds > 0 ? say(`${word}Wait`, { wait: duration(seconds) }) : say(word);
   put(button.querySelector("span") ?? button, text);
-  button.disabled = seconds > 0;
+  button.ariaDisabled = String(seconds > 0); // not `disabled`, which would take the focus from who has just pressed it
 }
+
+export const waits = (button) => button?.ariaDisabled === "true";
 
 export const secondsTo = (until) => Math.ceil((until - Date.now()) / 1000);
 
