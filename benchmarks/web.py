@@ -15,7 +15,7 @@ from benchmarks.cloud import Cloud, call
 from benchmarks.deployed import ROOT, Deployed, deploy
 from benchmarks.memory import resident
 from benchmarks.tables import Ratio, Table
-from sms_login.web import THREADS
+from sms_login.http_server import THREADS
 from tests.servers import until
 
 CLIENTS = (1, 8, 64)

@@ -28,7 +28,7 @@ from openapi import refusals, schemas
 from openapi.document import build
 from sms_login import messages, wiring
 from sms_login.errors import ServiceUnavailable
-from sms_login.web import MAX_HEADERS
+from sms_login.http_server import MAX_HEADERS
 from tests.servers import RedisServer, require
 
 LEAST = 2000  # cases

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 
 from local.cloud import local_cloud
 from sms_login import wiring
-from sms_login.web import CONNECTIONS, MAX_BODY, MAX_HEADERS, THREADS, Application, Handle, RequestEnviron, Server
+from sms_login.http_server import CONNECTIONS, IDLE, MAX_BODY, MAX_HEADERS, THREADS, Server
+from sms_login.web import Application, Handle, RequestEnviron
 from tests.servers import until
 from tests.test_handler import PHONE
 
@@ -26,6 +29,7 @@ JSON = {"Content-Type": "application/json"}
 OK: dict[str, Any] = {"isBase64Encoded": False, "statusCode": 200, "headers": {}, "body": ""}
 # As the platform adds them to a request of a web function.
 CREDENTIALS = {"X-Scf-Secret-Id": "of-request", "X-Scf-Secret-Key": "key", "X-Scf-Session-Token": "token"}
+OF_PLATFORM = {"X-Scf-Remote-Addr": "203.0.113.9", "X-Scf-Request-Id": "request-1"}
 NAMES = ("TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN")
 
 
@@ -243,8 +247,78 @@ def test_stopping_lets_the_requests_under_way_end() -> None:
         server.stop()
         until(lambda: refuses(server.port), 10)
         go_on.set()
-        assert waiting.result()[::2] == (200, b"late")
+        status, headers, body = waiting.result()
+    assert (status, headers["Connection"], body) == (200, "close", b"late")
     serve.join()
+
+
+def request_of(size: int) -> bytes:
+    """Return a request with a body of so many bytes."""
+    return f"POST / HTTP/1.1\r\nContent-Length: {size}\r\n\r\n".encode() + b"x" * size
+
+
+def answered(connection: socket.socket) -> bytes:
+    """Return the first line of an answer, and hang up."""
+    with connection, connection.makefile("rb") as answer:
+        return answer.readline()
+
+
+def test_stopping_answers_whoever_was_there_before(handler: Recorder) -> None:
+    """Connections that only the kernel has accepted, and requests that take several reads."""
+    server = Server(Application(handler), "127.0.0.1", 0)
+    waiting = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(50)]
+    for connection in waiting:
+        connection.sendall(request_of(12_000))
+    server.stop()
+    server.serve()
+    assert {answered(connection) for connection in waiting} == {b"HTTP/1.1 200 OK\r\n"}
+    assert len(handler.events) == 50
+
+
+def test_stopping_lets_a_request_arrive_that_has_begun(handler: Recorder) -> None:
+    """Half of it is there: the other half is worth the wait."""
+    server = Server(Application(handler), "127.0.0.1", 0)
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    connection.sendall(request_of(10)[:-5])
+    server.stop()
+    serve = threading.Thread(target=server.serve)
+    serve.start()
+    until(lambda: refuses(server.port), 10)
+    connection.sendall(b"x" * 5)
+    assert answered(connection) == b"HTTP/1.1 200 OK\r\n"
+    serve.join()
+
+
+def test_stopping_does_not_wait_for_clients_that_go_on_asking(handler: Recorder) -> None:
+    """Each is told that it was the last answer on this connection, and there is no other to be had."""
+    server = Server(Application(handler), "127.0.0.1", 0)
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    connection.sendall(request_of(1) * 3)
+    server.stop()
+    server.serve()
+    with connection, connection.makefile("rb") as answers:
+        assert answers.read().count(b"Connection: close") == 1
+    assert len(handler.events) == 1
+
+
+def test_a_request_that_does_not_end_is_ended(port: int) -> None:
+    """A byte now and then buys a slow client no time; a connection that asked long ago has as much as a new one."""
+    with (
+        time_machine.travel(time.time(), tick=False) as clock,
+        socket.create_connection(("127.0.0.1", port), timeout=10) as slow,
+        socket.create_connection(("127.0.0.1", port), timeout=10) as kept,
+    ):
+        slow.sendall(b"POST / HTTP/1.1\r\n")
+        assert call(port)[0] == 200  # what came before this has been read
+        clock.shift(IDLE - 1)
+        slow.sendall(b"X-Slow: ")
+        kept.sendall(b"POST / HTTP/1.1\r\n")
+        assert call(port)[0] == 200
+        clock.shift(IDLE // 2)  # it looks every ten seconds
+        assert call(port)[0] == 200
+        assert slow.recv(1) == b""
+        kept.sendall(b"Content-Length: 0\r\n\r\n")
+        assert kept.recv(12) == b"HTTP/1.1 200"
 
 
 def refuses(port: int) -> bool:
@@ -259,10 +333,17 @@ def refuses(port: int) -> bool:
 def test_on_scf_the_platform_names_request_and_client(handler: Recorder) -> None:
     """Whoever has connected is the platform; its header has the client, and another the request."""
     with serving(handler, scf=True) as port:
-        call(port, headers={"X-Scf-Remote-Addr": "203.0.113.9", "X-Scf-Request-Id": "request-1"})
+        call(port, headers=OF_PLATFORM)
     [event], [context] = handler.events, handler.contexts
     assert (event["requestContext"], event["headers"]["x-scf-remote-addr"]) == ({}, "203.0.113.9")
     assert context == {"request_id": "request-1"}
+
+
+def test_elsewhere_nobody_names_them(port: int, handler: Recorder) -> None:
+    """In a container the platform's headers are the client's, who could give another's requestId."""
+    call(port, headers=OF_PLATFORM)
+    [event], [context] = handler.events, handler.contexts
+    assert (event["requestContext"], context) == ({"sourceIp": "127.0.0.1"}, {"request_id": None})
 
 
 @pytest.mark.parametrize("scf", [True, False])
@@ -366,6 +447,16 @@ def test_a_wrong_start_says_what_is_wrong(args: list[str], environ: dict[str, st
     """In one sentence."""
     with web_function(*args, **environ) as process:
         assert process.communicate(timeout=20)[0].strip() == said
+    assert process.returncode == 1
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    """In one sentence, with what to do."""
+    with socket.create_server(("", 0)) as taken:
+        port = taken.getsockname()[1]
+        with web_function(PORT=str(port)) as process:
+            *_, said = process.communicate(timeout=20)[0].splitlines()
+    assert said == f"Cannot listen on port {port} (Address already in use): choose another one, as in PORT=9001."
     assert process.returncode == 1
 
 
