@@ -10,6 +10,7 @@ import json
 import logging
 import re
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from typing import Any
 _log = logging.getLogger("sms_login")
 _facts: ContextVar[dict[str, Any] | None] = ContextVar("facts", default=None)
 _requests = itertools.count()  # of this process
+_writing = threading.Lock()  # a pipe takes what is over 4 KiB, such as a traceback, in pieces, and others between them
 
 # In this order: a token's parts would otherwise be eaten piece by piece. Compiled when first needed: a cold start that
 # has nothing to redact does not pay for them.
@@ -66,8 +68,9 @@ def _line(seconds: float, level: str, event: str, facts: Mapping[str, Any], exc_
 
 
 def _write(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    with _writing:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
 
 
 class _Stdout(logging.Handler):

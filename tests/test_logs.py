@@ -4,9 +4,12 @@ import contextlib
 import itertools
 import json
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from sms_login import logs
 from sms_login.environment import Secret
 from tests.world import PHONE
 
+ROOT = Path(__file__).parent.parent
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1In0.c2lnbmF0dXJl"
 NUMBER = "+8613800138000"
 
@@ -192,3 +196,24 @@ def test_a_line_with_a_lone_surrogate_is_not_lost(lines: Lines) -> None:
     logs.note(text="\ud800")
     logs.end(logging.INFO)
     assert len(lines()) == 1
+
+
+def test_long_lines_of_many_threads_stay_whole() -> None:
+    """A pipe takes what is over 4 KiB, such as a traceback, in pieces: nothing comes between them."""
+    program = """
+import logging, threading
+from sms_login import logs
+def log():
+    for _ in range(50):
+        logs.begin()
+        logs.note(detail="x" * 10_000)
+        logs.end(logging.INFO)
+logs.set_up("INFO")
+threads = [threading.Thread(target=log) for _ in range(16)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+    for options in ([], ["-u"]):  # as in the container, and as scf_bootstrap has it
+        done = subprocess.run([sys.executable, *options, "-c", program], cwd=ROOT, capture_output=True, check=True)  # noqa: S603 - our own program
+        written = [json.loads(line) for line in done.stdout.splitlines()]
+        assert [len(line["detail"]) for line in written] == [10_000] * 800
