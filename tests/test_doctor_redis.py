@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +15,7 @@ from sms_login.config import Settings
 from sms_login.doctor import redis as doctor
 from sms_login.doctor.redis import _line, _version
 from sms_login.doctor.report import Finding, State
-from tests.servers import RedisCluster, RedisServer
+from tests.servers import RedisCluster, RedisServer, find_redis_6, find_redis_server, require
 from tests.test_config import LEAST
 from tests.test_doctor import bad, states
 
@@ -103,6 +104,30 @@ def test_a_name_that_leads_nowhere_is_a_problem(monkeypatch: pytest.MonkeyPatch)
     assert "Name or service not known" in findings[-1].found
 
 
+def test_a_name_that_is_none_is_a_problem() -> None:
+    """A slip of the finger, not a mistake of the check."""
+    findings = list(doctor.check(read(1, REDIS_HOST="redis..example.com")))
+    assert bad(findings) == {"redis": State.PROBLEM, "redis.password": State.WARNING}
+    assert "UnicodeError" in findings[-1].found
+
+
+@pytest.mark.parametrize(("content", "error"), [(None, "FileNotFoundError"), ("no certificate", "SSLError")])
+def test_a_ca_file_that_cannot_be_used_is_a_problem(tmp_path: Path, content: str | None, error: str) -> None:
+    """Nothing is verified against it, whatever the settings say."""
+    file = tmp_path / "ca.pem"
+    if content:
+        file.write_text(content)
+    finding = the(list(doctor.check(read(1, REDIS_TLS="1", REDIS_CA_FILE=str(file)))), "redis.tls")
+    assert (finding.state, finding.found) == (State.PROBLEM, f"REDIS_CA_FILE cannot be used: {error}")
+
+
+def test_a_database_that_there_is_not_is_a_problem(own: RedisServer) -> None:
+    """The network is not to blame."""
+    finding = check(own, REDIS_DB="200")[-1]
+    assert "DB index is out of range" in finding.found
+    assert finding.todo == "set REDIS_DB to one that the instance has, such as 0"
+
+
 @pytest.mark.parametrize("password", ["", "wrong"])
 def test_a_wrong_password_is_a_problem(password: str) -> None:
     """So is a missing one; the advice has both of TencentDB's forms."""
@@ -168,23 +193,32 @@ def test_memory_that_runs_out_is_told_in_time(own: RedisServer, admin: Any, shar
     assert finding.state is state
 
 
-def test_full_memory_is_a_problem_of_the_scripts(own: RedisServer, admin: Any) -> None:
+@pytest.fixture(params=[find_redis_server, find_redis_6], ids=["newest", "6"])
+def either(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+    """One that says as an error of its own what a script was refused for, and one of a version before 7.0."""
+    binary = request.param()
+    require(binary is not None, "redis-server 6.x")
+    with RedisServer(binary=binary) as server:
+        yield server
+
+
+def order(server: RedisServer, *command: str | int) -> None:
+    """Have a server do something."""
+    with redis.Redis(server.host, server.port, protocol=2) as client:
+        client.execute_command(*command)
+
+
+def test_full_memory_is_a_problem_of_the_scripts(either: RedisServer) -> None:
     """With what the server says."""
-    admin.config_set("maxmemory", 1)
-    try:
-        finding = the(check(own), "redis.scripts")
-    finally:
-        admin.config_set("maxmemory", 0)
+    order(either, "CONFIG", "SET", "maxmemory", 1)
+    finding = the(check(either), "redis.scripts")
     assert (finding.state, finding.todo) == (State.PROBLEM, "the memory is full: enlarge the instance")
 
 
-def test_a_replica_is_a_problem(own: RedisServer, admin: Any) -> None:
+def test_a_replica_is_a_problem(either: RedisServer) -> None:
     """It answers everything, and takes nothing."""
-    admin.execute_command("REPLICAOF", "127.0.0.1", "1")
-    try:
-        finding = the(check(own), "redis.scripts")
-    finally:
-        admin.execute_command("REPLICAOF", "NO", "ONE")
+    order(either, "REPLICAOF", "127.0.0.1", "1")
+    finding = the(check(either), "redis.scripts")
     assert finding.state is State.PROBLEM
     assert finding.todo.startswith("REDIS_HOST is that of a read-only replica")
 

@@ -4,6 +4,7 @@ import ipaddress
 import re
 import secrets
 import socket
+import ssl
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -42,7 +43,7 @@ def check(settings: Settings) -> Iterator[Finding]:
         client.ping()
         yield ok("redis", f"answers at {address}")
         yield from _each_by_itself(settings, client)
-    except redis.RedisError as error:
+    except (redis.RedisError, UnicodeError) as error:
         yield problem("redis", f"{address}: {_said(error)}", _way_in(settings, error))
     finally:
         client.close()
@@ -70,12 +71,18 @@ def _each_by_itself(settings: Settings, client: Client) -> Iterator[Finding]:
 def _line(settings: Settings) -> Iterator[Finding]:
     """Tell who can listen in. Inside a VPC nobody else can, so plain text is usual there."""
     if settings.redis_tls:
+        try:
+            ssl.create_default_context(cafile=settings.redis_ca_file or None)
+        except OSError as error:  # ssl.SSLError among them
+            todo = "name a PEM file that is there: docs/deploy.md says how it comes to the function"
+            yield problem("redis.tls", f"REDIS_CA_FILE cannot be used: {type(error).__name__}", todo)
+            return
         whose = "against REDIS_CA_FILE" if settings.redis_ca_file else "against the system's CAs"
         yield ok("redis.tls", f"on, the certificate is verified {whose}")
         return
     try:
         found = [str(entry[4][0]) for entry in socket.getaddrinfo(settings.redis_host, None)]
-    except OSError:  # a name that leads nowhere; what follows will say so
+    except (OSError, UnicodeError):  # a name that leads nowhere, or is none; what follows will say so
         return
     if all(ipaddress.ip_address(address.partition("%")[0]).is_private for address in found):
         yield ok("redis.tls", "off, at a private address")
@@ -84,7 +91,9 @@ def _line(settings: Settings) -> Iterator[Finding]:
     yield warning("redis.tls", "off, at a public address: password and sessions travel in the clear", todo)
 
 
-def _way_in(settings: Settings, error: redis.RedisError) -> str:
+def _way_in(settings: Settings, error: Exception) -> str:
+    if "DB index" in str(error):
+        return "set REDIS_DB to one that the instance has, such as 0"
     if isinstance(error, redis.AuthenticationError) or "AUTH" in str(error):
         return "REDIS_PASSWORD is the instance's password, or instanceId:password; empty where the instance has none"
     tls = "REDIS_TLS and REDIS_CA_FILE are right" if settings.redis_tls else "it does not want TLS (REDIS_TLS)"
@@ -157,9 +166,10 @@ def _scripts(settings: Settings, info: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _permission(detail: str) -> str:
-    if "ReadOnlyError" in detail:
+    # Before 7.0 what a script was refused is an error of the script.
+    if "ReadOnlyError" in detail or "READONLY" in detail:
         return "REDIS_HOST is that of a read-only replica: use the instance's own address"
-    if "OutOfMemoryError" in detail:
+    if "OutOfMemoryError" in detail or "OOM " in detail:
         return "the memory is full: enlarge the instance"
     return "see in the console that the account may read and write, and that no command is disabled"
 
