@@ -4,17 +4,19 @@ The service checks little: it ignores an unknown key, and deploys "undefined" fo
 """
 
 import argparse
+import fnmatch
 import os
 import re
 import secrets
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from deploy import component, schema
+from deploy.document import read
 from deploy.env import REFERENCE, env_file, read_file, resolve
 from deploy.sources import BOOTSTRAP, ROOT
 from sms_login.config import Settings
@@ -80,7 +82,7 @@ def offline(path: Path, environ: Mapping[str, str]) -> tuple[list[str], Any]:
     """Return what is wrong, as far as it shows without the toolkit, and the file with its references replaced."""
     text = path.read_text(encoding="utf-8")
     try:
-        raw = yaml.safe_load(text)
+        raw = read(text)
     except yaml.YAMLError as error:
         return [f"no YAML: {' '.join(str(error).split())}"], None
     problems: list[str] = []
@@ -94,7 +96,7 @@ def offline(path: Path, environ: Mapping[str, str]) -> tuple[list[str], Any]:
     variables = inputs["environment"]["variables"]
     problems += _variables(raw["inputs"]["environment"]["variables"], variables, environ)
     problems += _settings(variables, inputs)
-    problems += _build(path.parent / inputs["src"]["src"], inputs["type"], variables)
+    problems += _build(path.parent / inputs["src"]["src"], inputs, variables)
     return problems, document
 
 
@@ -105,8 +107,11 @@ def _variables(raw: Mapping[str, str], variables: Mapping[str, str], environ: Ma
             yield f"{name}: begins with {' or '.join(RESERVED)}, which only the platform may set"
         elif name not in known:
             yield f"{name}: the function knows no such setting"
-        if _SECRET.search(name) and value and not REFERENCE.fullmatch(value):
+        reference = REFERENCE.fullmatch(value)
+        if _SECRET.search(name) and value and not reference:
             yield f"{name}: a secret is in the file: write ${{env:{name}}}"
+        if reference and name in known and reference[1] in known - {name}:
+            yield f"{name}: is given the value of another setting, {reference[1]}"
     for name in sorted(known - raw.keys()):
         if environ.get(name):
             yield f"{name}: is set, but not in the file: it would not be deployed"
@@ -126,11 +131,17 @@ def _settings(variables: Mapping[str, str], inputs: Mapping[str, Any]) -> Iterat
     if not inputs["publicAccess"]:
         yield "inputs.publicAccess: must be true, to reach SendSms"
     triggers = [event["http"]["parameters"] for event in inputs["events"] if event]
-    if not any(trigger["netConfig"]["enableExtranet"] for trigger in triggers):
-        yield "inputs.events: none has netConfig.enableExtranet: true, so nobody can call"
+    if not any(map(_open, triggers)):
+        yield "inputs.events: none is on, with netConfig.enableExtranet: true and authType: NONE: no app can call"
 
 
-def _build(build: Path, kind: str, variables: Mapping[str, str]) -> Iterator[str]:
+def _open(trigger: Mapping[str, Any]) -> bool:
+    enabled: bool = trigger.get("enable", True) and trigger["netConfig"]["enableExtranet"]
+    return enabled and trigger["authType"] == "NONE"
+
+
+def _build(build: Path, inputs: Mapping[str, Any], variables: Mapping[str, str]) -> Iterator[str]:
+    kind = inputs["type"]
     needed = "sms_login/web.py" if kind == "web" else "index.py"
     if not (build / needed).is_file():
         yield f"inputs.src.src: {build.name} has no {needed}: make build"
@@ -141,8 +152,19 @@ def _build(build: Path, kind: str, variables: Mapping[str, str]) -> Iterator[str
     for name, (option, library) in _NEEDS.items():
         if variables.get(name) and not (build / library).is_dir():
             yield f"{name}: needs a build with its libraries: make build WITH={option}"
+    for pattern in _excluded(build, inputs["src"].get("exclude", ())):
+        yield f"inputs.src.exclude: {pattern} leaves out what is needed: there is nothing else in {build.name}"
     if list(build.rglob(".env*")):
         yield f"inputs.src.src: {build.name} has a .env file: make build"
+
+
+def _excluded(build: Path, patterns: Collection[str]) -> Iterator[str]:
+    """Yield the patterns that may leave out a file of the build, however they are read: better one too many."""
+    names = [f"/{path.relative_to(build).as_posix()}/" for path in build.rglob("*") if path.is_file()]
+    needed = [name for name in names if "/.env" not in name]
+    for pattern in patterns:
+        if fnmatch.filter(needed, f"*/{pattern.removeprefix('./').strip('/')}/*"):
+            yield pattern
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+UNSET = "\0"  # in place of what is not set: no file can have it
 _LINE = re.compile(r"\s*([\w.-]+)\s*=\s*(.*)?\s*")
 REFERENCE = re.compile(r"\$\{env:([\w.-]+)\}")
 # Resolved by the service: the instance's own name, stage and application.
@@ -17,9 +18,11 @@ def read_file(path: Path) -> dict[str, str]:
     for line in path.read_text(encoding="utf-8").splitlines():
         match = _LINE.fullmatch(line)
         if match and not line.lstrip().startswith("#"):
-            value = (match[2] or "").strip()
+            value = match[2] or ""
             if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
                 value = value[1:-1].replace("\\n", "\n") if value[0] == '"' else value[1:-1]
+            else:  # also of quotes with a blank behind them, which are then a part of the value
+                value = value.strip()
             values[match[1]] = value
     return values
 
@@ -48,7 +51,7 @@ def _resolve(value: Any, environ: Mapping[str, str], problems: list[str], missin
     match = REFERENCE.fullmatch(value)
     if match is None:  # a default value, say: the CLI has none, and would deploy the text as it stands
         problems.append(f"{path.lstrip('.')}: a reference must be the whole value, like ${{env:NAME}}")
-        return "undefined"
+        return UNSET
     if match[1] not in environ:
         missing.add(match[1])
-    return environ.get(match[1], "undefined")
+    return environ.get(match[1], UNSET)

@@ -8,6 +8,8 @@ newer, the types in tencent-component-toolkit 2.27.6. What a login has no use fo
 import re
 from typing import Any, NamedTuple
 
+from deploy.env import UNSET
+
 PYTHON = "Python3.10"  # what make build compiles for, and the newest that there is
 
 
@@ -37,7 +39,7 @@ _INPUTS = {
     "name": Required(_NAME),
     "description": _TEXT,
     "namespace": _NAME,
-    "region": Required(re.compile(r"[a-z]+-[a-z]+")),
+    "region": Required(re.compile(r"[a-z]+(-[a-z]+)+")),
     "role": Required(_NAME),
     "enableRoleAuth": bool,
     "runtime": Required(frozenset({PYTHON})),
@@ -88,7 +90,7 @@ def _of_mapping(value: Any, spec: dict[Any, Any], path: str) -> list[str]:
     found = []
     for key, each in value.items():
         where = f"{path}.{key}".lstrip(".")
-        known = spec.get(key, spec.get(...))
+        known = spec.get(key, spec.get(...)) if isinstance(key, str) else None
         found += [f"{where}: unknown key"] if known is None else _problems(each, known, where)
     needed = [key for key, each in spec.items() if isinstance(each, Required)]
     return found + [f"{path}.{key}: is missing".lstrip(".") for key in needed if key not in value]
@@ -96,8 +98,10 @@ def _of_mapping(value: Any, spec: dict[Any, Any], path: str) -> list[str]:
 
 def _mismatch(value: Any, spec: Any) -> str:
     """Return what a value should be, or nothing where it is that; what is not set has been told by then."""
-    if value == "undefined" and spec is not bool:
+    if value == UNSET:
         return ""
+    if value == "undefined":
+        return "set: it is the text 'undefined'"
     if isinstance(spec, re.Pattern):
         fits = isinstance(value, str) and bool(spec.fullmatch(value))
         return "" if fits else ("a text" if spec is _TEXT else f"a text like {spec.pattern}")

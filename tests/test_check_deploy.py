@@ -99,7 +99,39 @@ MISTAKES: dict[str, tuple[Change, str]] = {
     "no trigger": (lambda it: it["inputs"].update(events=[]), "inputs.events: must be a list"),
     "nobody can call": (
         lambda it: it["inputs"]["events"][0]["http"]["parameters"]["netConfig"].update(enableExtranet=False),
-        "inputs.events: none has netConfig.enableExtranet: true",
+        "inputs.events: none is on, with netConfig.enableExtranet: true and authType: NONE",
+    ),
+    "a trigger that is switched off": (
+        lambda it: it["inputs"]["events"][0]["http"]["parameters"].update(enable=False),
+        "inputs.events: none is on",
+    ),
+    "a trigger for those who have the account's keys": (
+        lambda it: it["inputs"]["events"][0]["http"]["parameters"].update(authType="CAM"),
+        "inputs.events: none is on",
+    ),
+    "what an unset variable was made": (
+        lambda it: it["inputs"].update(region="undefined"),
+        "inputs.region: must be set: it is the text 'undefined'",
+    ),
+    "a number that is unset": (
+        lambda it: it["inputs"].update(timeout="undefined"),
+        "inputs.timeout: must be set: it is the text 'undefined'",
+    ),
+    "a key that is no text": (
+        lambda it: it["inputs"]["environment"]["variables"].update({1: "x"}),
+        "inputs.environment.variables.1: unknown key",
+    ),
+    "the value of another setting": (
+        lambda it: it["inputs"]["environment"]["variables"].update(IP_HOURLY_LIMIT="${env:IP_DAILY_LIMIT}"),
+        "IP_HOURLY_LIMIT: is given the value of another setting, IP_DAILY_LIMIT",
+    ),
+    "a part of the build left out": (
+        lambda it: it["inputs"]["src"].update(exclude=[".env*", "**/web.py"]),
+        "inputs.src.exclude: **/web.py leaves out what is needed",
+    ),
+    "all of the build left out": (
+        lambda it: it["inputs"]["src"].update(exclude=["./sms_login"]),
+        "inputs.src.exclude: ./sms_login leaves out what is needed",
     ),
     "no way to SendSms": (lambda it: it["inputs"].update(publicAccess=False), "inputs.publicAccess: must be true"),
     "no time for SendSms": (lambda it: it["inputs"].update(timeout=5), "inputs.timeout: must be SMS_TIMEOUT and 10 s"),
@@ -147,6 +179,33 @@ def test_a_mistake_is_found_and_named(there: Path, name: str, change: Change, pr
     (found,) = changed(there / name, change)
     assert found.startswith(problem)
     assert "0123456789" not in found
+
+
+@FILES
+@pytest.mark.parametrize(
+    ("before", "after", "problem"),
+    [
+        ("timeout: 20", "timeout: 20\n  timeout: 20", "no YAML: timeout is there twice"),
+        ("variables:\n", "variables:\n      SECRET: ${env:SECRET}\n", "no YAML: SECRET is there twice"),
+        ("publicAccess: true", "publicAccess: yes", "inputs.publicAccess: must be a bool"),
+        ("timeout: 20", "timeout: 0200", "inputs.timeout: must be a whole number"),
+        ("timeout: 20", "timeout: 1:00", "inputs.timeout: must be a whole number"),
+        ("${env:TEST_NUMBERS_UNTIL}", "2027-01-31", "inputs.environment.variables.TEST_NUMBERS_UNTIL: must be a str"),
+    ],
+)
+def test_what_the_cli_reads_otherwise_is_found(there: Path, name: str, before: str, after: str, problem: str) -> None:
+    """Its YAML has no `yes` and no octal, but dates, and it ends at a key that is there twice."""
+    text = (there / name).read_text()
+    assert text.count(before) == 1
+    (there / name).write_text(text.replace(before, after))
+    (found,) = check.offline(there / name, check.example())[0]
+    assert found.startswith(problem)
+
+
+def test_a_variable_that_was_made_undefined_is_found(there: Path) -> None:
+    """By another tool, in the environment or in .env: it is set, and to no value."""
+    problems, _ = check.offline(there / "serverless.yml", check.example() | {"DEPLOY_REGION": "undefined"})
+    assert problems == ["inputs.region: must be set: it is the text 'undefined'"]
 
 
 def test_what_only_one_kind_of_function_has_is_unknown_in_the_other(there: Path) -> None:
@@ -263,10 +322,10 @@ def test_the_env_file_is_read_as_the_cli_reads_it(tmp_path: Path) -> None:
     assert env_file(tmp_path, "prod") is None
     (tmp_path / ".env").write_text("A=1\n")
     assert env_file(tmp_path, "prod") == tmp_path / ".env"
-    (tmp_path / ".env.prod").write_text('# A=0\nA = 2 # two\nB="x\\ny"\nC=\'x\\ny\'\nD=\nE="\nF=a=b\n')
+    (tmp_path / ".env.prod").write_text('# A=0\nA = 2 # two\nB="x\\ny"\nC=\'x\\ny\'\nD=\nE="\nF=a=b\nG="x" \n')
     path = env_file(tmp_path, "prod")
     assert path == tmp_path / ".env.prod"
-    assert read_file(path) == {"A": "2 # two", "B": "x\ny", "C": "x\\ny", "D": "", "E": '"', "F": "a=b"}
+    assert read_file(path) == {"A": "2 # two", "B": "x\ny", "C": "x\\ny", "D": "", "E": '"', "F": "a=b", "G": '"x"'}
 
 
 def test_without_node_it_is_skipped_on_a_laptop_and_fails_in_ci(tmp_path: Path, there: Path) -> None:
