@@ -1,9 +1,12 @@
 """The real tencent-component-toolkit, asked what it would send: node runs its pure functions, which need no network."""
 
+import fcntl
 import json
+import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,22 @@ def install() -> None:
     """Install what the lock file names, unless it is there. Raises Unavailable."""
     if not (shutil.which("node") and shutil.which("npm")):
         raise Unavailable("node and npm are missing")
+    with _alone():
+        _install()
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Let others wait: two that install at once, such as two tests, remove each other's files."""
+    home = os.open(HOME, os.O_RDONLY)
+    try:
+        fcntl.flock(home, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(home)
+
+
+def _install() -> None:
     stamp, digest = HOME / "node_modules" / ".made-from", sha256((HOME / "package-lock.json").read_bytes()).hexdigest()
     if stamp.exists() and stamp.read_text(encoding="utf-8") == digest:
         return

@@ -22,6 +22,7 @@ _NEVER_RUNS = (
     "tests/*",
     "*/tests/*",
     "sqlalchemy/testing/*",
+    "__pycache__/*",  # of a single module: an installer may be set to compile for its own Python
     "*/__pycache__/*",
     *(f"*.{suffix}" for suffix in ("c", "cpp", "h", "hpp", "js", "pth", "pxd", "pyi", "pyx", "toml")),
     "*/py.typed",
@@ -80,8 +81,17 @@ def find_python() -> str | None:
     return path if not done.returncode and _is_python(path) else None
 
 
+def is_platform(python: str) -> bool:
+    """Tell whether a Python can load what was installed: compile for the platform it can anywhere."""
+    code = "import platform; print(platform.system(), platform.machine(), platform.libc_ver()[0])"
+    return _says(python, code) == "Linux x86_64 glibc"
+
+
 def _is_python(path: str) -> bool:
     """Tell whether it really runs: a shim of pyenv is there for every version that anybody has."""
-    code = "import sys; print(sys.implementation.cache_tag)"
-    done = subprocess.run([path, "-I", "-c", code], capture_output=True, text=True, check=False)  # noqa: S603 - a Python that we found
-    return done.stdout.strip() == "cpython-310"
+    return _says(path, "import sys; print(sys.implementation.cache_tag)") == "cpython-310"
+
+
+def _says(python: str, code: str) -> str:
+    done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=False)  # noqa: S603 - a Python that we found
+    return done.stdout.strip()

@@ -38,6 +38,7 @@ peak = re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]
 print(json.dumps({"origins": sorted(origins), "peak": int(peak)}), file=sys.stderr)
 """
 # The kernel refuses more than 64 MB of memory to write into. ulimit -v would count what is mapped and never used.
+ELSEWHERE = {"TZ": "America/Los_Angeles", "LC_ALL": "C", "PYTHONHASHSEED": "7", "UV_COMPILE_BYTECODE": "1"}
 LIMITED = 'ulimit -d 65536; exec "$@"'
 
 UNCHECKED_HASH = (1).to_bytes(4, "little")  # PEP 552: based on a hash, which nobody checks
@@ -70,8 +71,8 @@ def build(tmp_path_factory: pytest.TempPathFactory, python: str) -> Build:
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Another machine: its time zone, its language, its hashes, and files that are private unless asked otherwise."""
-    for name, value in {"TZ": "America/Los_Angeles", "LC_ALL": "C", "PYTHONHASHSEED": "7"}.items():
+    """Another machine: its time zone, language, hashes, settings of uv, and files that are private unless asked."""
+    for name, value in ELSEWHERE.items():
         monkeypatch.setenv(name, value)
     time.tzset()
     umask = os.umask(0o077)
@@ -255,6 +256,16 @@ def test_a_build_that_cannot_be_imported_is_refused(tmp_path: Path, python: str)
     """A library that is used and not pinned is found here, not by the first request."""
     with pytest.raises(BuildError, match=r"(?s)^it cannot be imported:.*ModuleNotFoundError: No module named"):
         make(tmp_path / "build", root=copy(tmp_path), python=python)
+
+
+def test_a_mac_can_make_a_build(tmp_path: Path, python: str) -> None:
+    """Its Python compiles for the platform, and cannot load the platform's libraries."""
+    mac = tmp_path / "python3.10"
+    mac.write_text(f'#!/bin/sh\ncase "$*" in *platform.system*) echo Darwin arm64 ;; *) exec {python} "$@" ;; esac\n')
+    mac.chmod(0o755)
+    made = make(tmp_path / "build", root=copy(tmp_path), python=str(mac))  # without libraries: nothing can be imported
+    assert made.compiled
+    assert (made.directory / "__pycache__/index.cpython-310.pyc").is_file()
 
 
 def test_without_python_3_10_the_price_is_named(

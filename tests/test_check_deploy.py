@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -339,6 +340,19 @@ def test_without_node_it_is_skipped_on_a_laptop_and_fails_in_ci(tmp_path: Path, 
         environ = {"PATH": str(tmp_path), "PYTHONPATH": str(ROOT), "CI": ci}
         done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
         assert (done.returncode, words in done.stdout + done.stderr) == (status, True)
+
+
+def test_two_that_install_at_once_do_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the workers of the tests do in a fresh clone: npm would remove what the other one makes."""
+    for name, program in (("node", ""), ("npm", "mkdir node_modules && echo installed >>runs")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{program}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "package-lock.json").write_text("{}")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(component, "HOME", tmp_path)
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(lambda _: component.install(), range(4))) == [None] * 4
+    assert (tmp_path / "runs").read_text() == "installed\n"
 
 
 def blocks(language: str) -> list[str]:
