@@ -209,6 +209,18 @@ def test_the_operations_page_has_every_field_and_every_alert() -> None:
     assert set(listed) == alerts
 
 
+def test_the_operations_page_has_an_index_for_every_field_that_is_searched() -> None:
+    """CLS finds nothing by a field that is in no index."""
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    rows = re.findall(r"(?m)^\| (`.*?) \|", page.split("\n## The log\n")[1].split("\n## ")[0])
+    fields = {name for row in rows for name in re.findall(r"`(\w+)`", row)} | {"sms_ms"}
+    queries, alarms = page.split("\n## Queries\n")[1].split("\n## Alarms\n")
+    searched = " ".join(re.findall(r"(?s)```sql\n(.*?)```", queries)) + alarms.split("\n## ")[0]
+    used = {name for name in fields if re.search(rf"\b{name}\b(?!')", searched)}
+    indexed = set(re.findall(r"`(\w+)`", queries.split("indexes with")[1].split("\n\n")[0]))
+    assert indexed == used - {"detail"}
+
+
 def anchors(text: str) -> set[str]:
     """Return the anchors that a Markdown page's headings have on GitHub."""
     headings = re.findall(r"(?m)^#+ (.*)$", re.sub(r"(?s)```.*?```", "", text))
