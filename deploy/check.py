@@ -130,6 +130,8 @@ def _settings(variables: Mapping[str, str], inputs: Mapping[str, Any]) -> Iterat
         yield f"inputs.timeout: must be SMS_TIMEOUT and {LEAST_AFTER_SMS} s for captcha and Redis, or more"
     if not inputs["publicAccess"]:
         yield "inputs.publicAccess: must be true, to reach SendSms"
+    if inputs["role"] == "SCF_QcsRole":
+        yield "inputs.role: is the service's own: what it may do, every function without a role may do (docs/deploy.md)"
     triggers = [event["http"]["parameters"] for event in inputs["events"] if event]
     if not any(map(_open, triggers)):
         yield "inputs.events: none is on, with netConfig.enableExtranet: true and authType: NONE: no app can call"

@@ -160,6 +160,7 @@ MISTAKES: dict[str, tuple[Change, str]] = {
         lambda it: it["inputs"]["environment"]["variables"].update(CODE_LIFE="60"),
         "CODE_LIFE: the function knows no such setting",
     ),
+    "the service's own role": (lambda it: it["inputs"].update(role="SCF_QcsRole"), "inputs.role: is the service's own"),
     "a setting that is wrong": (
         lambda it: it["inputs"]["environment"]["variables"].update(CODE_TTL="5"),
         "CODE_TTL must be a whole number from 30 to 600",
