@@ -58,7 +58,7 @@ class LoginService:
         fixed: FixedCodes,
         sessions: Sessions,
         rules: Rules,
-        require_session: bool = False,
+        require_session: bool,
     ) -> None:
         self._codes = codes
         self._users = users

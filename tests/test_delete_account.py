@@ -122,6 +122,18 @@ def test_the_code_that_deleted_does_nothing_more(world: World) -> None:
     assert world.get_sms(spends["sessionId"]).session_id != spends["sessionId"]
 
 
+def test_of_two_codes_on_their_way_the_one_that_deleted_is_forgotten(world: World) -> None:
+    """Also where it is not the latest; the other one still signs up."""
+    device = Device(world)
+    world.wait(31)
+    spends = ask(world)
+    world.wait(31)
+    later = ask(world)
+    assert delete(device, **spends) == "Success"
+    assert not [key for key in world.backend.expiries() if spends["sessionId"] in key]
+    assert world.call("login", phone=PHONE.e164, **later)["data"]["isNewUser"]
+
+
 def test_a_test_numbers_account_is_deleted_with_its_fixed_code(world: World) -> None:
     """A review of the app looks at this, too."""
     login = {"phone": REVIEW_PHONE.e164, "code": REVIEW_CODE}

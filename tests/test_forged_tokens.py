@@ -1,6 +1,7 @@
 """Tokens that our own code would never make: each is refused, and none is a crash."""
 
 import hmac
+import json
 import time
 from typing import Any
 
@@ -110,6 +111,14 @@ def test_a_payload_that_is_no_set_of_claims_is_refused(payload: bytes) -> None:
     """Whatever it is, even under our signature."""
     with pytest.raises(TokenInvalid):
         tokens().verify(signed(payload))
+
+
+def test_a_claim_that_is_nested_too_deeply_is_refused() -> None:
+    """One that nobody asks for, too: what cannot be read to its end is no set of claims."""
+    deep = b"[" * 100_000 + b"]" * 100_000
+    for name in (b"sub", b"another"):
+        with pytest.raises(TokenInvalid):
+            tokens().verify(signed(json.dumps(claims()).encode()[:-1] + b', "' + name + b'": ' + deep + b"}"))
 
 
 _JSON = st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), st.lists, max_leaves=3)

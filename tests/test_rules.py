@@ -221,7 +221,7 @@ def test_a_login_without_a_session_can_be_switched_off(any_backend: Backend, clo
     """REQUIRE_SESSION refuses it by naming what is missing."""
     world = World(any_backend, clock, require_session=True)
     world.get_sms()
-    with pytest.raises(InvalidParam, match="sessionId is missing"):
+    with pytest.raises(InvalidParam, match=r"^sessionId is missing"):
         world.log_in(None)
 
 
@@ -435,14 +435,15 @@ def test_a_sending_without_a_clear_answer_counts_and_its_code_works(world: World
 
 
 def test_a_failed_sign_in_makes_the_code_good_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The user table is down once: the code still works, and failures before it still count."""
+    """The user table is down once, the log says why: the code still works, and failures before it still count."""
     session = world.get_sms().session_id
     with pytest.raises(CodeIsError):
         world.log_in(session, world.wrong)
     with monkeypatch.context() as down:
         down.setattr(world.users, "sign_in", unavailable)
-        with pytest.raises(UserStoreFailed):
+        with pytest.raises(UserStoreFailed) as failed:
             world.log_in(session)
+    assert failed.value.detail == "sql: away"
     failures = f"otp:{{{PHONE.e164}}}:failures"
     assert world.backend.client.get(failures) == "1"
     assert 86_000_000 < world.backend.client.pttl(failures) <= 86_400_000
@@ -503,7 +504,7 @@ def test_a_login_that_was_repeated_is_not_given_back(world: World, monkeypatch: 
 
 def unavailable(_phone: Phone, _id: str) -> User:
     """Stand for a user table that is down."""
-    raise ServiceUnavailable
+    raise ServiceUnavailable("sql: away")
 
 
 # The number's limits.
@@ -614,8 +615,9 @@ def test_every_key_but_the_users_expires(world: World) -> None:
 
 
 def test_a_user_is_signed_up_once_and_found_afterwards(world: World) -> None:
-    """The first login makes the user, the second finds them as they are now."""
+    """The first login makes the user, under 128 random bits; the second finds them as they are now."""
     first = world.log_in(world.get_sms().session_id)
+    assert re.fullmatch("[0-9a-f]{32}", first.user_id)
     assert (first.is_new_user, first.name, first.avatar, first.phone) == (True, "", "", PHONE.e164)
     assert world.sessions.set_nickname(first.token, "小明 😀").name == "小明 😀"
     world.wait(31)

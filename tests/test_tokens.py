@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import time
 from typing import Any
 
@@ -37,7 +38,7 @@ def test_a_token_says_who_for_whom_and_how_long() -> None:
     header, payload = parts(tokens().issue(USER, SESSION))
     now = int(time.time())
     assert header == {"alg": "HS256", "typ": "at+jwt"}
-    assert len(payload.pop("jti")) >= 22
+    assert re.fullmatch("[A-Za-z0-9_-]{22}", payload.pop("jti"))  # 128 random bits
     assert payload == {
         "iss": "issuer",
         "sub": "user-1",
@@ -51,6 +52,14 @@ def test_a_token_says_who_for_whom_and_how_long() -> None:
         "avatar": "https://example.com/a.png",
     }
     assert tokens().ttl == TTL
+
+
+def test_the_times_of_a_token_are_whole_seconds(clock: time_machine.Traveller) -> None:
+    """Of a moment between two, the one that has begun: some who verify our tokens take no fractions."""
+    now = int(time.time())
+    clock.shift(0.9)
+    payload = parts(tokens().issue(USER, SESSION))[1]
+    assert [(type(payload[name]), payload[name]) for name in ("iat", "exp")] == [(int, now), (int, now + TTL)]
 
 
 def test_a_token_is_verified_as_its_user_and_number() -> None:
