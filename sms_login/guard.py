@@ -26,15 +26,15 @@ from sms_login.rules import Limits
 from sms_login.tolls import EVERYTHING, Terms, Toll, of_client, share_of
 
 _UNASKED = 2  # sendings a day to one number that no captcha is asked for
-_ALERTS = (0.8, 1.0)  # of the day's budget
+_ALERTS = (80, 100)  # % of the day's budget
 
 
 class Caller(Struct, frozen=True):
-    """Who asks: the client's address, and the captcha ticket that came along."""
+    """Who asks: the client's address, and the captcha ticket that came along, "" if none."""
 
-    address: Address = Address()
-    ticket: str = ""
-    randstr: str = ""
+    address: Address
+    ticket: str
+    randstr: str
 
 
 class Gate(Struct, frozen=True):
@@ -42,7 +42,7 @@ class Gate(Struct, frozen=True):
 
     captcha: Captcha
     app_id: str
-    always: bool = False
+    always: bool
 
 
 class Guard:
@@ -61,8 +61,8 @@ class Guard:
         sms: Sms,
         countries: frozenset[str] | None,
         home: str,
-        gate: Gate | None = None,
-        sending: bool = True,
+        gate: Gate | None,
+        sending: bool,
     ) -> None:
         self._budgets = budgets
         self._limits = limits
@@ -182,6 +182,6 @@ class Guard:
             logs.alert("budgets_not_corrected", cause=logs.redact(error.detail))
 
     def _watch_spending(self, sent: int) -> None:
-        for share in _ALERTS:
-            if sent == math.ceil(self._limits.total * share):
-                logs.alert("daily_budget", percent=round(share * 100))
+        for percent in _ALERTS:
+            if sent == math.ceil(self._limits.total * percent / 100):
+                logs.alert("daily_budget", percent=percent)

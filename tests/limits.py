@@ -10,6 +10,7 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
+from sms_login.budgets import Take, Taken
 from sms_login.errors import Refusal, SendingPaused, ServiceUnavailable, TooManyRequests
 from sms_login.periods import Calendar
 from sms_login.phone import Phone
@@ -74,6 +75,19 @@ def totals(phone: Phone = PHONE) -> Counter[str]:
 def alerts(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the alerts in some lines of the log."""
     return [alert for line in lines for alert in line.get("alerts", [])]
+
+
+def after_the_look(world: World, monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Let something happen once the next sending has looked at its budgets, before it takes from them."""
+    take = world.budgets.take
+
+    def taken(takes: Sequence[Take]) -> Sequence[Taken]:
+        if any(window.counts for wish in takes for window in wish.windows):
+            monkeypatch.setattr(world.budgets, "take", take)
+            happens()
+        return take(takes)
+
+    monkeypatch.setattr(world.budgets, "take", taken)
 
 
 def down(_phone: Phone, _id: str) -> User:

@@ -19,6 +19,7 @@ from tests.limits import (
     Make,
     Printed,
     abroad,
+    after_the_look,
     alerts,
     counts,
     each_limit,
@@ -111,6 +112,20 @@ def test_what_one_budget_refuses_does_not_touch_the_others(make: Make, monkeypat
     world.ip = OTHER_IP
     world.get_sms(phone=abroad(1))
     assert taking == [False, False, True]
+
+
+@each_limit
+def test_a_limit_that_others_reach_after_the_look_refuses_and_keeps_nothing(
+    make: Make, monkeypatch: pytest.MonkeyPatch, printed: Printed, limit: Limit
+) -> None:
+    """Two look at once, and both see room: what the second has taken from other budgets it gives back."""
+    world = make(limits=limit.limits(1))
+    after_the_look(world, monkeypatch, lambda: world.get_sms(phone=limit.number(0)))
+    body = world.call("getSms", phone=limit.number(1).e164)
+    assert (body["codeStr"], body["retryAfter"]) == (limit.refusal.name, limit.wait)
+    assert counts(world) == unverified(limit.number(0)) + totals(limit.number(0))
+    assert len(world.outbox.sent) == 1
+    assert "budgets_not_corrected" not in {alert["alert"] for alert in alerts(printed())}
 
 
 def test_a_repeat_takes_nothing(make: Make) -> None:

@@ -6,6 +6,7 @@ from sms_login.errors import CaptchaRequired, CountryNotAllowed, InvalidPhone, L
 from sms_login.rules import Limits, Rules
 from tests.limits import (
     ABROAD,
+    IP,
     KEY,
     TO_MIDNIGHT,
     TOTAL,
@@ -13,11 +14,15 @@ from tests.limits import (
     Limit,
     Make,
     Printed,
+    after_the_look,
     alerts,
+    counts,
     each_unverified,
     neighbour,
     refused,
     stranger,
+    totals,
+    unverified,
 )
 from tests.world import OTHER_PHONE, PHONE, UNLIMITED
 
@@ -151,6 +156,20 @@ def test_a_ticket_where_none_is_asked_for_is_not_looked_at(make: Make) -> None:
     assert world.captchas.seen == []
 
 
+@each_unverified
+def test_a_captcha_is_asked_for_where_others_use_the_half_after_the_look(
+    make: Make, monkeypatch: pytest.MonkeyPatch, limit: Limit
+) -> None:
+    """Two look at once, and both see room: the second to take gets no SMS, and keeps nothing."""
+    world = make(limits=limit.limits(2), captcha_mode="adaptive")
+    after_the_look(world, monkeypatch, lambda: world.get_sms(phone=limit.number(0)))
+    with pytest.raises(CaptchaRequired) as refusal:
+        world.get_sms(phone=limit.number(1))
+    assert refusal.value.data == {"captchaAppId": "190000"}
+    assert counts(world) == unverified(limit.number(0)) + totals(limit.number(0))
+    assert len(world.outbox.sent) == 1
+
+
 def test_a_ticket_passes_once(make: Make) -> None:
     """One captcha is one SMS."""
     world = make(captcha_mode="always")
@@ -164,7 +183,9 @@ def test_always_asks_every_time(make: Make) -> None:
     world = make(captcha_mode="always")
     world.captchas.good = {"1", "2"}
     refused(world, CaptchaRequired)
+    assert world.captchas.seen == []
     session = world.get_sms(ticket="1").session_id
+    assert world.captchas.seen == [("1", "randstr", IP)]
     world.wait(31)
     refused(world, CaptchaRequired, session=session)
     assert world.get_sms(session, ticket="2").session_id == session
@@ -179,7 +200,7 @@ def test_a_captcha_service_that_is_away_is_a_bad_ticket_and_an_alert(make: Make,
     body = world.call("getSms", phone=stranger(1).e164, **solved)
     assert (body["errorCode"], body["codeStr"], body["data"]) == (-1302, "CaptchaRequired", {"captchaAppId": "190000"})
     assert len(world.outbox.sent) == 1
-    expected = {"alert": "captcha_unavailable", "cause": "captcha: timeout"}
+    expected = {"alert": "captcha_unavailable", "cause": "captcha: timeout, SecretKey=****"}
     assert alerts(printed()) == [expected]
 
 

@@ -9,7 +9,7 @@ import time_machine
 from sms_login.adapters.redis_client import connect
 from sms_login.budgets import Take, Taken, Windows
 from sms_login.errors import InvalidPhone, ServiceUnavailable
-from tests.limits import FORGED, IP, NOW, Make, Printed, alerts, counts, range_of, totals, unverified
+from tests.limits import FORGED, IP, NOW, Make, Printed, after_the_look, alerts, counts, range_of, totals, unverified
 from tests.servers import RedisServer, find_redis_server, require
 from tests.world import PHONE, Backend, World
 
@@ -35,7 +35,7 @@ def test_a_redis_that_dies_between_client_and_range_sends_nothing(clock: time_ma
 
 def fails(*_windows: Windows) -> None:
     """Be a Redis that does not take anything back."""
-    raise ServiceUnavailable("redis: ConnectionError: away")
+    raise ServiceUnavailable("redis: ResponseError: budget:{range:+861380013}:hour:1")
 
 
 def test_a_login_stands_where_giving_back_fails(make: Make, monkeypatch: pytest.MonkeyPatch, printed: Printed) -> None:
@@ -46,7 +46,7 @@ def test_a_login_stands_where_giving_back_fails(make: Make, monkeypatch: pytest.
     body = world.call("login", phone=PHONE.e164, code=world.outbox.code, sessionId=session)
     assert body["codeStr"] == "Success"
     (line,) = printed()
-    assert line["alerts"] == [{"alert": "budgets_not_corrected", "cause": "redis: ConnectionError: away"}]
+    assert line["alerts"] == [{"alert": "budgets_not_corrected", "cause": "redis: ResponseError: <budget key>"}]
     assert counts(world) == unverified() + totals() + Counter([f"ip:{IP} guesses"])
 
 
@@ -78,3 +78,19 @@ def test_counters_that_are_broken_stop_what_they_count(make: Make) -> None:
     world.get_sms()
     world.backend.client.rpush(f"budget:{{ip:{IP}}}:guesses:{hour}", "x")
     assert world.call("login", phone=PHONE.e164, code=world.outbox.code)["codeStr"] == "ServiceUnavailable"
+
+
+def test_a_counter_that_breaks_after_the_look_sends_nothing_and_the_others_get_theirs_back(
+    make: Make, monkeypatch: pytest.MonkeyPatch, printed: Printed
+) -> None:
+    """Whether the broken one was counted nobody can tell, and the log says so, with the cause."""
+    world = make()
+    everything = "budget:{all}:total:20261121"
+    after_the_look(world, monkeypatch, lambda: world.backend.client.rpush(everything, "x"))
+    assert world.call("getSms", phone=PHONE.e164)["codeStr"] == "ServiceUnavailable"
+    (line,) = printed()
+    assert line["alerts"] == [{"alert": "budgets_not_corrected"}]
+    assert line["detail"].startswith("redis: ResponseError: ")
+    assert world.outbox.sent == []
+    world.backend.client.delete(everything)
+    assert counts(world) == Counter()

@@ -15,7 +15,20 @@ from sms_login.errors import (
 )
 from sms_login.phone import Phone
 from sms_login.rules import Limits
-from tests.limits import FORGED, IP, KEY, OTHER_IP, TO_THE_HOUR, Make, counts, stranger, totals, unverified
+from tests.limits import (
+    FORGED,
+    IP,
+    KEY,
+    OTHER_IP,
+    TO_THE_HOUR,
+    Make,
+    Printed,
+    alerts,
+    counts,
+    stranger,
+    totals,
+    unverified,
+)
 from tests.world import OTHER_PHONE, PHONE, World
 
 
@@ -61,6 +74,28 @@ def test_a_locked_number_gives_the_guess_back(make: Make) -> None:
     for asked in (session, None, FORGED):
         guess(world, Locked, asked)
     assert counts(world) == unverified() + totals()
+
+
+def test_of_a_client_that_no_limit_counts_a_lock_has_nothing_to_give_back(make: Make, printed: Printed) -> None:
+    """So Redis is not asked to."""
+    world = make(ip=None)
+    session = world.get_sms().session_id
+    guess(world, CodeIsError, session, world.wrong)
+    world.backend.client.set(f"otp:{{{PHONE.e164}}}:failures", 100, px=5000)
+    assert world.call("login", phone=PHONE.e164, code="123456", sessionId=session)["codeStr"] == "Locked"
+    (line,) = printed()
+    assert line["redis_calls"] == 1
+
+
+def test_the_50th_and_the_100th_failure_in_a_row_are_alerts(make: Make, printed: Printed) -> None:
+    """One each, on whatever code it is; neither the failures between them nor what the lock refuses is one."""
+    world = make()
+    for before, outcomes in ((48, ["CodeIsError"] * 3), (98, ["CodeIsError", "CodeIsError", "Locked"])):
+        login = {"phone": PHONE.e164, "sessionId": world.get_sms().session_id, "code": world.wrong}
+        world.backend.client.set(f"otp:{{{PHONE.e164}}}:failures", before, px=86_400_000)
+        assert [world.call("login", **login)["codeStr"] for _ in range(3)] == outcomes
+        assert alerts(printed()) == [{"alert": "failures_in_a_row", "failures": before + 2}]
+        world.wait(31)
 
 
 @pytest.fixture

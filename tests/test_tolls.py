@@ -13,6 +13,7 @@ from sms_login.errors import (
     TooManyRequests,
     UserStoreFailed,
 )
+from sms_login.periods import Calendar
 from sms_login.phone import Phone
 from sms_login.ports import Ask, Code, Sending
 from sms_login.rules import Limits
@@ -49,6 +50,20 @@ def test_a_login_gives_back_to_whom_the_sending_was_counted_for(make: Make, phon
         others += totals(phone)
         assert counts(world) == others
         world.wait(31)
+
+
+def test_what_counts_the_home_country_is_left_alone(make: Make) -> None:
+    """It has no limits, so what another DEFAULT_COUNTRY has left there is nobody's to give back."""
+    world = make()
+    for window in (f"hour:{Calendar(8).hour().name}", f"total:{Calendar(8).day().name}"):
+        world.backend.client.set(f"budget:{{country:CN}}:{window}", 5, px=60_000)
+    left = Counter({"country:CN hour": 5, "country:CN total": 5})
+    world.outbox.refuse = [InvalidPhone()]
+    with pytest.raises(InvalidPhone):
+        world.get_sms()
+    assert counts(world) - left == Counter([f"ip:{IP} refused"])
+    world.log_in(world.get_sms().session_id)
+    assert counts(world) == left + totals() + Counter([f"ip:{IP} refused"])
 
 
 def test_a_login_without_a_session_gives_back_too(make: Make) -> None:

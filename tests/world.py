@@ -79,7 +79,7 @@ class Captchas:
         """Use up a good ticket."""
         self.seen.append((ticket, randstr, ip))
         if self.away:
-            raise ServiceUnavailable("captcha: timeout")
+            raise ServiceUnavailable("captcha: timeout, SecretKey=abcdefgh")
         if ticket not in self.good:
             return "code 9"
         self.good.discard(ticket)
