@@ -61,7 +61,7 @@ def _encode(raw: bytes) -> str:
 
 def _decode(text: str) -> bytes:
     try:
-        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        raw = base64.urlsafe_b64decode(text + "==")  # as much padding as any needs; more is ignored
     except ValueError:  # binascii.Error among them
         return b""
     return raw if _encode(raw) == text else b""  # one spelling for one token; base64 has more

@@ -97,7 +97,7 @@ class Sender:
             }
             raise
         except (InvalidPhone, TooManyRequests, SendFailed) as refusal:
-            self._undo(replace(ask, session=None), sending.session, mark, toll)
+            self._undo(ask, sending.session, mark, toll)
             if not isinstance(refusal, SendFailed):  # which is the operator's or Tencent's, and hits everybody
                 self._guard.refused(caller.address)
             raise

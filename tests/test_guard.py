@@ -159,8 +159,25 @@ def test_somebody_who_is_faster_costs_nothing(make: Make, monkeypatch: pytest.Mo
         return reaches(phone)
 
     monkeypatch.setattr(world.outbox, "reaches", another_is_faster)  # what the guard asks, after the look
-    with pytest.raises(TooManyRequests):
+    with pytest.raises(TooManyRequests) as cooldown:
         world.get_sms()
+    assert cooldown.value.retry_after == 30
+    assert counts(world) == unverified() + totals()
+    assert len(world.outbox.sent) == 1
+
+
+def test_a_repeat_whose_first_is_faster_is_one_all_the_same(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two ask at once under one key: both are told of the one SMS, which is counted once."""
+    world = make()
+    reaches, sessions = world.outbox.reaches, []
+
+    def the_first_is_faster(phone: Phone) -> bool:
+        monkeypatch.setattr(world.outbox, "reaches", reaches)
+        sessions.append(world.get_sms(key=KEY).session_id)
+        return reaches(phone)
+
+    monkeypatch.setattr(world.outbox, "reaches", the_first_is_faster)  # as above
+    assert [world.get_sms(key=KEY).session_id] == sessions
     assert counts(world) == unverified() + totals()
     assert len(world.outbox.sent) == 1
 

@@ -216,6 +216,12 @@ def test_what_is_refused_anyway_does_not_use_a_ticket_up(make: Make) -> None:
     refused(solved, TooManyRequests, ticket="t")
     solved.backend.client.set(f"otp:{{{PHONE.e164}}}:failures", 100, px=5000)
     refused(solved, Locked, ticket="t")
+    used = make(captcha_mode="always")
+    used.captchas.good = {"first"}
+    used.log_in(used.get_sms(key=KEY, phone=stranger(1), ticket="first").session_id, phone=stranger(1))
+    used.captchas.seen.clear()
+    refused(used, TooManyRequests, stranger(1), key=KEY, ticket="t")  # no repeat: its session is over
+    assert used.captchas.seen == []
     off = make(captcha_mode="always", sending=False)
     refused(off, SendingPaused, OTHER_PHONE, ticket="t")
     refused(off, SendingPaused, OTHER_PHONE)

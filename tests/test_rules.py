@@ -26,6 +26,8 @@ from sms_login.errors import (
 from sms_login.phone import Phone
 from sms_login.ports import User
 from sms_login.rules import LONGEST_SESSION
+from tests.conftest import fake_backend
+from tests.limits import Printed
 from tests.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET, Backend, World
 
 KEY, OTHER_KEY = "idempotency-key-1", "idempotency-key-2"
@@ -48,6 +50,13 @@ def test_an_answer_tells_session_waits_and_sendsms_own_ids(world: World) -> None
     assert re.fullmatch("[A-Za-z0-9_-]{22}", sent.session_id)
     assert (sent.expires_in, sent.resend_after) == (300, 31)
     assert (sent.request_id, sent.serial_no) == ("request-1", "serial-1")
+
+
+def test_a_sending_is_logged_with_sendsms_number_and_fee(world: World, printed: Printed) -> None:
+    """By the number the SMS console finds it."""
+    world.call("getSms", phone=PHONE.e164)
+    (line,) = printed()
+    assert (line["serial_no"], line["fee"]) == ("serial-1", 1)
 
 
 # Rule 2: five minutes, never past ten.
@@ -531,6 +540,7 @@ def test_a_number_gets_ten_codes_per_calendar_day_in_china(world: World) -> None
     with pytest.raises(TooManyRequests) as wait:
         world.get_sms()
     assert wait.value.retry_after == 2 * 3600
+    assert f"otp:{{{PHONE.e164}}}:day:20261121" in world.backend.expiries()
     assert world.get_sms(phone=OTHER_PHONE)
     world.wait(2 * 3600)
     assert world.get_sms()
@@ -549,6 +559,18 @@ def test_a_repeated_getsms_answers_the_same_session_and_sends_nothing(world: Wor
     assert repeat.resend_after == 21
     assert (repeat.request_id, repeat.serial_no) == (None, None)
     assert len(world.outbox.sent) == 1
+
+
+def test_a_repeat_tells_whole_seconds_that_are_never_too_good(clock: time_machine.Traveller) -> None:
+    """Of the code's life those that are left in full; of the wait one more than are begun."""
+    world = World(fake_backend(), clock)
+    world.get_sms(key=KEY)
+    told = []
+    for wait in (0, 0.001, 0.998, 30):
+        world.wait(wait)
+        repeat = world.get_sms(key=KEY)
+        told.append(repr((repeat.expires_in, repeat.resend_after)))
+    assert told == ["(300, 31)", "(299, 31)", "(299, 31)", "(269, 1)"]
 
 
 def test_a_repeat_while_the_first_is_at_sendsms_sends_nothing(world: World) -> None:

@@ -14,6 +14,7 @@ from sms_login.errors import (
 from sms_login.phone import Phone
 from sms_login.ports import Ask, Code, User
 from sms_login.rules import Rules
+from tests.limits import Printed, alerts
 from tests.world import PHONE, Backend, World
 
 KEY, OTHER_KEY = "idempotency-key-1", "idempotency-key-2"
@@ -212,14 +213,18 @@ def test_a_place_that_a_later_sending_took_is_not_given_back_by_an_earlier_one(q
     assert quick.codes.latest(PHONE) == older
 
 
-def test_a_refusal_is_answered_where_undoing_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_is_answered_where_undoing_fails(
+    world: World, monkeypatch: pytest.MonkeyPatch, printed: Printed
+) -> None:
     """The caller learns what SendSms said; the log has an alert."""
 
     def unavailable(_ask: Ask, _session: str, _mark: str) -> bool:
-        raise ServiceUnavailable
+        raise ServiceUnavailable(f"redis: ResponseError: {OTP}:latest")
 
     monkeypatch.setattr(world.codes, "undo", unavailable)
-    refused_at_once(world)
+    world.outbox.refuse = [SendFailed()]
+    assert world.call("getSms", phone=PHONE.e164)["codeStr"] == "SendFailed"
+    assert alerts(printed()) == [{"alert": "undo_failed", "cause": "redis: ResponseError: <otp key>"}]
 
 
 def test_a_code_that_was_spent_since_we_looked_is_not_sent_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
