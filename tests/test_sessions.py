@@ -1,5 +1,6 @@
 """Staying signed in: rotation, reuse and the lives of a session, on every kind of Redis."""
 
+import re
 from copy import copy
 
 import pytest
@@ -142,6 +143,38 @@ def test_the_token_before_is_reuse_after_ten_seconds(world: World, capsys: pytes
     assert [alert["alert"] for alert in alerts(capsys)] == ["refresh_token_reused"]
     assert device.tries() == {"TokenInvalid"}
     assert device.key not in world.backend.expiries()
+
+
+def test_a_reuse_whose_user_is_gone_is_an_alert_as_well(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """It names nobody."""
+    device = Device(world)
+    first = device.refresh_token
+    device.refresh()
+    world.wait(12)
+    world.users.delete(PHONE, device.user_id)
+    assert device.refresh(first) == "TokenInvalid"
+    assert alerts(capsys) == [{"alert": "refresh_token_reused", "user": None}]
+
+
+def test_a_session_is_not_continued_by_the_numbers_next_user(world: World) -> None:
+    """Also before that one's first session begins, which ends all of the last user's."""
+    device = Device(world)
+    world.users.delete(PHONE, device.user_id)
+    world.users.sign_in(PHONE, "b" * 32)
+    assert device.call("getUserInfo") == "TokenInvalid"
+    assert device.call("setNickname", token=device.token, name="name") == "TokenInvalid"
+    assert device.call("login", token=device.token, phone=PHONE.e164) == "TokenInvalid"
+    assert device.refresh() == "TokenInvalid"
+    user = world.users.find(PHONE)
+    assert user is not None
+    assert (user.id, user.name) == ("b" * 32, "")
+
+
+def test_a_session_has_a_name_of_128_random_bits(world: World) -> None:
+    """22 characters of base64url, another for each."""
+    names = [device.key.rpartition(":")[2] for device in devices(world, 3)]
+    assert all(re.fullmatch("[A-Za-z0-9_-]{22}", name) for name in names)
+    assert len(set(names)) == 3
 
 
 def test_a_token_two_rotations_old_is_reuse_at_once(world: World, capsys: pytest.CaptureFixture[str]) -> None:
