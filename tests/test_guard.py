@@ -243,3 +243,14 @@ def test_a_small_budget_has_both_alerts_too(make: Make, printed: Printed, total:
         world.call("getSms", phone=stranger(i).e164)
         seen += [i + 1 for _ in alerts(printed())]
     assert seen == when
+
+
+def test_a_large_budget_has_its_alerts_to_the_sending(make: Make, printed: Printed) -> None:
+    """The 800th and the 1,000th of a thousand, and none that is near."""
+    world = make(limits=Limits(total=1000))
+    when = []
+    for i, sent in enumerate((792, 798, 799, 800, 990, 999)):
+        world.backend.client.set("budget:{all}:total:20261121", sent, px=60_000)
+        assert world.call("getSms", phone=stranger(i).e164)["codeStr"] == "Ok"
+        when += [(sent + 1, alert["percent"]) for alert in alerts(printed())]
+    assert when == [(800, 80), (1000, 100)]

@@ -191,6 +191,20 @@ def test_always_asks_every_time(make: Make) -> None:
     assert world.get_sms(session, ticket="2").session_id == session
 
 
+def test_the_log_says_what_became_of_a_ticket(make: Make, printed: Printed) -> None:
+    """That it passed, or why it did not; nothing where there was none."""
+    world = make(captcha_mode="always")
+    world.captchas.good = {"good"}
+    for solved in (
+        {"captchaTicket": "good", "captchaRandstr": "r"},
+        {"captchaTicket": "bad", "captchaRandstr": "r"},
+        {},
+    ):
+        world.call("getSms", phone=PHONE.e164, **solved)
+        world.wait(31)
+    assert [line.get("captcha") for line in printed()] == ["passed", "code 9", None]
+
+
 def test_a_captcha_service_that_is_away_is_a_bad_ticket_and_an_alert(make: Make, printed: Printed) -> None:
     """Where a ticket is asked for nothing is sent, where none is the SMS goes out."""
     world = make(limits=Limits(ip_hour=2), captcha_mode="adaptive")
