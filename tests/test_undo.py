@@ -241,6 +241,23 @@ def test_a_code_that_was_spent_since_we_looked_is_not_sent_again(world: World, m
     assert world.log_in(again).token
 
 
+def test_a_code_that_is_good_again_since_we_looked_is_not_taken_for_the_new_one(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows its digits any more when SendSms is called: a new code goes out, in a session of its own."""
+    session = world.get_sms().session_id
+    login = world.log_in(session).user_id
+    world.wait(31)
+
+    def makes_it_good_again(_phone: Phone) -> bool:
+        return world.codes.unredeem(PHONE, session, login)
+
+    monkeypatch.setattr(world.outbox, "reaches", makes_it_good_again)  # as above
+    again = world.get_sms(session).session_id
+    assert again != session
+    assert world.log_in(again).token
+
+
 def test_a_repeat_of_a_sending_that_is_just_gone_is_told_to_come_back(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
