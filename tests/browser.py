@@ -23,8 +23,8 @@ _NUMBERS = itertools.count(13_800_138_100)
 
 
 def find_chromium() -> str | None:
-    """Return the path of the system's Chromium or Chrome."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    """Return the path of the system's Chromium or Chrome; best the one without windows, which costs half as much."""
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     return next((path for name in names if (path := shutil.which(name))), None)
 
 
