@@ -327,6 +327,8 @@ def refuses(port: int) -> bool:
         socket.create_connection(("127.0.0.1", port)).close()
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        return False  # it was listening when we came
     return False
 
 
