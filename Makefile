@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 CODE := index.py sms_login deploy local openapi tests benchmarks
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make pins"
 
+# Wherever it is set: the tests start many processes, and each would compile all of it anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run test cover lint format openapi bench attack soak build check-deploy pins clean
 
