@@ -8,9 +8,9 @@ import contextlib
 import itertools
 import json
 import logging
+import os
 import re
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ from typing import Any
 _log = logging.getLogger("sms_login")
 _facts: ContextVar[dict[str, Any] | None] = ContextVar("facts", default=None)
 _requests = itertools.count()  # of this process
-_writing = threading.Lock()  # a pipe takes what is over 4 KiB, such as a traceback, in pieces, and others between them
+_MOST = 4096  # bytes that a pipe takes in one piece (PIPE_BUF): lines of several threads stay whole, without a lock
 
 # In this order: a token's parts would otherwise be eaten piece by piece. Compiled when first needed: a cold start that
 # has nothing to redact does not pay for them.
@@ -64,13 +64,24 @@ def _line(seconds: float, level: str, event: str, facts: Mapping[str, Any], exc_
     line = {"time": f"{clock}.{int(seconds * 1000) % 1000:03d}Z", "level": level, "event": event, **facts}
     if exc_info:
         line["traceback"] = redact("".join(traceback.format_exception(*exc_info)))
-    return _encode(line)
+    encoded = _encode(line)
+    if exc_info and len(encoded) >= _MOST:
+        line["traceback"] = line["traceback"][len(encoded) - _MOST + 1 :]  # its end says most
+        encoded = _encode(line)
+    return encoded
 
 
 def _write(line: str) -> None:
-    with _writing:
-        sys.stdout.write(line + "\n")
+    """Write a line in one piece: a lock would make all threads of a busy web function queue behind one another."""
+    data = f"{line}\n".encode()
+    try:
+        descriptor = sys.stdout.fileno()
+    except (OSError, AttributeError):  # somebody has put something else there
+        sys.stdout.write(data.decode())
         sys.stdout.flush()
+        return
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 class _Stdout(logging.Handler):
