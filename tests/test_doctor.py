@@ -46,10 +46,13 @@ def cloud() -> Iterator[Cloud]:
             yield cloud
 
 
+SDK_ON_3_12 = "ignore:datetime.datetime.utcfromtimestamp:DeprecationWarning"
+
+
 def command(environ: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run the command in a process of its own, as an operator does."""
     return subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-W", "error", "-m", "sms_login", *arguments],
+        [sys.executable, "-W", "error", "-W", SDK_ON_3_12, "-m", "sms_login", *arguments],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "PYTHONUTF8": "1", **environ},
         capture_output=True,
