@@ -7,7 +7,6 @@ WORKDIR /app
 COPY requirements*.txt /
 RUN for file in $REQUIREMENTS; do echo "-r /$file"; done \
     | xargs python -m pip install --no-cache-dir --disable-pip-version-check --require-hashes --no-compile --target /app
-COPY index.py /app/
 COPY sms_login /app/sms_login
 RUN python -m compileall -q --invalidation-mode unchecked-hash /app
 
