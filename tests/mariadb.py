@@ -74,9 +74,11 @@ class MariaDbServer(Server):
             (self.directory / "init.sql").write_text(_INIT, encoding="utf-8")
             program = shutil.which("mariadb-install-db", path=_PATH) or "mariadb-install-db"
             options = ["--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=4M"]
-            subprocess.run(  # noqa: S603 - a program that we found, with the tests' options
-                [program, *self._everywhere(), *options], check=True, capture_output=True
+            made = subprocess.run(  # noqa: S603 - a program that we found, with the tests' options
+                [program, *self._everywhere(), *options], check=False, capture_output=True, text=True
             )
+            if made.returncode:
+                raise RuntimeError(f"{self.name} has no tables:\n{made.stdout}{made.stderr}")
         super().start()
 
     def command(self, port: int) -> list[str]:
@@ -101,5 +103,6 @@ class MariaDbServer(Server):
         ]
 
     def _everywhere(self) -> list[str]:
-        options = ["--no-defaults", f"--datadir={self.directory / 'data'}"]
+        # In a tmpdir that two servers share, the one that starts deletes the other's temporary tables.
+        options = ["--no-defaults", f"--datadir={self.directory / 'data'}", f"--tmpdir={self.directory}"]
         return [*options, "--user=root"] if os.geteuid() == 0 else options  # root has to be told to mean it
