@@ -23,6 +23,11 @@ from tests.world import Backend, World
 NOON = datetime(2026, 11, 21, 12, tzinfo=timezone(timedelta(hours=8)))
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many workers `-n auto` starts: one more than cores, since many tests wait for a server or browser."""
+    return min(4, (os.cpu_count() or 1) + 1)
+
+
 def fake_backend() -> Backend:
     """Return an empty fakeredis, with the options that the real client has."""
     client = fakeredis.FakeRedis(
