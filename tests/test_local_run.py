@@ -94,7 +94,9 @@ def test_the_banner_names_page_inbox_redis_captcha_and_failure_switch() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_cleanly(number: signal.Signals) -> None:
     """SIGTERM and Ctrl-C end it with exit code 0, and without a traceback or a warning."""
+    before = signal.signal(number, signal.default_int_handler)  # a job in the background inherits a deaf ear to Ctrl-C
     with run() as process:
+        signal.signal(number, before)
         read_banner(process)
         process.send_signal(number)
         _, errors = process.communicate(timeout=DEADLINE)
