@@ -18,7 +18,7 @@ import yaml
 from deploy import component, schema
 from deploy.document import read
 from deploy.env import REFERENCE, env_file, read_file, resolve
-from deploy.sources import BOOTSTRAP, ROOT
+from deploy.sources import BOOTSTRAP, ROOT, stale
 from sms_login.config import Settings
 from sms_login.environment import ConfigError
 
@@ -132,8 +132,7 @@ def _settings(variables: Mapping[str, str], inputs: Mapping[str, Any]) -> Iterat
         yield "inputs.publicAccess: must be true, to reach SendSms"
     if inputs["role"] == "SCF_QcsRole":
         yield "inputs.role: is the service's own: what it may do, every function without a role may do (docs/deploy.md)"
-    triggers = [event["http"]["parameters"] for event in inputs["events"] if event]
-    if not any(map(_open, triggers)):
+    if not any(_open(event["http"]["parameters"]) for event in inputs["events"] if event):
         yield "inputs.events: none is on, with netConfig.enableExtranet: true and authType: NONE: no app can call"
 
 
@@ -143,30 +142,27 @@ def _open(trigger: Mapping[str, Any]) -> bool:
 
 
 def _build(build: Path, inputs: Mapping[str, Any], variables: Mapping[str, str]) -> Iterator[str]:
-    kind = inputs["type"]
-    needed = "sms_login/web.py" if kind == "web" else "index.py"
-    if not (build / needed).is_file():
-        yield f"inputs.src.src: {build.name} has no {needed}: make build"
+    if not build.is_dir():
+        yield f"inputs.src.src: there is no {build.name}: make build"
         return
-    bootstrap = build / BOOTSTRAP
-    if kind == "web" and not (bootstrap.is_file() and os.access(bootstrap, os.X_OK)):
+    if inputs["type"] == "web" and not os.access(build / BOOTSTRAP, os.X_OK):
         yield f"inputs.src.src: {build.name} has no {BOOTSTRAP} that can be executed: make build"
+    if old := stale(build):
+        yield f"inputs.src.src: {build.name} is of other sources, see {old[0]}: make build"
     for name, (option, library) in _NEEDS.items():
         if variables.get(name) and not (build / library).is_dir():
             yield f"{name}: needs a build with its libraries: make build WITH={option}"
     for pattern in _excluded(build, inputs["src"].get("exclude", ())):
         yield f"inputs.src.exclude: {pattern} leaves out what is needed: there is nothing else in {build.name}"
-    if list(build.rglob(".env*")):
+    if any(build.rglob(".env*")):
         yield f"inputs.src.src: {build.name} has a .env file: make build"
 
 
 def _excluded(build: Path, patterns: Collection[str]) -> Iterator[str]:
-    """Yield the patterns that may leave out a file of the build, however they are read: better one too many."""
-    names = [f"/{path.relative_to(build).as_posix()}/" for path in build.rglob("*") if path.is_file()]
-    needed = [name for name in names if "/.env" not in name]
-    for pattern in patterns:
-        if fnmatch.filter(needed, f"*/{pattern.removeprefix('./').strip('/')}/*"):
-            yield pattern
+    """Return the patterns that may leave out a file of the build, however they are read: better one too many."""
+    files = (path for path in build.rglob("*") if path.is_file() and not path.name.startswith(".env"))
+    names = [f"/{path.relative_to(build).as_posix()}/" for path in files]
+    return (name for name in patterns if fnmatch.filter(names, f"*/{name.removeprefix('./').strip('/')}/*"))
 
 
 def main() -> None:
@@ -174,7 +170,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m deploy.check", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--example", action="store_true", help="use deploy/env.example and values that are made up")
     environ = example() if parser.parse_args().example else _real()
-    ended = 0
+    wrong = False
     for name in FILES:
         try:
             problems = check(ROOT / name, environ)
@@ -183,9 +179,9 @@ def main() -> None:
                 sys.exit(f"{name}: not checked with the toolkit: {reason}")
             print(f"{name}: right as far as it was checked. Skipped: tencent-component-toolkit ({reason})")
             continue
-        print(f"{name}: {'right' if not problems else ''}", *problems, sep="\n  " if problems else "")
-        ended = ended or bool(problems)
-    sys.exit(ended)
+        print(*([f"{name}:", *problems] if problems else [f"{name}: right"]), sep="\n  ")
+        wrong |= bool(problems)
+    sys.exit(wrong)
 
 
 def example() -> dict[str, str]:

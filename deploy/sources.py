@@ -43,6 +43,20 @@ def deployed(root: Path, options: Collection[str]) -> list[Path]:
     return kept
 
 
+def stale(build: Path, root: Path = ROOT) -> list[Path]:
+    """Return our files that a build lacks, has changed or has beyond the sources, relative to it, in order.
+
+    A file that only an option brings may be missing.
+    """
+    built = {path.relative_to(build) for path in (build / "sms_login").rglob("*") if path.suffix in {".py", ".lua"}}
+    files = built.union(deployed(root, ()))
+    return sorted(path for path in files if _content(build / path) != _content(root / path))
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
 def _check_complete(root: Path, files: Collection[Path]) -> None:
     wanted = {path.parent / "lua" / f"{name}.lua" for path in files for name in _scripts(root / path)}
     absent = [path for path in sorted(wanted.union(files)) if not (root / path).is_file()]

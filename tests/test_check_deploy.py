@@ -15,7 +15,7 @@ import yaml
 
 from deploy import check, component
 from deploy.env import env_file, read_file
-from deploy.sources import ROOT
+from deploy.sources import ROOT, deployed
 from sms_login.config import Settings
 from sms_login.environment import Secret
 from tests.servers import require
@@ -27,14 +27,12 @@ Change = Callable[[Any], object]
 @pytest.fixture
 def there(tmp_path: Path) -> Path:
     """A copy of both files, and a build for them."""
-    for name in ("web", "deploy"):
-        (tmp_path / name).mkdir()
     for name in (*check.FILES, "deploy/env.example"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    (tmp_path / "build" / "sms_login").mkdir(parents=True)
-    for name in ("index.py", "sms_login/web.py", "scf_bootstrap"):
-        (tmp_path / "build" / name).touch()
-    (tmp_path / "build" / "scf_bootstrap").chmod(0o755)
+    for path in deployed(ROOT, ()):
+        (tmp_path / "build" / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, tmp_path / "build" / path)
     return tmp_path
 
 
@@ -169,7 +167,7 @@ MISTAKES: dict[str, tuple[Change, str]] = {
         lambda it: it["inputs"]["environment"]["variables"].pop("DAILY_LIMIT"),
         "DAILY_LIMIT: is set, but not in the file",
     ),
-    "another place for the build": (lambda it: it["inputs"]["src"].update(src="./dist"), "inputs.src.src: dist has no"),
+    "another place for the build": (lambda it: it["inputs"]["src"].update(src="./dist"), "inputs.src.src: there is no"),
     "not a mapping": (lambda it: it.update(inputs=[]), "inputs: must be a mapping"),
 }
 
@@ -265,6 +263,28 @@ def test_the_build_must_be_there_with_what_the_settings_ask_for(there: Path, nam
     shutil.rmtree(there / "build")
     (problem,) = check.offline(there / name, environ)[0]
     assert problem.endswith(": make build")
+
+
+@FILES
+@pytest.mark.parametrize(
+    ("changed", "content"),
+    [
+        ("index.py", "handler = None\n"),
+        ("sms_login/adapters/lua/issue.lua", "return 1\n"),
+        ("sms_login/login.py", None),
+        ("sms_login/gone.py", "GONE = True\n"),
+    ],
+)
+def test_a_build_of_other_sources_is_not_deployed(there: Path, name: str, changed: str, content: str | None) -> None:
+    """Somebody pulled, or mended a bug, and has not built since."""
+    file = there / "build" / changed
+    if content is None:
+        file.unlink()
+    else:
+        file.write_text(content)
+    assert check.offline(there / name, check.example())[0] == [
+        f"inputs.src.src: build is of other sources, see {changed}: make build"
+    ]
 
 
 def test_a_web_function_needs_a_script_that_can_be_executed(there: Path) -> None:
