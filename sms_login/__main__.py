@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from typing import NoReturn
 
 from sms_login.doctor.checks import examine
@@ -40,13 +41,21 @@ def main() -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a template may be Chinese, and the terminal not
-    net, counts = Net(os.environ), dict.fromkeys(State, 0)
-    for finding in examine(os.environ, options.send):
+    try:
+        return _check(os.environ, options.send, as_json=options.json)
+    except BrokenPipeError:  # whoever reads, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still flushes at its end
+        return 1
+
+
+def _check(environ: Mapping[str, str], number: Phone | None, *, as_json: bool) -> int:
+    net, counts = Net(environ), dict.fromkeys(State, 0)
+    for finding in examine(environ, number):
         counts[finding.state] += 1
         shown = net.let_through(finding)
-        print(shown.json() if options.json else shown.text(), flush=True)
-    if not options.json:
-        print(f"{counts[State.PROBLEM]} problems, {counts[State.WARNING]} warnings, {counts[State.OK]} ok")
+        print(shown.json() if as_json else shown.text(), flush=True)
+    if not as_json:
+        print(f"{counts[State.PROBLEM]} problems, {counts[State.WARNING]} warnings, {counts[State.OK]} ok", flush=True)
     return 1 if counts[State.PROBLEM] else 0
 
 

@@ -124,6 +124,18 @@ def test_a_wrong_command_line_is_exit_code_2(
         assert err.endswith("must be a mobile number with its country, like +86…\n")
 
 
+def test_a_reader_who_has_seen_enough_is_no_crash() -> None:
+    """As in `python -m sms_login check | head`."""
+    command = [sys.executable, "-m", "sms_login", "check"]
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:  # noqa: S603 - our own program
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
 def test_wrong_settings_do_not_keep_the_rest_from_being_checked(cloud: Cloud) -> None:
     """Each is named, what depends on it is left out and says so, everything else is checked."""
     wrong = {"REDIS_DB": "x", "JWT_SECRET": "short", "SMS_INTL_TEMPLATE_ID": "undefined"}
