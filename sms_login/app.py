@@ -164,8 +164,7 @@ def _respond(
         refusal = error if isinstance(error, Refusal) else InternalError()
         crash = None if isinstance(error, Refusal) else error
         status, outcome = refusal.status, refusal.name
-        more, envelope = _refused(refusal, request)
-        headers = {**headers, **more}
+        headers, envelope = {**headers, **refusal.headers}, _refused(refusal, request)
         if refusal.detail:
             logs.note(detail=logs.redact(refusal.detail)[:300])
     ms = round((time.perf_counter() - started) * 1000, 1)
@@ -174,14 +173,9 @@ def _respond(
     return events.to_event_answer(status, headers, b"" if envelope is None else msgspec.json.encode(envelope))
 
 
-def _refused(refusal: Refusal, request: Request) -> tuple[dict[str, str], dict[str, Any]]:
+def _refused(refusal: Refusal, request: Request) -> dict[str, Any]:
     envelope = _envelope(refusal.number, refusal.name, refusal.message(request.language), request, refusal.data)
-    if isinstance(refusal, HttpMethodNotAllowed):
-        return {"Allow": "GET, HEAD, POST, OPTIONS"}, envelope
-    if refusal.retry_after is None:
-        return {}, envelope
-    envelope["retryAfter"] = refusal.retry_after
-    return {"Retry-After": str(refusal.retry_after)}, envelope  # RFC 9110, section 10.2.3
+    return envelope if refusal.retry_after is None else {**envelope, "retryAfter": refusal.retry_after}
 
 
 def _envelope(number: int, name: str, message: str, request: Request, data: Any) -> dict[str, Any]:

@@ -49,6 +49,11 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the p
         super().__init__(detail)
         self.detail, self.retry_after, self.data = detail, retry_after, data or {}
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """What the answer's head says of it: Retry-After (s; RFC 9110, section 10.2.3) when waiting helps."""
+        return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+
     def message(self, language: str) -> str:
         """Return the sentence for a person, in `language` ("en" or "zh")."""
         return self.en if language == "en" else self.zh
@@ -109,6 +114,11 @@ class HttpMethodNotAllowed(Refusal):
 
     number, name, status = -1004, "HttpMethodNotAllowed", 405
     zh, en = "请使用 GET 或 POST 请求", "Only GET and POST are answered."
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Allow."""
+        return {"Allow": "GET, HEAD, POST, OPTIONS"}
 
 
 class TokenInvalid(Refusal):

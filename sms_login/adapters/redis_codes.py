@@ -8,6 +8,10 @@ Keys of a number share a hash tag, so that a script finds them all in one slot o
     otp:{+86…}:day:20261121   int     sendings of the day
     otp:{+86…}:failures       int     failures in a row
     otp:{+86…}:sent:<key>     string  session that a getSms with this Idempotency-Key was answered with
+
+Read only, of `redis_sessions`:
+
+    session:{+86…}:generation int     how often all sessions were ended: a login before that is not repeated
 """
 
 from collections.abc import Sequence
