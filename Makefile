@@ -18,10 +18,10 @@ run: $(VENV)/local ## Run the whole login on this machine: no account, no settin
 	@$(BIN)/python -m local
 
 test: $(VENV)/ready ## Run every test, also on a real Redis (ARGS="-k races" for some)
-	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
 cover: $(VENV)/ready ## Run every test and list the lines of sms_login that none reaches; fails under 95 %
-	$(BIN)/python -m pytest -n auto --dist worksteal \
+	$(BIN)/python -m pytest -n auto \
 		--cov=sms_login --cov-report=term-missing:skip-covered --cov-fail-under=95 $(ARGS)
 
 lint: $(VENV)/ready ## Check style and types, and that nothing is unused

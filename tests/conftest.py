@@ -4,6 +4,7 @@ import functools
 import json
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from datetime import datetime, timedelta, timezone
@@ -12,6 +13,7 @@ from typing import Any
 import fakeredis
 import pytest
 import time_machine
+from xdist.scheduler import LoadScopeScheduling
 
 from sms_login import logs
 from sms_login.adapters.redis_client import connect
@@ -20,12 +22,32 @@ from tests.mariadb import MariaDbServer, find_mariadb
 from tests.servers import RedisCluster, RedisServer, find_redis_6, find_redis_server, redis_4_server, require
 from tests.world import Backend, World
 
+TOGETHER = {"tests/test_openapi_live.py"}  # its last test looks at what the others of it have tried
 NOON = datetime(2026, 11, 21, 12, tzinfo=timezone(timedelta(hours=8)))
 
 
 def pytest_xdist_auto_num_workers() -> int:
     """Return how many workers `-n auto` starts: one more than cores, since many tests wait for a server or browser."""
     return min(4, (os.cpu_count() or 1) + 1)
+
+
+class Scheduler(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
+    """Hands tests out one by one, but those of `TOGETHER` to one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if file in TOGETHER else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
+    """Return what hands out the tests."""
+    return Scheduler(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse tests of the same name: the workers would run one of them and pass over the others."""
+    if twice := sorted(name for name, count in Counter(item.nodeid for item in items).items() if count > 1):
+        raise pytest.UsageError(f"more than one test is called {', '.join(twice)}")
 
 
 def fake_backend() -> Backend:
