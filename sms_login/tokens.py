@@ -13,6 +13,7 @@ from sms_login.ports import User
 
 _TYPE = "at+jwt"  # RFC 9068, section 2.1: keeps other kinds of JWT from passing as an access token
 _TYPES = {_TYPE, f"application/{_TYPE}"}  # RFC 9068, section 4
+_AVATAR = 1024  # bytes as JSON that the claim may have: with a longer one, the token would be longer than one may be
 _LEEWAY = 60  # s by which two machines' clocks may differ
 
 
@@ -62,7 +63,7 @@ class AccessTokens:
             "sid": session,
             "phone": user.phone.e164,
             "name": user.name,
-            "avatar": user.avatar,
+            "avatar": user.avatar if len(msgspec.json.encode(user.avatar)) <= _AVATAR else "",
         }
         return self._ring.sign(msgspec.json.encode(claims), _TYPE)
 

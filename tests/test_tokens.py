@@ -10,11 +10,15 @@ import pytest
 import time_machine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import convert
 
 from sms_login.errors import TokenExpired, TokenInvalid
 from sms_login.keys import KeyRing, shared_key
+from sms_login.messages import Token
+from sms_login.pem import private_key
 from sms_login.ports import User
 from sms_login.tokens import AccessTokens, Claims
+from tests.key_files import private_pem
 from tests.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET
 
 TTL = 7200
@@ -65,6 +69,16 @@ def test_the_times_of_a_token_are_whole_seconds(clock: time_machine.Traveller) -
 def test_a_token_is_verified_as_its_user_and_number() -> None:
     """Another instance with the same settings knows whom it is for."""
     assert tokens().verify(tokens().issue(USER, SESSION)) == Claims("user-1", PHONE, SESSION)
+
+
+@pytest.mark.parametrize("avatar", ["头" * 2048, "\x01" * 2048, "a" * 2048, "😀" * 255])
+def test_no_avatar_makes_a_token_longer_than_one_may_be(avatar: str) -> None:
+    """Not even with the longest name, and a signature by RSA. An avatar that is too long is left out."""
+    keys = KeyRing(private_key(private_pem("RSA")))
+    issuer = AccessTokens(keys, issuer="issuer", audience="audience", ttl=TTL)
+    token = issuer.issue(User("u" * 64, PHONE, "😀" * 64, avatar, 0), SESSION)
+    assert convert(token, Token) == token
+    assert parts(token)[1]["avatar"] == ("" if len(avatar) > 255 else avatar)
 
 
 @pytest.mark.usefixtures("clock")
