@@ -22,10 +22,16 @@ class FixedCodes:
         """Tell whether it is a test number, and log its use. Raises InvalidPhone after the last day."""
         if phone.e164 not in self._codes:
             return False
-        logs.note(test_number=True)
-        if self._calendar.day().name > self._until:
+        if self.ended(phone):
             raise InvalidPhone("a test number, after TEST_NUMBERS_UNTIL")
         return True
+
+    def ended(self, phone: Phone) -> bool:
+        """Tell whether it is a test number whose last day is over, and log its use."""
+        if phone.e164 not in self._codes:
+            return False
+        logs.note(test_number=True)
+        return self._calendar.day().name > self._until
 
     def right(self, phone: Phone, code: str) -> bool:
         """Tell whether it is the number's code."""

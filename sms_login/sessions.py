@@ -4,6 +4,7 @@ import secrets
 
 from sms_login import logs
 from sms_login.errors import NotRegistered, TokenInvalid, TokenMismatch
+from sms_login.fixed_codes import FixedCodes
 from sms_login.messages import Done, Refreshed, StillLoggedIn, UserInfo
 from sms_login.phone import Phone
 from sms_login.ports import User, Users
@@ -16,14 +17,17 @@ class Sessions:
     """Begins and continues sessions, and answers those who hold a token.
 
     Every method that is given a token raises TokenInvalid, TokenExpired, NotRegistered if the user is gone, and
-    ServiceUnavailable.
+    ServiceUnavailable. Those of a test number count through its last day, as its code does.
     """
 
-    def __init__(self, *, users: Users, store: SessionStore, access: AccessTokens, refresh: RefreshTokens) -> None:
+    def __init__(
+        self, *, users: Users, store: SessionStore, access: AccessTokens, refresh: RefreshTokens, fixed: FixedCodes
+    ) -> None:
         self._users = users
         self._store = store
         self._access = access
         self._refresh = refresh
+        self._fixed = fixed
 
     def begin(self, user: User) -> Refreshed:
         """Return the tokens of a new session. Raises ServiceUnavailable."""
@@ -33,6 +37,8 @@ class Sessions:
     def refresh(self, token: str) -> Refreshed:
         """Return new tokens for a refresh token, which counts no more; one that counted no more ends the session."""
         old = self._refresh.read(token)
+        if self._fixed.ended(old.phone):
+            raise TokenInvalid
         user = self._users.find(old.phone)  # first: what fails after the rotation costs a repeat
         rotated = self._store.rotate(old.phone, old.session, old.count)
         if rotated.rotation is Rotation.REUSED:
@@ -64,7 +70,8 @@ class Sessions:
     def claims(self, token: str) -> Claims:
         """Return whom an access token is for, if its session has not ended."""
         claims = self._access.verify(token)
-        if self._store.owner(claims.phone, claims.session) != claims.user_id:
+        ended = self._fixed.ended(claims.phone)
+        if ended or self._store.owner(claims.phone, claims.session) != claims.user_id:
             raise TokenInvalid
         return claims
 

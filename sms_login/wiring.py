@@ -71,6 +71,7 @@ def _app(settings: Settings, environ: Mapping[str, str]) -> App:
         store=RedisSessions(redis, settings.session_rules),
         access=tokens,
         refresh=RefreshTokens(*secrets),
+        fixed=fixed,
     )
     guard = Guard(
         budgets=RedisBudgets(redis),

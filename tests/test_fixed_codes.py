@@ -141,7 +141,8 @@ def test_the_last_day_ends_at_midnight_of_the_offset(world: World) -> None:
     """Through it a test number works; after it, for getSms and login alike, it is no number that can receive SMS."""
     world.clock.move_to(LAST_MOMENT, tick=False)
     assert world.get_sms(phone=REVIEW_PHONE).session_id
-    token = world.log_in(None, REVIEW_CODE, phone=REVIEW_PHONE).token
+    signed_in = world.log_in(None, REVIEW_CODE, phone=REVIEW_PHONE)
+    assert world.call("login", phone=REVIEW_PHONE.e164, token=signed_in.token)["codeStr"] == "Success"
     world.clock.shift(1)
     before = world.backend.dump()
     with pytest.raises(InvalidPhone):
@@ -151,8 +152,11 @@ def test_the_last_day_ends_at_midnight_of_the_offset(world: World) -> None:
             world.log_in(None, code, phone=REVIEW_PHONE)
     assert world.call("login", phone=REVIEW_PHONE.e164, code=REVIEW_CODE)["errorCode"] == -1002
     assert world.outbox.sent == []
+    token = {"token": signed_in.token}
+    assert world.call("login", phone=REVIEW_PHONE.e164, **token)["codeStr"] == "TokenInvalid"
+    assert world.call("getUserInfo", **token)["codeStr"] == "TokenInvalid"
+    assert world.call("refresh", refreshToken=signed_in.refresh_token)["codeStr"] == "TokenInvalid"
     assert world.backend.dump() == before
-    assert world.call("login", phone=REVIEW_PHONE.e164, token=token)["codeStr"] == "Success"
 
 
 @pytest.mark.parametrize(("offset", "works"), [(8, False), (7.5, True), (0, True), (14, False)])

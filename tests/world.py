@@ -149,12 +149,16 @@ class World:
             KeyRing(*map(shared_key, self.secrets)), issuer="issuer", audience="audience", ttl=7200
         )
         self.session_store = RedisSessions(self.redis, self.session_rules)
-        self.sessions = Sessions(
-            users=self.users, store=self.session_store, access=self.tokens, refresh=RefreshTokens(*self.secrets)
-        )
-        self.budgets = RedisBudgets(self.redis)
         calendar, maker = Calendar(8), CodeMaker(*self.secrets)
         fixed = FixedCodes({REVIEW_PHONE.e164: Secret(REVIEW_CODE)}, "20261231", calendar)
+        self.sessions = Sessions(
+            users=self.users,
+            store=self.session_store,
+            access=self.tokens,
+            refresh=RefreshTokens(*self.secrets),
+            fixed=fixed,
+        )
+        self.budgets = RedisBudgets(self.redis)
         self.guard = Guard(
             budgets=self.budgets,
             limits=self.limits,
