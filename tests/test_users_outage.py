@@ -207,6 +207,15 @@ def test_a_login_whose_user_cannot_be_written_keeps_its_code(
     assert log_in(world, session, code) == "CodeHasValid"
 
 
+def test_a_file_that_is_no_database_keeps_the_code(tmp_path: Path, clock: time_machine.Traveller) -> None:
+    """SQLite raises the plainest of all its errors then."""
+    (tmp_path / "users.db").write_text("no database " * 100)
+    with users_at(f"sqlite:///{tmp_path / 'users.db'}") as users:
+        world = World(fake_backend(), clock, other_users=users)
+        session, code = world.get_sms().session_id, world.outbox.code
+        assert [log_in(world, session, code) for _ in range(2)] == ["UserStoreFailed"] * 2
+
+
 def test_the_server_dies_between_code_and_user(
     mariadb: MariaDbServer, users: SqlUsers, clock: time_machine.Traveller
 ) -> None:

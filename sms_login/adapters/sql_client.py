@@ -70,7 +70,9 @@ class SqlClient:
         with logs.outside("sql"), self._connect() as connection:
             try:
                 yield connection
-            except (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.ProgrammingError) as error:
+            except (exc.DataError, exc.IntegrityError):
+                raise
+            except exc.DBAPIError as error:
                 raise _unavailable(error) from error
 
     def _connect(self) -> Connection:
