@@ -2,7 +2,7 @@
 
 import contextlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from msgspec import Struct
@@ -72,12 +72,10 @@ class LoginService:
     def log_in(self, phone: Phone, code: str, session: str | None, key: str | None, address: Address) -> LoggedIn:
         """Log in with a code. `key` is the caller's Idempotency-Key.
 
-        Raises what `_spend` does, and InvalidParam where a sessionId is required and missing.
+        Raises what `_spend` does.
         """
-        if session is None and self._require_session:
-            raise missing("sessionId")
         attempt = Attempt(phone, code, session, key, address)
-        user, login = self._spend(attempt, lambda login: self._users.sign_in(phone, login))
+        user, login, _ = self._spend(attempt, lambda login: self._users.sign_in(phone, login))
         tokens = self._sessions.begin(user)
         # A user is named after the login that signed them up, so a repeat of it says the same as the first answer.
         return LoggedIn(**asdict(tokens), is_new_user=user.id == login)
@@ -94,24 +92,27 @@ class LoginService:
             self._users.delete(claims.phone, claims.user_id)
             self._sessions.end_all(claims.phone)
 
-        self._spend(attempt, forget)
-        with contextlib.suppress(ServiceUnavailable):  # it is done; what is left of the codes expires by itself
-            if last := session or self._codes.latest(claims.phone):
-                self._codes.forget(claims.phone, last)
+        _, _, spent = self._spend(attempt, forget)
+        with contextlib.suppress(ServiceUnavailable):  # it is done; what is left of the code expires by itself
+            if spent:
+                self._codes.forget(claims.phone, spent)
         return Done()
 
-    def _spend(self, attempt: Attempt, act: Callable[[str], T]) -> tuple[T, str]:
-        """Spend a code to `act`, with the name of the login that spends it; return what that gives, and the name.
+    def _spend(self, attempt: Attempt, act: Callable[[str], T]) -> tuple[T, str, str | None]:
+        """Spend a code to `act`, with the name of the login that spends it.
 
-        Raises CodeIsError, CodeHasExpired, CodeHasValid, SessionMismatch, Locked, TooManyRequests, UserStoreFailed (the
-        code is still good) and ServiceUnavailable.
+        Return what that gives, the name, and the session whose code it was. Raises CodeIsError, CodeHasExpired,
+        CodeHasValid, SessionMismatch, Locked, TooManyRequests, InvalidParam where a sessionId is required and missing,
+        UserStoreFailed (the code is still good) and ServiceUnavailable.
         """
         phone, session = attempt.phone, attempt.session
+        if session is None and self._require_session:
+            raise missing("sessionId")
         login = secrets.token_hex(16)
         if self._fixed.has(phone):
             if not self._fixed.right(phone, attempt.code):
                 raise CodeIsError(data={"attemptsLeft": self._rules.guesses})
-            return act(login), login
+            return act(login), login, None
         guess: Windows = {}
         over = None
         try:
@@ -128,16 +129,23 @@ class LoginService:
             self._guard.not_evaluated(guess)
         if redeemed.guess not in {Guess.RIGHT, Guess.REPEAT}:
             raise self._refusal(phone, redeemed)
-        try:
+        with self._or_good_again(phone, session, redeemed.login, guess):
             done = act(redeemed.login)
-        except ServiceUnavailable as error:
-            # Of a login that was repeated nothing is given back: one of the two may have its token.
-            if self._codes.unredeem(phone, session, redeemed.login):
-                self._guard.not_evaluated(guess)
-                raise UserStoreFailed(error.detail) from error
-            raise
         self._guard.verified(phone, redeemed.tolls, guess)
-        return done, redeemed.login
+        return done, redeemed.login, session
+
+    @contextlib.contextmanager
+    def _or_good_again(self, phone: Phone, session: str, login: str, guess: Windows) -> Iterator[None]:
+        """Make the code good again where what it was spent for fails, be it for a bug of ours."""
+        try:
+            yield
+        except Exception as error:
+            # Of a login that was repeated nothing is given back: one of the two may have its token.
+            if self._codes.unredeem(phone, session, login):
+                self._guard.not_evaluated(guess)
+                if isinstance(error, ServiceUnavailable):
+                    raise UserStoreFailed(error.detail) from error
+            raise
 
     def _redeem(self, attempt: Attempt, login: str) -> tuple[Redeemed, str]:
         """Hold the guess against the session's code, or against the number's latest; return also whose it was."""

@@ -105,11 +105,11 @@ class Codes(Protocol):
     def issue(self, ask: Ask, new: Code, mark: str) -> Look | Sending:
         """Put a sending on record, in the session asked for or, where that is over, as `new`; or say why not."""
 
-    def undo(self, ask: Ask, session: str, mark: str) -> bool:
+    def undo(self, ask: Ask, session: str, mark: str, *, issued: bool) -> bool:
         """Take back what the sending with this `mark` put on record, if it still stands.
 
-        `session` is the one that `issue` answered; or, where its answer was lost, the new one that it was given. Tell
-        whether a login has been given its toll, to give it back.
+        `session` is the one that `issue` answered (`issued`); or, where its answer was lost, the new one that it was
+        given. Tell whether somebody who spent the code has been given the sending's toll, to give it back.
         """
 
     def latest(self, phone: Phone) -> str | None:
@@ -130,7 +130,7 @@ class Codes(Protocol):
         """
 
     def forget(self, phone: Phone, session: str) -> None:
-        """Forget a session and which was the latest; what counts against abuse stays."""
+        """Forget a session, and that it was the latest; what counts against abuse stays."""
 
     def unredeem(self, phone: Phone, session: str, login: str) -> bool:
         """Make good again the code that `login` spent; False if the record is gone or another's."""

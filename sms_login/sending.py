@@ -78,7 +78,7 @@ class Sender:
             sending = self._codes.issue(ask, new, mark)
         except ServiceUnavailable:
             # It may be on record, and a repeat under its key would be told of an SMS that nobody sends.
-            self._undo(ask, new.session, mark, toll)
+            self._undo(ask, new.session, mark, toll, issued=False)
             raise
         if isinstance(sending, Look):  # somebody was faster than us since we looked
             self._guard.cancel(phone, toll, verified=False)
@@ -97,7 +97,7 @@ class Sender:
             }
             raise
         except (InvalidPhone, TooManyRequests, SendFailed) as refusal:
-            self._undo(ask, sending.session, mark, toll)
+            self._undo(ask, sending.session, mark, toll, issued=True)
             if not isinstance(refusal, SendFailed):  # which is the operator's or Tencent's, and hits everybody
                 self._guard.refused(caller.address)
             raise
@@ -113,9 +113,9 @@ class Sender:
             resend_after=self._rules.cooldown + 1,
         )
 
-    def _undo(self, ask: Ask, session: str, mark: str, toll: Toll) -> None:
+    def _undo(self, ask: Ask, session: str, mark: str, toll: Toll, *, issued: bool) -> None:
         try:
-            verified = self._codes.undo(ask, session, mark)
+            verified = self._codes.undo(ask, session, mark, issued=issued)
         except ServiceUnavailable as error:
             logs.alert("undo_failed", cause=logs.redact(error.detail))  # what failed before is still the answer
         else:

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from sms_login.errors import ServiceUnavailable
+from sms_login.errors import InvalidPhone, ServiceUnavailable
 from sms_login.phone import Phone
 from sms_login.rules import Rules
 from tests.devices import Device, devices
+from tests.limits import counts
 from tests.world import OTHER_PHONE, PHONE, REVIEW_CODE, REVIEW_PHONE, World
 
 KEY = {"Idempotency-Key": "idempotency-key-1"}
@@ -132,6 +133,59 @@ def test_of_two_codes_on_their_way_the_one_that_deleted_is_forgotten(world: Worl
     assert delete(device, **spends) == "Success"
     assert not [key for key in world.backend.expiries() if spends["sessionId"] in key]
     assert world.call("login", phone=PHONE.e164, **later)["data"]["isNewUser"]
+
+
+def test_a_code_that_is_asked_for_meanwhile_is_not_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not the one that deletes, which without a session is the latest when it is spent."""
+    device = Device(world)
+    world.wait(31)
+    code = ask(world)["code"]
+    later: dict[str, str] = {}
+    gone = world.users.delete
+
+    def meanwhile(phone: Phone, user_id: str) -> None:
+        world.wait(31)
+        later.update(ask(world))
+        gone(phone, user_id)
+
+    monkeypatch.setattr(world.users, "delete", meanwhile)
+    assert delete(device, code=code) == "Success"
+    assert world.call("login", phone=PHONE.e164, **later)["data"]["isNewUser"]
+
+
+def test_a_resend_that_is_refused_after_the_deletion_is_given_back_once(world: World) -> None:
+    """The code that deleted has given back what its session's sendings took, the resend's toll among them."""
+    client = World(world.backend, world.clock, ip="203.0.113.7", rules=Rules(cooldown=1))
+    device = Device(client)
+    for _ in range(2):  # of others, and never verified
+        client.wait(2)
+        client.get_sms(phone=OTHER_PHONE)
+    client.wait(2)
+    spends = ask(client)
+    client.wait(2)
+
+    def meanwhile() -> None:
+        client.outbox.meanwhile = lambda: None
+        assert delete(device, **spends) == "Success"
+        client.outbox.refuse = [InvalidPhone()]
+
+    client.outbox.meanwhile = meanwhile
+    with pytest.raises(InvalidPhone):
+        client.get_sms(spends["sessionId"])
+    assert counts(client)["ip:203.0.113.7 hour"] == 2
+
+
+def test_where_a_session_is_required_a_deletion_needs_one_too(world: World) -> None:
+    """Else it would be a way to guess without one."""
+    strict = World(world.backend, world.clock, require_session=True)
+    sent = strict.get_sms()
+    token = strict.log_in(sent.session_id).token
+    strict.wait(31)
+    spends = ask(strict)
+    refused = strict.call("deleteAccount", token=token, code=spends["code"])
+    assert refused["codeStr"] == "InValidParam"
+    assert "sessionId" in refused["errorMessage"]
+    assert strict.call("deleteAccount", token=token, **spends)["codeStr"] == "Success"
 
 
 def test_a_test_numbers_account_is_deleted_with_its_fixed_code(world: World) -> None:

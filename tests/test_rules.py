@@ -461,6 +461,16 @@ def test_a_failed_sign_in_makes_the_code_good_again(world: World, monkeypatch: p
         world.log_in(session)
 
 
+def test_a_bug_of_ours_makes_the_code_good_again_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is still answered, and logged, as a bug."""
+    session = world.get_sms().session_id
+    with monkeypatch.context() as broken:
+        broken.setattr(world.users, "sign_in", lambda *_: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            world.log_in(session)
+    assert world.log_in(session).token
+
+
 def test_failures_while_the_user_table_was_asked_are_added_to_those_before(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -99,7 +99,7 @@ def test_of_two_refused_sendings_in_one_session_nothing_stays(quick: World, *, f
     if first_wins:
         session = quick.codes.latest(PHONE)
         assert session is not None
-        quick.codes.undo(Ask(PHONE, "20261121", 1000, key=OTHER_KEY), session, "later")
+        quick.codes.undo(Ask(PHONE, "20261121", 1000, key=OTHER_KEY), session, "later", issued=True)
     assert quick.sent_today() == 0
     assert [key for key in quick.backend.expiries() if ":day:" not in key] == []
 
@@ -120,8 +120,8 @@ def test_undoing_twice_undoes_once(quick: World) -> None:
     quick.wait(2)
     ask = Ask(PHONE, "20261121", 3_600_000)
     quick.codes.issue(ask, Code("B" * 22, "nonce", "digest"), "mark")
-    quick.codes.undo(ask, "B" * 22, "mark")
-    quick.codes.undo(ask, "B" * 22, "mark")
+    quick.codes.undo(ask, "B" * 22, "mark", issued=True)
+    quick.codes.undo(ask, "B" * 22, "mark", issued=True)
     assert quick.sent_today() == 1
 
 
@@ -218,7 +218,7 @@ def test_a_refusal_is_answered_where_undoing_fails(
 ) -> None:
     """The caller learns what SendSms said; the log has an alert."""
 
-    def unavailable(_ask: Ask, _session: str, _mark: str) -> bool:
+    def unavailable(*_: object, **__: object) -> bool:
         raise ServiceUnavailable(f"redis: ResponseError: {OTP}:latest")
 
     monkeypatch.setattr(world.codes, "undo", unavailable)

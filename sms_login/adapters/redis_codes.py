@@ -78,7 +78,7 @@ class RedisCodes:
         answer: list[Any] = self._redis.run("issue", keys, args)
         return answer
 
-    def undo(self, ask: Ask, session: str, mark: str) -> bool:
+    def undo(self, ask: Ask, session: str, mark: str, *, issued: bool) -> bool:
         """See `ports.Codes.undo`."""
         phone, asked = ask.phone, ask.session or session
         keys = [
@@ -89,7 +89,9 @@ class RedisCodes:
             _key(phone, f"day:{ask.day}"),
             _key(phone, f"sent:{ask.key}" if ask.key else "cooldown"),
         ]
-        return bool(self._redis.run("undo", keys, [mark, asked, session]) == "verified")
+        word = self._redis.run("undo", keys, [mark, asked, session])
+        # What was on record and is no more was spent to delete the account, and forgotten.
+        return word == "verified" or (issued and word == "gone")
 
     def latest(self, phone: Phone) -> str | None:
         """See `ports.Codes.latest`."""
@@ -129,7 +131,7 @@ class RedisCodes:
 
     def forget(self, phone: Phone, session: str) -> None:
         """See `ports.Codes.forget`."""
-        self._redis.command("delete", _key(phone, session), _key(phone, "latest"))
+        self._redis.run("forget", [_key(phone, session), _key(phone, "latest")], [session])
 
     def unredeem(self, phone: Phone, session: str, login: str) -> bool:
         """See `ports.Codes.unredeem`."""
