@@ -10,18 +10,22 @@ import re
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 
+from local import redis_view
 from local.cloud import Cloud, local_cloud
 from local.failures import MODES
 from local.gateway import Gateway
 from local.inbox import Message
+from sms_login import wiring
+from sms_login.environment import ConfigError
 
 PHONE = "8613800138000"
 MAX_PORT = 65535
 
 BANNER = """
 sms-login runs at {url}/ on your own machine. No SMS is sent: what would be is shown here.
-
+{trouble}
 Open {url}/ in a browser, or log in in another terminal:
   curl -s {url}/ -H 'Content-Type: application/json' -d '{{"method": "getSms", "phone": "+{phone}"}}'
   curl -s {url}/ -d method=login -d phone={phone} -d code=$({read_code})
@@ -38,7 +42,7 @@ READ_CODE = "curl -s '{url}/_local/inbox?phone={phone}' | grep -owE '[0-9]{{6}}'
 
 
 def main() -> None:
-    """Run until Ctrl-C or SIGTERM; exits with code 1 and one sentence if the port cannot be used."""
+    """Run until Ctrl-C or SIGTERM; exits with code 1 and one sentence if the settings or the port cannot be used."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt), local_cloud(os.environ, on_message=show) as cloud:
         serve(cloud)
@@ -48,6 +52,7 @@ def serve(cloud: Cloud) -> None:
     """Serve the function, in the environment of ``cloud``, until KeyboardInterrupt."""
     os.environ.clear()
     os.environ.update(cloud.environ)
+    check(cloud.environ)
     import index  # noqa: PLC0415 - only now, in case it looks at the environment when it is imported
 
     port = os.environ.get("PORT") or "9000"
@@ -60,16 +65,32 @@ def serve(cloud: Cloud) -> None:
             f"Cannot listen on port {port} ({os.strerror(error.errno or 0)}): choose another one, as in PORT=9001."
         )
     with gateway:
-        say(banner(gateway.url))
+        say(banner(gateway.url, redis_view.trouble(cloud.environ)))
         try:
             threading.Event().wait()
         finally:
             cloud.tencent.close()  # before the gateway, which waits for requests that may hang in SendSms
 
 
-def banner(url: str) -> str:
+def check(environ: Mapping[str, str]) -> None:
+    """Exit with code 1 and the problems by name if the settings cannot work: every call would be answered with 500."""
+    try:
+        wiring.assemble(environ)
+    except ConfigError as error:
+        # Nothing is built to run it here: what is missing is put beside the Python that runs this.
+        install = rf"{os.path.relpath(sys.executable)} -m pip install -r requirements-\1.txt"
+        sys.exit("Cannot run: " + re.sub("make build WITH=([a-z]+)", install, str(error)))
+
+
+def banner(url: str, trouble: str = "") -> str:
     """Return what is printed at the start: how to log in, read inbox and Redis, get a ticket and make calls fail."""
-    return BANNER.format(url=url, phone=PHONE, read_code=READ_CODE.format(url=url, phone=PHONE), modes=", ".join(MODES))
+    return BANNER.format(
+        url=url,
+        phone=PHONE,
+        read_code=READ_CODE.format(url=url, phone=PHONE),
+        modes=", ".join(MODES),
+        trouble=trouble and f"{trouble}\n",
+    )
 
 
 def show(message: Message) -> None:

@@ -1,5 +1,6 @@
 """What Redis holds for one number, for a developer to look at. Nobody can read a code from it, which is the point."""
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,7 @@ from redis.retry import Retry
 
 MAX_KEYS = 200  # of a number; it has about ten, and a hundred sessions at most
 _SECONDS = 2.0  # to connect, and to wait for an answer
+_FAILURES = (redis.RedisError, redis.exceptions.RedisClusterException, OSError)
 
 
 def e164(spelling: str) -> str:
@@ -22,20 +24,32 @@ def e164(spelling: str) -> str:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
+def trouble(environ: Mapping[str, str]) -> str:
+    """Return in one sentence why the function's Redis is of no use; "" if it answers. ``environ`` is the function's."""
+    try:
+        with contextlib.closing(_connect(environ)) as client:
+            client.ping()
+    except redis.AuthenticationError:
+        what = "wants another REDIS_PASSWORD"
+    except _FAILURES:
+        what = "does not answer"
+    else:
+        return ""
+    address = f"{environ['REDIS_HOST']}:{environ.get('REDIS_PORT') or 6379}"
+    return f"Redis at {address} {what}: every call will be refused with 503."
+
+
 def keys_of(phone: str, environ: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the keys of a number (E.164) by name: ``key``, ``type``, ``ttl`` in ms (None: for ever) and ``value``.
 
     ``environ`` is the function's, and leads to its Redis. Raises ConnectionError if that does not answer.
     """
     try:
-        client = _connect(environ)
-        try:
+        with contextlib.closing(_connect(environ)) as client:
             # All keys of a number carry it as their hash tag, which is how a cluster keeps them together.
             names = sorted({str(key) for key in client.scan_iter(match=f"*{{{phone}}}*", count=1000)})
             found = [_read(client, name) for name in names[:MAX_KEYS]]
-        finally:
-            client.close()
-    except (redis.RedisError, OSError) as error:
+    except _FAILURES as error:
         raise ConnectionError(f"Redis does not answer ({type(error).__name__})") from None
     return [key for key in found if key["type"] != "none"]  # which expired in between
 

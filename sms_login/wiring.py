@@ -43,15 +43,16 @@ def build(environ: Mapping[str, str]) -> Handler:
     platform replaces the credentials in it from time to time.
     """
     try:
-        settings = Settings.read(environ)
-        logs.set_up(settings.log_level)
-        return _app(settings, environ)
+        return assemble(environ)
     except ConfigError as error:
         logs.set_up("INFO")
         return Misconfigured(error.problems)
 
 
-def _app(settings: Settings, environ: Mapping[str, str]) -> App:
+def assemble(environ: Mapping[str, str]) -> App:
+    """Return the app that `environ` describes, connected to nothing yet. Raises ConfigError that names all problems."""
+    settings = Settings.read(environ)
+    logs.set_up(settings.log_level)
     redis = RedisClient(partial(connect_redis, settings))
     sms = tencent_sms(settings, environ)
     calendar = Calendar(settings.tz_offset)

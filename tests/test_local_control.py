@@ -10,6 +10,7 @@ import pytest
 from local.cloud import local_cloud
 from local.control import Control
 from local.redis_server import redis_server as embedded_redis
+from local.redis_view import trouble
 from local.tencent import TencentStandIn
 from sms_login import wiring
 from tests.servers import RedisCluster, RedisServer
@@ -180,14 +181,14 @@ def test_redis_is_asked_for_one_number_only(tencent: TencentStandIn, query: str)
     assert "such as 8613800138000" in json.loads(answer["body"])["error"]
 
 
-def test_redis_that_is_away_is_said(tencent: TencentStandIn) -> None:
-    """As a 503 with one sentence."""
+@pytest.mark.parametrize(("cluster", "error"), [("0", "ConnectionError"), ("1", "RedisClusterException")])
+def test_redis_that_is_away_is_said(tencent: TencentStandIn, cluster: str, error: str) -> None:
+    """As a 503 with one sentence, a cluster as well."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-    control = Control(tencent, {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port)})
-    answer = get(control, "/_local/redis?phone=8613800138000")
+    environ = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port), "REDIS_CLUSTER": cluster}
+    answer = get(Control(tencent, environ), "/_local/redis?phone=8613800138000")
     assert answer
-    assert (answer["statusCode"], json.loads(answer["body"])) == (
-        503,
-        {"error": "Redis does not answer (ConnectionError)"},
-    )
+    assert status(answer) == 503
+    assert json.loads(answer["body"]) == {"error": f"Redis does not answer ({error})"}
+    assert trouble(environ) == f"Redis at 127.0.0.1:{port} does not answer: every call will be refused with 503."

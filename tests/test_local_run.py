@@ -14,6 +14,8 @@ import pytest
 import redis
 
 from local.cloud import local_cloud
+from local.redis_view import trouble
+from tests.servers import RedisServer
 
 ROOT = Path(__file__).parent.parent
 DEADLINE = 60  # seconds that a process has for everything; far more than it needs
@@ -137,6 +139,62 @@ def test_a_port_that_is_none_is_said_in_one_sentence(port: str) -> None:
         output, errors = process.communicate(timeout=DEADLINE)
     sentence = f"PORT is {port!r}, but a port is a number from 0 to 65535.\n"
     assert (process.returncode, output, errors) == (1, "", sentence)
+
+
+def test_settings_that_cannot_work_are_named_at_the_start() -> None:
+    """All of them, as the function would name them, instead of a banner above a login that answers 500."""
+    with run(CODE_TTL="abc", LOG_LEVEL="loud") as process:
+        output, errors = process.communicate(timeout=DEADLINE)
+    problems = "CODE_TTL must be a whole number from 30 to 600; LOG_LEVEL must match DEBUG|INFO|WARNING|ERROR"
+    assert (process.returncode, output, errors) == (1, "", f"Cannot run: {problems}\n")
+
+
+@pytest.mark.parametrize(
+    ("library", "settings", "extra"),
+    [
+        ("sqlalchemy", {"USERS_URL": "sqlite:///users.db"}, "sql"),
+        ("cryptography", {"JWT_PRIVATE_KEY": "made-up"}, "asymmetric"),
+    ],
+)
+def test_a_library_that_is_missing_is_to_be_installed_here(
+    tmp_path: Path, library: str, settings: dict[str, str], extra: str
+) -> None:
+    """Which command does it for the Python that runs this: it is no deployment, which `make build` would mend."""
+    (tmp_path / f"{library}.py").write_text(f"raise ModuleNotFoundError(name={library!r})\n")
+    with run(PYTHONPATH=str(tmp_path), **settings) as process:
+        output, errors = process.communicate(timeout=DEADLINE)
+    python = os.path.relpath(sys.executable, ROOT)
+    assert (process.returncode, output) == (1, "")
+    [sentence] = errors.splitlines()
+    assert re.fullmatch(rf"Cannot run: [A-Z_]+ needs [a-z ]*{library}: .*", sentence)
+    assert sentence.endswith(f": {python} -m pip install -r requirements-{extra}.txt")
+    assert (ROOT / f"requirements-{extra}.txt").exists()
+
+
+def test_a_redis_that_does_not_answer_is_in_the_banner() -> None:
+    """It runs all the same, since Redis may come back; until then every call is refused."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+    with run(REDIS_HOST="127.0.0.1", REDIS_PORT=str(port)) as process:
+        banner = read_banner(process)
+        [get_sms] = [line.strip() for line in banner if "getSms" in line]
+        answer = json.loads(sh(get_sms))
+    assert f"Redis at 127.0.0.1:{port} does not answer: every call will be refused with 503." in banner
+    assert answer["codeStr"] == "ServiceUnavailable"
+
+
+def test_a_redis_that_wants_a_password_is_in_the_banner(redis_server: RedisServer) -> None:
+    """It does answer, so the sentence names the setting."""
+    at = {"REDIS_HOST": redis_server.host, "REDIS_PORT": str(redis_server.port)}
+    with redis.Redis(redis_server.host, redis_server.port, protocol=2) as admin:
+        admin.config_set("requirepass", "made-up")
+        try:
+            found = [trouble({**at, **login}) for login in ({}, {"REDIS_PASSWORD": "x"}, {"REDIS_PASSWORD": "made-up"})]
+        finally:
+            admin.config_set("requirepass", "")
+    address = f"{redis_server.host}:{redis_server.port}"
+    wants = f"Redis at {address} wants another REDIS_PASSWORD: every call will be refused with 503."
+    assert found == [wants, wants, ""]
 
 
 def test_the_local_cloud_sets_what_the_function_needs() -> None:
