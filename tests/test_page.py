@@ -240,6 +240,38 @@ def test_three_wrong_codes(visit: Visit) -> None:
     expect(person.screen("home")).to_be_visible()
 
 
+@pytest.mark.parametrize("end", ["three wrong codes", "gone from Redis"])
+def test_a_dead_code_is_not_waited_for(visit: Visit, end: str) -> None:
+    """Back from it the phone asks for a new one; while that is too soon it says so, and counts down."""
+    person = visit(clock=True)
+    person.ask_for_code()
+    wrong = person.wrong
+    if end == "three wrong codes":
+        for words in ("Attempts left: 2.", "Attempts left: 1.", "no attempts are left"):
+            person.type_code(wrong)
+            person.says(words)
+    else:
+        person.backend.client.delete(*person.backend.client.keys(f"otp:{{+86{person.number}}}:??????????????????????"))
+        person.type_code(wrong)
+        person.says("This code has expired. Send a new one.")
+    expect(person.page.locator("#expiry")).to_have_text("This code no longer works. Send a new one.")
+    person.press("Back")
+    person.press("Get a code")
+    person.says(re.compile("^That was too often. Try again in (30|2[0-9]) s.$"))
+    button = person.button(re.compile("^Get a code"))
+    expect(button).to_be_disabled()
+    person.wait(10)
+    expect(button).to_have_text(re.compile(r"^Get a code \((20|1[0-9]) s\)$"))
+    person.open()
+    expect(person.screen("number")).to_be_visible()
+    person.wait(21)
+    person.ask_for_code()
+    person.says("A new code is on its way.")
+    assert len(set(person.codes)) == 2
+    person.type_code(person.codes[0])
+    expect(person.screen("home")).to_be_visible()
+
+
 def test_sending_again_waits_and_sends_the_same_code(visit: Visit) -> None:
     """The button counts down what `resendAfter` said; below it stands how long the code works."""
     person = visit(clock=True)
@@ -257,7 +289,7 @@ def test_sending_again_waits_and_sends_the_same_code(visit: Visit) -> None:
     assert len(set(person.codes)) == 1
     expect(person.page.locator("#expiry")).to_have_text("The code works for 5:00")
     person.wait(300)
-    expect(person.page.locator("#expiry")).to_have_text("This code has expired. Send a new one.")
+    expect(person.page.locator("#expiry")).to_have_text("This code no longer works. Send a new one.")
     person.type_code(person.codes[0])
     person.says("This code has expired. Send a new one.")
 
@@ -287,6 +319,22 @@ def test_back_to_the_number_and_forth_again(visit: Visit) -> None:
     assert len(person.codes) == 1
     person.type_code(person.codes[0])
     expect(person.screen("home")).to_be_visible()
+
+
+def test_back_to_the_number_after_another_one_was_refused(visit: Visit) -> None:
+    """The phone is its own again: Redis is shown for the number whose code it waits for."""
+    person = visit()
+    person.ask_for_code()
+    own, keys = person.number, person.page.locator("#redis")
+    person.press("Back")
+    person.number = "12"
+    person.try_for_code()
+    person.says("This number cannot receive SMS.")
+    expect(keys).to_have_text("Get a code, and the number’s keys are shown here.")
+    person.number = own
+    person.ask_for_code()
+    assert len(person.codes) == 1
+    expect(keys).to_contain_text(f"otp:{{+86{own}}}")
 
 
 def test_a_reload_still_waits_for_the_code(visit: Visit) -> None:

@@ -1,5 +1,6 @@
 // The input of six digits: it takes what a person types, pastes, or what the browser reads from the message.
 const LENGTH = 6;
+const DEAD = ["CodeHasExpired", "CodeHasValid", "SessionMismatch"];
 const input = document.querySelector("#digits");
 let listening = null; // to the browser's messages, see listen()
 
@@ -27,6 +28,9 @@ export function onFull(full) {
 }
 
 export const isFull = () => input.value.length === LENGTH;
+
+// Tell whether a refusal means that nothing one could type is right any more: it takes a new code.
+export const isDead = (refusal) => DEAD.includes(refusal.name) || refusal.data.attemptsLeft === 0;
 
 // Ask the browser for the code in the next message (WebOTP). Few have it, and only for messages whose last line is
 // "@host #code"; everywhere else autocomplete="one-time-code" offers the code above the keyboard.

@@ -12,7 +12,6 @@ import * as session from "./session.js";
 // Ask for a code: on the first screen, again, or before the account is deleted. `from` is the screen that asks.
 async function send(from, { phone, purpose, sessionId }) {
   const ask = { phone, ...(sessionId && { sessionId }) };
-  state.number = phone;
   let answer = await call("getSms", ask, { once: true });
   for (let refused = false; answer.name === "CaptchaRequired"; refused = true) {
     const ticket = await captcha.solve({ refused });
@@ -37,6 +36,7 @@ async function send(from, { phone, purpose, sessionId }) {
 
 // Back from the code's screen, its message is still on the way: there is nothing to ask for but the code.
 function sendUnlessSent(from, phone, purpose) {
+  state.number = phone;
   const last = state.sent?.phone === phone && state.sent.purpose === purpose ? state.sent : null;
   if (last && Date.now() < Math.min(last.resend, last.expires)) return askForCode();
   return send(from, { phone, purpose, sessionId: last?.sessionId });
@@ -60,7 +60,7 @@ async function enterCode() {
     purpose === "logIn"
       ? await call("login", { phone, ...ask }, { once: true })
       : await session.signedIn("deleteAccount", ask);
-  if (!answer.ok) return refuseCode(answer);
+  if (!answer.ok) return refuseCode(answer, sessionId);
   if (purpose === "logIn") {
     session.begin(answer.data);
     goHome(answer.data, answer.data.isNewUser ? "welcome" : "welcomeBack");
@@ -70,8 +70,10 @@ async function enterCode() {
   }
 }
 
-function refuseCode(answer) {
+function refuseCode(answer, sessionId) {
   if (session.isOver(answer)) return goToStart({ refusal: answer });
+  const ours = state.sent?.sessionId === sessionId;
+  if (ours && entry.isDead(answer)) state.sent = { ...state.sent, expires: Date.now() };
   if (answer.status === 429) state.waits.enter = later(answer.retryAfter);
   paint();
   tell("code", { refusal: answer });
