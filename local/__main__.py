@@ -5,6 +5,7 @@ are this package's. Ctrl-C or SIGTERM ends it.
 """
 
 import contextlib
+import io
 import os
 import re
 import signal
@@ -44,6 +45,8 @@ READ_CODE = "curl -s '{url}/_local/inbox?phone={phone}' | grep -owE '[0-9]{{6}}'
 def main() -> None:
     """Run until Ctrl-C or SIGTERM; exits with code 1 and one sentence if the settings or the port cannot be used."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a message may be Chinese, and the terminal not
     with contextlib.suppress(KeyboardInterrupt), local_cloud(os.environ, on_message=show) as cloud:
         serve(cloud)
 

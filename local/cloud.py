@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from local import captcha
-from local.describe_sms import ABROAD, Catalogue, Sign, Template, content
+from local.describe_sms import ABROAD, MAINLAND, Catalogue, Sign, Template, content
 from local.inbox import Message
 from local.redis_server import redis_server
 from local.tencent import TencentStandIn
@@ -75,10 +75,10 @@ def local_cloud(environ: Mapping[str, str], *, on_message: Callable[[Message], N
 
 def _catalogue(settings: Mapping[str, str]) -> Catalogue:
     """Return an account in which the templates and signatures of the settings are approved."""
-    text = content(settings.get("SMS_TEMPLATE_PARAMS", ""))
-    sides = {0: "SMS_", ABROAD: "SMS_INTL_"}
+    params = settings.get("SMS_TEMPLATE_PARAMS", "")
+    sides = {MAINLAND: "SMS_", ABROAD: "SMS_INTL_"}
     ids = {side: settings[f"{prefix}TEMPLATE_ID"] for side, prefix in sides.items()}
     return Catalogue(
-        [Template(int(number), text, side) for side, number in ids.items() if number.isdecimal()],
+        [Template(int(number), content(params, side), side) for side, number in ids.items() if number.isdecimal()],
         [Sign(side + 1, settings[f"{prefix}SIGN"], side) for side, prefix in sides.items()],
     )

@@ -12,6 +12,19 @@ MAINLAND, ABROAD, BOTH = 0, 1, 3  # International; a template may serve both
 MAX_IDS = 100  # of one request, and the highest Limit
 SIGNS = 10  # that are listed where there is no Limit; of templates it is none
 
+# What an SMS says, by the function's setting SMS_TEMPLATE_PARAMS. A code stands apart, so that `grep -w` finds it.
+_TEXTS = {
+    MAINLAND: {
+        "code,minutes": "{1} 为您的登录验证码，{2} 分钟内有效。",
+        "minutes,code": "请于 {1} 分钟内填写登录验证码 {2}。",
+        "code": "{1} 为您的登录验证码。",
+    },
+    ABROAD: {
+        "code,minutes": "{1} is your sign-in code, valid for {2} minutes.",
+        "minutes,code": "Within {1} minutes, sign in with the code {2}.",
+        "code": "{1} is your sign-in code.",
+    },
+}
 _INTEGERS = ("International", "Limit", "Offset")
 
 
@@ -41,11 +54,18 @@ class Catalogue:
     def __init__(self, templates: Sequence[Template] = (), signs: Sequence[Sign] = ()) -> None:
         self.templates, self.signs = templates, signs
 
+    def text(self, template_id: str, variables: Sequence[str], side: int) -> str:
+        """Return what an SMS says; with a template that the account does not have, what a usual one would say."""
+        usual = content("code,minutes" if len(variables) > 1 else "code", side)
+        text = next((one.content for one in self._templates_of(side) if str(one.id) == template_id), usual)
+        for place, variable in enumerate(variables, 1):
+            text = text.replace(f"{{{place}}}", variable)
+        return text
+
     def describe_templates(self, body: Any) -> dict[str, Any]:
         """Answer DescribeSmsTemplateList; raises ApiError with the platform's code."""
         params = _validate(body, "TemplateIdSet")
-        sides = (params["International"], BOTH)
-        found = [template for template in self.templates if template.international in sides]
+        found = self._templates_of(params["International"])
         return {
             "DescribeTemplateStatusSet": [
                 {
@@ -76,14 +96,14 @@ class Catalogue:
             ]
         }
 
+    def _templates_of(self, side: int) -> list[Template]:
+        return [template for template in self.templates if template.international in (side, BOTH)]
 
-def content(params: str) -> str:
-    """Return a template for the function's setting SMS_TEMPLATE_PARAMS."""
-    if params.replace(" ", "") == "minutes,code":
-        return "请于{1}分钟内填写登录验证码{2}，如非本人操作请忽略。"
-    if params.strip() == "code":
-        return "{1}为您的登录验证码，如非本人操作请忽略。"
-    return "{1}为您的登录验证码，请于{2}分钟内填写，如非本人操作请忽略。"
+
+def content(params: str, side: int) -> str:
+    """Return a template for the function's setting SMS_TEMPLATE_PARAMS: Chinese, or for numbers abroad English."""
+    texts = _TEXTS[side]
+    return texts.get(params.replace(" ", ""), texts["code,minutes"])
 
 
 def _validate(body: Any, ids: str) -> dict[str, Any]:

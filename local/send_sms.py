@@ -39,7 +39,7 @@ def _validate_phones(phones: list[str]) -> None:
         raise ApiError("MissingParameter.EmptyPhoneNumberSet", "`PhoneNumberSet` is empty.")
     if len(phones) > MAX_PHONES:
         raise ApiError("LimitExceeded.PhoneNumberCountLimit", "`PhoneNumberSet` holds more than 200 numbers.")
-    if len({phone.startswith("+86") for phone in phones}) > 1:
+    if len({is_domestic(phone) for phone in phones}) > 1:
         raise ApiError(
             "UnsupportedOperation.ContainDomesticAndInternationalPhoneNumber",
             "`PhoneNumberSet` mixes domestic and international numbers.",
@@ -51,7 +51,7 @@ def refusal(phone: str, params: dict[str, Any]) -> Refusal | None:
     variables = params.get("TemplateParamSet", [])
     if not re.fullmatch(r"\+[1-9][0-9]{6,14}", phone):
         return Refusal("InvalidParameterValue.IncorrectPhoneNumber", "not a number in E.164")
-    if phone.startswith("+86") and not params.get("SignName"):
+    if is_domestic(phone) and not params.get("SignName"):
         return Refusal("FailedOperation.SignatureIncorrectOrUnapproved", "a number in +86 needs a SignName")
     if not variables:
         return Refusal("FailedOperation.TemplateParamSetNotMatchApprovedTemplate", "the template needs a code")
@@ -63,11 +63,14 @@ def refusal(phone: str, params: dict[str, Any]) -> Refusal | None:
     return None
 
 
-def text(params: dict[str, Any], default_sign: str) -> str:
-    """Return the SMS: the first template parameter is the code, a second one its life in minutes."""
-    code, *minutes = params["TemplateParamSet"]
-    validity = f", valid for {minutes[0]} minutes" if minutes else ""
-    return f"[{params.get('SignName') or default_sign}] {code} is your sign-in code{validity}."
+def is_domestic(phone: str) -> bool:
+    """Tell whether a number is of mainland China: its messages have templates and rules of their own."""
+    return phone.startswith("+86")
+
+
+def signed(phone: str, sign: str, text: str) -> str:
+    """Return an SMS as it arrives: before its text the signature, in the brackets that are usual there."""
+    return f"【{sign}】{text}" if is_domestic(phone) else f"[{sign}] {text}"
 
 
 def status(phone: str, params: dict[str, Any], refused: Refusal | None) -> dict[str, Any]:

@@ -158,8 +158,10 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         if refused is None and fail_with:
             refused = send_sms.Refusal(fail_with, "the stand-in was told to fail")
         if refused is None:
-            text = send_sms.text(params, self._sign)
-            message = Message(phone, text, params["TemplateParamSet"], self._clock())
+            side = describe_sms.MAINLAND if send_sms.is_domestic(phone) else describe_sms.ABROAD
+            text = self.catalogue.text(params["TemplateId"], params["TemplateParamSet"], side)
+            signed = send_sms.signed(phone, params.get("SignName") or self._sign, text)
+            message = Message(phone, signed, params["TemplateParamSet"], self._clock())
             self._inbox.put(message)
             if self._on_message:
                 self._on_message(message)

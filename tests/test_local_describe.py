@@ -1,6 +1,7 @@
 """The stand-in's templates and signatures: the real SDK asks, and the platform's conditions hold."""
 
 import http.client
+import re
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -10,7 +11,7 @@ from tencentcloud.common.exception import TencentCloudSDKException
 from tencentcloud.sms.v20210111 import models
 
 from local.cloud import local_cloud
-from local.describe_sms import ABROAD, BOTH, PENDING, REFUSED, Catalogue, Sign, Template, content
+from local.describe_sms import ABROAD, BOTH, MAINLAND, PENDING, REFUSED, Catalogue, Sign, Template, content
 from local.tencent import TencentStandIn
 from tests.tencent_client import NOW, SECRET_ID, SECRET_KEY, client, code_of
 
@@ -100,11 +101,31 @@ def test_make_run_has_an_account_in_which_its_settings_are_approved() -> None:
     with local_cloud({"SMS_TEMPLATE_PARAMS": "minutes,code", "SMS_SIGN": "ours"}) as cloud:
         catalogue = cloud.tencent.catalogue
     assert catalogue.templates == [
-        Template(1_000_000, content("minutes,code")),
-        Template(1_000_001, content("minutes,code"), ABROAD),
+        Template(1_000_000, content("minutes,code", MAINLAND)),
+        Template(1_000_001, content("minutes,code", ABROAD), ABROAD),
     ]
     assert catalogue.signs == [Sign(1, "ours"), Sign(2, "sms-login", ABROAD)]
-    assert [content(params).count("{") for params in ("", "code,minutes", "minutes, code", "code")] == [2, 2, 2, 1]
+
+
+@pytest.mark.parametrize("side", [MAINLAND, ABROAD])
+def test_the_templates_name_their_parameters_in_the_order_of_the_setting(side: int) -> None:
+    """The code is a word by itself, as the banner of make run looks for it; mainland China reads Chinese."""
+    found = [content(params, side) for params in ("", "code,minutes", "minutes, code", "code")]
+    assert [re.findall(r"\{[0-9]\}", text) for text in found] == [["{1}", "{2}"]] * 3 + [["{1}"]]
+    assert found[0] == found[1] != found[2]
+    for text in found:
+        filled = Catalogue([Template(1, text, side)]).text("1", ["123456", "123456"], side)
+        assert re.search(r"\b123456\b", filled)
+        assert bool(re.search("[一-鿿]", text)) == (side == MAINLAND)
+
+
+def test_make_run_fills_the_template_of_its_settings_in() -> None:
+    """Code and minutes are where the setting has them."""
+    with local_cloud({"SMS_TEMPLATE_PARAMS": "minutes,code"}) as cloud:
+        number, abroad = cloud.environ["SMS_TEMPLATE_ID"], cloud.environ["SMS_INTL_TEMPLATE_ID"]
+        catalogue = cloud.tencent.catalogue
+    assert catalogue.text(number, ["5", "123456"], MAINLAND) == "请于 5 分钟内填写登录验证码 123456。"
+    assert catalogue.text(abroad, ["5", "123456"], ABROAD) == "Within 5 minutes, sign in with the code 123456."
 
 
 def test_every_answer_tells_the_stand_ins_time() -> None:

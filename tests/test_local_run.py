@@ -72,9 +72,20 @@ def test_the_two_lines_of_the_banner_log_in() -> None:
         assert process.stdout
         shown = next(line for line in process.stdout if line.startswith("SMS to "))
         answer = json.loads(sh(second))
-    assert re.fullmatch(r"SMS to \+8613800138000: \[sms-login\] [0-9]{6} is your sign-in code, .*\n", shown)
+    assert re.fullmatch(r"SMS to \+8613800138000: 【sms-login】[0-9]{6} 为您的登录验证码，.*\n", shown)
     assert answer["errorCode"] == 0, answer
     assert answer["data"]["token"]
+
+
+def test_a_terminal_without_chinese_does_not_stop_a_login() -> None:
+    """What it cannot show is shown by number, and the SMS counts as sent."""
+    with run(PYTHONIOENCODING="ascii") as process:
+        first, second = [line.strip() for line in read_banner(process) if line.startswith("  curl ")]
+        assert json.loads(sh(first))["codeStr"] == "Ok"
+        assert process.stdout
+        shown = next(line for line in process.stdout if line.startswith("SMS to "))
+        assert json.loads(sh(second))["codeStr"] == "Success"
+    assert re.search(r"\\u3010sms-login\\u3011[0-9]{6} \\u4e3a", shown)
 
 
 def test_the_banner_names_page_inbox_redis_captcha_and_failure_switch() -> None:

@@ -13,6 +13,7 @@ from tencentcloud.common.exception import TencentCloudSDKException
 from tencentcloud.sms.v20210111.sms_client import SmsClient
 
 from local import tc3
+from local.describe_sms import ABROAD, Template
 from local.inbox import Message
 from local.tencent import TencentStandIn
 from tests.tencent_client import NOW, PHONE, SECRET_ID, SECRET_KEY, TOKEN, client, code_of, codes, request
@@ -39,7 +40,7 @@ def test_an_sms_of_the_real_sdk_arrives() -> None:
     assert status.SerialNo.startswith("2019:")
     assert len(response.RequestId) == 36
     assert seen == [message]
-    assert message.text == "[sms-login] 123456 is your sign-in code, valid for 5 minutes."
+    assert message.text == "【sms-login】123456 为您的登录验证码，5 分钟内有效。"
 
 
 def test_the_signature_of_tencents_own_documentation() -> None:
@@ -92,16 +93,18 @@ def test_the_inbox_forgets_the_oldest(tencent: TencentStandIn) -> None:
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"TemplateParamSet": ["123456"]}, "[sms-login] 123456 is your sign-in code."),
-        ({"SignName": "腾讯云"}, "[腾讯云] 123456 is your sign-in code, valid for 5 minutes."),
+        ({"TemplateParamSet": ["123456"]}, "【sms-login】123456 为您的登录验证码。"),
+        ({"SignName": "腾讯云"}, "【腾讯云】123456 为您的登录验证码，5 分钟内有效。"),
+        ({"TemplateId": "7", "TemplateParamSet": ["5", "123456"]}, "【sms-login】5 分钟内填写 123456"),
         (
             {"PhoneNumberSet": ["+85261234567"], "SignName": None},
             "[sms-login] 123456 is your sign-in code, valid for 5 minutes.",
         ),
     ],
 )
-def test_the_text_is_made_of_sign_and_parameters(tencent: TencentStandIn, changes: Any, text: str) -> None:
-    """The text begins with the request's signature, and speaks of minutes only if the template has them."""
+def test_the_text_is_made_of_sign_template_and_parameters(tencent: TencentStandIn, changes: Any, text: str) -> None:
+    """As on the platform: Chinese in mainland China and English abroad, with minutes only if the template has them."""
+    tencent.catalogue.templates = [Template(7, "abroad", ABROAD), Template(7, "{1} 分钟内填写 {2}")]
     assert codes(client(tencent).SendSms(request(**changes))) == ["Ok"]
     assert [message.text for message in tencent.inbox()] == [text]
 

@@ -154,9 +154,13 @@ def test_a_click_on_a_message_fills_the_code_in(visit: Visit) -> None:
     expect(person.page.locator("#inbox-hint")).to_have_text("The phone is not waiting for a code now.")
     person = visit()
     person.ask_for_code()
-    person.page.locator(".arrived").click()
+    arrived = person.page.locator(".arrived")
+    expect(arrived.locator("[lang=zh-CN]")).to_have_text(
+        f"【sms-login】{person.codes[0]} 为您的登录验证码，5 分钟内有效。"
+    )
+    arrived.click()
     expect(person.screen("home")).to_be_visible()
-    expect(person.page.locator(".arrived")).to_have_count(0)
+    expect(arrived).to_have_count(0)
 
 
 def test_a_code_is_read_however_it_is_pasted(visit: Visit) -> None:
@@ -200,7 +204,9 @@ def test_a_number_with_a_zero_before_it(visit: Visit, place: Place) -> None:
     expect(person.page.get_by_label("Mobile number")).to_have_attribute("placeholder", "")
     person.number = "01512 3456789"
     person.ask_for_code()
-    assert len(place.tencent.inbox("+4915123456789")) == 1
+    [message] = place.tencent.inbox("+4915123456789")
+    english = f"[sms-login] {message.params[0]} is your sign-in code, valid for 5 minutes."
+    expect(person.page.locator(".arrived [lang=en]")).to_have_text(english)
     expect(person.page.locator("#redis")).to_contain_text("otp:{+4915123456789}")
     person.page.locator(".arrived").click()
     expect(person.screen("home")).to_be_visible()

@@ -40,7 +40,8 @@ function bubble(message, fill) {
 function marked(message) {
   const code = codeOf(message);
   const [before, ...after] = message.text.split(code);
-  return [element("span", { class: "text" }, before, element("strong", {}, code), after.join(code))];
+  const lang = /\p{Script=Han}/u.test(message.text) ? "zh-CN" : "en"; // the message's, whatever the page's is
+  return [element("span", { class: "text", lang }, before, element("strong", {}, code), after.join(code))];
 }
 
 function arrive(message, fill) {
