@@ -85,7 +85,7 @@ class InvalidPhone(Refusal):
     """Not a number that can receive SMS: a fixed line and a premium number cannot."""
 
     number, name, status = -1002, "InvalidPhone", 400
-    zh, en = "手机号码不正确", "This is not a phone number that can receive SMS."
+    zh, en = "手机号码不正确，或无法接收短信", "This is not a phone number that can receive SMS."
 
 
 class SendFailed(Refusal):
@@ -106,7 +106,7 @@ class UnknownMethod(Refusal):
     """`method` names no operation."""
 
     number, name, status = -1004, "UnknownMethod", 400
-    zh, en = "未知的 method", "Unknown method."
+    zh, en = "method 缺失或不存在", "method is missing or unknown."
 
 
 class HttpMethodNotAllowed(Refusal):
@@ -139,14 +139,15 @@ class TokenMismatch(Refusal):
     """The token belongs to another phone."""
 
     number, name, status = -1007, "TokenMismatch", 403
-    zh, en = "登录状态与手机号码不符", "The token belongs to another phone number."
+    zh, en = "当前登录的不是该手机号", "The token belongs to another phone number."
 
 
 class CodeHasExpired(Refusal):
     """The number has no code, or its life is over."""
 
     number, name, status = -1100, "CodeHasExpired", 401
-    zh, en = "验证码已过期，请重新获取", "The code has expired. Please ask for a new one."
+    zh = "验证码不存在或已过期，请重新获取"
+    en = "There is no code, or it has expired. Please ask for a new one."
 
 
 class CodeHasValid(Refusal):
@@ -209,7 +210,7 @@ class SendingPaused(Refusal):
     """The day's budget for SMS is spent, or the operator has switched sending off."""
 
     number, name, status = -1304, "SendingPaused", 503
-    zh, en = "短信服务暂停，请稍后再试", "No SMS are sent at the moment. Please try again later."
+    zh, en = "短信服务已暂停，请稍后再试", "No SMS are sent at the moment. Please try again later."
 
 
 class OriginNotAllowed(Refusal):
@@ -223,7 +224,8 @@ class Locked(Refusal):
     """Too many failures in a row on this number (NIST SP 800-63B-4, section 3.2.2)."""
 
     number, name, status = -1401, "Locked", 429
-    zh, en = "错误次数过多，该号码已被锁定", "Too many wrong codes in a row. This number is locked."
+    zh = "错误次数过多，该号码已被锁定，请稍后再试"
+    en = "Too many wrong codes in a row: this number is locked. Please try again later."
 
 
 class ServiceUnavailable(Refusal):

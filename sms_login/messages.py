@@ -27,8 +27,8 @@ MUST_BE = {
     "token": ("a token", "登录令牌"),
     "refreshToken": ("a refresh token", "刷新令牌"),
     "everywhere": ("true or false", "true 或 false"),
-    "captchaTicket": ("the ticket that the captcha gave", "验证码控件返回的 ticket"),
-    "captchaRandstr": ("the randstr that the captcha gave", "验证码控件返回的 randstr"),
+    "captchaTicket": ("the ticket that the captcha gave", "人机验证控件返回的 ticket"),
+    "captchaRandstr": ("the randstr that the captcha gave", "人机验证控件返回的 randstr"),
     "name": (
         "1 to 64 characters, one of them visible, without control characters",
         "1 至 64 个字符，至少一个可见，不含控制字符",
@@ -207,7 +207,8 @@ def missing(name: str) -> InvalidParam:
 def malformed(name: str) -> InvalidParam:
     """Return what to raise where a parameter is not what it must be."""
     en, zh = MUST_BE[name]
-    return InvalidParam(f"{name} must be {en}", f"{name} 应为{zh}")
+    space = " " if zh[0].isascii() else ""  # as it is typeset between Chinese and a digit or Latin letter
+    return InvalidParam(f"{name} must be {en}", f"{name} 应为{space}{zh}")
 
 
 def _explain(problem: str) -> InvalidParam:

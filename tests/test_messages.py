@@ -1,13 +1,25 @@
 """What each method takes: good values, or a refusal that names the parameter in both languages."""
 
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sms_login.errors import InvalidParam, UnknownMethod
-from sms_login.messages import GetSms, GetUserInfo, Health, Login, Message, SetNickname, idempotency_key, parse
+from sms_login.errors import InvalidParam, Refusal, UnknownMethod
+from sms_login.messages import (
+    MUST_BE,
+    GetSms,
+    GetUserInfo,
+    Health,
+    Login,
+    Message,
+    SetNickname,
+    idempotency_key,
+    malformed,
+    parse,
+)
 
 PHONE, SESSION, TOKEN = "+8613800138000", "A" * 22, "made-up-token"
 LONGEST_TOKEN = "x" * 4096
@@ -163,7 +175,7 @@ def test_a_nickname_has_no_controls_and_is_not_blank(name: str) -> None:
     with pytest.raises(InvalidParam) as refusal:
         parse({"method": "setNickname", "token": TOKEN, "name": name})
     assert "name must be 1 to 64 characters" in refusal.value.message("en")
-    assert "name 应为1 至 64 个字符" in refusal.value.message("zh")
+    assert "name 应为 1 至 64 个字符" in refusal.value.message("zh")
 
 
 @pytest.mark.parametrize(
@@ -215,6 +227,20 @@ def test_an_idempotency_key_that_is_not_one_is_refused(key: str) -> None:
         idempotency_key(key)
     assert refusal.value.message("en").startswith("Invalid parameter: Idempotency-Key must be 16 to 64 of ")
     assert refusal.value.message("zh").startswith("参数错误：Idempotency-Key 应为")
+
+
+@pytest.mark.parametrize("name", MUST_BE)
+def test_what_a_parameter_must_be_is_typeset_as_chinese(name: str) -> None:
+    """A space stands between Chinese and Latin letters or digits, and nowhere else."""
+    text = malformed(name).message("zh")
+    assert f"{name} 应为" in text
+    assert re.findall(r"[一-鿿][A-Za-z0-9_]|[A-Za-z0-9_][一-鿿]|[一-鿿] [一-鿿]", text) == []
+
+
+@pytest.mark.parametrize("kind", Refusal.__subclasses__(), ids=lambda kind: kind.name)
+def test_every_refusal_is_typeset_as_chinese(kind: type[Refusal]) -> None:
+    """As above; a sentence ends without a full stop, like a label."""
+    assert re.findall(r"[一-鿿][A-Za-z0-9]|[A-Za-z0-9][一-鿿]|[一-鿿] [一-鿿]|。$", kind.zh) == []
 
 
 _VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()) | st.lists(st.none())

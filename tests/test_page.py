@@ -704,6 +704,11 @@ def test_both_languages(visit: Visit) -> None:
     person.says("这不是可以接收短信的手机号，请检查号码和国家或地区。")
     durations = "import('/page/language.js').then(({duration}) => [45, 65, 7260, 172800].map(duration))"
     assert page.evaluate(durations) == ["45 秒", "1 分 05 秒", "2 小时 1 分", "2 天"]  # 1:05 is a time of day
+    waits = """async () => {
+        const { explain } = await import("/page/language.js");
+        return [0, 30].map((retryAfter) => explain({ name: "TooManyRequests", data: {}, retryAfter }));
+    }"""
+    assert page.evaluate(waits) == ["操作过于频繁，请在一段时间后再试。", "操作过于频繁，请在 30 秒后再试。"]
     expect(page.get_by_label("国家或地区").locator("option", has_text="中国 +86")).to_have_count(1)
     page.get_by_role("button", name="English").click()
     person.says("This number cannot receive SMS. Check the number and the country.")
@@ -732,6 +737,7 @@ def test_the_page_knows_what_the_function_knows(visit: Visit) -> None:
             chinese = kind["zh"][name]
             assert sorted(re.findall(r"\{\w+\}", chinese)) == sorted(re.findall(r"\{\w+\}", english)), name
             assert re.search("[\u4e00-\u9fff]", chinese) or name == "otherLanguage", name
+            assert not re.search("[\u4e00-\u9fff][A-Za-z0-9]|[A-Za-z0-9][\u4e00-\u9fff]", chinese), name
             assert english, name
     known = {code: str(phonenumbers.country_code_for_region(code)) for code in phonenumbers.SUPPORTED_REGIONS}
     assert {country["code"]: country["calling"] for country in countries} == known

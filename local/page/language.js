@@ -31,7 +31,8 @@ export function explain(refusal) {
   const known = errorWords[current];
   const name = refusal.name === "CodeIsError" && left === 0 ? "NoAttemptsLeft" : refusal.name;
   const wait = refusal.retryAfter ? duration(refusal.retryAfter) : known.Later;
-  return fill(known[name] ?? known.InternalError, { left, wait, detail: refusal.message });
+  const text = fill(known[name] ?? known.InternalError, { left, wait, detail: refusal.message });
+  return text.replace(/(\p{Script=Han}) (?=\p{Script=Han})/gu, "$1"); // what fills a gap may be Chinese or a number
 }
 
 // A number of seconds, for a person: "45 s", "4:05", "5 h 12 min". In Chinese "4:05" would be a time of day.
