@@ -55,8 +55,14 @@ def _check(environ: Mapping[str, str], number: Phone | None, *, as_json: bool) -
         shown = net.let_through(finding)
         print(shown.json() if as_json else shown.text(), flush=True)
     if not as_json:
-        print(f"{counts[State.PROBLEM]} problems, {counts[State.WARNING]} warnings, {counts[State.OK]} ok", flush=True)
+        print(summary(counts[State.PROBLEM], counts[State.WARNING], counts[State.OK]), flush=True)
     return 1 if counts[State.PROBLEM] else 0
+
+
+def summary(problems: int, warnings: int, fine: int) -> str:
+    """Return the last line of a report: how many findings there are of each kind."""
+    some = [f"{count} {noun}{'s' * (count != 1)}" for count, noun in ((problems, "problem"), (warnings, "warning"))]
+    return f"{', '.join(some)}, {fine} ok"
 
 
 def _phone(text: str) -> Phone:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from local.cloud import Cloud, local_cloud
-from sms_login.__main__ import main
+from sms_login.__main__ import main, summary
 from sms_login.doctor.checks import examine
 from sms_login.doctor.report import Check, Finding, State, ok, problem, run, warning
 from sms_login.doctor.settings import Net
@@ -61,14 +61,29 @@ def command(environ: dict[str, str], *arguments: str) -> "subprocess.CompletedPr
     )
 
 
+def summary_of(lines: list[str]) -> str:
+    """Return what the last line of a report has to be."""
+    fine, warnings, problems = (sum(line.startswith(f"{state.value} ") for line in lines) for state in State)
+    return summary(problems, warnings, fine)
+
+
+def test_the_summary_counts_as_one_speaks() -> None:
+    """One problem is no problems; the example in the documents adds up, too."""
+    assert summary(1, 1, 1) == "1 problem, 1 warning, 1 ok"
+    assert summary(0, 2, 0) == "0 problems, 2 warnings, 0 ok"
+    page = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8")
+    example = page.split("```console\n")[1].split("\n```")[0].splitlines()
+    assert example[-1] == summary_of(example[:-1])
+
+
 def test_what_make_run_runs_passes(cloud: Cloud) -> None:
     """All is well but for what a stand-in is; the exit code says so, and nothing is on standard error."""
     done = command(cloud.environ, "check")
     lines = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, "")
     assert {line.split()[1] for line in lines if line.startswith(("warning", "problem"))} - SLOW == {"sending"}
-    counts = [sum(line.startswith(state) for line in lines[:-1]) for state in ("problem", "warning", "ok ")]
-    assert lines[-1] == "{} problems, {} warnings, {} ok".format(*counts)
+    assert lines[-1] == summary_of(lines)
+    assert lines[-1].startswith("0 problems, ")
     assert {line.split()[1] for line in lines if line.startswith("ok")} | SLOW >= {
         *("settings", "keys.tokens", "keys.codes", "limits", "countries", "client-ip", "test-numbers", "users"),
         *("redis", "redis.tls", "redis.version", "redis.latency", "redis.eviction", "redis.memory", "redis.clock"),
