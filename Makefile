@@ -66,7 +66,7 @@ clean: ## Remove what the commands above made
 $(VENV)/local: requirements-local.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
 	@[ ! -L $(VENV) ] || { echo "$(VENV) is a link: whatever it leads to would be emptied. Remove it, or name another: make VENV=..."; exit 1; }
-	@echo "Making $(VENV), once: this takes a few seconds."
+	@echo "Making $(VENV), once: this takes up to a minute."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-local.txt
 	@touch $@
