@@ -1,13 +1,15 @@
 """Make the pictures of the page that the documents show: ``python -m tests.screenshots``."""
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import redis
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
-from local.cloud import Cloud, local_cloud
+from local.cloud import local_cloud
 from local.gateway import Gateway
 from sms_login import wiring
 from tests.browser import Person, launch
@@ -18,21 +20,9 @@ NUMBER = "13800138000"
 
 
 def main() -> None:
-    """Log in twice, on a wide window and on a phone."""
-    with local_cloud({"LOG_LEVEL": "WARNING"}) as cloud:
-        os.environ.update(cloud.environ)
-        with (
-            Gateway(wiring.build(cloud.environ).handle, cloud.tencent, port=0) as gateway,
-            sync_playwright() as playwright,
-            launch(playwright) as browser,
-        ):
-
-            def visit(**options: Any) -> Person:
-                page = browser.new_context(**options).new_page()
-                person = Person(page, f"{gateway.url}/", cloud.tencent, _backend(cloud), NUMBER)
-                person.open()
-                return person
-
+    """Log in twice, on a wide window and on a phone; and as far as the code in Chinese."""
+    with sync_playwright() as playwright, launch(playwright) as browser:
+        with _place(browser) as visit:
             wide = visit(locale="en-US", viewport={"width": 1360, "height": 880})
             wide.ask_for_code()
             expect(wide.page.locator(".arrived")).to_be_visible()
@@ -43,20 +33,42 @@ def main() -> None:
             wide.page.get_by_label("Nickname").fill("小明")
             wide.press("Save")
             wide.says("Your nickname is saved.")
-            _backend(cloud).age(60)
+            wide.backend.age(60)
 
             size = {"width": 390, "height": 760}
             phone = visit(locale="en-US", viewport=size, color_scheme="dark", device_scale_factor=2, is_mobile=True)
             phone.sign_in()
             _take(phone, "page-mobile.png")
+        with _place(browser) as visit:
+            # As GitHub shows it, which is smaller than the window is wide.
+            chinese = visit(locale="zh-CN", viewport={"width": 1360, "height": 880}, device_scale_factor=0.75)
+            chinese.page.locator("#phone").fill(NUMBER)
+            chinese.press("获取验证码")
+            expect(chinese.page.locator(".arrived")).to_be_visible()
+            chinese.page.locator("#digits").fill(chinese.codes[0][:4])
+            _take(chinese, "page-zh.png")
 
 
-def _backend(cloud: Cloud) -> Backend:
-    host, port = cloud.environ["REDIS_HOST"], int(cloud.environ["REDIS_PORT"])
-    return Backend(redis.Redis(host=host, port=port, protocol=2, decode_responses=True))
+@contextmanager
+def _place(browser: Browser) -> Iterator[Callable[..., Person]]:
+    """Run everything anew, and give what opens the page in a window."""
+    with local_cloud({"LOG_LEVEL": "WARNING"}) as cloud:
+        os.environ.update(cloud.environ)
+        host, port = cloud.environ["REDIS_HOST"], int(cloud.environ["REDIS_PORT"])
+        backend = Backend(redis.Redis(host=host, port=port, protocol=2, decode_responses=True))
+        with Gateway(wiring.build(cloud.environ).handle, cloud.tencent, port=0) as gateway:
+
+            def visit(**options: Any) -> Person:
+                page = browser.new_context(**options).new_page()
+                person = Person(page, f"{gateway.url}/", cloud.tencent, backend, NUMBER)
+                person.open()
+                return person
+
+            yield visit
 
 
 def _take(person: Person, name: str) -> None:
+    person.page.mouse.move(0, 0)  # nothing is lit up under it
     person.settle()
     person.page.screenshot(path=DOCS / name)
 

@@ -103,6 +103,7 @@ def targets(text: str, page: str) -> set[str]:
     titles = [re.sub(r"^#+ ", "", block.text) for block in blocks(page) if block.kind.startswith("#")]
     known = {f"](#{title.lower().replace(' ', '-')})": f"heading {place}" for place, title in enumerate(titles)}
     known |= dict.fromkeys(("](README.md)", "](README.zh-CN.md)"), "the other README")
+    known |= dict.fromkeys(("](docs/page.png)", "](docs/page-zh.png)"), "the page in its language")
     return {known.get(target, target) for target in re.findall(r"\]\([^)\s]+\)|https?://[^\s>)]+", text)}
 
 
@@ -111,6 +112,11 @@ def test_both_lead_to_the_same_places() -> None:
     for english, chinese in pairs("[^`]*"):
         assert targets(chinese, CHINESE) == targets(english, ENGLISH), f"not the links of {english!r}: {chinese!r}"
     assert targets(blocks(CHINESE)[1].text, CHINESE) == {"the other README"}
+
+
+def test_the_picture_is_in_chinese() -> None:
+    """Where the English README has the page in English."""
+    assert ("](docs/page.png)" in ENGLISH, "](docs/page.png)" in CHINESE) == (True, False)
 
 
 def test_the_sentences_name_the_same_things() -> None:
