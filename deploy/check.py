@@ -17,7 +17,7 @@ import yaml
 
 from deploy import component, schema
 from deploy.document import read
-from deploy.env import REFERENCE, env_file, read_file, resolve
+from deploy.env import REFERENCE, of_the_cli, read_file, resolve
 from deploy.sources import BOOTSTRAP, ROOT, stale
 from sms_login.config import Settings
 from sms_login.environment import ConfigError
@@ -169,7 +169,7 @@ def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m deploy.check", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--example", action="store_true", help="use deploy/env.example and values that are made up")
-    environ = example() if parser.parse_args().example else _real()
+    environ = example() if parser.parse_args().example else of_the_cli(ROOT)
     wrong = False
     for name in FILES:
         try:
@@ -187,13 +187,6 @@ def main() -> None:
 def example() -> dict[str, str]:
     """Return deploy/env.example as somebody without an account may fill it in."""
     return {**read_file(ROOT / "deploy/env.example"), **_MADE_UP, "JWT_SECRET": secrets.token_urlsafe(32)}
-
-
-def _real() -> dict[str, str]:
-    """Return the environment that the CLI would see in this directory; a variable that is set goes before the file."""
-    stage = yaml.safe_load((ROOT / FILES[0]).read_text(encoding="utf-8")).get("stage", "dev")
-    file = env_file(ROOT, stage)
-    return {**(read_file(file) if file else {}), **os.environ}
 
 
 if __name__ == "__main__":

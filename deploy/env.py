@@ -1,9 +1,13 @@
 """The variables that serverless.yml refers to: how the CLI finds and replaces them."""
 
+import os
 import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 UNSET = "\0"  # in place of what is not set: no file can have it
 _LINE = re.compile(r"\s*([\w.-]+)\s*=\s*(.*)?\s*")
@@ -30,6 +34,18 @@ def read_file(path: Path) -> dict[str, str]:
 def env_file(directory: Path, stage: str) -> Path | None:
     """Return the one .env file that the CLI reads, of those in the directory where it is called."""
     return next((path for name in (f".env.{stage}", ".env") if (path := directory / name).is_file()), None)
+
+
+def of_the_cli(directory: Path) -> dict[str, str]:
+    """Return the environment that the CLI would see in a directory; a variable that is set goes before the file.
+
+    Exits where there is nothing to see: else every setting would be listed as not set.
+    """
+    stage = yaml.safe_load((directory / "serverless.yml").read_text(encoding="utf-8")).get("stage", "dev")
+    file = env_file(directory, stage)
+    if not file and "DEPLOY_ROLE" not in os.environ:
+        sys.exit("There is no .env: cp deploy/env.example .env, and fill it in. EXAMPLE=1 checks with made-up values.")
+    return {**(read_file(file) if file else {}), **os.environ}
 
 
 def resolve(value: Any, environ: Mapping[str, str], problems: list[str], path: str = "") -> Any:

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from deploy import check, component
-from deploy.env import env_file, read_file
+from deploy.env import env_file, of_the_cli, read_file
 from deploy.sources import ROOT, deployed
 from sms_login.config import Settings
 from sms_login.environment import Secret
@@ -337,6 +337,20 @@ def test_every_setting_that_is_a_secret_is_taken_for_one() -> None:
     assert [name for name in fields if not check._SECRET.search(name)] == []  # noqa: SLF001 - the rule itself
     plain = {"SMS_SIGN", "TOKEN_TTL", "JWT_PUBLIC_KEYS_PREVIOUS", "TEST_NUMBERS_UNTIL", "REDIS_HOST"}
     assert [name for name in plain if check._SECRET.search(name)] == []  # noqa: SLF001 - as above
+
+
+def test_without_an_env_file_it_says_how_to_make_one(there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And does not list all settings; where they are in the environment, none is needed."""
+    monkeypatch.delenv("DEPLOY_ROLE", raising=False)
+    with pytest.raises(SystemExit, match=r"cp deploy/env\.example \.env"):
+        of_the_cli(there)
+    monkeypatch.setenv("DEPLOY_ROLE", "role")
+    assert of_the_cli(there)["DEPLOY_ROLE"] == "role"
+    (there / ".env").write_text("DEPLOY_ROLE=another\nSMS_SIGN=sign\n")
+    assert {name: of_the_cli(there)[name] for name in ("DEPLOY_ROLE", "SMS_SIGN")} == {
+        "DEPLOY_ROLE": "role",
+        "SMS_SIGN": "sign",
+    }
 
 
 def test_the_env_file_is_read_as_the_cli_reads_it(tmp_path: Path) -> None:
