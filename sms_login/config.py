@@ -109,17 +109,21 @@ class Settings(Struct, frozen=True):
             allowed_origins=_allowed_origins(read),
             log_level=read.text("LOG_LEVEL", "INFO", "DEBUG|INFO|WARNING|ERROR"),
         )
-        if settings.redis_cluster and settings.redis_db:
-            read.problem("REDIS_DB", "must be 0 with REDIS_CLUSTER")
-        if bool(settings.captcha_app_id) != bool(settings.captcha_app_secret):
-            read.problem("CAPTCHA_APP_ID and CAPTCHA_APP_SECRET", "go together")
-        if settings.captcha_mode == "always" and not settings.captcha_app_id:
-            read.problem("CAPTCHA_MODE", "is always, but there is no CAPTCHA_APP_ID")
-        if bool(environ.get("TEST_NUMBERS", "").strip()) != bool(settings.test_numbers_until):
-            read.problem("TEST_NUMBERS and TEST_NUMBERS_UNTIL", "go together")
+        _check_together(read, settings)
         if read.problems:
             raise ConfigError(read.problems)
         return settings
+
+
+def _check_together(read: Reader, settings: Settings) -> None:
+    if settings.redis_cluster and settings.redis_db:
+        read.problem("REDIS_DB", "must be 0 with REDIS_CLUSTER")
+    if bool(settings.captcha_app_id) != bool(settings.captcha_app_secret):
+        read.problem("CAPTCHA_APP_ID and CAPTCHA_APP_SECRET", "go together")
+    if settings.captcha_mode == "always" and not settings.captcha_app_id:
+        read.problem("CAPTCHA_MODE", "is always, but there is no CAPTCHA_APP_ID")
+    if bool(read.text("TEST_NUMBERS", "")) != bool(settings.test_numbers_until):
+        read.problem("TEST_NUMBERS and TEST_NUMBERS_UNTIL", "go together")
 
 
 def _abroad(read: Reader) -> SmsRoute | None:

@@ -122,7 +122,7 @@ class HttpMethodNotAllowed(Refusal):
 
 
 class TokenInvalid(Refusal):
-    """The token is not one of ours, or its user is gone."""
+    """The token is not one of ours, its session has ended, or its number has signed up anew."""
 
     number, name, status = -1005, "TokenInvalid", 401
     zh, en = "登录状态无效，请重新登录", "The token is not valid. Please sign in again."
