@@ -3,7 +3,9 @@
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import redis
@@ -97,6 +99,59 @@ def test_connections_are_made_anew_after_a_pause(redis_server: RedisServer, monk
         now += 31
         client.ping()
         assert len(relay.first_words) == 2
+
+
+def test_no_connection_of_an_earlier_burst_is_used_after_a_pause(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls one by one keep one connection in use, and the others of the burst lie below it in the pool."""
+    now = 1000.0
+    monkeypatch.setattr("sms_login.adapters.redis_client.time.monotonic", lambda: now)
+    shared = connect(redis_server.host, redis_server.port)
+    client = RedisClient(lambda: shared)
+
+    def burst() -> set[int]:
+        """Use two connections at once, and return the server's names of both."""
+        client.ping()
+        both = [shared.connection_pool.get_connection() for _ in range(2)]
+        names = set()
+        for connection in both:
+            connection.send_command("CLIENT", "ID")
+            names.add(connection.read_response())
+            shared.connection_pool.release(connection)
+        return names
+
+    before = burst()
+    for _ in range(3):
+        now += 20
+        client.ping()
+    assert not before & burst()
+    shared.close()
+
+
+def test_whoever_comes_second_after_a_pause_gets_no_old_connection_either(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the first is still at it."""
+    now = 1000.0
+    monkeypatch.setattr("sms_login.adapters.redis_client.time.monotonic", lambda: now)
+    shared = connect(redis_server.host, redis_server.port)
+    client = RedisClient(lambda: shared)
+    old = client.command("client_id")
+    disconnect = shared.connection_pool.disconnect
+
+    def meanwhile(**options: Any) -> None:
+        second.append(threads.submit(client.command, "client_id"))
+        wait(second, timeout=0.1)  # a second thread that does not wait for us is through by then
+        disconnect(**options)
+
+    second: list[Any] = []
+    with ThreadPoolExecutor(1) as threads, monkeypatch.context() as slowly:
+        slowly.setattr(shared.connection_pool, "disconnect", meanwhile)
+        now += 31
+        first = client.command("client_id")
+        assert old not in {first, second[0].result()}
+    shared.close()
 
 
 def test_connections_to_a_cluster_are_made_anew_after_a_pause(

@@ -5,12 +5,14 @@ import logging
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import time_machine
 
 from local.api_server import ApiServer, Reply
+from local.inbox import Message
 from local.tencent import TencentStandIn
 from sms_login.adapters.tencent_sms import TencentSms
 from sms_login.errors import InvalidPhone, Refusal, SendFailed, SendUnknown, TooManyRequests
@@ -111,8 +113,8 @@ def test_one_connection_is_kept(tencent: TencentStandIn) -> None:
     assert tencent.connections == 1
 
 
-def test_a_connection_that_was_idle_is_replaced(tencent: TencentStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After 30 s it might be dead, and a sending on it unclear."""
+def test_a_connection_is_replaced_after_a_while(tencent: TencentStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After 30 s without use it might be dead, and a sending on it unclear."""
     sender = sms(tencent)
     now = 1000.0
     monkeypatch.setattr("sms_login.adapters.tencent_client.time.monotonic", lambda: now)
@@ -123,6 +125,31 @@ def test_a_connection_that_was_idle_is_replaced(tencent: TencentStandIn, monkeyp
     now += 31
     sender.send(PHONE, "012345")
     assert tencent.connections == 2
+
+
+def test_no_connection_of_an_earlier_burst_is_used_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sendings one by one keep one connection in use, and the others of the burst lie below it in the pool."""
+    now = 1000.0
+    monkeypatch.setattr("sms_login.adapters.tencent_client.time.monotonic", lambda: now)
+    together = threading.Barrier(2, timeout=10)
+
+    def meet(message: Message) -> None:
+        if message.params[0] == "222222":
+            together.wait()
+
+    def burst() -> None:
+        with ThreadPoolExecutor(2) as threads:
+            assert all(threads.map(sender.send, [PHONE] * 2, ["222222"] * 2))
+
+    with TencentStandIn(secret_id="id", secret_key="key", token="token", on_message=meet) as tencent:
+        sender = sms(tencent)
+        burst()
+        for _ in range(2):
+            now += 20
+            sender.send(PHONE, "012345")
+        now += 20
+        burst()
+        assert tencent.connections == 4  # two of the first burst, the one after 40 s, and another for the second burst
 
 
 def test_credentials_are_read_at_every_signing(tencent: TencentStandIn) -> None:

@@ -17,7 +17,7 @@ from sms_login.errors import ServiceUnavailable
 
 Client = Any  # redis.Redis or redis.RedisCluster; redis-py types their methods for sync and async at once
 
-_IDLE = 30.0  # s after which a kept connection may be dead without our knowing
+_IDLE = 30.0  # s without use after which a kept connection may be dead without our knowing
 _LUA = Path(__file__).with_name("lua")
 
 # At DEBUG the cluster client logs whole commands, keys and numbers included.
@@ -70,7 +70,7 @@ class RedisClient:
     def __init__(self, connect: Callable[[], Client]) -> None:
         self._connect = connect
         self._client: Client = None
-        self._used = 0.0
+        self._fresh = 0.0  # when all of its connections were new, or in use
         self._lock = threading.Lock()
         self._scripts: dict[str, tuple[str, str]] = {}
 
@@ -142,17 +142,19 @@ class RedisClient:
     def _ready(self) -> Client:
         """Return the client, without the connections that may have died while the instance was frozen.
 
-        redis-py's health check would find such a one, and fail the request that it finds it for.
+        redis-py's health check would find such a one, and fail the request that it finds it for. Nor does redis-py say
+        how long one has been idle: so all that are not in use are closed every _IDLE seconds, however busy we are. The
+        last one used is the next one taken, and the others of a burst would stay below it until the next burst.
         """
-        now = time.monotonic()
-        idle, self._used = now - self._used, now
-        if self._client is None:
-            with self._lock:
-                self._client = self._client or self._connect()
-        elif idle > _IDLE:
-            for pool in _pools(self._client):
-                pool.disconnect(inuse_connections=False)
-        return self._client
+        with self._lock:
+            now = time.monotonic()
+            if self._client is None:
+                self._client, self._fresh = self._connect(), now
+            elif now - self._fresh > _IDLE:
+                for pool in _pools(self._client):
+                    pool.disconnect(inuse_connections=False)
+                self._fresh = now
+            return self._client
 
 
 def _pools(client: Client) -> list[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sms_login import logs
 
-_IDLE = 30.0  # s after which a kept connection may have been dropped on the way, which would leave a sending unclear
+_IDLE = 30.0  # s without use after which a connection may be dropped on the way, which would leave a sending unclear
 
 # At DEBUG the SDK logs whole requests, the code included.
 logging.getLogger("tencentcloud_sdk_common").setLevel(logging.INFO)
@@ -45,7 +45,7 @@ class TencentClient:
         self._timeout = timeout
         self._lock = threading.Lock()
         self._client: Any = None
-        self._used = 0.0
+        self._made = 0.0
 
     def call(self, action: Callable[[Any], Any]) -> Any:
         """Return what `action(client)` returns, or raise what it raises, such as the SDK's own exception.
@@ -59,17 +59,20 @@ class TencentClient:
             return _within(self._timeout, lambda: action(client))
 
     def _ready_client(self) -> Any:
-        """Return the client, made anew where its connection has been idle for long."""
+        """Return the client, made anew every _IDLE seconds: none of its connections has then been idle for longer.
+
+        How long each has been, nothing tells, and those of an earlier burst stay in its pool while others are used.
+        """
         from tencentcloud.common.profile.client_profile import ClientProfile  # noqa: PLC0415 - heavy, and not for login
         from tencentcloud.common.profile.http_profile import HttpProfile  # noqa: PLC0415 - as above
 
         with self._lock:
             now = time.monotonic()
-            if self._client is None or now - self._used > _IDLE:
+            if self._client is None or now - self._made > _IDLE:
                 scheme, _, host = self._endpoint.rpartition("://")
                 http = HttpProfile(protocol=scheme or "https", endpoint=host.rstrip("/"), reqTimeout=self._timeout)
                 self._client = self._make(self._credential, self._region, ClientProfile(httpProfile=http))
-            self._used = now
+                self._made = now
             return self._client
 
 
