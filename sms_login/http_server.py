@@ -9,6 +9,7 @@ from typing import Any
 import waitress
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 
 THREADS = 32  # more than one core needs, since an SMS that hangs holds its thread for SMS_TIMEOUT
 CONNECTIONS = 1_000  # at once; idle and slow ones cost no thread
@@ -18,7 +19,26 @@ MAX_HEADERS = 16 * 1024  # bytes
 MAX_BODY = 64 * 1024  # bytes: above what the function takes, so that it is the function that says so
 
 
-class _Connection(HTTPChannel):  # type: ignore[misc] # waitress has no types
+class _Request(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
+    def parse_header(self, header_plus: bytes) -> None:
+        """Refuse what a server before us may have read otherwise: it might take for a body what we take for a request.
+
+        That is a length given in two ways, or in one that is not the version's (RFC 9112, section 6.1), or two hosts.
+        """
+        super().parse_header(header_plus)
+        fields: dict[bytes, list[bytes]] = {}
+        for line in header_plus.lower().split(b"\r\n"):
+            name, _, value = line.partition(b":")
+            fields.setdefault(name, []).append(value.strip())
+        coding = fields.get(b"transfer-encoding")
+        unclear = coding and (coding != [b"chunked"] or not self.chunked or b"content-length" in fields)
+        if unclear or len(fields.get(b"host", [])) > 1:
+            self.expect_continue = False  # no body is wanted
+            raise ParsingError("Length or Host is ambiguous")
+
+
+class _Connection(HTTPChannel):  # type: ignore[misc] # as above
+    parser_class = _Request
     last_activity: float
 
     def handle_read(self) -> None:

@@ -198,6 +198,44 @@ def test_a_chunked_body_has_the_same_limit(port: int, handler: Recorder) -> None
     assert handler.events == []
 
 
+CHUNKED, NO_LENGTH = b"Transfer-Encoding: chunked\r\n", b"Content-Length: 0\r\n"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(b"POST / HTTP/1.0\r\nConnection: keep-alive\r\n" + CHUNKED + NO_LENGTH, id="chunks for 1.0"),
+        pytest.param(b"POST / HTTP/2.0\r\n" + CHUNKED, id="chunks for what is not 1.1"),
+        pytest.param(b"POST / HTTP/1.1\r\n" + CHUNKED + NO_LENGTH, id="chunks and length"),
+        pytest.param(b"POST / HTTP/1.1\r\nExpect: 100-continue\r\n" + NO_LENGTH + CHUNKED, id="length and chunks"),
+        pytest.param(b"POST / HTTP/1.1\r\nTransfer-Encoding:\r\n chunked\r\n" + NO_LENGTH, id="on a second line"),
+        pytest.param(b"POST / HTTP/1.1\r\n" + CHUNKED * 2, id="chunks twice"),
+        pytest.param(b"POST / HTTP/1.1\r\nTransfer-Encoding:\r\n" + NO_LENGTH, id="no encoding"),
+        pytest.param(b"POST / HTTP/1.1\r\nTransfer-Encoding: ,\r\n", id="only a comma"),
+        pytest.param(b"POST / HTTP/1.1\r\nHOST: y\r\n" + NO_LENGTH, id="two hosts"),
+    ],
+)
+def test_what_another_server_might_read_otherwise_is_refused(port: int, handler: Recorder, head: bytes) -> None:
+    """Where a request ends must be beyond doubt (RFC 9112, section 6.1): nothing after such a one is taken for one."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(head + b"Host: x\r\n\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = connection.makefile("rb").read()  # to its end: the connection is closed
+    assert answer.split()[1] == b"400"
+    assert answer.count(b"HTTP/1.") == 1
+    assert handler.events == []
+
+
+def test_a_chunked_body_is_one_body(port: int, handler: Recorder) -> None:
+    """And what comes after it is the next request."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(
+            b"POST / HTTP/1.1\r\nHost: x\r\n" + CHUNKED + b'\r\n2\r\n{"\r\n4\r\na":1\r\n1\r\n}\r\n0\r\n\r\n'
+        )
+        connection.sendall(b"GET /next HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert connection.makefile("rb").read().count(b"HTTP/1.1 200 OK") == 2
+    assert [(event["path"], event["body"]) for event in handler.events] == [("/", '{"a":1}'), ("/next", "")]
+
+
 def test_headers_have_a_limit(port: int, handler: Recorder) -> None:
     """More than any client of ours sends is refused before it is all there."""
     assert call(port, headers={"X-Long": "x" * MAX_HEADERS})[0] == 431
