@@ -44,9 +44,9 @@ def local_cloud(environ: Mapping[str, str], *, on_message: Callable[[Message], N
     settings = {name: value for name, value in environ.items() if name not in _PROXIES}
     with ExitStack() as stack:
         if not settings.get("REDIS_HOST"):
-            host, port = stack.enter_context(redis_server())
+            host, port, password = stack.enter_context(redis_server())
             settings = {name: value for name, value in settings.items() if name not in _REDIS}
-            settings |= {"REDIS_HOST": host, "REDIS_PORT": str(port)}
+            settings |= {"REDIS_HOST": host, "REDIS_PORT": str(port), "REDIS_PASSWORD": password}
         settings |= {name: value for name, value in _DEFAULTS.items() if not settings.get(name)}
         key = {
             "TENCENTCLOUD_SECRETID": f"local-{secrets.token_hex(8)}",

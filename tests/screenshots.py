@@ -54,8 +54,9 @@ def _place(browser: Browser) -> Iterator[Callable[..., Person]]:
     """Run everything anew, and give what opens the page in a window."""
     with local_cloud({"LOG_LEVEL": "WARNING"}) as cloud:
         os.environ.update(cloud.environ)
-        host, port = cloud.environ["REDIS_HOST"], int(cloud.environ["REDIS_PORT"])
-        backend = Backend(redis.Redis(host=host, port=port, protocol=2, decode_responses=True))
+        host, port, password = (cloud.environ[f"REDIS_{name}"] for name in ("HOST", "PORT", "PASSWORD"))
+        client: Any = redis.Redis(host=host, port=int(port), password=password, protocol=2, decode_responses=True)
+        backend = Backend(client)
         with Gateway(wiring.build(cloud.environ).handle, cloud.tencent, port=0) as gateway:
 
             def visit(**options: Any) -> Person:

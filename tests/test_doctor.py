@@ -96,7 +96,7 @@ def test_the_embedded_redis_of_make_run_passes_too() -> None:
     """What it cannot tell is a warning, and says where to look."""
     with local_cloud({}) as cloud:
         found = bad(examine(cloud.environ))
-    names = {"sending", "redis.password", "redis.version", "redis.eviction", "redis.memory"}
+    names = {"sending", "redis.version", "redis.eviction", "redis.memory"}
     assert found == dict.fromkeys(names, State.WARNING)
 
 

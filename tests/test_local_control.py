@@ -129,8 +129,8 @@ def test_a_strange_page_reads_no_code(tencent: TencentStandIn, request_line: str
 def place(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
     """Give the settings that lead to a Redis."""
     if request.param == "embedded":
-        with embedded_redis() as (host, port):
-            yield {"REDIS_HOST": host, "REDIS_PORT": str(port)}
+        with embedded_redis() as (host, port, password):
+            yield {"REDIS_HOST": host, "REDIS_PORT": str(port), "REDIS_PASSWORD": password}
         return
     name = {"real": "redis_server", "cluster": "redis_cluster"}[request.param]
     server: RedisServer | RedisCluster = request.getfixturevalue(name)

@@ -1,31 +1,42 @@
 import gc
+import hashlib
+import json
+import pickle
+import socket
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from local.cloud import local_cloud
 from local.redis_server import redis_server
+from sms_login import wiring
 
 
-def client(host: str, port: int) -> redis.Redis:
+def client(host: str, port: int, password: str | None) -> redis.Redis:
     """Build a client as the function does: RESP2, no handshake, no retries."""
     retry = Retry(NoBackoff(), 0)
-    return redis.Redis(host=host, port=port, protocol=2, driver_info=None, retry=retry, decode_responses=True)
+    return redis.Redis(
+        host=host, port=port, password=password, protocol=2, driver_info=None, retry=retry, decode_responses=True
+    )
 
 
 def test_a_script_counts_exactly_for_twenty_threads() -> None:
     """EVALSHA works over TCP, is atomic for twenty connections that arrive at once, and its TTL is kept."""
     barrier = threading.Barrier(20)
-    with redis_server() as (host, port), client(host, port) as shared:
+    with redis_server() as place, client(*place) as shared:
         count = shared.register_script(
             "local n = redis.call('INCR', KEYS[1]) redis.call('PEXPIRE', KEYS[1], ARGV[1]) return n"
         )
 
         def work(_: int) -> list[int]:
-            with client(host, port) as own:
+            with client(*place) as own:
                 barrier.wait(timeout=30)
                 return [count(keys=["n"], args=[60_000], client=own) for _ in range(50)]
 
@@ -37,7 +48,7 @@ def test_a_script_counts_exactly_for_twenty_threads() -> None:
 
 def test_an_error_is_a_reply_and_the_connection_goes_on() -> None:
     """After NOSCRIPT, and after other errors, the same connection takes the next command."""
-    with redis_server() as (host, port), client(host, port) as one:
+    with redis_server() as place, client(*place) as one:
         name = one.client_id()
         with pytest.raises(redis.exceptions.NoScriptError):
             one.evalsha("0" * 40, 0)
@@ -48,10 +59,73 @@ def test_an_error_is_a_reply_and_the_connection_goes_on() -> None:
         assert one.client_id() == name
 
 
+class Touch:
+    """What touches a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return Path.touch, (self._path,)
+
+
+def restored(value: object) -> bytes:
+    """Return what RESTORE takes for a value."""
+    pickled = pickle.dumps(value)
+    return hashlib.sha1(pickled, usedforsecurity=False).digest() + pickled
+
+
+@pytest.mark.parametrize("password", [None, "", "0" * 32])
+def test_nobody_without_the_password_gets_to_the_code_inside(tmp_path: Path, password: str | None) -> None:
+    """Scripts of fakeredis reach Python and the shell, RESTORE unpickles, ACL SAVE writes any file: as this user."""
+    touched = tmp_path / "touched"
+    escapes: list[tuple[Any, ...]] = [
+        ("EVAL", f"python.eval('open(\"{touched}\", \"w\")') return 'ok'", 0),
+        ("EVAL", f"os.execute('touch {touched}') return 'ok'", 0),
+        ("EVAL", f"io.open('{touched}', 'w') return 'ok'", 0),
+        ("EVAL", "return redis.call('RESTORE', 'key', 0, ARGV[1])", 0, restored(Touch(touched))),
+        ("RESTORE", "key", 0, restored(Touch(touched))),
+        ("CONFIG", "SET", "aclfile", str(touched)),
+        ("ACL", "SAVE"),
+    ]
+    with redis_server() as (host, port, right):
+        for escape in escapes:
+            with client(host, port, password) as stranger, pytest.raises(redis.ConnectionError):
+                stranger.execute_command(*escape)
+            assert not touched.exists()
+        with client(host, port, right) as ours:
+            assert ours.keys() == []
+
+
+def test_a_login_works_with_the_password_that_the_function_is_told() -> None:
+    """Its scripts included."""
+    with local_cloud({}) as cloud:
+        app = wiring.build(cloud.environ)
+
+        def call(**params: str) -> dict[str, Any]:
+            answer = app.handle({"httpMethod": "POST", "queryString": params}, {})
+            body: dict[str, Any] = json.loads(answer["body"])
+            return body
+
+        phone = "+8613800138000"
+        session = call(method="getSms", phone=phone)["data"]["sessionId"]
+        code = cloud.tencent.inbox(phone)[0].params[0]
+        assert call(method="login", phone=phone, code=code, sessionId=session)["codeStr"] == "Success"
+
+
+def test_a_stranger_who_says_nothing_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection is ended, and so is the server."""
+    monkeypatch.setattr("local.redis_server._AUTH_WITHIN", 0.05)
+    with redis_server() as place, socket.create_connection(place[:2], timeout=10) as silent:
+        assert client(*place).ping()
+        assert silent.recv(1) == b""
+
+
 def test_every_server_is_empty_and_its_own() -> None:
     """Two servers run side by side and share nothing."""
     with redis_server() as one, redis_server() as two, client(*one) as first, client(*two) as second:
         assert one[0] == two[0] == "127.0.0.1"
+        assert one[2] != two[2]
         first.set("key", "value")
         assert (first.get("key"), second.get("key")) == ("value", None)
 
@@ -59,8 +133,8 @@ def test_every_server_is_empty_and_its_own() -> None:
 def test_leaving_ends_connections_and_threads() -> None:
     """Afterwards a kept connection is dead, the port is free, and no thread or socket is left."""
     before = set(threading.enumerate())
-    with redis_server() as (host, port):
-        kept = client(host, port)
+    with redis_server() as place:
+        kept = client(*place)
         kept.ping()
     assert set(threading.enumerate()) <= before
     with pytest.raises(redis.ConnectionError):

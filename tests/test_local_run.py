@@ -212,7 +212,8 @@ def test_the_local_cloud_sets_what_the_function_needs() -> None:
     """An empty environment becomes a complete one, with a Redis that answers."""
     with local_cloud({}) as cloud:
         settings = cloud.environ
-        with redis.Redis(host=settings["REDIS_HOST"], port=int(settings["REDIS_PORT"]), protocol=2) as client:
+        host, port, password = (settings[f"REDIS_{name}"] for name in ("HOST", "PORT", "PASSWORD"))
+        with redis.Redis(host=host, port=int(port), password=password, protocol=2) as client:
             assert client.ping()
     assert settings["SMS_ENDPOINT"] == settings["CAPTCHA_ENDPOINT"] == cloud.tencent.url
     assert len(settings["JWT_SECRET"]) >= 32

@@ -45,13 +45,17 @@ def place() -> Iterator[Place]:
     with local_cloud(SETTINGS) as cloud, pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("REDIS_")]:
             patch.delenv(name)
-        for name in ("REDIS_HOST", "REDIS_PORT"):
+        for name in ("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD"):
             patch.setenv(name, cloud.environ[name])  # where the gateway's own paths look
         patch.setattr("sms_login.adapters.tencent_captcha._TIMEOUT", 0.3)  # how long a test of it takes
         plain = wiring.build(cloud.environ)
         careful = wiring.build({**cloud.environ, "CAPTCHA_MODE": "always"})
         client: Any = redis.Redis(
-            host=cloud.environ["REDIS_HOST"], port=int(cloud.environ["REDIS_PORT"]), protocol=2, decode_responses=True
+            host=cloud.environ["REDIS_HOST"],
+            port=int(cloud.environ["REDIS_PORT"]),
+            password=cloud.environ["REDIS_PASSWORD"],
+            protocol=2,
+            decode_responses=True,
         )
         with (
             client,
