@@ -107,13 +107,17 @@ def client_of() -> Iterator[Callable[[str, RedisServer | RedisCluster], Any]]:
         yield client_of
 
 
-def _backend(request: pytest.FixtureRequest) -> Backend:
+def _backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     if request.param == "fake":
-        return fake_backend()
+        yield fake_backend()
+        return
     server = request.getfixturevalue(_SERVERS[request.param])
     client = request.getfixturevalue("client_of")(request.param, server)
     client.flushall()
-    return Backend(client)
+    yield Backend(client)
+    clients = [node.redis_connection for node in client.get_nodes()] if request.param == "cluster" else [client]
+    for used in clients:
+        used.connection_pool.disconnect()  # a race leaves hundreds of connections
 
 
 two_backends = pytest.fixture(_backend, params=["fake", "real"], name="backend")

@@ -19,7 +19,7 @@ import time_machine
 
 from local.cloud import local_cloud
 from sms_login import wiring
-from sms_login.http_server import CONNECTIONS, IDLE, MAX_BODY, MAX_HEADERS, THREADS, Server
+from sms_login.http_server import IDLE, MAX_BODY, MAX_HEADERS, THREADS, Server
 from sms_login.web import Application, Handle, RequestEnviron
 from tests.servers import until
 from tests.test_handler import PHONE
@@ -256,8 +256,8 @@ def test_requests_at_once() -> None:
 
 
 def test_slow_clients_do_not_keep_others_waiting(port: int) -> None:
-    """Hundreds that have begun a request, and do not end it, take no thread."""
-    slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS // 2)]
+    """Three times as many as there are threads have begun a request, do not end it, and take no thread."""
+    slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(3 * THREADS)]
     try:
         for connection in slow:
             connection.sendall(b"POST / HTTP/1.1\r\nContent-Length: 100\r\n\r\n{")
