@@ -20,7 +20,7 @@ from sms_login.adapters.sql_schema import create
 from tests.mariadb import PASSWORD, MariaDbServer
 from tests.servers import RedisServer
 from tests.test_config import LEAST
-from tests.test_secrets import Raw, call
+from tests.test_secrets import Raw, call, leaked
 
 ROOT = Path(__file__).parent.parent
 PHONE, NATIONAL = "+8613800138000", "13800138000"
@@ -153,5 +153,5 @@ def test_nothing_secret_is_printed_at_debug(
     out, err = capfd.readouterr()
     secrets = [PHONE, NATIONAL, PASSWORD, quote(PASSWORD, safe=""), code, token, "a-secret-name"]
     for printed in (raw.text, out, err):
-        assert [secret for secret in secrets if secret in printed] == []
+        assert leaked(secrets, printed) == []
     close(handler)
