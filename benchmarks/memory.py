@@ -74,11 +74,15 @@ def _ask(process: "subprocess.Popen[bytes]", event: Event) -> Any:
 
 
 def resident(pid: int) -> float:
-    """Return the resident memory of a process in MiB."""
+    """Return the resident memory of a process in MiB. Raises RuntimeError if it has ended."""
     statm = Path(f"/proc/{pid}/statm")
     if statm.exists():
-        return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-    return int(subprocess.check_output(["/bin/ps", "-o", "rss=", "-p", str(pid)])) / 1024  # not Linux
+        mib = int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+    else:  # not Linux
+        mib = int(subprocess.check_output(["/bin/ps", "-o", "rss=", "-p", str(pid)])) / 1024
+    if not mib:
+        raise RuntimeError(f"process {pid} has ended")
+    return mib
 
 
 def _redis(cloud: Cloud) -> tuple[int, int]:

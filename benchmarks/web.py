@@ -1,10 +1,10 @@
 """The web function under load, beside the bare WSGI server that answers a constant."""
 
 import json
+import socket
 import statistics
 import subprocess
 import sys
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -99,10 +99,10 @@ def put(port: int, clients: int, requests: int, request: bytes) -> Load:
 @contextmanager
 def serve_ours(deployed: Deployed, cloud: Cloud, **settings: str) -> Iterator[tuple[int, int]]:
     """Run the web function; gives its port and its process."""
-    port = 20_001
+    port = _free_port()
     with deployed.start(OURS, {**cloud.environ, **settings, "PORT": str(port)}) as process:
         try:
-            until(lambda: _answers(port), 20)
+            _wait_for(process, port)
             yield port, process.pid
         finally:
             process.terminate()
@@ -110,17 +110,29 @@ def serve_ours(deployed: Deployed, cloud: Cloud, **settings: str) -> Iterator[tu
 
 @contextmanager
 def _bare(deployed: Deployed) -> Iterator[int]:
-    port = 20_002
+    port = _free_port()
     with deployed.start(BARE.format(port=port, threads=THREADS), {}) as process:
         try:
-            until(lambda: _answers(port), 20)
+            _wait_for(process, port)
             yield port
         finally:
             process.kill()
 
 
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def _wait_for(process: "subprocess.Popen[bytes]", port: int) -> None:
+    """Wait until a server answers. Raises RuntimeError if it has ended: whoever answers then is another one."""
+    until(lambda: process.poll() is not None or _answers(port), 20)
+    if process.poll() is not None:
+        raise RuntimeError((process.communicate()[1] or b"").decode())
+
+
 def _answers(port: int) -> bool:
-    with suppress(urllib.error.URLError):
+    with suppress(OSError):
         urllib.request.urlopen(f"http://127.0.0.1:{port}/?method=health", timeout=5).close()
         return True
     return False
