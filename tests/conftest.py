@@ -15,11 +15,13 @@ import pytest
 import time_machine
 from xdist.scheduler import LoadScopeScheduling
 
+from local.tencent import TencentStandIn
 from sms_login import logs
 from sms_login.adapters.redis_client import connect
 from tests.limits import IP, NOW, Make, Printed
 from tests.mariadb import MariaDbServer, find_mariadb
 from tests.servers import RedisCluster, RedisServer, find_redis_6, find_redis_server, redis_4_server, require
+from tests.tencent_client import SECRET_ID, SECRET_KEY, TOKEN
 from tests.world import Backend, World
 
 TOGETHER = {"tests/test_openapi_live.py"}  # its last test looks at what the others of it have tried
@@ -166,3 +168,10 @@ def printed(capsys: pytest.CaptureFixture[str]) -> Printed:
     """Give what the function has logged since the last look."""
     logs.set_up("INFO")
     return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.fixture
+def tencent() -> Iterator[TencentStandIn]:
+    """Give a stand-in for Tencent Cloud that asks for a token."""
+    with TencentStandIn(secret_id=SECRET_ID, secret_key=SECRET_KEY, token=TOKEN) as stand_in:
+        yield stand_in

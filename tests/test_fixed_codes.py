@@ -1,13 +1,10 @@
 """Test numbers, for those who review the app: a fixed code, no SMS, no limits, and nothing left but a user."""
 
-import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import time_machine
 
-from sms_login import logs
 from sms_login.environment import Secret
 from sms_login.errors import CodeHasExpired, CodeIsError, InvalidParam, InvalidPhone, SessionMismatch
 from sms_login.fixed_codes import FixedCodes
@@ -15,14 +12,13 @@ from sms_login.periods import Calendar
 from sms_login.phone import Phone
 from sms_login.rules import Limits, Rules
 from tests.conftest import NOON
+from tests.limits import Printed
 from tests.test_races import race
 from tests.world import PHONE, REVIEW_CODE, REVIEW_PHONE, Backend, World
 
 IP = "203.0.113.7"
 LAST_MOMENT = NOON.replace(month=12, day=31, hour=23, minute=59, second=59)
 USER = f"user:{{{REVIEW_PHONE.e164}}}"
-
-Lines = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
@@ -31,13 +27,6 @@ def strict(any_backend: Backend, clock: time_machine.Traveller) -> World:
     limits = Limits(*[1] * len(Limits.__struct_fields__))
     closed: dict[str, Any] = {"sending": False, "countries": frozenset(), "captcha_mode": "always"}
     return World(any_backend, clock, rules=Rules(daily=1), limits=limits, ip=IP, **closed)
-
-
-@pytest.fixture
-def printed(capsys: pytest.CaptureFixture[str]) -> Lines:
-    """Give what the function has logged since the last look."""
-    logs.set_up("INFO")
-    return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
 def test_a_reviewer_logs_in_as_an_ordinary_user(strict: World) -> None:
@@ -173,7 +162,7 @@ def test_the_last_day_is_that_of_the_offset(clock: time_machine.Traveller, offse
     assert not codes.has(PHONE)
 
 
-def test_each_use_is_logged_and_the_code_is_not(world: World, printed: Lines) -> None:
+def test_each_use_is_logged_and_the_code_is_not(world: World, printed: Printed) -> None:
     """Also a wrong code, and a use after the last day, with its reason; no other number has the mark."""
     review = {"phone": REVIEW_PHONE.e164}
     world.call("getSms", **review)

@@ -3,7 +3,6 @@
 import gc
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from email.message import Message as Headers
 from typing import Any
@@ -16,14 +15,7 @@ from local import tc3
 from local.describe_sms import ABROAD, Template
 from local.inbox import Message
 from local.tencent import TencentStandIn
-from tests.tencent_client import NOW, PHONE, SECRET_ID, SECRET_KEY, TOKEN, client, code_of, codes, request
-
-
-@pytest.fixture
-def tencent() -> Iterator[TencentStandIn]:
-    """Give a stand-in that asks for a token."""
-    with TencentStandIn(secret_id=SECRET_ID, secret_key=SECRET_KEY, token=TOKEN) as stand_in:
-        yield stand_in
+from tests.tencent_client import NOW, PHONE, SECRET_ID, SECRET_KEY, client, code_of, codes, request
 
 
 def test_an_sms_of_the_real_sdk_arrives() -> None:

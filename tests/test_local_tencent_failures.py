@@ -3,21 +3,13 @@
 import socket
 import struct
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tencentcloud.common.exception import TencentCloudSDKException
 
 from local.tencent import TencentStandIn
-from tests.tencent_client import GOOD, PHONE, SECRET_ID, SECRET_KEY, TOKEN, client, code_of, codes, post, request
-
-
-@pytest.fixture
-def tencent() -> Iterator[TencentStandIn]:
-    """Give a stand-in that asks for a token."""
-    with TencentStandIn(secret_id=SECRET_ID, secret_key=SECRET_KEY, token=TOKEN) as stand_in:
-        yield stand_in
+from tests.tencent_client import GOOD, PHONE, SECRET_ID, SECRET_KEY, client, code_of, codes, post, request
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import socket
 import time
-from collections.abc import Iterator
 from email.message import Message as Headers
 from typing import Any
 
@@ -10,14 +9,7 @@ import pytest
 
 from local import tc3
 from local.tencent import TencentStandIn
-from tests.tencent_client import GOOD, NOW, PHONE, SECRET_ID, SECRET_KEY, TOKEN, client, code_of, codes, post, request
-
-
-@pytest.fixture
-def tencent() -> Iterator[TencentStandIn]:
-    """Give a stand-in that asks for a token."""
-    with TencentStandIn(secret_id=SECRET_ID, secret_key=SECRET_KEY, token=TOKEN) as stand_in:
-        yield stand_in
+from tests.tencent_client import GOOD, NOW, PHONE, SECRET_ID, SECRET_KEY, client, code_of, codes, post, request
 
 
 @pytest.mark.parametrize(

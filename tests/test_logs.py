@@ -7,7 +7,7 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,9 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
-def lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
+def lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Lines:
     """Set logging up as the function does; give what it has printed since the last look, a dict for each line."""
     monkeypatch.setattr(logs, "_requests", itertools.count(1))  # whatever ran before: no cold start
-    root = logging.getLogger()
-    before = root.handlers[:], root.level, logging.raiseExceptions
     logs.set_up("DEBUG")
 
     def printed() -> list[dict[str, Any]]:
@@ -39,8 +37,7 @@ def lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
         assert out == "" or out.endswith("\n")
         return [json.loads(line) for line in out.split("\n")[:-1]]
 
-    yield printed
-    root.handlers[:], root.level, logging.raiseExceptions = before
+    return printed
 
 
 def test_a_record_is_one_line_with_time_level_and_event(lines: Lines) -> None:

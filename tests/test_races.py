@@ -96,7 +96,7 @@ def test_the_right_code_among_two_wrong_ones_always_logs_in(world: World) -> Non
     for _ in range(20):
         session = world.get_sms().session_id
         codes = [world.wrong, world.outbox.code, world.wrong]
-        answers = race(3, lambda i, c=codes, s=session: world.call("login", phone=PHONE.e164, code=c[i], sessionId=s))  # type: ignore[misc]
+        answers = race(3, lambda i, c=codes, s=session: world.call("login", phone=PHONE.e164, code=c[i], sessionId=s))  # type: ignore[misc] # mypy infers no lambda with defaults
         assert outcomes(answers)["Success"] == 1
         world.wait(86_400)
 
@@ -158,7 +158,7 @@ def test_20_refreshes_with_an_old_token_and_one_with_the_present_end_the_session
         owner.refresh()
         world.wait(11)
         old, present = thief.refresh_token, owner.refresh_token
-        answers = race(21, lambda i, o=old, p=present: world.call("refresh", refreshToken=p if i == 10 else o))  # type: ignore[misc]
+        answers = race(21, lambda i, o=old, p=present: world.call("refresh", refreshToken=p if i == 10 else o))  # type: ignore[misc] # mypy infers no lambda with defaults
         assert [alert["alert"] for alert in alerts(capsys)] == ["refresh_token_reused"]
         given = [answer["data"] for answer in answers if answer["codeStr"] == "Success"]
         assert len(given) <= 1  # the owner's, if it came first
@@ -217,7 +217,7 @@ def test_a_deletion_among_logins_leaves_a_user_whose_tokens_count_or_none(world:
         deletes = {"token": old["token"], "code": REVIEW_CODE}
         answers = race(
             11,
-            lambda i, d=deletes: world.call("deleteAccount", **d) if i == 5 else world.call("login", **login),  # type: ignore[misc]
+            lambda i, d=deletes: world.call("deleteAccount", **d) if i == 5 else world.call("login", **login),  # type: ignore[misc] # mypy infers no lambda with defaults
         )
         assert outcomes(answers) == {"Success": 11}
         user = world.users.find(REVIEW_PHONE)

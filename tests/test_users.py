@@ -182,7 +182,7 @@ def test_whoever_comes_back_after_a_deletion_is_a_new_user(users: Users) -> None
 def test_simultaneous_first_logins_make_one_user(table: Table, runners: int) -> None:
     """Whichever comes first signs the number up, the rest find its user; on one instance and on several."""
     for phone, instances in ((PHONE, [table.open()]), (OTHER_PHONE, [table.open() for _ in range(3)])):
-        answers = race(runners, lambda i, p=phone, u=instances: {"user": u[i % len(u)].sign_in(p, f"{p.e164}-{i}")})  # type: ignore[misc]
+        answers = race(runners, lambda i, p=phone, u=instances: {"user": u[i % len(u)].sign_in(p, f"{p.e164}-{i}")})  # type: ignore[misc] # mypy infers no lambda with defaults
         assert len(answers) == runners
         assert {answer["user"] for answer in answers} == {instances[0].find(phone)}
 
