@@ -7,6 +7,7 @@ platform adds for a web function.
 
 import base64
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,8 @@ from sms_login.http_server import Server
 Handle = Callable[[Any, Any], dict[str, Any]]
 WSGIEnvironment = dict[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+
+_MAX_PORT = 65535
 
 # What the platform adds to a request of a web function whose role has credentials.
 _CREDENTIALS = {
@@ -102,21 +105,30 @@ def _body(body: bytes) -> dict[str, Any]:
         return {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
 
 
+def port_of(environ: Mapping[str, str]) -> int:
+    """Return PORT, or 9000. Exits with one sentence if it is no port."""
+    port = environ.get("PORT") or "9000"
+    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > _MAX_PORT:
+        sys.exit(f"PORT is {port!r}, but a port is a number from 0 to {_MAX_PORT}.")
+    return int(port)
+
+
+def cannot_listen(port: int, error: OSError) -> str:
+    """Return in one sentence why a port cannot be had, and what to do."""
+    return f"Cannot listen on port {port} ({os.strerror(error.errno or 0)}): choose another one, as in PORT=9001."
+
+
 def main() -> None:
     """Serve the function that the environment describes, until SIGTERM or SIGINT."""
     scf = sys.argv[1:] == ["--scf"]
     if sys.argv[1:] and not scf:
         sys.exit("usage: [PORT=9000] python -m sms_login.web [--scf]")
-    port = os.environ.get("PORT") or "9000"
-    if not port.isdecimal() or int(port) not in range(65536):
-        sys.exit(f"PORT is {port!r}, but a port is a number from 0 to 65535.")
+    port = port_of(os.environ)
     app = wiring.build(RequestEnviron(os.environ))
     try:
-        server = Server(Application(app.handle, scf=scf), "0.0.0.0", int(port))  # noqa: S104 - the platform asks for it
+        server = Server(Application(app.handle, scf=scf), "0.0.0.0", port)  # noqa: S104 - the platform asks for it
     except OSError as error:
-        sys.exit(
-            f"Cannot listen on port {port} ({os.strerror(error.errno or 0)}): choose another one, as in PORT=9001."
-        )
+        sys.exit(cannot_listen(port, error))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: server.stop())
     server.serve()

@@ -20,7 +20,7 @@ import time_machine
 from local.cloud import local_cloud
 from sms_login import wiring
 from sms_login.http_server import IDLE, MAX_BODY, MAX_HEADERS, THREADS, Server
-from sms_login.web import Application, Handle, RequestEnviron
+from sms_login.web import Application, Handle, RequestEnviron, port_of
 from tests.servers import until
 from tests.test_handler import PHONE
 
@@ -488,6 +488,22 @@ def test_a_wrong_start_says_what_is_wrong(args: list[str], environ: dict[str, st
     with web_function(*args, **environ) as process:
         assert process.communicate(timeout=20)[0].strip() == said
     assert process.returncode == 1
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "80 80", "９０００", "9" * 5000, "9000\n"])
+def test_what_is_no_port_is_said(port: str) -> None:
+    """Also what Python would read as a number, or not read at all."""
+    with pytest.raises(SystemExit) as end:
+        port_of({"PORT": port})
+    assert end.value.code == f"PORT is {port!r}, but a port is a number from 0 to 65535."
+
+
+@pytest.mark.parametrize(
+    ("environ", "port"), [({}, 9000), ({"PORT": ""}, 9000), ({"PORT": "0"}, 0), ({"PORT": "080"}, 80)]
+)
+def test_the_port_is_9000_if_none_is_named(environ: dict[str, str], port: int) -> None:
+    """And 0 is any that is free."""
+    assert port_of(environ) == port
 
 
 def test_a_port_that_is_taken_is_named() -> None:
