@@ -1,4 +1,4 @@
-"""The composition root: builds the app from the environment. The only module that names adapters."""
+"""The composition root: builds the app from the environment. The only deployed module that names adapters."""
 
 from collections.abc import Mapping
 from functools import partial
