@@ -20,9 +20,9 @@ from local.gateway import Gateway
 from local.inbox import Message
 from sms_login import wiring
 from sms_login.environment import ConfigError
+from sms_login.web import cannot_listen, port_of
 
 PHONE = "8613800138000"
-MAX_PORT = 65535
 
 BANNER = """
 sms-login runs at {url}/ on your own machine. No SMS is sent: what would be is shown here.
@@ -58,15 +58,11 @@ def serve(cloud: Cloud) -> None:
     check(cloud.environ)
     import index  # noqa: PLC0415 - only now, in case it looks at the environment when it is imported
 
-    port = os.environ.get("PORT") or "9000"
-    if not re.fullmatch("[0-9]{1,5}", port) or int(port) > MAX_PORT:
-        sys.exit(f"PORT is {port!r}, but a port is a number from 0 to {MAX_PORT}.")
+    port = port_of(os.environ)
     try:
-        gateway = Gateway(index.main_handler, cloud.tencent, port=int(port))
+        gateway = Gateway(index.main_handler, cloud.tencent, port=port)
     except OSError as error:
-        sys.exit(
-            f"Cannot listen on port {port} ({os.strerror(error.errno or 0)}): choose another one, as in PORT=9001."
-        )
+        sys.exit(cannot_listen(port, error))
     with gateway:
         say(banner(gateway.url, redis_view.trouble(cloud.environ)))
         try:
