@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 import pytest
+import redis
 
 from deploy import build as command
 from deploy import vendor
@@ -299,6 +300,8 @@ def test_an_unknown_option_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 @pytest.fixture
 def cloud(redis_server: RedisServer) -> Iterator[Cloud]:
     """A real Redis, and the stand-in for Tencent's API."""
+    with redis.Redis(redis_server.host, redis_server.port) as client:
+        client.flushall()
     with local_cloud({"REDIS_HOST": redis_server.host, "REDIS_PORT": str(redis_server.port)}) as cloud:
         yield cloud
 

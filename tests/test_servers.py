@@ -10,7 +10,6 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.mariadb import MariaDbServer
 from tests.servers import RedisCluster, RedisServer, find_redis_6, find_redis_server, redis_4_server, require, until
 
 WRITE_AFTER_PTTL = "redis.call('PTTL', KEYS[1]) return redis.call('SET', KEYS[1], '1')"
@@ -71,11 +70,6 @@ def test_a_server_that_refuses_its_options_says_so() -> None:
     """What the server wrote is in the error."""
     with pytest.raises(RuntimeError, match="no-such-option"), RedisServer("--no-such-option", "1"):
         pass
-
-
-def test_a_database_keeps_its_temporary_tables_to_itself(mariadb: MariaDbServer) -> None:
-    """Another that starts in the same folder meanwhile would delete them."""
-    assert mariadb.query("SELECT @@tmpdir") == ((str(mariadb.directory),),)
 
 
 def test_no_server_outlives_killed_tests(tmp_path: Path) -> None:

@@ -66,6 +66,11 @@ def stopped(mariadb: MariaDbServer) -> Iterator[None]:
         mariadb.start()
 
 
+def test_a_database_keeps_its_temporary_tables_to_itself(mariadb: MariaDbServer) -> None:
+    """Another that starts in the same folder meanwhile would delete them."""
+    assert mariadb.query("SELECT @@tmpdir") == ((str(mariadb.directory),),)
+
+
 def test_a_restart_between_two_calls_costs_no_request(mariadb: MariaDbServer, users: SqlUsers) -> None:
     """Nor do all the connections of a pool, which are dead at once."""
     assert race(8, lambda _: {"user": users.find(OTHER_PHONE)})
