@@ -12,7 +12,7 @@ import redis
 
 from sms_login.adapters.redis_client import RedisClient, connect
 from sms_login.errors import ServiceUnavailable
-from tests.servers import RedisCluster, RedisServer
+from tests.servers import RedisCluster, RedisServer, until
 
 
 class Relay:
@@ -55,12 +55,25 @@ class Relay:
 
 
 @contextmanager
+def client_of(port: int) -> Iterator[tuple[RedisClient, list[Any]]]:
+    """Give a client, and those of redis-py that it makes, the latest last."""
+    made: list[Any] = []
+
+    def make() -> Any:
+        made.append(connect("127.0.0.1", port))
+        return made[-1]
+
+    yield RedisClient(make), made
+    for each in made:
+        each.close()
+
+
+@contextmanager
 def through_a_relay(server: RedisServer) -> Iterator[tuple[Relay, RedisClient]]:
     """Give a relay to the server, and a client behind it."""
     relay = Relay(server.port)
-    client = connect("127.0.0.1", relay.port)
-    yield relay, RedisClient(lambda: client)
-    client.close()
+    with client_of(relay.port) as (client, _):
+        yield relay, client
     relay.close()
 
 
@@ -107,26 +120,24 @@ def test_no_connection_of_an_earlier_burst_is_used_after_a_pause(
     """Calls one by one keep one connection in use, and the others of the burst lie below it in the pool."""
     now = 1000.0
     monkeypatch.setattr("sms_login.adapters.redis_client.time.monotonic", lambda: now)
-    shared = connect(redis_server.host, redis_server.port)
-    client = RedisClient(lambda: shared)
 
     def burst() -> set[int]:
         """Use two connections at once, and return the server's names of both."""
         client.ping()
-        both = [shared.connection_pool.get_connection() for _ in range(2)]
+        pool = made[-1].connection_pool
         names = set()
-        for connection in both:
+        for connection in [pool.get_connection() for _ in range(2)]:
             connection.send_command("CLIENT", "ID")
             names.add(connection.read_response())
-            shared.connection_pool.release(connection)
+            pool.release(connection)
         return names
 
-    before = burst()
-    for _ in range(3):
-        now += 20
-        client.ping()
-    assert not before & burst()
-    shared.close()
+    with client_of(redis_server.port) as (client, made):
+        before = burst()
+        for _ in range(3):
+            now += 20
+            client.ping()
+        assert not before & burst()
 
 
 def test_whoever_comes_second_after_a_pause_gets_no_old_connection_either(
@@ -135,23 +146,53 @@ def test_whoever_comes_second_after_a_pause_gets_no_old_connection_either(
     """While the first is still at it."""
     now = 1000.0
     monkeypatch.setattr("sms_login.adapters.redis_client.time.monotonic", lambda: now)
-    shared = connect(redis_server.host, redis_server.port)
-    client = RedisClient(lambda: shared)
+    made, second = list[Any](), list[Any]()
+
+    def slowly() -> Any:
+        if made:
+            second.append(threads.submit(client.command, "client_id"))
+            wait(second, timeout=0.1)  # a second thread that does not wait for us is through by then
+        made.append(connect(redis_server.host, redis_server.port))
+        return made[-1]
+
+    client = RedisClient(slowly)
     old = client.command("client_id")
-    disconnect = shared.connection_pool.disconnect
-
-    def meanwhile(**options: Any) -> None:
-        second.append(threads.submit(client.command, "client_id"))
-        wait(second, timeout=0.1)  # a second thread that does not wait for us is through by then
-        disconnect(**options)
-
-    second: list[Any] = []
-    with ThreadPoolExecutor(1) as threads, monkeypatch.context() as slowly:
-        slowly.setattr(shared.connection_pool, "disconnect", meanwhile)
+    with ThreadPoolExecutor(1) as threads:
         now += 31
         first = client.command("client_id")
         assert old not in {first, second[0].result()}
-    shared.close()
+    for each in made:
+        each.close()
+
+
+def test_a_pause_holds_up_nobody_at_the_lock_of_the_pool(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once all threads of a busy web function wait for one lock, they go on so: a tenth of the requests for seconds."""
+    now = 1000.0
+    monkeypatch.setattr("sms_login.adapters.redis_client.time.monotonic", lambda: now)
+    with client_of(redis_server.port) as (client, made), ThreadPoolExecutor(1) as threads:
+        client.ping()
+        now += 31
+        with made[0].connection_pool._lock:  # noqa: SLF001 - as whoever gives a connection back
+            threads.submit(client.ping).result(timeout=10)
+
+
+def test_given_up_connections_are_closed(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the last request that uses them."""
+    now = 1000.0
+    monkeypatch.setattr("sms_login.adapters.redis_client.time.monotonic", lambda: now)
+    client = RedisClient(lambda: connect(redis_server.host, redis_server.port))
+    old = client.command("client_id")
+    now += 31
+    new = client.command("client_id")
+
+    def names() -> set[int]:
+        return {int(each["id"]) for each in client.command("client_list")}
+
+    until(lambda: old not in names(), 5)
+    assert new in names()
+    client.command("close")
 
 
 def test_connections_to_a_cluster_are_made_anew_after_a_pause(

@@ -143,24 +143,28 @@ class RedisClient:
         """Return the client, without the connections that may have died while the instance was frozen.
 
         redis-py's health check would find such a one, and fail the request that it finds it for. Nor does redis-py say
-        how long one has been idle: so all that are not in use are closed every _IDLE seconds, however busy we are. The
-        last one used is the next one taken, and the others of a burst would stay below it until the next burst.
+        how long one has been idle: so all are given up every _IDLE seconds, however busy we are. The last one used is
+        the next one taken, and the others of a burst would stay below it until the next burst.
         """
+        client = self._client
+        if client is not None and time.monotonic() - self._fresh <= _IDLE:
+            return client  # without the lock, at which all threads of a busy web function would queue
         with self._lock:
             now = time.monotonic()
-            if self._client is None:
-                self._client, self._fresh = self._connect(), now
-            elif now - self._fresh > _IDLE:
-                for pool in _pools(self._client):
-                    pool.disconnect(inuse_connections=False)
+            if self._client is None or now - self._fresh > _IDLE:
+                self._client = self._renewed(self._client)
                 self._fresh = now
             return self._client
 
-
-def _pools(client: Client) -> list[Any]:
-    if isinstance(client, redis.Redis):
-        return [client.connection_pool]
-    return [node.redis_connection.connection_pool for node in client.get_nodes() if node.redis_connection]
+    def _renewed(self, old: Client) -> Client:
+        if old is None or isinstance(old, redis.Redis):
+            # A new pool, and the old one goes with its last request. To close its connections one by one holds up all
+            # threads at its lock, and for seconds after they queue there one behind the other.
+            return self._connect()
+        for node in old.get_nodes():  # a new client would have to learn the slots anew
+            if node.redis_connection:
+                node.redis_connection.connection_pool.disconnect(inuse_connections=False)
+        return old
 
 
 _FAILURES = (redis.RedisError, redis.exceptions.RedisClusterException)
