@@ -43,14 +43,14 @@ def deployed(root: Path, options: Collection[str]) -> list[Path]:
     return kept
 
 
-def stale(build: Path, root: Path = ROOT) -> list[Path]:
+def stale(build: Path) -> list[Path]:
     """Return our files that a build lacks, has changed or has beyond the sources, relative to it, in order.
 
     A file that only an option brings may be missing.
     """
     built = {path.relative_to(build) for path in (build / "sms_login").rglob("*") if path.suffix in {".py", ".lua"}}
-    files = built.union(deployed(root, ()))
-    return sorted(path for path in files if _content(build / path) != _content(root / path))
+    files = built.union(deployed(ROOT, ()))
+    return sorted(path for path in files if _content(build / path) != _content(ROOT / path))
 
 
 def _content(path: Path) -> bytes | None:
