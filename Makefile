@@ -68,10 +68,10 @@ $(VENV)/local: requirements-local.txt
 	@[ ! -L $(VENV) ] || { echo "$(VENV) is a link: whatever it leads to would be emptied. Remove it, or name another: make VENV=..."; exit 1; }
 	@echo "Making $(VENV), once: this takes up to a minute."
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-local.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-local.txt
 	@touch $@
 
 $(VENV)/ready: $(VENV)/local requirements-dev.txt
 	@echo "Adding the tools of development to $(VENV), once: this takes about half a minute."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
 	@touch $@
