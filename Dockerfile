@@ -20,4 +20,4 @@ WORKDIR /app
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 EXPOSE 9000
 HEALTHCHECK CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ.get('PORT', '9000') + '/?method=health', timeout=3)"]
-ENTRYPOINT ["python", "-m", "sms_login.web"]
+ENTRYPOINT ["python", "-m", "sms_login.http.wsgi"]

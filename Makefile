@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-CODE := index.py sms_login deploy local openapi tests benchmarks
+CODE := index.py sms_login sms_admin deploy local openapi tests benchmarks
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make pins"
 
 # Wherever it is set: the tests start many processes, and each would compile all of it anew.

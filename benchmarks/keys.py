@@ -5,7 +5,7 @@ from time import perf_counter
 
 from benchmarks.cloud import CONTEXT, Cloud, Event, call, check, event
 from benchmarks.tables import Ratio, Table
-from sms_login.config import Settings
+from sms_login.settings.settings import Settings
 from sms_login.wiring import Handler
 from tests.key_files import ALGORITHMS, private_pem
 

@@ -10,7 +10,7 @@ import redis
 from benchmarks.cloud import CONTEXT, Cloud, Event, call, check
 from benchmarks.tables import Ratio, Table
 from benchmarks.wire import Request, Wire
-from sms_login.adapters.redis_client import Client, connect
+from sms_login.adapters.redis.client import Client, connect
 from sms_login.phone import Phone
 from sms_login.wiring import Handler
 

@@ -15,7 +15,7 @@ from benchmarks.cloud import Cloud, call
 from benchmarks.deployed import ROOT, Deployed, deploy
 from benchmarks.memory import resident
 from benchmarks.tables import Ratio, Table
-from sms_login.http_server import THREADS
+from sms_login.http.server import THREADS
 from tests.servers import until
 
 CLIENTS = (1, 8, 64)
@@ -36,7 +36,7 @@ def constant(environ, start_response):
     return [b"{{}}"]
 waitress.serve(constant, host="127.0.0.1", port={port}, threads={threads}, connection_limit=1000, ident="")
 """
-OURS = "from sms_login.web import main; main()"
+OURS = "from sms_login.http.wsgi import main; main()"
 
 
 @dataclass(frozen=True)

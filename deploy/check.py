@@ -19,8 +19,8 @@ from deploy import component, schema
 from deploy.document import read
 from deploy.env import REFERENCE, of_the_cli, read_file, resolve
 from deploy.sources import BOOTSTRAP, ROOT, stale
-from sms_login.config import Settings
-from sms_login.environment import ConfigError
+from sms_login.settings.reader import ConfigError
+from sms_login.settings.settings import Settings
 
 FILES = ("serverless.yml", "web/serverless.yml")
 MOST_ENVIRONMENT = 4096  # bytes: cloud.tencent.com/document/product/583/11637

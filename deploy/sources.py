@@ -23,11 +23,10 @@ class Option(NamedTuple):
 
 BASE = "requirements.txt"
 OPTIONS = {
-    "sql": Option("requirements-sql.txt", ("sms_login/adapters/sql_*.py",), 6_000_000),
-    "asymmetric": Option("requirements-asymmetric.txt", ("sms_login/pem.py",), 6_000_000),
+    "sql": Option("requirements-sql.txt", ("sms_login/adapters/sql/*.py",), 6_000_000),
+    "asymmetric": Option("requirements-asymmetric.txt", ("sms_login/sessions/pem.py",), 6_000_000),
 }
-# The operator's command: it runs where people are, not in the cloud.
-_NEVER = ("sms_login/__main__.py", "sms_login/doctor*", "sms_login/doctor*/*")
+_NEVER = ("sms_login/__main__.py",)  # it only names a command of the operator's
 _SCRIPT = re.compile(r"""\.run(?:_all)?\(\s*"(\w+)"|"(\w+)\.lua\"""")
 
 
@@ -66,6 +65,6 @@ def _check_complete(root: Path, files: Collection[Path]) -> None:
 
 def _scripts(path: Path) -> set[str]:
     """Return the Lua scripts that an adapter names."""
-    if path.parent.name != "adapters" or path.suffix != ".py":
+    if path.parent.name != "redis" or path.suffix != ".py":
         return set()
     return {run or named for run, named in _SCRIPT.findall(path.read_text(encoding="utf-8"))}

@@ -19,8 +19,8 @@ from local.failures import MODES
 from local.gateway import Gateway
 from local.inbox import Message
 from sms_login import wiring
-from sms_login.environment import ConfigError
-from sms_login.web import cannot_listen, port_of
+from sms_login.http.wsgi import cannot_listen, port_of
+from sms_login.settings.reader import ConfigError
 
 PHONE = "8613800138000"
 

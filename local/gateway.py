@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from local.control import Control
-from sms_login.http_server import Server
-from sms_login.web import Application
+from sms_login.http.server import Server
+from sms_login.http.wsgi import Application
 
 if TYPE_CHECKING:
     from local.tencent import TencentStandIn

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from openapi import examples, refusals, schemas
-from sms_login import messages
 from sms_login.errors import HttpMethodNotAllowed, OriginNotAllowed, Refusal
-from sms_login.origins import Origins
+from sms_login.http import messages
+from sms_login.http.cors import Origins
 
 Part = dict[str, Any]
 

@@ -4,8 +4,7 @@ from typing import Any
 
 import msgspec
 
-from sms_login.messages import (
-    CodeSent,
+from sms_login.http.messages import (
     DeleteAccount,
     Done,
     GetSms,
@@ -14,16 +13,15 @@ from sms_login.messages import (
     Healthy,
     Jwks,
     KeySet,
-    LoggedIn,
     Login,
     Logout,
     Message,
     Refresh,
-    Refreshed,
     SetNickname,
-    StillLoggedIn,
-    UserInfo,
 )
+from sms_login.otp.send import CodeSent
+from sms_login.otp.verify import LoggedIn
+from sms_login.sessions.service import Refreshed, StillLoggedIn, UserInfo
 
 _PHONE, _SESSION, _CODE = "+8613800138000", "hv2BFvYIitNmiBDL85XEUA", "123456"
 _TOKEN, _REFRESH = "eyJhbGciOi…", "rt_5nZ0Zc…"

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from sms_login import errors, messages
+from sms_login import errors
 from sms_login.errors import Refusal
+from sms_login.http import messages
 
 Kind = type[Refusal]
 

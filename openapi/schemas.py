@@ -5,18 +5,22 @@ from typing import Any
 import msgspec
 
 from openapi import refusals
-from sms_login import errors, events, messages
+from sms_login import errors
 from sms_login.errors import Refusal
+from sms_login.http import events, messages
+from sms_login.otp.send import CodeSent
+from sms_login.otp.verify import LoggedIn
+from sms_login.sessions.service import Refreshed, StillLoggedIn, UserInfo
 
 Schema = dict[str, Any]
 
 ANSWERS: dict[type[messages.Message], tuple[type[Any], ...]] = {
-    messages.GetSms: (messages.CodeSent,),
-    messages.Login: (messages.LoggedIn, messages.StillLoggedIn),
-    messages.Refresh: (messages.Refreshed,),
+    messages.GetSms: (CodeSent,),
+    messages.Login: (LoggedIn, StillLoggedIn),
+    messages.Refresh: (Refreshed,),
     messages.Logout: (messages.Done,),
-    messages.GetUserInfo: (messages.UserInfo,),
-    messages.SetNickname: (messages.UserInfo,),
+    messages.GetUserInfo: (UserInfo,),
+    messages.SetNickname: (UserInfo,),
     messages.DeleteAccount: (messages.Done,),
     messages.Health: (messages.Healthy,),
     messages.Jwks: (messages.KeySet,),
@@ -101,7 +105,7 @@ def _without_default(schema: Schema) -> Schema:
 
 def _success(kind: type[messages.Message]) -> Schema:
     data = [ref(answer.__name__) for answer in ANSWERS[kind]]
-    name = "Ok" if ANSWERS[kind] == (messages.CodeSent,) else "Success"
+    name = "Ok" if ANSWERS[kind] == (CodeSent,) else "Success"
     return _envelope(f"To {tag(kind)}.", 0, name, data[0] if len(data) == 1 else {"anyOf": data})
 
 

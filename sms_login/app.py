@@ -7,16 +7,16 @@ from typing import Any
 
 import msgspec
 
-from sms_login import events, logs, messages
-from sms_login.address import Address, client
+from sms_login import logs
 from sms_login.errors import HttpMethodNotAllowed, InternalError, MissingCode, Refusal
-from sms_login.events import Request
-from sms_login.guard import Caller
-from sms_login.login import LoginService
-from sms_login.messages import (
+from sms_login.http import events, messages
+from sms_login.http.client_ip import client
+from sms_login.http.cors import Origins
+from sms_login.http.events import Request
+from sms_login.http.messages import (
     Answer,
-    CodeSent,
     DeleteAccount,
+    Done,
     GetSms,
     GetUserInfo,
     Health,
@@ -28,10 +28,12 @@ from sms_login.messages import (
     Refresh,
     SetNickname,
 )
-from sms_login.origins import Origins
+from sms_login.limits.client import Address
+from sms_login.limits.guard import Caller
+from sms_login.otp.send import CodeSent, Sender
+from sms_login.otp.verify import LoginService
 from sms_login.phone import Phone
-from sms_login.sending import Sender
-from sms_login.sessions import Sessions
+from sms_login.sessions.service import Sessions
 
 _HEADERS = {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"}
 _SUCCESS = {"zh": "成功", "en": "Success"}
@@ -82,7 +84,8 @@ class App:
                 return self._log_in(message, key, request)
             case DeleteAccount():
                 address = self._client(request)
-                return self._login.delete_account(message.token, message.code, message.session_id, address)
+                self._login.delete_account(message.token, message.code, message.session_id, address)
+                return Done()
             case Health():
                 self._ping()
                 return Healthy()
@@ -95,7 +98,8 @@ class App:
             case Refresh():
                 return self._sessions.refresh(message.refresh_token)
             case Logout():
-                return self._sessions.logout(message.token, message.refresh_token, everywhere=message.everywhere)
+                self._sessions.logout(message.token, message.refresh_token, everywhere=message.everywhere)
+                return Done()
             case GetUserInfo():
                 return self._sessions.user_info(message.token)
             case SetNickname():

@@ -240,3 +240,8 @@ class InternalError(Refusal):
 
     number, name, status = -1999, "InternalError", 500
     zh, en = "服务器内部错误", "Internal error."
+
+
+def missing(name: str) -> InvalidParam:
+    """Return what to raise where a parameter is missing."""
+    return InvalidParam(f"{name} is missing", f"缺少 {name}")

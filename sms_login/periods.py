@@ -3,8 +3,11 @@
 import math
 import time
 from datetime import datetime, timedelta, timezone
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+Seconds = Annotated[int, Meta(ge=0, description="in seconds")]
 
 
 class Period(Struct, frozen=True):

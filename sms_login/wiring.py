@@ -5,28 +5,29 @@ from functools import partial
 from typing import Any, Protocol
 
 from sms_login import logs
-from sms_login.adapters.redis_budgets import RedisBudgets
-from sms_login.adapters.redis_client import Client, RedisClient, connect
-from sms_login.adapters.redis_codes import RedisCodes
-from sms_login.adapters.redis_sessions import RedisSessions
-from sms_login.adapters.redis_users import RedisUsers
-from sms_login.adapters.tencent_captcha import TencentCaptcha
-from sms_login.adapters.tencent_sms import TencentSms
+from sms_login.adapters.redis.client import Client, RedisClient, connect
+from sms_login.adapters.redis.codes import RedisCodes
+from sms_login.adapters.redis.limits import RedisBudgets
+from sms_login.adapters.redis.sessions import RedisSessions
+from sms_login.adapters.redis.users import RedisUsers
+from sms_login.adapters.tencent.captcha import TencentCaptcha
+from sms_login.adapters.tencent.sms import TencentSms
 from sms_login.app import App, Misconfigured
-from sms_login.codes import CodeMaker
-from sms_login.config import Settings
-from sms_login.environment import ConfigError
-from sms_login.fixed_codes import FixedCodes
-from sms_login.guard import Gate, Guard
-from sms_login.keys import KeyRing
-from sms_login.login import LoginService
-from sms_login.origins import Origins
+from sms_login.http.cors import Origins
+from sms_login.limits.captcha import Gate
+from sms_login.limits.guard import Guard
+from sms_login.otp.codes import CodeMaker
+from sms_login.otp.send import Sender
+from sms_login.otp.test_numbers import FixedCodes
+from sms_login.otp.verify import LoginService
 from sms_login.periods import Calendar
-from sms_login.ports import Users
-from sms_login.refresh_tokens import RefreshTokens
-from sms_login.sending import Sender
-from sms_login.sessions import Sessions
-from sms_login.tokens import AccessTokens
+from sms_login.sessions.access_tokens import AccessTokens
+from sms_login.sessions.keys import KeyRing
+from sms_login.sessions.refresh_tokens import RefreshTokens
+from sms_login.sessions.service import Sessions
+from sms_login.settings.reader import ConfigError
+from sms_login.settings.settings import Settings
+from sms_login.users import Users
 
 
 class Handler(Protocol):
@@ -72,7 +73,7 @@ def assemble(environ: Mapping[str, str]) -> App:
         store=RedisSessions(redis, settings.session_rules),
         access=tokens,
         refresh=RefreshTokens(*secrets),
-        fixed=fixed,
+        test_number_ended=fixed.ended,
     )
     guard = Guard(
         budgets=RedisBudgets(redis),
@@ -108,7 +109,7 @@ def assemble(environ: Mapping[str, str]) -> App:
 
 
 def connect_redis(settings: Settings) -> Client:
-    """Return redis-py's client for the Redis of the settings; see `redis_client.connect`."""
+    """Return redis-py's client for the Redis of the settings; see `adapters.redis.client.connect`."""
     return connect(
         settings.redis_host,
         settings.redis_port,
@@ -156,8 +157,8 @@ def _users(url: str, redis: RedisClient) -> Users:
         return RedisUsers(redis)
     try:
         # SQLAlchemy: only who asked for it pays. A build without the option has neither it nor these modules.
-        import sms_login.adapters.sql_client as sql_client  # noqa: PLC0415, PLR0402 - see above; so it is named where absent
-        import sms_login.adapters.sql_users as sql_users  # noqa: PLC0415, PLR0402 - see above
+        import sms_login.adapters.sql.client as sql_client  # noqa: PLC0415 - see above; named here where absent
+        import sms_login.adapters.sql.users as sql_users  # noqa: PLC0415 - see above
 
         return sql_users.SqlUsers(sql_client.SqlClient(sql_client.connect(url)))
     except ModuleNotFoundError as missing:

@@ -17,7 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from local.tencent import TencentStandIn
 from sms_login import logs
-from sms_login.adapters.redis_client import connect
+from sms_login.adapters.redis.client import connect
 from tests.limits import IP, NOW, Make, Printed
 from tests.mariadb import MariaDbServer, find_mariadb
 from tests.servers import RedisCluster, RedisServer, find_redis_6, find_redis_server, redis_4_server, require

@@ -8,9 +8,9 @@ from typing import Any
 
 from jwt.algorithms import get_default_algorithms
 
-from sms_login import pem
-from sms_login.keys import Key, KeyRing, shared_key
-from sms_login.tokens import AccessTokens
+from sms_login.sessions import pem
+from sms_login.sessions.access_tokens import AccessTokens
+from sms_login.sessions.keys import Key, KeyRing, shared_key
 from tests.key_files import ALGORITHMS, private_pem
 from tests.world import OLD_SECRET, PHONE, SECRET
 

@@ -10,12 +10,12 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sms_login.budgets import Take, Taken
 from sms_login.errors import Refusal, SendingPaused, ServiceUnavailable, TooManyRequests
+from sms_login.limits.policy import Limits
+from sms_login.limits.store import Take, Taken
 from sms_login.periods import Calendar
 from sms_login.phone import Phone
-from sms_login.ports import User
-from sms_login.rules import Limits
+from sms_login.users import User
 from tests.world import PHONE, UNLIMITED, World
 
 IP, OTHER_IP = "203.0.113.7", "203.0.113.8"

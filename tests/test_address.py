@@ -2,7 +2,8 @@
 
 import pytest
 
-from sms_login.address import UNKNOWN, Address, client
+from sms_login.http.client_ip import client
+from sms_login.limits.client import UNKNOWN, Address
 
 V4, V6 = "203.0.113.7", "2001:db8:1:2:3:4:5:6"
 NET = "2001:db8:1:2::/64"

@@ -9,7 +9,7 @@ import pytest
 import time_machine
 
 from sms_login.app import App
-from sms_login.origins import Origins
+from sms_login.http.cors import Origins
 from tests.test_races import outcomes, race
 from tests.world import OTHER_PHONE, PHONE, REVIEW_CODE, REVIEW_PHONE, Backend, World
 

@@ -15,9 +15,10 @@ from msgspec.structs import replace
 from local import captcha
 from local.tencent import TencentStandIn
 from sms_login import logs
-from sms_login.adapters.tencent_captcha import TencentCaptcha
+from sms_login.adapters.tencent.captcha import TencentCaptcha
 from sms_login.errors import InvalidPhone, SendFailed
-from sms_login.rules import Limits, Rules
+from sms_login.limits.policy import Limits
+from sms_login.otp.rules import Rules
 from tests.forging import claims, encoded
 from tests.test_attacks import FORGED, HALF_A_DAY, HOME, KEY, VICTIM, abroad, ask, counted, guess, mobile
 from tests.test_forged_tokens import HEADER, signed
@@ -151,7 +152,7 @@ def show(world: World, ticket: tuple[str, str], phone: str = VICTIM, headers: di
 
 def test_captcha_replay(world: World, tencent: TencentStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     """A ticket is good for one message: of twenty simultaneous uses and later ones, one sends."""
-    monkeypatch.setattr("sms_login.adapters.tencent_captcha._TIMEOUT", 30)  # a busy machine is slow, not away
+    monkeypatch.setattr("sms_login.adapters.tencent.captcha._TIMEOUT", 30)  # a busy machine is slow, not away
     world = gated(world, tencent, "always")
     ticket = tencent.captcha_ticket()
     answers = race(20, lambda i: show(world, ticket, mobile(i, block=i)))
@@ -177,7 +178,7 @@ def test_captcha_forgery(world: World, tencent: TencentStandIn, kind: str) -> No
 @pytest.mark.parametrize("failure", ["reset", "timeout", "InternalError", "RequestLimitExceeded"])
 def test_captcha_outage(world: World, tencent: TencentStandIn, failure: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """While Tencent Captcha is away no ticket passes; whom no captcha is asked of gets the message all the same."""
-    monkeypatch.setattr("sms_login.adapters.tencent_captcha._TIMEOUT", 0.2)
+    monkeypatch.setattr("sms_login.adapters.tencent.captcha._TIMEOUT", 0.2)
     always, adaptive = gated(world, tencent, "always"), gated(world, tencent, "adaptive")
     tencent.fail(failure, action="DescribeCaptchaResult")
     assert show(always, tencent.captcha_ticket())["codeStr"] == "CaptchaRequired"

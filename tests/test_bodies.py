@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sms_login.errors import InvalidParam
-from sms_login.events import MAX_BODY, read_head, read_params
+from sms_login.http.events import MAX_BODY, read_head, read_params
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 

@@ -8,10 +8,10 @@ import pytest
 import redis
 import time_machine
 
-from sms_login.adapters.redis_budgets import RedisBudgets
-from sms_login.adapters.redis_client import RedisClient, connect
-from sms_login.budgets import Take, Taken, Verdict, Window
+from sms_login.adapters.redis.client import RedisClient, connect
+from sms_login.adapters.redis.limits import RedisBudgets
 from sms_login.errors import ServiceUnavailable
+from sms_login.limits.store import Take, Taken, Verdict, Window
 from tests.servers import RedisServer, find_redis_server, require
 from tests.test_races import outcomes, race
 from tests.test_redis_client import Relay

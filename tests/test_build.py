@@ -131,7 +131,7 @@ def test_it_holds_what_runs_and_nothing_else(build: Build) -> None:
     compiled = {name for name in names if name.endswith(".pyc")}
     notes = {name for name in names if ".dist-info/" in name}
     assert ours <= names
-    assert {"sms_login/adapters/lua/issue.lua", "sms_login/wiring.py", "index.py"} <= ours
+    assert {"sms_login/adapters/redis/lua/issue.lua", "sms_login/wiring.py", "index.py"} <= ours
     rest = names - ours - compiled - notes
     assert {Path(name).suffix for name in rest} == {".py", ".so", ".pem"}
     assert {name for name in rest if name.endswith(".pem")} == {"certifi/cacert.pem"}
@@ -173,8 +173,14 @@ def test_what_lies_about_is_not_deployed(tmp_path: Path) -> None:
     root = copy(tmp_path)
     before = deployed(root, ())
     for name in (
-        *(".env", "sms_login/.env", "sms_login/app.py.orig", "sms_login/adapters/lua/issue.lua~", "tests/test_app.py"),
-        *("sms_login/__main__.py", "sms_login/doctor.py", "sms_login/doctor/redis.py", "sms_login/doctor_redis.py"),
+        *(
+            ".env",
+            "sms_login/.env",
+            "sms_login/app.py.orig",
+            "sms_login/adapters/redis/lua/issue.lua~",
+            "tests/test_app.py",
+        ),
+        *("sms_login/__main__.py", "sms_admin/check.py", "sms_admin/check/redis.py", "sms_admin/check_redis.py"),
         *("sms_login/__pycache__/app.cpython-313.pyc", "local/cloud.py", "deploy/build.py", "node_modules/x/setup.py"),
     ):
         (root / name).parent.mkdir(exist_ok=True, parents=True)
@@ -195,14 +201,14 @@ def test_the_web_function_is_deployed_where_there_is_one(tmp_path: Path) -> None
 def test_options_add_what_only_they_need() -> None:
     """Users in SQL and private keys are for those who ask."""
     plain = {path.as_posix() for path in deployed(ROOT, ())}
-    assert {path.as_posix() for path in deployed(ROOT, {"asymmetric"})} - plain == {"sms_login/pem.py"}
+    assert {path.as_posix() for path in deployed(ROOT, {"asymmetric"})} - plain == {"sms_login/sessions/pem.py"}
     sql = {path.as_posix() for path in deployed(ROOT, {"sql"})} - plain
-    assert sql == {f"sms_login/adapters/sql_{name}.py" for name in ("client", "schema", "users")}
-    assert {path.as_posix() for path in deployed(ROOT, OPTIONS)} == plain | sql | {"sms_login/pem.py"}
+    assert sql == {f"sms_login/adapters/sql/{name}.py" for name in ("__init__", "client", "schema", "users")}
+    assert {path.as_posix() for path in deployed(ROOT, OPTIONS)} == plain | sql | {"sms_login/sessions/pem.py"}
 
 
 @pytest.mark.parametrize(
-    "name", ["sms_login/adapters/lua/redeem.lua", "sms_login/adapters/lua/count_of.lua", "index.py"]
+    "name", ["sms_login/adapters/redis/lua/redeem.lua", "sms_login/adapters/redis/lua/count_of.lua", "index.py"]
 )
 def test_a_missing_file_is_named(name: str, tmp_path: Path) -> None:
     """A package without a script would fail at the first request that needs it."""

@@ -16,8 +16,8 @@ import yaml
 from deploy import check, component
 from deploy.env import env_file, of_the_cli, read_file
 from deploy.sources import ROOT, deployed
-from sms_login.config import Settings
-from sms_login.environment import Secret
+from sms_login.secret import Secret
+from sms_login.settings.settings import Settings
 from tests.servers import require
 
 FILES = pytest.mark.parametrize("name", check.FILES)
@@ -125,8 +125,8 @@ MISTAKES: dict[str, tuple[Change, str]] = {
         "IP_HOURLY_LIMIT: is given the value of another setting, IP_DAILY_LIMIT",
     ),
     "a part of the build left out": (
-        lambda it: it["inputs"]["src"].update(exclude=[".env*", "**/web.py"]),
-        "inputs.src.exclude: **/web.py leaves out what is needed",
+        lambda it: it["inputs"]["src"].update(exclude=[".env*", "**/wsgi.py"]),
+        "inputs.src.exclude: **/wsgi.py leaves out what is needed",
     ),
     "all of the build left out": (
         lambda it: it["inputs"]["src"].update(exclude=["./sms_login"]),
@@ -270,8 +270,8 @@ def test_the_build_must_be_there_with_what_the_settings_ask_for(there: Path, nam
     ("changed", "content"),
     [
         ("index.py", "handler = None\n"),
-        ("sms_login/adapters/lua/issue.lua", "return 1\n"),
-        ("sms_login/login.py", None),
+        ("sms_login/adapters/redis/lua/issue.lua", "return 1\n"),
+        ("sms_login/otp/verify.py", None),
         ("sms_login/gone.py", "GONE = True\n"),
     ],
 )

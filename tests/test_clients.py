@@ -15,7 +15,7 @@ import time_machine
 from local.cloud import Cloud, local_cloud
 from local.gateway import Gateway
 from sms_login import wiring
-from sms_login.rules import SessionRules
+from sms_login.sessions.store import SessionRules
 from tests.conftest import NOON
 from tests.servers import require, until
 from tests.test_docs import ROOT

@@ -8,9 +8,10 @@ from collections import Counter
 import pytest
 from msgspec.structs import replace
 
-from sms_login.codes import CodeMaker, derived_key
+from sms_login.otp.codes import CodeMaker
+from sms_login.otp.store import Code
 from sms_login.phone import Phone
-from sms_login.ports import Code
+from sms_login.secret import derived_key
 from tests.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET
 
 SESSION = "session-AAAAAAAAAAAAAA"

@@ -55,7 +55,7 @@ def test_a_login_with_a_secret_needs_no_cryptography() -> None:
     with local_cloud({}) as cloud:
         answer, at_import, at_end, tried = run(cloud, login(cloud), without=True)
     assert answer["codeStr"] == "Success"
-    heavy = {"jwt", "cryptography", "tencentcloud", "sms_login.pem"}
+    heavy = {"jwt", "cryptography", "tencentcloud", "sms_login.sessions.pem"}
     assert not heavy & at_import
     assert heavy & at_end == {"jwt"}
     assert "jwt.algorithms" in tried  # the check sees who tries
@@ -68,7 +68,7 @@ def test_what_signs_nothing_does_not_load_pyjwt() -> None:
         answer, _, at_end, tried = run(cloud, {"method": "jwks"}, without=True)
     assert answer == {"keys": []}
     assert "jwt.algorithms" not in tried
-    assert not {"jwt", "sms_login.pem"} & at_end
+    assert not {"jwt", "sms_login.sessions.pem"} & at_end
 
 
 def test_a_private_key_is_read_where_the_settings_are() -> None:
@@ -76,5 +76,5 @@ def test_a_private_key_is_read_where_the_settings_are() -> None:
     with local_cloud({"JWT_PRIVATE_KEY": private_pem("Ed25519"), "SECRET": "c" * 32}) as cloud:
         answer, at_import, at_end, _ = run(cloud, login(cloud), without=False)
     assert answer["codeStr"] == "Success"
-    assert {"cryptography", "sms_login.pem"} <= at_import
+    assert {"cryptography", "sms_login.sessions.pem"} <= at_import
     assert "jwt" in at_end - at_import

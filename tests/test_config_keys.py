@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from sms_login.keys import Key, shared_key
+from sms_login.sessions.keys import Key, shared_key
 from tests.key_files import ALGORITHMS, OTHER_KINDS, certificate_pem, private_pem, public_pem
 from tests.test_config import KEY, LEAST, problems, read
 

@@ -23,7 +23,7 @@ def test_what_is_copied_exists_and_nothing_else_is_sent() -> None:
 def test_it_runs_the_web_server_as_nobody() -> None:
     """By number, so that an orchestrator can tell that it is not root; and the function's own module answers."""
     [entry] = [line.removeprefix("ENTRYPOINT ") for line in LINES if line.startswith("ENTRYPOINT ")]
-    assert json.loads(entry) == ["python", "-m", "sms_login.web"]
+    assert json.loads(entry) == ["python", "-m", "sms_login.http.wsgi"]
     [user] = [line for line in LINES if line.startswith("USER ")]
     assert re.fullmatch(r"USER [1-9][0-9]*:[1-9][0-9]*", user)
     [port] = [line for line in LINES if line.startswith("EXPOSE ")]

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from sms_login.errors import InvalidPhone, ServiceUnavailable
+from sms_login.otp.rules import Rules
 from sms_login.phone import Phone
-from sms_login.rules import Rules
 from tests.devices import Device, devices
 from tests.limits import counts
 from tests.world import OTHER_PHONE, PHONE, REVIEW_CODE, REVIEW_PHONE, World

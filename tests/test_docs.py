@@ -9,11 +9,16 @@ from typing import Any
 import pytest
 
 from local.failures import MODES
-from sms_login import errors, messages
-from sms_login.adapters.sql_schema import OLD, USERS
-from sms_login.config import Settings
-from sms_login.environment import ConfigError, users_url
-from sms_login.rules import Limits, Rules
+from sms_login import errors
+from sms_login.adapters.sql.schema import OLD, USERS
+from sms_login.http import messages
+from sms_login.limits.policy import Limits
+from sms_login.otp.rules import Rules
+from sms_login.otp.send import CodeSent
+from sms_login.otp.verify import LoggedIn
+from sms_login.sessions.service import Refreshed, StillLoggedIn, UserInfo
+from sms_login.settings.reader import ConfigError, users_url
+from sms_login.settings.settings import Settings
 from tests.test_handler import PHONE
 
 ROOT = Path(__file__).parent.parent
@@ -123,13 +128,13 @@ def test_every_error_is_in_the_readme_and_the_other_way_round() -> None:
 def test_every_method_is_in_the_readme_with_what_it_gives() -> None:
     """The fields are those of the answers' types."""
     gives: dict[str, list[Any]] = {
-        "getSms": [messages.CodeSent],
-        "login": [messages.LoggedIn, messages.StillLoggedIn],
-        "refresh": [messages.Refreshed],
+        "getSms": [CodeSent],
+        "login": [LoggedIn, StillLoggedIn],
+        "refresh": [Refreshed],
         "logout": [messages.Done],
         "deleteAccount": [messages.Done],
-        "getUserInfo": [messages.UserInfo],
-        "setNickname": [messages.UserInfo],
+        "getUserInfo": [UserInfo],
+        "setNickname": [UserInfo],
         "jwks": [messages.KeySet],
         "health": [messages.Healthy],
     }
@@ -161,7 +166,7 @@ def test_users_in_sql_need_two_libraries_more() -> None:
 def test_users_in_sql_are_documented_as_they_are() -> None:
     """The page has the commands, the table and its columns, the demo's table and the codes of an outage."""
     page = (ROOT / "docs" / "users.md").read_text(encoding="utf-8")
-    words = ["python -m sms_login.adapters.sql_users create", "python -m sms_login.adapters.sql_users migrate"]
+    words = ["python -m sms_login.adapters.sql.users create", "python -m sms_login.adapters.sql.users migrate"]
     words += [USERS.name, *USERS.columns.keys(), OLD.name, *OLD.columns.keys()]
     words += [errors.UserStoreFailed.name, errors.ServiceUnavailable.name, "requirements-sql.txt", "USERS_URL"]
     typed = re.findall(r"(?m)^ *\$ (?:.venv/bin/)?(.*)$", page)
@@ -180,8 +185,13 @@ def test_every_mode_of_failure_is_in_the_readme() -> None:
 def test_contributing_shows_every_module() -> None:
     """The map of the house is complete."""
     contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    modules = [path.name for path in (ROOT / "sms_login").glob("*.py") if path.name != "__init__.py"]
-    assert [name for name in modules if f"  {name} " not in contributing] == []
+    assert [
+        path.name
+        for path in (ROOT / "sms_login").iterdir()
+        if not path.name.startswith("__") and path.name not in contributing
+    ] == []
+    rooms = (path for path in (ROOT / "sms_login").glob("*/*.py") if not path.name.startswith("__"))
+    assert [path.name for path in rooms if path.name not in contributing] == []
     assert [path.name for path in (ROOT / "docs").glob("*") if path.name not in contributing] == []
 
 

@@ -1,4 +1,4 @@
-"""`python -m sms_login check`: what it prints and returns; no check hides another, and no secret is printed."""
+"""`python -m sms_admin check`: what it prints and returns; no check hides another, and no secret is printed."""
 
 import json
 import os
@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from local.cloud import Cloud, local_cloud
-from sms_login.__main__ import main, summary
-from sms_login.doctor.checks import examine
-from sms_login.doctor.report import Check, Finding, State, ok, problem, run, warning
-from sms_login.doctor.settings import Net
+from sms_admin.__main__ import main, summary
+from sms_admin.check.checks import examine
+from sms_admin.check.report import Check, Finding, State, ok, problem, run, warning
+from sms_admin.check.settings import Net
 from tests.servers import RedisServer
 
 ROOT = Path(__file__).parent.parent
@@ -52,7 +52,7 @@ SDK_ON_3_12 = "ignore:datetime.datetime.utcfromtimestamp:DeprecationWarning"
 def command(environ: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
     """Run the command in a process of its own, as an operator does."""
     return subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-W", "error", "-W", SDK_ON_3_12, "-m", "sms_login", *arguments],
+        [sys.executable, "-W", "error", "-W", SDK_ON_3_12, "-m", "sms_admin", *arguments],
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "PYTHONUTF8": "1", **environ},
         capture_output=True,
@@ -133,15 +133,15 @@ def test_a_wrong_command_line_is_exit_code_2(
         in_process({}, monkeypatch, *arguments)
     out, err = capsys.readouterr()
     assert (ended.value.code, out) == (2, "")
-    assert "usage: python -m sms_login" in err
+    assert "usage: python -m sms_admin" in err
     assert [number for number in ("862088888888", "13800138000") if number in err] == []
     if any("--send=" in argument for argument in arguments):
         assert err.endswith("must be a mobile number with its country, like +86…\n")
 
 
 def test_a_reader_who_has_seen_enough_is_no_crash() -> None:
-    """As in `python -m sms_login check | head`."""
-    command = [sys.executable, "-m", "sms_login", "check"]
+    """As in `python -m sms_admin check | head`."""
+    command = [sys.executable, "-m", "sms_admin", "check"]
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:  # noqa: S603 - our own program
         assert process.stdout
@@ -265,6 +265,15 @@ def test_every_check_is_in_the_documentation(cloud: Cloud) -> None:
     """What it looks at, by its name."""
     page = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`([a-z.-]+)`", "".join(line.split("|")[1] for line in page.splitlines() if "| `" in line)))
-    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "sms_login" / "doctor").glob("*.py"))
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "sms_admin" / "check").glob("*.py"))
     plain = set(re.findall(r"(?:ok|warning|problem)\(\s*\"([a-z.-]+)\"", source))
     assert named == plain | states(examine(cloud.environ)).keys()
+
+
+def test_the_former_command_says_where_it_went() -> None:
+    """`python -m sms_login check` names the new command and ends like a wrong command line."""
+    done = subprocess.run(
+        [sys.executable, "-m", "sms_login", "check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "The command has moved: python -m sms_admin check\n"

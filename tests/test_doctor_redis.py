@@ -11,10 +11,10 @@ import pytest
 import redis
 import time_machine
 
-from sms_login.config import Settings
-from sms_login.doctor import redis as doctor
-from sms_login.doctor.redis import _line, _version
-from sms_login.doctor.report import Finding, State
+from sms_admin.check import redis as doctor
+from sms_admin.check.redis import _line, _version
+from sms_admin.check.report import Finding, State
+from sms_login.settings.settings import Settings
 from tests.servers import RedisCluster, RedisServer, find_redis_6, find_redis_server, require
 from tests.test_config import LEAST
 from tests.test_doctor import bad, states

@@ -9,14 +9,14 @@ import pytest
 import time_machine
 from sqlalchemy import text
 
-from sms_login.adapters.sql_client import SqlClient, connect
-from sms_login.adapters.sql_schema import create
-from sms_login.config import Settings
-from sms_login.doctor import keys, limits
-from sms_login.doctor.checks import _users
-from sms_login.doctor.keys import weakness
-from sms_login.doctor.report import Finding, State
-from sms_login.doctor.settings import read as read_as_far_as_possible
+from sms_admin.check import keys, limits
+from sms_admin.check.checks import _users
+from sms_admin.check.keys import weakness
+from sms_admin.check.report import Finding, State
+from sms_admin.check.settings import read as read_as_far_as_possible
+from sms_login.adapters.sql.client import SqlClient, connect
+from sms_login.adapters.sql.schema import create
+from sms_login.settings.settings import Settings
 from tests.key_files import private_pem
 from tests.test_config import LEAST, read
 from tests.test_doctor import bad
@@ -220,11 +220,11 @@ def test_a_database_that_is_away_is_a_problem() -> None:
 @pytest.mark.parametrize("library", ["sqlalchemy", "pymysql"])
 def test_a_library_that_is_missing_is_a_problem(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """By its name, with the file that has it."""
-    ours = [name for name in sys.modules if name.startswith(("sms_login.adapters.sql_", "sms_login.doctor.users"))]
+    ours = [name for name in sys.modules if name.startswith(("sms_login.adapters.sql.", "sms_admin.check.users"))]
     for name in [*ours, *(name for name in sys.modules if name.split(".")[0] == library)]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, library, None)
-    monkeypatch.delattr("sms_login.doctor.users", raising=False)
+    monkeypatch.delattr("sms_admin.check.users", raising=False)
     finding = of_users("mysql+pymysql://user:hunter2@127.0.0.1:1/db")
     assert (finding.found, finding.todo) == (f"USERS_URL needs {library}", "deploy with requirements-sql.txt")
 

@@ -9,10 +9,10 @@ from msgspec.structs import replace
 from local.cloud import Cloud, local_cloud
 from local.describe_sms import ABROAD, APPROVED, BOTH, PENDING, REFUSED, Sign, Template
 from local.tencent import TencentStandIn
-from sms_login.config import Settings
-from sms_login.doctor import captcha, clock, send, tencent
-from sms_login.doctor.report import Finding, State
+from sms_admin.check import captcha, clock, send, tencent
+from sms_admin.check.report import Finding, State
 from sms_login.phone import Phone
+from sms_login.settings.settings import Settings
 from tests.test_doctor import bad, states
 from tests.test_doctor_redis import the
 

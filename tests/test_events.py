@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sms_login.errors import InvalidParam
-from sms_login.events import Request, read_head, read_params, to_event_answer
+from sms_login.http.events import Request, read_head, read_params, to_event_answer
 
 EVENTS = {path.stem: json.loads(path.read_text()) for path in sorted(Path(__file__).with_name("events").glob("*.json"))}
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 import time_machine
 
-from sms_login.environment import Secret
 from sms_login.errors import CodeHasExpired, CodeIsError, InvalidParam, InvalidPhone, SessionMismatch
-from sms_login.fixed_codes import FixedCodes
+from sms_login.limits.policy import Limits
+from sms_login.otp.rules import Rules
+from sms_login.otp.test_numbers import FixedCodes
 from sms_login.periods import Calendar
 from sms_login.phone import Phone
-from sms_login.rules import Limits, Rules
+from sms_login.secret import Secret
 from tests.conftest import NOON
 from tests.limits import Printed
 from tests.test_races import race

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sms_login.errors import TokenExpired, TokenInvalid
-from sms_login.tokens import Claims
+from sms_login.sessions.access_tokens import Claims
 from tests.forging import claims, encoded
 from tests.test_tokens import tokens
 from tests.world import PHONE, SECRET

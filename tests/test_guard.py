@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from sms_login.budgets import Take, Taken
 from sms_login.errors import CountryNotAllowed, InvalidPhone, Locked, SendingPaused, TooManyRequests
+from sms_login.limits.policy import Limits
+from sms_login.limits.store import Take, Taken
+from sms_login.otp.rules import Rules
 from sms_login.phone import Phone
-from sms_login.rules import Limits, Rules
 from tests.limits import (
     ABROAD,
     IP,

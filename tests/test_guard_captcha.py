@@ -3,7 +3,8 @@
 import pytest
 
 from sms_login.errors import CaptchaRequired, CountryNotAllowed, InvalidPhone, Locked, SendingPaused, TooManyRequests
-from sms_login.rules import Limits, Rules
+from sms_login.limits.policy import Limits
+from sms_login.otp.rules import Rules
 from tests.limits import (
     ABROAD,
     IP,

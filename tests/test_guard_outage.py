@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import pytest
 import time_machine
 
-from sms_login.adapters.redis_client import connect
-from sms_login.budgets import Take, Taken, Windows
+from sms_login.adapters.redis.client import connect
 from sms_login.errors import InvalidPhone, ServiceUnavailable
+from sms_login.limits.store import Take, Taken, Windows
 from tests.limits import FORGED, IP, NOW, Make, Printed, after_the_look, alerts, counts, range_of, totals, unverified
 from tests.servers import RedisServer, find_redis_server, require
 from tests.world import PHONE, Backend, World

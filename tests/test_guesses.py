@@ -13,8 +13,8 @@ from sms_login.errors import (
     SessionMismatch,
     TooManyRequests,
 )
+from sms_login.limits.policy import Limits
 from sms_login.phone import Phone
-from sms_login.rules import Limits
 from tests.limits import (
     FORGED,
     IP,

@@ -8,9 +8,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from sms_login import pem
 from sms_login.errors import TokenInvalid
-from sms_login.keys import Key, KeyRing, shared_key, thumbprint
+from sms_login.sessions import pem
+from sms_login.sessions.keys import Key, KeyRing, shared_key, thumbprint
 from tests.forging import KINDS, encoded, key, token_of
 from tests.key_files import ALGORITHMS, public_pem
 from tests.world import SECRET

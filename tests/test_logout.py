@@ -10,7 +10,7 @@ import pytest
 import time_machine
 
 from sms_login.errors import ServiceUnavailable
-from sms_login.rules import LONGEST_SESSION, SessionRules
+from sms_login.sessions.store import LONGEST_SESSION, SessionRules
 from tests.conftest import fake_backend
 from tests.devices import Device, devices, session_key, session_keys
 from tests.world import OTHER_PHONE, PHONE, Backend, World

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from sms_login import logs
-from sms_login.environment import Secret
+from sms_login.secret import Secret
 from tests.world import PHONE
 
 ROOT = Path(__file__).parent.parent

@@ -19,11 +19,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from sms_login.adapters.redis_client import connect
+from sms_login.adapters.redis.client import connect
 from sms_login.errors import InvalidPhone, Refusal, SendUnknown, ServiceUnavailable
+from sms_login.otp.rules import Rules
 from sms_login.phone import Phone
-from sms_login.ports import Receipt, User
-from sms_login.rules import Rules
+from sms_login.sms import Receipt
+from sms_login.users import User
 from tests.conftest import NOON, fake_backend
 from tests.servers import RedisServer
 from tests.world import PHONE, UNLIMITED, Backend, Outbox, World

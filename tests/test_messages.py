@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sms_login.errors import InvalidParam, Refusal, UnknownMethod
-from sms_login.messages import (
+from sms_login.http.messages import (
     MUST_BE,
     GetSms,
     GetUserInfo,

@@ -10,8 +10,8 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from openapi import examples, refusals, schemas
 from openapi.document import as_json, build
-from sms_login import messages
 from sms_login.errors import Refusal
+from sms_login.http import messages
 from tests.conftest import fake_backend
 from tests.test_docs import ROOT
 from tests.world import World

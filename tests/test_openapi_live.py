@@ -26,9 +26,10 @@ from local.cloud import Cloud, local_cloud
 from local.gateway import Gateway
 from openapi import refusals, schemas
 from openapi.document import build
-from sms_login import messages, wiring
+from sms_login import errors, wiring
 from sms_login.errors import ServiceUnavailable
-from sms_login.http_server import MAX_HEADERS
+from sms_login.http import messages
+from sms_login.http.server import MAX_HEADERS
 from tests.servers import RedisServer, require
 
 LEAST = 2000  # cases
@@ -65,7 +66,7 @@ SETTINGS: dict[str, Any] = {
     "suppress_health_check": list(HealthCheck),
 }
 # What no schema can say of a request: its token is nowhere, a ticket has no randstr, a name shows nothing.
-IN_WORDS = [messages.missing("token"), messages.missing("captchaRandstr"), messages.malformed("name")]
+IN_WORDS = [errors.missing("token"), errors.missing("captchaRandstr"), messages.malformed("name")]
 
 
 def closed(schema: Any) -> Any:

@@ -7,7 +7,7 @@ import pytest
 import time_machine
 
 from sms_login.errors import OriginNotAllowed
-from sms_login.origins import Origins
+from sms_login.http.cors import Origins
 from sms_login.wiring import build
 from tests.conftest import fake_backend
 from tests.world import PHONE, World

@@ -8,7 +8,7 @@ import pytest
 import redis
 import time_machine
 
-from sms_login.adapters.redis_client import connect
+from sms_login.adapters.redis.client import connect
 from sms_login.errors import ServiceUnavailable
 from sms_login.phone import Phone
 from tests.devices import Device, alerts

@@ -14,7 +14,7 @@ from local.failures import MODES, WHOLE_MODES
 from local.gateway import Gateway
 from local.tencent import TencentStandIn
 from sms_login import errors, wiring
-from sms_login.rules import SessionRules
+from sms_login.sessions.store import SessionRules
 from tests.browser import Person, find_chromium, keep_screenshot, launch, new_number
 from tests.servers import require
 from tests.world import Backend
@@ -47,7 +47,7 @@ def place() -> Iterator[Place]:
             patch.delenv(name)
         for name in ("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD"):
             patch.setenv(name, cloud.environ[name])  # where the gateway's own paths look
-        patch.setattr("sms_login.adapters.tencent_captcha._TIMEOUT", 0.3)  # how long a test of it takes
+        patch.setattr("sms_login.adapters.tencent.captcha._TIMEOUT", 0.3)  # how long a test of it takes
         plain = wiring.build(cloud.environ)
         careful = wiring.build({**cloud.environ, "CAPTCHA_MODE": "always"})
         client: Any = redis.Redis(

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sms_login.errors import InvalidPhone
+from sms_login.otp.store import Ask
 from sms_login.phone import Phone
-from sms_login.ports import Ask
 
 CLEAR = "+8613800138000"
 

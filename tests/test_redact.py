@@ -3,7 +3,7 @@
 import pytest
 
 from sms_login.logs import redact
-from sms_login.refresh_tokens import RefreshTokens
+from sms_login.sessions.refresh_tokens import RefreshTokens
 from tests.world import PHONE, SECRET
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1In0.c2lnbmF0dXJl"

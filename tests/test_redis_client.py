@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import redis
 
-from sms_login.adapters.redis_client import RedisClient, connect
+from sms_login.adapters.redis.client import RedisClient, connect
 from sms_login.errors import ServiceUnavailable
 from tests.servers import RedisCluster, RedisServer, until
 
@@ -103,7 +103,7 @@ def test_a_new_connection_begins_with_the_command_itself(redis_server: RedisServ
 def test_connections_are_made_anew_after_a_pause(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A frozen instance's sockets may be dead without a sign; asking them would cost a request."""
     now = 1000.0
-    monkeypatch.setattr("sms_login.adapters.redis_client.time.monotonic", lambda: now)
+    monkeypatch.setattr("sms_login.adapters.redis.client.time.monotonic", lambda: now)
     with through_a_relay(redis_server) as (relay, client):
         client.ping()
         now += 30
@@ -119,7 +119,7 @@ def test_no_connection_of_an_earlier_burst_is_used_after_a_pause(
 ) -> None:
     """Calls one by one keep one connection in use, and the others of the burst lie below it in the pool."""
     now = 1000.0
-    monkeypatch.setattr("sms_login.adapters.redis_client.time.monotonic", lambda: now)
+    monkeypatch.setattr("sms_login.adapters.redis.client.time.monotonic", lambda: now)
 
     def burst() -> set[int]:
         """Use two connections at once, and return the server's names of both."""
@@ -145,7 +145,7 @@ def test_whoever_comes_second_after_a_pause_gets_no_old_connection_either(
 ) -> None:
     """While the first is still at it."""
     now = 1000.0
-    monkeypatch.setattr("sms_login.adapters.redis_client.time.monotonic", lambda: now)
+    monkeypatch.setattr("sms_login.adapters.redis.client.time.monotonic", lambda: now)
     made, second = list[Any](), list[Any]()
 
     def slowly() -> Any:
@@ -170,7 +170,7 @@ def test_a_pause_holds_up_nobody_at_the_lock_of_the_pool(
 ) -> None:
     """Once all threads of a busy web function wait for one lock, they go on so: a tenth of the requests for seconds."""
     now = 1000.0
-    monkeypatch.setattr("sms_login.adapters.redis_client.time.monotonic", lambda: now)
+    monkeypatch.setattr("sms_login.adapters.redis.client.time.monotonic", lambda: now)
     with client_of(redis_server.port) as (client, made), ThreadPoolExecutor(1) as threads:
         client.ping()
         now += 31
@@ -181,7 +181,7 @@ def test_a_pause_holds_up_nobody_at_the_lock_of_the_pool(
 def test_given_up_connections_are_closed(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the last request that uses them."""
     now = 1000.0
-    monkeypatch.setattr("sms_login.adapters.redis_client.time.monotonic", lambda: now)
+    monkeypatch.setattr("sms_login.adapters.redis.client.time.monotonic", lambda: now)
     client = RedisClient(lambda: connect(redis_server.host, redis_server.port))
     old = client.command("client_id")
     now += 31
@@ -200,7 +200,7 @@ def test_connections_to_a_cluster_are_made_anew_after_a_pause(
 ) -> None:
     """Those to each of its nodes."""
     now = 1000.0
-    monkeypatch.setattr("sms_login.adapters.redis_client.time.monotonic", lambda: now)
+    monkeypatch.setattr("sms_login.adapters.redis.client.time.monotonic", lambda: now)
     client = RedisClient(lambda: cluster)
     cluster = connect("127.0.0.1", redis_cluster.port, cluster=True)
 

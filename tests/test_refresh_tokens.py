@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sms_login.codes import derived_key
 from sms_login.errors import TokenInvalid
 from sms_login.phone import Phone
-from sms_login.refresh_tokens import RefreshToken, RefreshTokens
+from sms_login.secret import derived_key
+from sms_login.sessions.refresh_tokens import RefreshToken, RefreshTokens
 from tests.devices import Device
 from tests.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET, World
 

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from sms_login.errors import InvalidPhone, ServiceUnavailable, UserStoreFailed
+from sms_login.otp.rules import Rules
+from sms_login.otp.store import Ask, Code, Sending
 from sms_login.phone import Phone
-from sms_login.ports import Ask, Code, Sending, User
-from sms_login.rules import Rules
+from sms_login.users import User
 from tests.limits import IP, Make, counts, down, totals, unverified
 from tests.world import OTHER_PHONE, World
 

@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from sms_login.codes import derived_key
 from sms_login.errors import TokenInvalid
-from sms_login.keys import shared_key
-from sms_login.tokens import Claims
+from sms_login.secret import derived_key
+from sms_login.sessions.access_tokens import Claims
+from sms_login.sessions.keys import shared_key
 from tests.forging import KINDS, claims, encoded, forged, key, token_of, tokens
 from tests.key_files import ALGORITHMS, private_pem, public_pem
 from tests.test_config import KEY, LEAST, problems

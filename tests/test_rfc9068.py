@@ -20,8 +20,8 @@ import pytest
 import time_machine
 
 from sms_login.errors import TokenExpired, TokenInvalid
-from sms_login.keys import shared_key
-from sms_login.tokens import Claims
+from sms_login.sessions.access_tokens import Claims
+from sms_login.sessions.keys import shared_key
 from tests.forging import KINDS, TTL, claims, encoded, forged, key, token_of, tokens
 from tests.test_tokens import USER, parts
 from tests.world import OLD_SECRET, PHONE, World

@@ -6,7 +6,7 @@ import pytest
 import redis.connection
 import time_machine
 
-from sms_login.adapters.redis_client import connect
+from sms_login.adapters.redis.client import connect
 from sms_login.errors import CodeHasExpired
 from tests.servers import RedisServer
 from tests.world import OTHER_PHONE, Backend, World

@@ -24,8 +24,8 @@ from sms_login.errors import (
     UserStoreFailed,
 )
 from sms_login.phone import Phone
-from sms_login.ports import User
-from sms_login.rules import LONGEST_SESSION
+from sms_login.sessions.store import LONGEST_SESSION
+from sms_login.users import User
 from tests.conftest import fake_backend
 from tests.limits import Printed
 from tests.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET, Backend, World

@@ -13,7 +13,7 @@ import redis
 from local.cloud import Cloud, local_cloud
 from sms_login import logs, wiring
 from sms_login.phone import Phone
-from sms_login.refresh_tokens import RefreshTokens
+from sms_login.sessions.refresh_tokens import RefreshTokens
 from tests.servers import RedisServer
 
 PHONE, NATIONAL = "+8613800138000", "13800138000"

@@ -18,8 +18,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from sms_login.adapters.redis_client import connect
-from sms_login.rules import LONGEST_SESSION, SessionRules
+from sms_login.adapters.redis.client import connect
+from sms_login.sessions.store import LONGEST_SESSION, SessionRules
 from tests.conftest import NOON, fake_backend
 from tests.devices import session_key
 from tests.servers import RedisServer

@@ -6,7 +6,7 @@ from copy import copy
 import pytest
 import time_machine
 
-from sms_login.rules import LONGEST_SESSION, SessionRules
+from sms_login.sessions.store import LONGEST_SESSION, SessionRules
 from tests.conftest import fake_backend
 from tests.devices import Device, alerts, devices, session_key, session_keys
 from tests.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET, Backend, World

@@ -14,10 +14,10 @@ import time_machine
 from local.api_server import ApiServer, Reply
 from local.inbox import Message
 from local.tencent import TencentStandIn
-from sms_login.adapters.tencent_sms import TencentSms
+from sms_login.adapters.tencent.sms import TencentSms
 from sms_login.errors import InvalidPhone, Refusal, SendFailed, SendUnknown, TooManyRequests
 from sms_login.phone import Phone
-from sms_login.ports import SmsRoute
+from sms_login.sms import SmsRoute
 from tests.conftest import NOON
 from tests.world import PHONE
 
@@ -117,7 +117,7 @@ def test_a_connection_is_replaced_after_a_while(tencent: TencentStandIn, monkeyp
     """After 30 s without use it might be dead, and a sending on it unclear."""
     sender = sms(tencent)
     now = 1000.0
-    monkeypatch.setattr("sms_login.adapters.tencent_client.time.monotonic", lambda: now)
+    monkeypatch.setattr("sms_login.adapters.tencent.client.time.monotonic", lambda: now)
     sender.send(PHONE, "012345")
     now += 30
     sender.send(PHONE, "012345")
@@ -130,7 +130,7 @@ def test_a_connection_is_replaced_after_a_while(tencent: TencentStandIn, monkeyp
 def test_no_connection_of_an_earlier_burst_is_used_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sendings one by one keep one connection in use, and the others of the burst lie below it in the pool."""
     now = 1000.0
-    monkeypatch.setattr("sms_login.adapters.tencent_client.time.monotonic", lambda: now)
+    monkeypatch.setattr("sms_login.adapters.tencent.client.time.monotonic", lambda: now)
     together = threading.Barrier(2, timeout=10)
 
     def meet(message: Message) -> None:

@@ -13,7 +13,7 @@ from local.captcha import KINDS
 from local.cloud import Cloud, local_cloud
 from local.tencent import TencentStandIn
 from sms_login import logs, wiring
-from sms_login.adapters.tencent_captcha import TencentCaptcha
+from sms_login.adapters.tencent.captcha import TencentCaptcha
 from sms_login.errors import ServiceUnavailable
 from tests.test_secrets import Raw
 
@@ -41,7 +41,7 @@ def captcha(tencent: TencentStandIn, environ: dict[str, str] | None = None, **ch
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a fifth of a second for the service instead of three."""
-    monkeypatch.setattr("sms_login.adapters.tencent_captcha._TIMEOUT", 0.2)
+    monkeypatch.setattr("sms_login.adapters.tencent.captcha._TIMEOUT", 0.2)
 
 
 # Tickets.

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from msgspec import convert
 
 from sms_login.errors import TokenExpired, TokenInvalid
-from sms_login.keys import KeyRing, shared_key
-from sms_login.messages import Token
-from sms_login.pem import private_key
-from sms_login.ports import User
-from sms_login.tokens import AccessTokens, Claims
+from sms_login.http.messages import Token
+from sms_login.sessions.access_tokens import AccessTokens, Claims
+from sms_login.sessions.keys import KeyRing, shared_key
+from sms_login.sessions.pem import private_key
+from sms_login.users import User
 from tests.key_files import private_pem
 from tests.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET
 

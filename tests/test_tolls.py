@@ -13,10 +13,10 @@ from sms_login.errors import (
     TooManyRequests,
     UserStoreFailed,
 )
+from sms_login.limits.policy import Limits
+from sms_login.otp.store import Ask, Code, Sending
 from sms_login.periods import Calendar
 from sms_login.phone import Phone
-from sms_login.ports import Ask, Code, Sending
-from sms_login.rules import Limits
 from tests.limits import (
     ABROAD,
     IP,

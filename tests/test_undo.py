@@ -11,9 +11,10 @@ from sms_login.errors import (
     SessionMismatch,
     TooManyRequests,
 )
+from sms_login.otp.rules import Rules
+from sms_login.otp.store import Ask, Code
 from sms_login.phone import Phone
-from sms_login.ports import Ask, Code, User
-from sms_login.rules import Rules
+from sms_login.users import User
 from tests.limits import Printed, alerts
 from tests.world import PHONE, Backend, World
 

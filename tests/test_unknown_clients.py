@@ -3,7 +3,7 @@
 import pytest
 
 from sms_login.errors import InvalidPhone, TooManyRequests
-from sms_login.rules import Limits
+from sms_login.limits.policy import Limits
 from tests.limits import IP, TO_MIDNIGHT, TO_THE_HOUR, Make, Printed, counts, neighbour, refused, stranger, totals
 from tests.world import PHONE
 

@@ -1,4 +1,4 @@
-"""What `ports.Users` promises, on every table of users there is: fakeredis, Redis, SQLite and MariaDB."""
+"""What `users.Users` promises, on every table of users there is: fakeredis, Redis, SQLite and MariaDB."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,15 +10,15 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 
-from sms_login.adapters.redis_client import RedisClient, connect
-from sms_login.adapters.redis_users import RedisUsers
-from sms_login.adapters.sql_client import SqlClient
-from sms_login.adapters.sql_client import connect as connect_sql
-from sms_login.adapters.sql_schema import create
-from sms_login.adapters.sql_users import SqlUsers
+from sms_login.adapters.redis.client import RedisClient, connect
+from sms_login.adapters.redis.users import RedisUsers
+from sms_login.adapters.sql.client import SqlClient
+from sms_login.adapters.sql.client import connect as connect_sql
+from sms_login.adapters.sql.schema import create
+from sms_login.adapters.sql.users import SqlUsers
 from sms_login.errors import ServiceUnavailable
 from sms_login.phone import Phone
-from sms_login.ports import User, Users
+from sms_login.users import User, Users
 from tests.conftest import fake_backend
 from tests.test_races import race
 from tests.world import OTHER_PHONE, PHONE

@@ -15,12 +15,12 @@ import pytest
 import time_machine
 from sqlalchemy import event
 
-from sms_login.adapters.sql_client import SqlClient, connect
-from sms_login.adapters.sql_schema import create
-from sms_login.adapters.sql_users import SqlUsers
+from sms_login.adapters.sql.client import SqlClient, connect
+from sms_login.adapters.sql.schema import create
+from sms_login.adapters.sql.users import SqlUsers
 from sms_login.errors import ServiceUnavailable
 from sms_login.phone import Phone
-from sms_login.ports import User
+from sms_login.users import User
 from tests.conftest import fake_backend
 from tests.mariadb import PASSWORD, MariaDbServer, find_mariadb
 from tests.servers import require, until

@@ -15,8 +15,8 @@ import redis
 
 from local.cloud import Cloud, local_cloud
 from sms_login import logs, wiring
-from sms_login.adapters.sql_client import SqlClient, connect
-from sms_login.adapters.sql_schema import create
+from sms_login.adapters.sql.client import SqlClient, connect
+from sms_login.adapters.sql.schema import create
 from tests.mariadb import PASSWORD, MariaDbServer
 from tests.servers import RedisServer
 from tests.test_config import LEAST

@@ -15,7 +15,7 @@ import pytest
 from local.cloud import local_cloud
 from local.gateway import Gateway
 from sms_login import wiring
-from sms_login.config import Settings
+from sms_login.settings.settings import Settings
 from tests.forging import claims, forged
 from tests.key_files import ALGORITHMS, private_pem
 from tests.servers import require

@@ -19,8 +19,8 @@ import time_machine
 
 from local.cloud import local_cloud
 from sms_login import wiring
-from sms_login.http_server import IDLE, MAX_BODY, MAX_HEADERS, THREADS, Server
-from sms_login.web import Application, Handle, RequestEnviron, port_of
+from sms_login.http.server import IDLE, MAX_BODY, MAX_HEADERS, THREADS, Server
+from sms_login.http.wsgi import Application, Handle, RequestEnviron, port_of
 from tests.servers import until
 from tests.test_handler import PHONE
 
@@ -442,7 +442,7 @@ def web_function(*args: str, **environ: str) -> Iterator["subprocess.Popen[str]"
     """Start the module as the platform or a container does."""
     environ |= {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "sms_login.web", *args],
+        [sys.executable, "-m", "sms_login.http.wsgi", *args],
         cwd=ROOT.parent,
         env=environ,
         stdout=subprocess.PIPE,
@@ -460,7 +460,7 @@ def web_function(*args: str, **environ: str) -> Iterator["subprocess.Popen[str]"
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_process_serves_and_ends_when_told_to(number: signal.Signals) -> None:
-    """`python -m sms_login.web` answers on PORT, says nothing that is not JSON, and ends with 0."""
+    """`python -m sms_login.http.wsgi` answers on PORT, says nothing that is not JSON, and ends with 0."""
     with local_cloud({}) as cloud, socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
         free.close()
@@ -478,7 +478,7 @@ def test_the_process_serves_and_ends_when_told_to(number: signal.Signals) -> Non
 @pytest.mark.parametrize(
     ("args", "environ", "said"),
     [
-        (["--fast"], {}, "usage: [PORT=9000] python -m sms_login.web [--scf]"),
+        (["--fast"], {}, "usage: [PORT=9000] python -m sms_login.http.wsgi [--scf]"),
         ([], {"PORT": "http"}, "PORT is 'http', but a port is a number from 0 to 65535."),
         ([], {"PORT": "65536"}, "PORT is '65536', but a port is a number from 0 to 65535."),
     ],
@@ -523,4 +523,4 @@ def test_the_bootstrap_starts_the_web_function() -> None:
     assert os.access(path, os.X_OK)
     assert text.startswith(b"#!/bin/bash\n")
     assert b"\r" not in text
-    assert text.endswith(b"exec /var/lang/python310/bin/python3.10 -u -m sms_login.web --scf\n")
+    assert text.endswith(b"exec /var/lang/python310/bin/python3.10 -u -m sms_login.http.wsgi --scf\n")

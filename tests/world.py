@@ -7,30 +7,33 @@ from typing import Any
 
 import time_machine
 
-from sms_login.adapters.redis_budgets import RedisBudgets
-from sms_login.adapters.redis_client import RedisClient
-from sms_login.adapters.redis_codes import RedisCodes
-from sms_login.adapters.redis_sessions import RedisSessions
-from sms_login.adapters.redis_users import RedisUsers
-from sms_login.address import Address
+from sms_login.adapters.redis.client import RedisClient
+from sms_login.adapters.redis.codes import RedisCodes
+from sms_login.adapters.redis.limits import RedisBudgets
+from sms_login.adapters.redis.sessions import RedisSessions
+from sms_login.adapters.redis.users import RedisUsers
 from sms_login.app import App
-from sms_login.codes import CodeMaker
-from sms_login.environment import Secret
 from sms_login.errors import Refusal, ServiceUnavailable
-from sms_login.fixed_codes import FixedCodes
-from sms_login.guard import Caller, Gate, Guard
-from sms_login.keys import KeyRing, shared_key
-from sms_login.login import LoginService
-from sms_login.messages import CodeSent, LoggedIn
-from sms_login.origins import Origins
+from sms_login.http.cors import Origins
+from sms_login.limits.captcha import Gate
+from sms_login.limits.client import Address
+from sms_login.limits.guard import Caller, Guard
+from sms_login.limits.policy import Limits
+from sms_login.otp.codes import CodeMaker
+from sms_login.otp.rules import Rules
+from sms_login.otp.send import CodeSent, Sender
+from sms_login.otp.test_numbers import FixedCodes
+from sms_login.otp.verify import LoggedIn, LoginService
 from sms_login.periods import Calendar
 from sms_login.phone import Phone
-from sms_login.ports import Receipt, Users
-from sms_login.refresh_tokens import RefreshTokens
-from sms_login.rules import Limits, Rules, SessionRules
-from sms_login.sending import Sender
-from sms_login.sessions import Sessions
-from sms_login.tokens import AccessTokens
+from sms_login.secret import Secret
+from sms_login.sessions.access_tokens import AccessTokens
+from sms_login.sessions.keys import KeyRing, shared_key
+from sms_login.sessions.refresh_tokens import RefreshTokens
+from sms_login.sessions.service import Sessions
+from sms_login.sessions.store import SessionRules
+from sms_login.sms import Receipt
+from sms_login.users import Users
 
 PHONE = Phone.parse("+8613800138000", "CN")
 OTHER_PHONE = Phone.parse("+8613800138001", "CN")
@@ -42,7 +45,7 @@ OLD_SECRET = b"an older secret, also 32 bytes.."
 
 
 class Outbox:
-    """`ports.Sms` that keeps what it is given; `refuse` is raised instead, once for each that is in it."""
+    """`sms.Sms` that keeps what it is given; `refuse` is raised instead, once for each that is in it."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[Phone, str]] = []
@@ -68,7 +71,7 @@ class Outbox:
 
 
 class Captchas:
-    """`ports.Captcha` that passes the tickets that are in `good`, each once; `away` when nobody answers."""
+    """`limits.captcha.Captcha` that passes the tickets that are in `good`, each once; `away` when nobody answers."""
 
     def __init__(self) -> None:
         self.good: set[str] = set()
@@ -156,7 +159,7 @@ class World:
             store=self.session_store,
             access=self.tokens,
             refresh=RefreshTokens(*self.secrets),
-            fixed=fixed,
+            test_number_ended=fixed.ended,
         )
         self.budgets = RedisBudgets(self.redis)
         self.guard = Guard(

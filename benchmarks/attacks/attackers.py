@@ -12,8 +12,9 @@ from benchmarks.attacks.day import HOUR, Day, Person
 from benchmarks.attacks.people import Tally, number
 from benchmarks.attacks.sites import Demo, Product, Sent
 from sms_login.errors import CaptchaRequired, Refusal, TooManyRequests
+from sms_login.limits.policy import Limits
+from sms_login.otp.rules import Rules
 from sms_login.phone import Phone
-from sms_login.rules import Limits, Rules
 
 RULES, LIMITS = Rules(), Limits()
 COOLDOWN = RULES.cooldown + 1  # after 30 s to the millisecond, Redis may still have the key

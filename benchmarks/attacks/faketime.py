@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
-from sms_login.adapters.redis_client import connect
+from sms_login.adapters.redis.client import connect
 from tests.servers import RedisServer, find_redis_6
 from tests.world import Backend
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import time_machine
 
-from sms_login.address import Address
 from sms_login.errors import CodeIsError, InvalidPhone, Refusal
-from sms_login.guard import Caller
+from sms_login.limits.client import Address
+from sms_login.limits.guard import Caller
+from sms_login.limits.policy import Limits
 from sms_login.phone import Phone
-from sms_login.rules import Limits
 from tests.world import Backend, World
 
 

@@ -1,0 +1,79 @@
+"""Commands for an operator: `python -m sms_admin check`."""
+
+import argparse
+import io
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from typing import NoReturn
+
+from sms_admin.check.checks import examine
+from sms_admin.check.report import State
+from sms_admin.check.settings import Net
+from sms_login.errors import InvalidPhone
+from sms_login.logs import redact
+from sms_login.phone import Phone
+
+_CHECK = """\
+Checks the deployment that the environment describes: settings, keys, limits, Redis, users, and what Tencent Cloud says
+of credentials, template, signature and captcha. Run it where the function runs, with the function's environment.
+"""
+_EXIT = "exit code: 0 if there is no problem, 1 if there is one, 2 for a wrong command line"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(redact(message))  # it quotes what was given: perhaps a number, and perhaps into a pipeline's log
+
+
+def main() -> int:
+    """Run a command; return its exit code."""
+    parser = _Parser(prog="python -m sms_admin", allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="check")
+    check = commands.add_parser(
+        "check", help="check a deployment", description=_CHECK, epilog=_EXIT, allow_abbrev=False
+    )
+    check.add_argument("--json", action="store_true", help="one JSON object per line: check, state, found, todo")
+    check.add_argument("--send", metavar="PHONE", type=_phone, help="send one real message to this number, like +86…")
+    options = parser.parse_args()
+    logging.getLogger().addHandler(logging.NullHandler())  # what a library has to say is in the findings
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a template may be Chinese, and the terminal not
+    try:
+        return _check(os.environ, options.send, as_json=options.json)
+    except BrokenPipeError:  # whoever reads, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still flushes at its end
+        return 1
+
+
+def _check(environ: Mapping[str, str], number: Phone | None, *, as_json: bool) -> int:
+    net, counts = Net(environ), dict.fromkeys(State, 0)
+    for finding in examine(environ, number):
+        counts[finding.state] += 1
+        shown = net.let_through(finding)
+        print(shown.json() if as_json else shown.text(), flush=True)
+    if not as_json:
+        print(summary(counts[State.PROBLEM], counts[State.WARNING], counts[State.OK]), flush=True)
+    return 1 if counts[State.PROBLEM] else 0
+
+
+def summary(problems: int, warnings: int, fine: int) -> str:
+    """Return the last line of a report: how many findings there are of each kind."""
+    some = [f"{count} {noun}{'s' * (count != 1)}" for count, noun in ((problems, "problem"), (warnings, "warning"))]
+    return f"{', '.join(some)}, {fine} ok"
+
+
+def _phone(text: str) -> Phone:
+    wrong = argparse.ArgumentTypeError("must be a mobile number with its country, like +86…")
+    if not text.startswith("+"):
+        raise wrong
+    try:
+        return Phone.parse(text, "ZZ")
+    except InvalidPhone:
+        raise wrong from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""Which checks there are, and what each needs: a second composition root, beside `wiring`."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+
+from sms_admin.check import captcha, clock, keys, limits, redis, send, settings, tencent
+from sms_admin.check.report import Check, Finding, ok, problem, run
+from sms_login.phone import Phone
+from sms_login.settings.settings import Settings
+
+_MAINLAND = ("SMS_SDKAPPID", "SMS_SIGN", "SMS_TEMPLATE_", "SMS_REGION", "SMS_ENDPOINT", "SMS_TIMEOUT")
+_LIMITS = (
+    "IP_",
+    "RANGE_",
+    "COUNTRY_",
+    "DAILY_",
+    "RESEND_COOLDOWN",
+    "CODE_TTL",
+    "TOKEN_TTL",
+    "REFRESH_TTL",
+    "SESSION_TTL",
+)
+
+
+def examine(environ: Mapping[str, str], phone: Phone | None = None) -> Iterator[Finding]:
+    """Yield what there is to say of the deployment that `environ` describes; with `phone`, send one real message.
+
+    What needs nobody comes first. What depends on a wrong setting is left out, and the rest is checked all the same.
+    """
+    read, problems, broken = settings.read(environ)
+    checks = [Check("settings", partial(settings.check, problems))]
+    if read:
+        checks += _checks(read, environ)
+        if phone:
+            names = _MAINLAND if phone.region == "CN" else ("SMS_",)
+            checks.append(Check("send", partial(send.check, read, environ, phone), names))
+    yield from run(checks, broken)
+
+
+def _checks(read: Settings, environ: Mapping[str, str]) -> list[Check]:
+    return [
+        Check("keys", partial(keys.check, read, environ), ("JWT_", "SECRET")),
+        Check("limits", partial(limits.limits, read), _LIMITS),
+        Check("sending", partial(limits.sending, read), ("SENDING", "SMS_ENDPOINT")),
+        Check("countries", partial(limits.countries, read), ("ALLOWED_COUNTRIES", "DEFAULT_COUNTRY", "SMS_INTL_")),
+        Check("client-ip", partial(limits.client_ip, read), ("CLIENT_IP_SOURCE",)),
+        Check("test-numbers", partial(limits.test_numbers, read), ("TEST_NUMBERS",)),
+        Check("redis", partial(redis.check, read), ("REDIS_",)),
+        Check("users", partial(_users, read), ("USERS_URL",)),
+        Check("clock", partial(clock.check, read), ("SMS_ENDPOINT",)),
+        Check("credentials", partial(tencent.check, read, environ), _MAINLAND),
+        Check("captcha", partial(captcha.check, read, environ), ("CAPTCHA_",)),
+    ]
+
+
+def _users(read: Settings) -> Iterable[Finding]:
+    url = read.users_url.reveal()
+    if not url:
+        return [ok("users", "in Redis")]
+    try:
+        from sms_admin.check import users  # noqa: PLC0415 - SQLAlchemy: only where it is asked for
+    except ModuleNotFoundError as missing:
+        return [problem("users", f"USERS_URL needs {missing.name}", "deploy with requirements-sql.txt")]
+    return users.check(url)

@@ -1,0 +1,57 @@
+"""How strong the keys are. Their length is checked with the settings; here is what else gives them away."""
+
+import re
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+from sms_admin.check.report import Finding, ok, warning
+from sms_login.settings.settings import Settings
+
+_LEAST_DISTINCT = 10  # characters; 32 random hexadecimal digits have 14 on average, and 10 at least but for luck
+_NAMES = ("JWT_SECRET", "JWT_SECRET_PREVIOUS", "SECRET", "SECRET_PREVIOUS")
+_WORDS = re.compile(r"change.?me|password|secret|example|123456|qwerty", re.IGNORECASE)
+_KINDS = {"EdDSA": "Ed25519", "ES256": "P-256", "RS256": "RSA"}
+_NEW = "make another: openssl rand -base64 32; move this one to {name}_PREVIOUS for REFRESH_TTL"
+
+
+def check(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Tell what signs, what protects codes, and which of the secrets could be guessed."""
+    values = {name: value for name in _NAMES if (value := environ.get(name, "").strip())}
+    signer = settings.jwt_keys[0]
+    if signer.jwk:
+        size = f" of {signer.verifier.key_size} bits" if signer.algorithm == "RS256" else ""
+        yield ok("keys.tokens", f"{signer.algorithm}, with a private key {_KINDS[signer.algorithm]}{size}")
+    else:
+        yield ok("keys.tokens", f"HS256, with a secret of {len(signer.verifier)} bytes")
+    yield ok("keys.codes", _codes(values))
+    for name, value in values.items():
+        if why := weakness(value):
+            kind = name.removesuffix("_PREVIOUS")
+            todo = _NEW.format(name=kind) if kind == name else "remove it as soon as you can"
+            yield warning("keys.strength", f"{name} {why}: it could be guessed", todo)
+        elif name.endswith("_PREVIOUS") and value == values.get(name.removesuffix("_PREVIOUS")):
+            found = f"{name} is what {name.removesuffix('_PREVIOUS')} is: nothing was rotated"
+            yield warning("keys.rotation", found, "give the first a new value, or remove the second")
+        elif name.endswith("_PREVIOUS"):
+            yield ok("keys.rotation", f"{name} still counts: remove it REFRESH_TTL after the change")
+
+
+def _codes(values: Mapping[str, str]) -> str:
+    secret = values.get("SECRET")
+    if secret and secret != values.get("JWT_SECRET"):
+        return f"SECRET, of {len(secret.encode(errors='surrogateescape'))} bytes"
+    return "JWT_SECRET, through a key derived from it; set SECRET before you give JWT_SECRET to another service"
+
+
+def weakness(secret: str) -> str | None:
+    """Return why a secret is no random text; None if nothing speaks against it."""
+    if len(set(secret)) < _LEAST_DISTINCT:
+        return f"has only {len(set(secret))} different characters"
+    if secret in (secret * 2)[1:-1]:  # it is found inside itself, moved: it is a shorter text, repeated
+        return "repeats itself"
+    steps = sum(abs(ord(a) - ord(b)) <= 1 for a, b in pairwise(secret))
+    if steps > len(secret) / 2:
+        return "is mostly characters in their order"
+    if _WORDS.search(secret):
+        return "has a word in it that is tried first"
+    return None

@@ -1,0 +1,46 @@
+"""The table of users in SQL. Imported only where USERS_URL is set, as are the libraries."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from sqlalchemy import inspect, make_url, select
+
+from sms_admin.check.report import Finding, ok, problem
+from sms_login.adapters.sql.client import SqlClient, connect
+from sms_login.adapters.sql.schema import USERS
+from sms_login.errors import ServiceUnavailable
+from sms_login.logs import redact
+
+_CREATE = "make it: python -m sms_login.adapters.sql.users create"
+
+
+def check(url: str) -> Iterator[Finding]:
+    """Tell whether the table of users at a USERS_URL can be read, and has our columns."""
+    address = make_url(url)
+    if address.get_backend_name() == "sqlite" and not Path(address.database or "").is_file():
+        yield problem("users", "the file of USERS_URL does not exist", _CREATE)  # to connect would make an empty one
+        return
+    try:
+        engine = connect(url)
+    except ModuleNotFoundError as missing:
+        yield problem("users", f"USERS_URL needs {missing.name}", "deploy with requirements-sql.txt")
+        return
+    with closing(SqlClient(engine)) as client:
+        try:
+            yield _table(client)
+        except ServiceUnavailable as error:
+            todo = "see that the database is in the function's VPC, and that user and password are right"
+            yield problem("users", redact(error.detail), todo)
+
+
+def _table(client: SqlClient) -> Finding:
+    with client.connection() as connection:
+        inspector = inspect(connection)
+        if not inspector.has_table(USERS.name):
+            return problem("users", f"there is no table {USERS.name}", _CREATE)
+        there = {column["name"] for column in inspector.get_columns(USERS.name)}
+        if missing := [name for name in USERS.columns.keys() if name not in there]:  # noqa: SIM118 - no mapping
+            return problem("users", f"{USERS.name} has no column {', '.join(missing)}", "compare it with docs/users.md")
+        connection.execute(select(USERS).limit(1))
+    return ok("users", f"{USERS.name} can be read, and has all columns")

@@ -1,0 +1,1 @@
+"""Redis: one Lua script per decision."""

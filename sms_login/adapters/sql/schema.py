@@ -1,0 +1,143 @@
+"""The table of users in SQL: how it is made, and how the users of Tencent's SMS-login demo of 2020 come into it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct, field
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    MetaData,
+    Row,
+    String,
+    Table,
+    column,
+    insert,
+    inspect,
+    select,
+    table,
+)
+from sqlalchemy.dialects import mysql
+from sqlalchemy.schema import CreateTable
+from sqlalchemy.types import TypeEngine
+
+from sms_login.adapters.sql.client import SqlClient
+from sms_login.errors import InvalidPhone, ServiceUnavailable
+from sms_login.phone import Phone
+
+_NAME, _AVATAR, _ID = 64, 2048, 64  # characters
+_BATCH = 500  # users per statement
+
+
+def _ascii(length: int) -> TypeEngine[str]:
+    """Return a string that is compared byte by byte: to MySQL's own collations `A` equals `a`."""
+    return String(length).with_variant(mysql.VARCHAR(length, charset="ascii", collation="ascii_bin"), "mysql")
+
+
+USERS = Table(
+    "sms_login_users",
+    MetaData(),
+    Column("phone", _ascii(16), primary_key=True),  # a plus and at most 15 digits: ITU-T E.164
+    Column("id", _ascii(_ID), nullable=False, unique=True),
+    Column("name", String(_NAME), nullable=False),
+    Column("avatar", String(_AVATAR), nullable=False),
+    Column("created", BigInteger, nullable=False),  # epoch ms
+    mysql_engine="InnoDB",
+    mysql_charset="utf8mb4",
+    mysql_collate="utf8mb4_bin",
+)
+OLD = table("info", *(column(name) for name in ("userId", "phone", "name", "avatar", "time")))
+
+
+def create(client: SqlClient) -> bool:
+    """Make the table of users; False if it is there already. Raises ServiceUnavailable, also if that is another's."""
+    with client.connection() as connection:
+        there = inspect(connection).has_table(USERS.name)
+        connection.execute(CreateTable(USERS, if_not_exists=True))
+        connection.execute(select(USERS).limit(1))
+    return not there
+
+
+class Migration(Struct):
+    """What became of the old users: how many are `new` here and how many were `known` before, by number and userId.
+
+    `left` has the userIds of those that were not taken over, by the reason; `trimmed` of those whose name or avatar was
+    too long: the name is cut, the avatar left out.
+    """
+
+    new: int = 0
+    known: int = 0
+    left: dict[str, list[str]] = field(default_factory=dict)
+    trimmed: list[str] = field(default_factory=list)
+
+    def leave(self, user_id: str, why: str) -> None:
+        """Put on record that a user is not taken over."""
+        self.left.setdefault(why, []).append(user_id or "(none)")
+
+
+def migrate(client: SqlClient) -> Migration:
+    """Copy the users of the demo's table `info`; may be repeated. Raises ServiceUnavailable.
+
+    Where a number is there twice, whoever signed up first keeps it; a user who has come to our table since is not
+    touched, and neither is `info`.
+    """
+    migration = Migration()
+    with client.connection() as connection:
+        if not inspect(connection).has_table(OLD.name):
+            raise ServiceUnavailable(f"sql: there is no table {OLD.name} to take users from")
+        # All at once, some 750 MB for a million: an open result would be in the way of our own writing.
+        rows = connection.execute(select(OLD).order_by(OLD.c.time, OLD.c.userId)).all()
+        users = [user for row in rows if (user := _user(row, migration))]
+        for i in range(0, len(users), _BATCH):
+            _copy(connection, users[i : i + _BATCH], migration)
+    return migration
+
+
+def _user(row: Row[Any], migration: Migration) -> dict[str, Any] | None:
+    """Return what our table shall have of an old user; None, and put on record why, if there is no way."""
+    user_id = "" if row.userId is None else str(row.userId)
+    if not (user_id.isascii() and 0 < len(user_id) <= _ID):
+        migration.leave(user_id, f"have no userId of at most {_ID} ASCII characters")
+        return None
+    try:
+        phone = Phone.parse(str(row.phone), "CN")
+    except InvalidPhone:
+        phone = None
+    # The demo knew mainland China only. To let 11 digits that are wrong there be a number of elsewhere, as a request
+    # may, would give their user to a stranger.
+    if phone is None or phone.region != "CN":
+        migration.leave(user_id, "have no valid mobile number of mainland China")
+        return None
+    name, avatar = row.name or "", row.avatar or ""
+    if len(name) > _NAME or len(avatar) > _AVATAR:
+        migration.trimmed.append(user_id)
+        name, avatar = name[:_NAME], avatar if len(avatar) <= _AVATAR else ""
+    return {"phone": phone.e164, "id": user_id, "name": name, "avatar": avatar, "created": _ms(row.time)}
+
+
+def _ms(time: Any) -> int:
+    try:
+        return int(time)
+    except (TypeError, ValueError):
+        return 0  # nobody knows when they signed up
+
+
+def _copy(connection: Connection, users: Sequence[dict[str, Any]], migration: Migration) -> None:
+    """Insert those whose number and userId are free, in one statement; then see who has them."""
+    ignoring = insert(USERS).prefix_with("IGNORE", dialect="mysql").prefix_with("OR IGNORE", dialect="sqlite")
+    new = connection.execute(ignoring.values(users)).rowcount
+    numbers = [user["phone"] for user in users]
+    here = connection.execute(select(USERS.c.phone, USERS.c.id).where(USERS.c.phone.in_(numbers)))
+    owners: dict[str, str] = {row.phone: row.id for row in here}
+    taken_over = 0
+    for user in users:
+        owner = owners.get(user["phone"])
+        if owner == user["id"]:
+            taken_over += 1
+        elif owner is None:
+            migration.leave(user["id"], "have the userId of another number")
+        else:
+            migration.leave(user["id"], "have the number of another user")
+    migration.new += new
+    migration.known += taken_over - new

@@ -1,0 +1,1 @@
+"""Tencent Cloud's APIs, through its SDK."""

@@ -1,0 +1,121 @@
+"""SendSms through Tencent's SDK (product sms, API 2021-01-11, document 382/55981). Sent once, never retried."""
+
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from sms_login.adapters.tencent.client import NoCredentials, TencentClient
+from sms_login.errors import InvalidPhone, Refusal, SendFailed, SendUnknown, TooManyRequests
+from sms_login.phone import Phone
+from sms_login.sms import Receipt, SmsRoute
+
+_MAINLAND = "CN"
+
+
+class TencentSms:
+    """`sms.Sms` on Tencent Cloud SMS.
+
+    `template_params` are what the templates want, in their order, of `code` and `minutes`. The rest is explained in
+    `TencentClient`.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *,
+        mainland: SmsRoute,
+        abroad: SmsRoute | None,
+        template_params: tuple[str, ...],
+        minutes: int,
+        region: str,
+        endpoint: str,
+        timeout: float,
+    ) -> None:
+        self._api = TencentClient(environ, _client, name="sms", region=region, endpoint=endpoint, timeout=timeout)
+        self._mainland = mainland
+        self._abroad = abroad
+        self._template_params = template_params
+        self._minutes = str(minutes)
+
+    def reaches(self, phone: Phone) -> bool:
+        """See `sms.Sms.reaches`."""
+        return phone.region == _MAINLAND or self._abroad is not None
+
+    def send(self, phone: Phone, code: str) -> Receipt:
+        """See `sms.Sms.send`."""
+        from tencentcloud.common.exception import TencentCloudSDKException  # noqa: PLC0415 - heavy, and only for getSms
+
+        request = self._request(phone, code)
+        try:
+            answer = self._api.call(lambda client: client.SendSms(request))
+        except NoCredentials as error:
+            raise SendFailed(str(error)) from None
+        except TimeoutError:
+            raise SendUnknown("timeout") from None
+        except TencentCloudSDKException as error:
+            raise _refusal(error.get_code() or "", answered=error.get_request_id() is not None) from None
+        statuses = answer.SendStatusSet or []
+        if len(statuses) != 1:  # the SDK did not find what it looks for, and does not say so
+            raise SendUnknown("no SendStatusSet")
+        if statuses[0].Code != "Ok":  # a refused number is HTTP 200, and no exception
+            raise _refusal(statuses[0].Code or "", answered=True)
+        return Receipt(answer.RequestId or "", statuses[0].SerialNo or "", statuses[0].Fee or 0)
+
+    def _request(self, phone: Phone, code: str) -> Any:
+        from tencentcloud.sms.v20210111 import models  # noqa: PLC0415 - as above
+
+        route = self._mainland if phone.region == _MAINLAND or self._abroad is None else self._abroad
+        values = {"code": code, "minutes": self._minutes}
+        request = models.SendSmsRequest()
+        request.PhoneNumberSet = [phone.e164]
+        request.SmsSdkAppId = route.app_id
+        request.TemplateId = route.template_id
+        request.TemplateParamSet = [values[name] for name in self._template_params]
+        if route.sign:
+            request.SignName = route.sign
+        if route.sender_id:
+            request.SenderId = route.sender_id
+        return request
+
+
+def _client(credential: Any, region: str, profile: Any) -> Any:
+    from tencentcloud.sms.v20210111.sms_client import SmsClient  # noqa: PLC0415 - as above
+
+    return SmsClient(credential, region, profile)
+
+
+# What Tencent's error codes mean for the caller (document 382/55981, "Error codes").
+_NUMBER = (
+    "InvalidParameterValue.IncorrectPhoneNumber",
+    "FailedOperation.PhoneNumberParseFail",
+    "FailedOperation.PhoneNumberInBlacklist",
+)
+_WAIT = {
+    "LimitExceeded.PhoneNumberThirtySecondLimit": 30,
+    "LimitExceeded.PhoneNumberOneHourLimit": 3600,
+    "LimitExceeded.DeliveryFrequencyLimit": 30,
+}  # s
+_WAIT_UNTIL_TOMORROW = ("LimitExceeded.PhoneNumberDailyLimit", "LimitExceeded.PhoneNumberSameContentDailyLimit")
+_UNCLEAR = ("ClientNetworkError", "ServerNetworkError", "InternalError")
+
+
+def _refusal(code: str, *, answered: bool) -> Refusal:
+    """Return what an error code means. `answered` says that Tencent Cloud gave it, not the SDK."""
+    if code in _NUMBER:
+        return InvalidPhone(code)
+    if code in _WAIT:
+        return TooManyRequests(code, retry_after=_WAIT[code])
+    if code in _WAIT_UNTIL_TOMORROW:
+        return TooManyRequests(code, retry_after=_until_tomorrow())
+    if code.startswith("RequestLimitExceeded"):  # refused before anything was sent
+        return SendFailed(code, retry_after=1)
+    if code.startswith(_UNCLEAR) or not (answered and code):
+        return SendUnknown(code)
+    return SendFailed(code)
+
+
+def _until_tomorrow() -> int:
+    """Return the seconds until the platform's next calendar day, which is China's."""
+    now = datetime.fromtimestamp(time.time(), timezone(timedelta(hours=8)))
+    return 86400 - (now.hour * 3600 + now.minute * 60 + now.second)

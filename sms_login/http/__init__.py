@@ -1,0 +1,1 @@
+"""Requests and answers: the platform's events, the parameters, and the web server."""

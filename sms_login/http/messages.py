@@ -1,0 +1,183 @@
+"""What each method takes and gives. After `parse` only good values exist."""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, get_args
+
+from msgspec import Meta, Struct, ValidationError, convert
+
+from sms_login.errors import InvalidParam, UnknownMethod, missing
+from sms_login.otp.send import CodeSent
+from sms_login.otp.verify import LoggedIn
+from sms_login.sessions.service import Refreshed, StillLoggedIn, UserInfo
+
+# Every pattern is anchored and ASCII: `\d` and `$` would let Unicode digits and a trailing newline through.
+# An empty parameter counts as absent, so none has to be refused here; the lengths say so to whoever reads the types.
+Spelling = Annotated[str, Meta(min_length=1, max_length=40)]
+Code = Annotated[str, Meta(pattern=r"\A[0-9]{6}\Z")]
+SessionId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{22}\Z")]
+Token = Annotated[str, Meta(min_length=1, max_length=4096)]
+Ticket = Annotated[str, Meta(pattern=r"\A[\x21-\x7e]{1,2048}\Z")]
+NickName = Annotated[str, Meta(min_length=1, max_length=64)]
+
+# What a parameter must be, for the caller who sent something else.
+MUST_BE = {
+    "phone": ("a phone number", "电话号码"),
+    "code": ("6 digits", "6 位数字"),
+    "sessionId": ("the sessionId of a getSms answer", "getSms 返回的 sessionId"),
+    "token": ("a token", "登录令牌"),
+    "refreshToken": ("a refresh token", "刷新令牌"),
+    "everywhere": ("true or false", "true 或 false"),
+    "captchaTicket": ("the ticket that the captcha gave", "人机验证控件返回的 ticket"),
+    "captchaRandstr": ("the randstr that the captcha gave", "人机验证控件返回的 randstr"),
+    "name": (
+        "1 to 64 characters, one of them visible, without control characters",
+        "1 至 64 个字符，至少一个可见，不含控制字符",
+    ),
+    "Idempotency-Key": ("16 to 64 of A-Z, a-z, 0-9, _ and -", "16 至 64 个字母、数字、_ 或 -"),
+}
+IDEMPOTENCY_KEY = r"[A-Za-z0-9_-]{16,64}"
+_NOT_IN_A_NAME = {"Cc", "Cs", "Zl", "Zp"}  # Unicode categories: controls, lone surrogates, line and paragraph ends
+# They set the direction of the text after them, also of what stands beside the name: UAX #9, section 2.
+_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# A name has to have something else than spaces, joiners and marks, which show nothing by themselves. Not assigned (Cn)
+# and private use (Co) count as visible: a phone knows newer emoji than this Python.
+_ALONE_INVISIBLE = {"Cf", "Zs", "Mn", "Mc", "Me"}
+# Letters and symbols that are blank: fillers of Hangul, the empty pattern of Braille, a musical one, and what Unicode
+# reserves for invisible characters (Default_Ignorable_Code_Point).
+_BLANK = "[\u115f\u1160\u180f\u2065\u2800\u3164\uffa0\ufff0-\ufff8\U0001d159\U000e0000-\U000e0fff]"
+
+
+class GetSms(Struct, frozen=True, tag_field="method", tag="getSms", rename="camel"):
+    """Send a code."""
+
+    phone: Spelling
+    session_id: SessionId | None = None
+    captcha_ticket: Ticket | None = None
+    captcha_randstr: Ticket | None = None
+
+
+class Login(Struct, frozen=True, tag_field="method", tag="login", rename="camel"):
+    """Log in with a code; without one, ask whether a token still counts."""
+
+    phone: Spelling
+    code: Code | None = None
+    session_id: SessionId | None = None
+    token: Token | None = None
+
+
+class Refresh(Struct, frozen=True, tag_field="method", tag="refresh", rename="camel"):
+    """Get new tokens."""
+
+    refresh_token: Token
+
+
+class Logout(Struct, frozen=True, tag_field="method", tag="logout", rename="camel"):
+    """End the session of either token, or every session of its user."""
+
+    token: Token | None = None
+    refresh_token: Token | None = None
+    everywhere: bool = False
+
+
+class DeleteAccount(Struct, frozen=True, tag_field="method", tag="deleteAccount", rename="camel"):
+    """Have the user forgotten; a fresh code shows that it is them."""
+
+    token: Token
+    code: Code
+    session_id: SessionId | None = None
+
+
+class GetUserInfo(Struct, frozen=True, tag_field="method", tag="getUserInfo"):
+    """Show whom a token is for."""
+
+    token: Token
+
+
+class SetNickname(Struct, frozen=True, tag_field="method", tag="setNickname"):
+    """Give oneself a nickname."""
+
+    token: Token
+    name: NickName
+
+
+class Health(Struct, frozen=True, tag_field="method", tag="health"):
+    """Tell whether Redis answers."""
+
+
+class Jwks(Struct, frozen=True, tag_field="method", tag="jwks"):
+    """Show the public keys that verify tokens."""
+
+
+Message = GetSms | Login | Refresh | Logout | GetUserInfo | SetNickname | DeleteAccount | Health | Jwks
+METHODS: dict[str, type[Message]] = {kind.__struct_config__.tag: kind for kind in get_args(Message)}
+
+
+class Done(Struct, frozen=True):
+    """It is done, and there is nothing to tell."""
+
+
+class Healthy(Struct, frozen=True):
+    """Everything answers."""
+
+    redis: str = "ok"
+
+
+class KeySet(Struct, frozen=True):
+    """JSON Web Keys (RFC 7517), the one that signs first; none where a shared secret signs. It has no envelope."""
+
+    keys: Sequence[Mapping[str, str]]
+
+
+Answer = CodeSent | LoggedIn | Refreshed | StillLoggedIn | UserInfo | Done | Healthy | KeySet
+
+
+def parse(params: Mapping[str, Any]) -> Message:
+    """Return the message in `params`. Raises UnknownMethod, or InvalidParam that names the parameter."""
+    method = params.get("method")
+    kind = METHODS.get(method) if isinstance(method, str) else None
+    if kind is None:
+        raise UnknownMethod
+    if kind is Login and "code" in params:  # then it is a login by code, whatever token comes along
+        params = {name: value for name, value in params.items() if name != "token"}
+    try:
+        message = convert(params, kind, strict=kind is not Logout)  # a form has no other way to say true
+    except ValidationError as error:
+        raise _explain(str(error)) from None
+    if isinstance(message, GetSms) and message.captcha_ticket and not message.captcha_randstr:
+        raise missing("captchaRandstr")
+    if isinstance(message, Logout) and not (message.token or message.refresh_token):
+        raise missing("token")
+    if isinstance(message, SetNickname) and not _printable(message.name):
+        raise malformed("name")
+    return message
+
+
+def idempotency_key(value: str | None) -> str | None:
+    """Return the header's value as it came. Raises InvalidParam if it is not one we take."""
+    if value is not None and not re.fullmatch(IDEMPOTENCY_KEY, value):
+        raise malformed("Idempotency-Key")
+    return value
+
+
+def malformed(name: str) -> InvalidParam:
+    """Return what to raise where a parameter is not what it must be."""
+    en, zh = MUST_BE[name]
+    space = " " if zh[0].isascii() else ""  # as it is typeset between Chinese and a digit or Latin letter
+    return InvalidParam(f"{name} must be {en}", f"{name} 应为{space}{zh}")
+
+
+def _explain(problem: str) -> InvalidParam:
+    """Turn msgspec's message into one that a caller of this API understands."""
+    if absent := re.search(r"missing required field `(\w+)`", problem):
+        return missing(absent[1])
+    name = re.search(r"`\$\.(\w+)`", problem)
+    return malformed(name[1]) if name else InvalidParam("the parameters are malformed", "参数格式不正确")
+
+
+def _printable(name: str) -> bool:
+    """Tell whether a name shows something, and stays within its place."""
+    if any(unicodedata.category(char) in _NOT_IN_A_NAME or char in _REORDERING for char in name):
+        return False
+    return any(unicodedata.category(char) not in _ALONE_INVISIBLE for char in re.sub(_BLANK, "", name))

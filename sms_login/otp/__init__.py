@@ -1,0 +1,1 @@
+"""One-time codes: sending them and verifying them."""

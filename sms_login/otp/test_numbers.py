@@ -1,0 +1,38 @@
+"""Test numbers for those who review an app for a store: their code is fixed, and no SMS is sent."""
+
+import hmac
+from collections.abc import Mapping
+
+from sms_login import logs
+from sms_login.errors import InvalidPhone
+from sms_login.periods import Calendar
+from sms_login.phone import Phone
+from sms_login.secret import Secret
+
+
+class FixedCodes:
+    """The `codes` of test numbers, by E.164, through the day `until` ("YYYYMMDD"); after it they are refused."""
+
+    def __init__(self, codes: Mapping[str, Secret], until: str, calendar: Calendar) -> None:
+        self._codes = codes
+        self._until = until
+        self._calendar = calendar
+
+    def has(self, phone: Phone) -> bool:
+        """Tell whether it is a test number, and log its use. Raises InvalidPhone after the last day."""
+        if phone.e164 not in self._codes:
+            return False
+        if self.ended(phone):
+            raise InvalidPhone("a test number, after TEST_NUMBERS_UNTIL")
+        return True
+
+    def ended(self, phone: Phone) -> bool:
+        """Tell whether it is a test number whose last day is over, and log its use."""
+        if phone.e164 not in self._codes:
+            return False
+        logs.note(test_number=True)
+        return self._calendar.day().name > self._until
+
+    def right(self, phone: Phone, code: str) -> bool:
+        """Tell whether it is the number's code."""
+        return hmac.compare_digest(self._codes[phone.e164].key(), code.encode())

@@ -1,0 +1,31 @@
+"""Secrets: strings that do not print themselves, and the keys that are derived from them."""
+
+import hmac
+
+
+class Secret:
+    """A string that does not print itself."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the clear value, at the point of use."""
+        return self._value
+
+    def key(self) -> bytes:
+        """Return the clear value as a key; bytes of the environment that are not UTF-8 stay what they are."""
+        return self._value.encode(errors="surrogateescape")
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __repr__(self) -> str:
+        return "Secret('****')"
+
+    __str__ = __repr__
+
+
+def derived_key(secret: bytes, use: str) -> bytes:
+    """Return the key for one `use`, so that no two uses share a key (a one-block HKDF-Expand, RFC 5869)."""
+    return hmac.digest(secret, b"sms-login " + use.encode() + b"\x01", "sha256")

@@ -1,0 +1,1 @@
+"""Sessions: being signed in, and the tokens of it."""

@@ -1,0 +1,88 @@
+"""Access tokens: short-lived JWTs in the form of RFC 9068, checked as RFC 8725 says. `keys` signs and verifies them."""
+
+import time
+from secrets import token_urlsafe
+
+import msgspec
+from msgspec import Struct
+
+from sms_login.errors import InvalidPhone, TokenExpired, TokenInvalid
+from sms_login.phone import Phone
+from sms_login.sessions.keys import KeyRing
+from sms_login.users import User
+
+_TYPE = "at+jwt"  # RFC 9068, section 2.1: keeps other kinds of JWT from passing as an access token
+_TYPES = {_TYPE, f"application/{_TYPE}"}  # RFC 9068, section 4
+_AVATAR = 1024  # bytes as JSON that the claim may have: with a longer one, the token would be longer than one may be
+_LEEWAY = 60  # s by which two machines' clocks may differ
+
+
+class Claims(Struct, frozen=True):
+    """Whom a token is for, and of which session."""
+
+    user_id: str
+    phone: Phone
+    session: str
+
+
+class _Payload(Struct, frozen=True):
+    """The claims that a token must have (RFC 9068, section 2.2), and `nbf` if it has one. Times in epoch seconds."""
+
+    iss: str
+    sub: str
+    aud: str | list[str]
+    client_id: str
+    iat: float
+    exp: float
+    jti: str
+    sid: str
+    phone: str
+    nbf: float = 0
+
+
+class AccessTokens:
+    """Issues and verifies access tokens that the keys of `ring` sign. `ttl` is in seconds."""
+
+    def __init__(self, ring: KeyRing, *, issuer: str, audience: str, ttl: int) -> None:
+        self._ring = ring
+        self._issuer = issuer
+        self._audience = audience
+        self.ttl = ttl
+
+    def issue(self, user: User, session: str) -> str:
+        """Return a token for `user` in a session."""
+        now = int(time.time())
+        claims = {
+            "iss": self._issuer,
+            "sub": user.id,
+            "aud": self._audience,
+            "client_id": self._audience,  # who asks for a token is the app that it is for: there are no other clients
+            "iat": now,
+            "exp": now + self.ttl,
+            "jti": token_urlsafe(16),
+            "sid": session,
+            "phone": user.phone.e164,
+            "name": user.name,
+            "avatar": user.avatar if len(msgspec.json.encode(user.avatar)) <= _AVATAR else "",
+        }
+        return self._ring.sign(msgspec.json.encode(claims), _TYPE)
+
+    def verify(self, token: str) -> Claims:
+        """Return the claims of one of our tokens. Raises TokenExpired, or TokenInvalid for anything else amiss."""
+        try:
+            text = self._ring.verify(token, _TYPES).decode()  # UTF-8 and nothing else: RFC 8725, section 3.7
+            claims = msgspec.json.decode(text, type=_Payload)
+            verified = Claims(claims.sub, Phone.parse(claims.phone, "ZZ"), claims.sid)
+        except (ValueError, RecursionError, InvalidPhone):
+            raise TokenInvalid from None
+        ours = claims.iss == self._issuer and self._audience in _listed(claims.aud)
+        now = time.time()
+        if not ours or max(claims.iat, claims.nbf) > now + _LEEWAY:
+            raise TokenInvalid
+        if claims.exp <= now - _LEEWAY:
+            raise TokenExpired
+        return verified
+
+
+def _listed(audience: str | list[str]) -> list[str]:
+    return [audience] if isinstance(audience, str) else audience

@@ -1,0 +1,150 @@
+"""Being signed in: what a login begins, and what one may do with its tokens."""
+
+import secrets
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from sms_login import logs
+from sms_login.errors import NotRegistered, TokenInvalid, TokenMismatch
+from sms_login.periods import Seconds
+from sms_login.phone import Phone
+from sms_login.sessions.access_tokens import AccessTokens, Claims
+from sms_login.sessions.refresh_tokens import RefreshTokens
+from sms_login.sessions.store import Rotation, SessionStore
+from sms_login.users import User, Users
+
+
+class UserInfo(Struct, frozen=True, rename="camel"):
+    """A user; `phone` in E.164."""
+
+    user_id: str
+    phone: str
+    name: str
+    avatar: str
+
+
+class StillLoggedIn(UserInfo, frozen=True, rename="camel"):
+    """The token counts."""
+
+    is_new_user: bool = False
+
+
+class Refreshed(UserInfo, frozen=True, rename="camel"):
+    """A user with the tokens of a session; the refresh token expires unless it is used."""
+
+    token: str
+    expires_in: Seconds
+    refresh_token: str
+    refresh_expires_in: Seconds
+
+
+class Sessions:
+    """Begins and continues sessions, and answers those who hold a token.
+
+    Every method that is given a token raises TokenInvalid, TokenExpired, NotRegistered if the user is gone, and
+    ServiceUnavailable. Those of a test number count through its last day, as its code does.
+    """
+
+    def __init__(
+        self,
+        *,
+        users: Users,
+        store: SessionStore,
+        access: AccessTokens,
+        refresh: RefreshTokens,
+        test_number_ended: Callable[[Phone], bool],
+    ) -> None:
+        self._users = users
+        self._store = store
+        self._access = access
+        self._refresh = refresh
+        self._test_number_ended = test_number_ended
+
+    def begin(self, user: User) -> Refreshed:
+        """Return the tokens of a new session. Raises ServiceUnavailable."""
+        session = secrets.token_urlsafe(16)  # 128 bits
+        return self._tokens(user, session, 1, self._store.begin(user.phone, session, user.id))
+
+    def refresh(self, token: str) -> Refreshed:
+        """Return new tokens for a refresh token, which counts no more; one that counted no more ends the session."""
+        old = self._refresh.read(token)
+        if self._test_number_ended(old.phone):
+            raise TokenInvalid
+        user = self._users.find(old.phone)  # first: what fails after the rotation costs a repeat
+        rotated = self._store.rotate(old.phone, old.session, old.count)
+        if rotated.rotation is Rotation.REUSED:
+            logs.alert("refresh_token_reused", user=user.id if user else None)
+        if rotated.rotation not in {Rotation.ROTATED, Rotation.AGAIN}:
+            raise TokenInvalid
+        return self._tokens(_owner(rotated.user_id, user), old.session, rotated.count, rotated.left_ms)
+
+    def logout(self, access: str | None, refresh: str | None, *, everywhere: bool) -> None:
+        """End the session of either token, or all sessions of its number."""
+        if refresh:
+            old = self._refresh.read(refresh)
+            phone, session = old.phone, old.session
+            if self._store.owner(phone, session) is None:
+                raise TokenInvalid
+        else:
+            claims = self.claims(access or "")
+            phone, session = claims.phone, claims.session
+        if everywhere:
+            self._store.end_all(phone)
+        else:
+            self._store.end(phone, session)
+
+    def end_all(self, phone: Phone) -> None:
+        """End all sessions of a number. Raises ServiceUnavailable."""
+        self._store.end_all(phone)
+
+    def claims(self, token: str) -> Claims:
+        """Return whom an access token is for, if its session has not ended."""
+        claims = self._access.verify(token)
+        ended = self._test_number_ended(claims.phone)
+        if ended or self._store.owner(claims.phone, claims.session) != claims.user_id:
+            raise TokenInvalid
+        return claims
+
+    def still_logged_in(self, phone: Phone, token: str) -> StillLoggedIn:
+        """Tell whether a token still counts for this phone. Raises TokenMismatch if it is another's."""
+        claims = self.claims(token)
+        if claims.phone.e164 != phone.e164:
+            raise TokenMismatch
+        user = _owner(claims.user_id, self._users.find(claims.phone))
+        return StillLoggedIn(user.id, user.phone.e164, user.name, user.avatar)
+
+    def user_info(self, token: str) -> UserInfo:
+        """Show whom the token is for."""
+        claims = self.claims(token)
+        return _info(_owner(claims.user_id, self._users.find(claims.phone)))
+
+    def set_nickname(self, token: str, name: str) -> UserInfo:
+        """Give the token's user a nickname."""
+        claims = self.claims(token)
+        user = self._users.rename(claims.phone, claims.user_id, name) or self._users.find(claims.phone)
+        return _info(_owner(claims.user_id, user))
+
+    def _tokens(self, user: User, session: str, count: int, left_ms: int) -> Refreshed:
+        return Refreshed(
+            user_id=user.id,
+            phone=user.phone.e164,
+            name=user.name,
+            avatar=user.avatar,
+            token=self._access.issue(user, session),
+            expires_in=min(self._access.ttl, left_ms // 1000),
+            refresh_token=self._refresh.issue(user.phone, session, count),
+            refresh_expires_in=left_ms // 1000,
+        )
+
+
+def _owner(user_id: str, user: User | None) -> User:
+    if user is None:
+        raise NotRegistered
+    if user.id != user_id:  # the number has signed up anew since
+        raise TokenInvalid
+    return user
+
+
+def _info(user: User) -> UserInfo:
+    return UserInfo(user.id, user.phone.e164, user.name, user.avatar)

@@ -1,0 +1,1 @@
+"""Settings: read once, with all their problems at once."""

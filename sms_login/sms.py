@@ -1,0 +1,37 @@
+"""Messages to a phone, as the rooms that send them see it."""
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from sms_login.phone import Phone
+
+
+class SmsRoute(Struct, frozen=True):
+    """The application, signature and template for one side of the border; `sender_id` abroad only."""
+
+    app_id: str
+    sign: str
+    template_id: str
+    sender_id: str = ""
+
+
+class Receipt(Struct, frozen=True):
+    """What SendSms gave for an accepted message. `fee` is the number of messages that it is charged as."""
+
+    request_id: str
+    serial_no: str
+    fee: int = 1
+
+
+class Sms(Protocol):
+    """The way to a phone."""
+
+    def reaches(self, phone: Phone) -> bool:
+        """Tell whether messages to the number's country are set up."""
+
+    def send(self, phone: Phone, code: str) -> Receipt:
+        """Send a code, once.
+
+        Raises InvalidPhone, TooManyRequests, SendFailed (surely not sent) or SendUnknown (perhaps sent).
+        """

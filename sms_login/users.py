@@ -1,0 +1,33 @@
+"""The user table, as the rooms that need it see it."""
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from sms_login.phone import Phone
+
+
+class User(Struct, frozen=True):
+    """A user record. `created` is when they signed up, in epoch milliseconds."""
+
+    id: str
+    phone: Phone
+    name: str
+    avatar: str
+    created: int
+
+
+class Users(Protocol):
+    """The user table."""
+
+    def sign_in(self, phone: Phone, new_id: str) -> User:
+        """Return the number's user, signed up now as `new_id` if there is none."""
+
+    def find(self, phone: Phone) -> User | None:
+        """Return the number's user."""
+
+    def rename(self, phone: Phone, user_id: str, name: str) -> User | None:
+        """Give the number's user a nickname; None if there is no such user."""
+
+    def delete(self, phone: Phone, user_id: str) -> bool:
+        """Forget the number's user if this is their id; tell whether it was."""
