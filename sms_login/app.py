@@ -1,4 +1,4 @@
-"""One request, one response, one log line; and the only catch-all, for our own bugs."""
+"""One request, one answer, one log line; and the only catch-all, for our own bugs."""
 
 import logging
 import time
@@ -10,7 +10,7 @@ import msgspec
 from sms_login import logs
 from sms_login.errors import HttpMethodNotAllowed, InternalError, MissingCode, Refusal
 from sms_login.http import events, messages
-from sms_login.http.client_ip import client
+from sms_login.http.client_ip import client_of
 from sms_login.http.cors import Origins
 from sms_login.http.events import Request
 from sms_login.http.messages import (
@@ -25,23 +25,24 @@ from sms_login.http.messages import (
     KeySet,
     Login,
     Logout,
+    Message,
     Refresh,
     SetNickname,
 )
-from sms_login.limits.client import Address
+from sms_login.limits.client import Client
 from sms_login.limits.guard import Caller
 from sms_login.otp.send import CodeSent, Sender
-from sms_login.otp.verify import LoginService
+from sms_login.otp.verify import Guess, LoginService
 from sms_login.phone import Phone
 from sms_login.sessions.service import Sessions
 
 _HEADERS = {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"}
 _SUCCESS = {"zh": "成功", "en": "Success"}
-_VERBS = {"GET", "HEAD", "POST", ""}  # "": an event that does not say
+_VERBS = {"GET", "HEAD", "POST", ""}  # "": the event does not name one
 
 
 class App:
-    """Answers the platform's events. `client_ip_source` is explained in `address.client`."""
+    """Answers the platform's events. `http.client_ip.client_of` explains `client_ip_source`."""
 
     def __init__(
         self,
@@ -55,14 +56,30 @@ class App:
         origins: Origins,
         client_ip_source: str,
     ) -> None:
-        self._sender = sender
-        self._login = login
-        self._sessions = sessions
+        self.sender = sender
+        self.login = login
+        self.sessions = sessions
         self._ping = ping
         self._public_keys = public_keys
         self._country = default_country
         self._origins = origins
         self._client_ip_source = client_ip_source
+        # What each method does with its message, its Idempotency-Key and its request.
+        self._methods: dict[type[Message], Callable[[Any, str | None, Request], Answer | None]] = {
+            GetSms: self._get_sms,
+            Login: self._log_in,
+            Refresh: lambda message, *_: sessions.refresh(message.refresh_token),
+            Logout: lambda message, *_: sessions.logout(
+                message.token, message.refresh_token, everywhere=message.everywhere
+            ),
+            GetUserInfo: lambda message, *_: sessions.user_info(message.token),
+            SetNickname: lambda message, *_: sessions.set_nickname(message.token, message.name),
+            DeleteAccount: lambda message, _, request: login.delete_account(
+                message.token, message.code, message.session_id, self._client(request)
+            ),
+            Jwks: lambda *_: KeySet(self._public_keys),
+            Health: self._health,
+        }
 
     def handle(self, event: Any, context: Any) -> dict[str, Any]:
         """Return the answer to one event, in the platform's form. Never raises."""
@@ -77,56 +94,34 @@ class App:
         message = messages.parse(params)
         logs.note(method=message.__struct_config__.tag)
         key = messages.idempotency_key(request.headers.get("idempotency-key"))
-        match message:
-            case GetSms():
-                return self._get_sms(message, key, request)
-            case Login():
-                return self._log_in(message, key, request)
-            case DeleteAccount():
-                address = self._client(request)
-                self._login.delete_account(message.token, message.code, message.session_id, address)
-                return Done()
-            case Health():
-                self._ping()
-                return Healthy()
-            case Jwks():
-                return KeySet(self._public_keys)
-        return self._continue(message)
-
-    def _continue(self, message: Refresh | Logout | GetUserInfo | SetNickname) -> Answer:
-        match message:
-            case Refresh():
-                return self._sessions.refresh(message.refresh_token)
-            case Logout():
-                self._sessions.logout(message.token, message.refresh_token, everywhere=message.everywhere)
-                return Done()
-            case GetUserInfo():
-                return self._sessions.user_info(message.token)
-            case SetNickname():
-                return self._sessions.set_nickname(message.token, message.name)
+        return self._methods[type(message)](message, key, request) or Done()
 
     def _get_sms(self, message: GetSms, key: str | None, request: Request) -> Answer:
         phone = self._phone(message.phone)
         caller = Caller(self._client(request), message.captcha_ticket or "", message.captcha_randstr or "")
-        return self._sender.get_sms(phone, message.session_id, key, caller)
+        return self.sender.get_sms(phone, message.session_id, key, caller)
 
     def _log_in(self, message: Login, key: str | None, request: Request) -> Answer:
         phone = self._phone(message.phone)
         if message.code:
-            return self._login.log_in(phone, message.code, message.session_id, key, self._client(request))
+            return self.login.log_in(Guess(phone, message.code, message.session_id, key, self._client(request)))
         if message.token:
-            return self._sessions.still_logged_in(phone, message.token)
+            return self.sessions.still_logged_in(phone, message.token)
         raise MissingCode
+
+    def _health(self, *_: object) -> Answer:
+        self._ping()
+        return Healthy()
 
     def _phone(self, spelling: str) -> Phone:
         phone = Phone.parse(spelling, self._country)
         logs.note(phone=str(phone), country=phone.region)
         return phone
 
-    def _client(self, request: Request) -> Address:
-        address = client(self._client_ip_source, request.source_ip, request.headers)
-        logs.note(client=address.counted)
-        return address
+    def _client(self, request: Request) -> Client:
+        client = client_of(self._client_ip_source, request.source_ip, request.headers)
+        logs.note(client=client.counted_as)
+        return client
 
 
 class Misconfigured:

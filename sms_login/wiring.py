@@ -4,20 +4,25 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Protocol
 
+from msgspec import Struct
+
 from sms_login import logs
 from sms_login.adapters.redis.client import Client, RedisClient, connect
-from sms_login.adapters.redis.codes import RedisCodes
-from sms_login.adapters.redis.limits import RedisBudgets
+from sms_login.adapters.redis.codes import RedisChallenges
+from sms_login.adapters.redis.limits import RedisLimits
 from sms_login.adapters.redis.sessions import RedisSessions
 from sms_login.adapters.redis.users import RedisUsers
 from sms_login.adapters.tencent.captcha import TencentCaptcha
 from sms_login.adapters.tencent.sms import TencentSms
 from sms_login.app import App, Misconfigured
 from sms_login.http.cors import Origins
-from sms_login.limits.captcha import Gate
+from sms_login.limits.captcha import Captcha, CaptchaPolicy
 from sms_login.limits.guard import Guard
+from sms_login.limits.policy import Policy
+from sms_login.limits.store import LimitStore
 from sms_login.otp.codes import CodeMaker
 from sms_login.otp.send import Sender
+from sms_login.otp.store import ChallengeStore
 from sms_login.otp.test_numbers import FixedCodes
 from sms_login.otp.verify import LoginService
 from sms_login.periods import Calendar
@@ -25,23 +30,37 @@ from sms_login.sessions.access_tokens import AccessTokens
 from sms_login.sessions.keys import KeyRing
 from sms_login.sessions.refresh_tokens import RefreshTokens
 from sms_login.sessions.service import Sessions
+from sms_login.sessions.store import SessionStore
 from sms_login.settings.reader import ConfigError
 from sms_login.settings.settings import Settings
+from sms_login.sms import Sms
 from sms_login.users import Users
 
 
 class Handler(Protocol):
-    """What answers events."""
+    """Answers events."""
 
     def handle(self, event: Any, context: Any) -> dict[str, Any]:
         """Return the answer to one event."""
 
 
-def build(environ: Mapping[str, str]) -> Handler:
-    """Return the app that `environ` describes, connected to nothing yet.
+class Outside(Struct, frozen=True):
+    """The outside parties of an app."""
 
-    With settings that cannot work it returns one that answers 500 and logs all problems. `environ` is kept: the
-    platform replaces the credentials in it from time to time.
+    redis: RedisClient
+    challenges: ChallengeStore
+    limits: LimitStore
+    sessions: SessionStore
+    users: Users
+    sms: Sms
+    captcha: Captcha | None
+
+
+def build(environ: Mapping[str, str]) -> Handler:
+    """Return the app that `environ` describes, not connected yet.
+
+    With wrong settings, the app answers 500 and logs all problems. `environ` is kept, since the platform replaces the
+    credentials in it from time to time.
     """
     try:
         return assemble(environ)
@@ -51,56 +70,72 @@ def build(environ: Mapping[str, str]) -> Handler:
 
 
 def assemble(environ: Mapping[str, str]) -> App:
-    """Return the app that `environ` describes, connected to nothing yet. Raises ConfigError that names all problems."""
+    """Return the app that `environ` describes, not connected yet. Raises ConfigError that names all problems."""
     settings = Settings.read(environ)
     logs.set_up(settings.log_level)
+    return app(settings, outside(settings, environ))
+
+
+def outside(settings: Settings, environ: Mapping[str, str]) -> Outside:
+    """Return the outside parties of the settings. Raises ConfigError without the libraries of USERS_URL."""
     redis = RedisClient(partial(connect_redis, settings))
-    sms = tencent_sms(settings, environ)
+    return Outside(
+        redis=redis,
+        challenges=RedisChallenges(redis, settings.rules),
+        limits=RedisLimits(redis),
+        sessions=RedisSessions(redis, settings.session_rules),
+        users=_users(settings.users_url.reveal(), redis),
+        sms=tencent_sms(settings, environ),
+        captcha=tencent_captcha(settings, environ) if settings.captcha_app_id else None,
+    )
+
+
+def app(settings: Settings, outside: Outside) -> App:
+    """Return the app of the settings, among these outside parties."""
     calendar = Calendar(settings.tz_offset)
-    codes, users = RedisCodes(redis, settings.rules), _users(settings.users_url.reveal(), redis)
     secrets = [secret.key() for secret in settings.secrets]
     maker = CodeMaker(*secrets)
     fixed = FixedCodes(settings.test_numbers, settings.test_numbers_until, calendar)
     ring = KeyRing(*settings.jwt_keys)
-    tokens = AccessTokens(
-        ring,
-        issuer=settings.jwt_issuer,
-        audience=settings.jwt_audience,
-        ttl=settings.token_ttl,
-    )
     sessions = Sessions(
-        users=users,
-        store=RedisSessions(redis, settings.session_rules),
-        access=tokens,
+        users=outside.users,
+        store=outside.sessions,
+        access=AccessTokens(ring, issuer=settings.jwt_issuer, audience=settings.jwt_audience, ttl=settings.token_ttl),
         refresh=RefreshTokens(*secrets),
         test_number_ended=fixed.ended,
     )
+    captcha = _captcha_policy(settings, outside.captcha)
     guard = Guard(
-        budgets=RedisBudgets(redis),
-        limits=settings.limits,
-        calendar=calendar,
-        sms=sms,
+        store=outside.limits,
+        policy=Policy(settings.limits, home=settings.default_country, captcha=captcha is not None),
+        sms=outside.sms,
         countries=settings.allowed_countries,
-        home=settings.default_country,
-        gate=_gate(settings, environ),
+        captcha=captcha,
         sending=settings.sending,
     )
     return App(
         sender=Sender(
-            codes=codes, sms=sms, guard=guard, maker=maker, fixed=fixed, rules=settings.rules, calendar=calendar
+            challenges=outside.challenges,
+            sms=outside.sms,
+            guard=guard,
+            maker=maker,
+            fixed=fixed,
+            rules=settings.rules,
+            calendar=calendar,
         ),
         login=LoginService(
-            codes=codes,
-            users=users,
+            challenges=outside.challenges,
+            users=outside.users,
             guard=guard,
             maker=maker,
             fixed=fixed,
             sessions=sessions,
             rules=settings.rules,
+            calendar=calendar,
             require_session=settings.require_session,
         ),
         sessions=sessions,
-        ping=redis.ping,
+        ping=outside.redis.ping,
         public_keys=ring.public(),
         default_country=settings.default_country,
         origins=Origins(settings.allowed_origins),
@@ -109,7 +144,7 @@ def assemble(environ: Mapping[str, str]) -> App:
 
 
 def connect_redis(settings: Settings) -> Client:
-    """Return redis-py's client for the Redis of the settings; see `adapters.redis.client.connect`."""
+    """Return redis-py's client for the Redis of the settings."""
     return connect(
         settings.redis_host,
         settings.redis_port,
@@ -122,7 +157,7 @@ def connect_redis(settings: Settings) -> Client:
 
 
 def tencent_sms(settings: Settings, environ: Mapping[str, str]) -> TencentSms:
-    """Return the way to a phone that the settings describe."""
+    """Return SendSms with the applications of the settings."""
     return TencentSms(
         environ,
         mainland=settings.sms_mainland,
@@ -145,10 +180,10 @@ def tencent_captcha(settings: Settings, environ: Mapping[str, str]) -> TencentCa
     )
 
 
-def _gate(settings: Settings, environ: Mapping[str, str]) -> Gate | None:
-    if not settings.captcha_app_id or settings.captcha_mode == "off":
+def _captcha_policy(settings: Settings, captcha: Captcha | None) -> CaptchaPolicy | None:
+    if captcha is None or settings.captcha_mode == "off":
         return None
-    return Gate(tencent_captcha(settings, environ), settings.captcha_app_id, always=settings.captcha_mode == "always")
+    return CaptchaPolicy(captcha, settings.captcha_app_id, always=settings.captcha_mode == "always")
 
 
 def _users(url: str, redis: RedisClient) -> Users:
@@ -156,7 +191,7 @@ def _users(url: str, redis: RedisClient) -> Users:
     if not url:
         return RedisUsers(redis)
     try:
-        # SQLAlchemy: only who asked for it pays. A build without the option has neither it nor these modules.
+        # SQLAlchemy is slow to import, and a build without the option has neither it nor these modules.
         import sms_login.adapters.sql.client as sql_client  # noqa: PLC0415 - see above; named here where absent
         import sms_login.adapters.sql.users as sql_users  # noqa: PLC0415 - see above
 

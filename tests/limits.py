@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from sms_login.errors import Refusal, SendingPaused, ServiceUnavailable, TooManyRequests
 from sms_login.limits.policy import Limits
-from sms_login.limits.store import Take, Taken
+from sms_login.limits.store import Reserved, Subject
 from sms_login.periods import Calendar
 from sms_login.phone import Phone
 from sms_login.users import User
@@ -48,7 +48,7 @@ def abroad(i: int) -> Phone:
 def counts(world: World) -> Counter[str]:
     """Return what the budgets hold, as "ip:203.0.113.7 hour": 1; of another hour or day with its name behind."""
     calendar, found = Calendar(8), Counter[str]()
-    present = {calendar.hour().name, calendar.day().name}
+    present = {calendar.now().hour.name, calendar.now().day.name}
     for key, count in world.backend.dump().items():
         if match := re.fullmatch(r"budget:\{(.+)\}:(\w+):(\w+)", key):
             found[f"{match[1]} {match[2]}" + ("" if match[3] in present else f" {match[3]}")] = int(count)
@@ -77,17 +77,17 @@ def alerts(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return [alert for line in lines for alert in line.get("alerts", [])]
 
 
-def after_the_look(world: World, monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
-    """Let something happen once the next sending has looked at its budgets, before it takes from them."""
-    take = world.budgets.take
+def after_the_check(world: World, monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Let something happen once, after the next sending has checked its budgets and before it reserves them."""
+    check = world.limit_store.check
 
-    def taken(takes: Sequence[Take]) -> Sequence[Taken]:
-        if any(window.counts for wish in takes for window in wish.windows):
-            monkeypatch.setattr(world.budgets, "take", take)
-            happens()
-        return take(takes)
+    def checked(subjects: Sequence[Subject]) -> Sequence[Reserved]:
+        verdicts = check(subjects)
+        monkeypatch.setattr(world.limit_store, "check", check)
+        happens()
+        return verdicts
 
-    monkeypatch.setattr(world.budgets, "take", taken)
+    monkeypatch.setattr(world.limit_store, "check", checked)
 
 
 def down(_phone: Phone, _id: str) -> User:

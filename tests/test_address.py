@@ -2,22 +2,22 @@
 
 import pytest
 
-from sms_login.http.client_ip import client
-from sms_login.limits.client import UNKNOWN, Address
+from sms_login.http.client_ip import client_of
+from sms_login.limits.client import UNKNOWN, Client
 
 V4, V6 = "203.0.113.7", "2001:db8:1:2:3:4:5:6"
 NET = "2001:db8:1:2::/64"
-NOBODY = Address("", UNKNOWN)
+NO_CLIENT = Client("", UNKNOWN)
 
 
-def platform(spelling: str, header: str | None = None) -> Address:
+def platform(spelling: str, header: str | None = None) -> Client:
     """Return the client where the platform is believed, and has said `spelling`."""
-    return client("platform", spelling, {} if header is None else {"x-scf-remote-addr": header})
+    return client_of("platform", spelling, {} if header is None else {"x-scf-remote-addr": header})
 
 
-def forwarded(hops: str | None, nth: int = 1) -> Address:
+def forwarded(hops: str | None, nth: int = 1) -> Client:
     """Return the client where the N-th hop from the right is believed."""
-    return client(f"forwarded:{nth}", V4, {} if hops is None else {"x-forwarded-for": hops})
+    return client_of(f"forwarded:{nth}", V4, {} if hops is None else {"x-forwarded-for": hops})
 
 
 SPELLINGS = {
@@ -64,41 +64,41 @@ GARBAGE = [
 @pytest.mark.parametrize("garbage", GARBAGE, ids=lambda garbage: ascii(garbage)[:30])
 def test_what_is_no_address_is_unknown(garbage: str) -> None:
     """One spelling that a strict reader does not take is nobody's own bucket, and nothing crashes."""
-    assert platform(garbage) == platform("", garbage) == NOBODY
-    assert client("forwarded:1", V4, {"x-forwarded-for": garbage.replace(",", " ")}) == NOBODY
-    assert client("none", garbage, {}) == Address("", None)
+    assert platform(garbage) == platform("", garbage) == NO_CLIENT
+    assert client_of("forwarded:1", V4, {"x-forwarded-for": garbage.replace(",", " ")}) == NO_CLIENT
+    assert client_of("none", garbage, {}) == Client("", None)
 
 
 def test_an_ipv4_address_is_counted_as_itself() -> None:
     """Two of them are two clients."""
-    assert platform(V4) == Address(V4, V4)
-    assert platform("::ffff:203.0.113.8") == Address("203.0.113.8", "203.0.113.8")
+    assert platform(V4) == Client(V4, V4)
+    assert platform("::ffff:203.0.113.8") == Client("203.0.113.8", "203.0.113.8")
 
 
 def test_an_ipv6_address_is_counted_as_its_64() -> None:
     """That is what a provider gives one customer; the captcha is told the address itself."""
-    assert platform(V6) == Address(V6, NET)
-    assert platform("2001:db8:1:2::") == Address("2001:db8:1:2::", NET)
-    assert platform("2001:db8:1:2:ffff:ffff:ffff:ffff").counted == NET
-    assert platform("2001:db8:1:3::").counted == "2001:db8:1:3::/64"
-    assert platform("::1").counted == "::/64"
+    assert platform(V6) == Client(V6, NET)
+    assert platform("2001:db8:1:2::") == Client("2001:db8:1:2::", NET)
+    assert platform("2001:db8:1:2:ffff:ffff:ffff:ffff").counted_as == NET
+    assert platform("2001:db8:1:3::").counted_as == "2001:db8:1:3::/64"
+    assert platform("::1").counted_as == "::/64"
 
 
 def test_the_platforms_field_beats_its_header() -> None:
     """The header counts where the field is missing, and not where the field says something else than an address."""
     assert platform(V4, "203.0.113.8").ip == V4
     assert platform("", "203.0.113.8").ip == "203.0.113.8"
-    assert platform("?", "203.0.113.8") == platform("10.0.0.1, 192.0.2.1", "203.0.113.8") == NOBODY
-    assert platform("", None) == platform("?", "?") == NOBODY
+    assert platform("?", "203.0.113.8") == platform("10.0.0.1, 192.0.2.1", "203.0.113.8") == NO_CLIENT
+    assert platform("", None) == platform("?", "?") == NO_CLIENT
 
 
 def test_what_anybody_can_write_is_not_believed() -> None:
     """X-Forwarded-For and its relatives do not matter where the platform is asked, nor the platform behind a proxy."""
     names = ("x-forwarded-for", "x-real-ip", "forwarded", "true-client-ip", "cf-connecting-ip", "x-client-ip")
-    assert client("platform", "", dict.fromkeys(names, V4)) == NOBODY
-    assert client("platform", V4, dict.fromkeys(names, "203.0.113.8")).ip == V4
+    assert client_of("platform", "", dict.fromkeys(names, V4)) == NO_CLIENT
+    assert client_of("platform", V4, dict.fromkeys(names, "203.0.113.8")).ip == V4
     others = dict.fromkeys(("x-scf-remote-addr", *names[1:]), V4)
-    assert client("forwarded:1", V4, others) == NOBODY
+    assert client_of("forwarded:1", V4, others) == NO_CLIENT
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_what_anybody_can_write_is_not_believed() -> None:
 def test_the_nth_hop_from_the_right_is_believed(hops: str, nth: int, ip: str) -> None:
     """Too few hops are unknown: somebody came past the proxies."""
     assert forwarded(hops, nth).ip == ip
-    assert (forwarded(hops, nth) == NOBODY) == (not ip)
+    assert (forwarded(hops, nth) == NO_CLIENT) == (not ip)
 
 
 def test_what_stands_left_of_our_proxies_does_not_matter() -> None:
@@ -126,17 +126,17 @@ def test_a_hop_that_is_no_address_is_unknown(hops: str) -> None:
 @pytest.mark.parametrize("hops", [None, "", ",", "unknown"])
 def test_without_hops_the_client_is_unknown(hops: str | None) -> None:
     """A request that did not come through the proxy is counted with all whose address nobody knows."""
-    assert forwarded(hops, 1) == forwarded(hops, 2) == NOBODY
+    assert forwarded(hops, 1) == forwarded(hops, 2) == NO_CLIENT
 
 
 def test_hops_have_ports_brackets_and_both_families() -> None:
     """As proxies write them."""
     hops = "[2001:db8:1:2:3:4:5:6]:1234, 203.0.113.7:80"
-    assert [forwarded(hops, nth) for nth in (1, 2)] == [Address(V4, V4), Address(V6, NET)]
+    assert [forwarded(hops, nth) for nth in (1, 2)] == [Client(V4, V4), Client(V6, NET)]
 
 
 def test_with_no_source_nobody_is_counted() -> None:
     """The captcha is still told what the platform says."""
     headers = {"x-forwarded-for": "203.0.113.8", "x-scf-remote-addr": "203.0.113.9"}
-    assert client("none", V4, headers) == Address(V4, None)
-    assert client("none", "", headers) == Address("", None)
+    assert client_of("none", V4, headers) == Client(V4, None)
+    assert client_of("none", "", headers) == Client("", None)

@@ -370,7 +370,7 @@ def test_enumeration(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         shapes = [([*answer], answer["errorCode"], answer["errorMessage"], [*answer["data"]]) for answer in answers]
         seen.append((shapes, [*trips]))
     assert seen[1] == seen[2]
-    assert {"issue", "take", "redeem", "sign_in"} <= {*seen[1][1]}
+    assert {"issue", "reserve", "redeem", "sign_in"} <= {*seen[1][1]}
 
 
 def counting(call: Callable[..., Any], trips: list[str]) -> Callable[..., Any]:
@@ -519,7 +519,12 @@ def test_poisoned_budget(world: World, window: str) -> None:
 
 @pytest.mark.parametrize(
     ("counter", "full"),
-    [("day:20261121", "TooManyRequests"), ("failures", "Locked"), ("wrong", "CodeHasValid"), ("open", "CodeHasValid")],
+    [
+        ("day:20261121", "TooManyRequests"),
+        ("failures", "Locked"),
+        ("guesses", "CodeHasValid"),
+        ("shared_guesses", "CodeHasValid"),
+    ],
 )
 def test_poisoned_count_of_a_number(world: World, counter: str, full: str) -> None:
     """The day's sendings, the failures in a row and the guesses of a code are used up where their count is none."""
@@ -530,13 +535,13 @@ def test_poisoned_count_of_a_number(world: World, counter: str, full: str) -> No
         code = world.outbox.code
         for its in (session, None):
             guess(world, world.wrong, session=its)
-        if counter in {"wrong", "open"}:
+        if counter in {"guesses", "shared_guesses"}:
             spoil(world, f"otp:{{{VICTIM}}}:{session}", value, counter)
         else:
             spoil(world, f"otp:{{{VICTIM}}}:{counter}", value)
         world.wait(31)
-        answers = [guess(world, code, session=session)] if counter in {"wrong", "failures"} else []
-        answers += [guess(world, code)] if counter in {"open", "failures"} else []
+        answers = [guess(world, code, session=session)] if counter in {"guesses", "failures"} else []
+        answers += [guess(world, code)] if counter in {"shared_guesses", "failures"} else []
         answers += [ask(world, session=session), ask(world)] if counter in {"day:20261121", "failures"} else []
         open_to += [(value, said) for said in outcomes(answers) if said not in {full, "ServiceUnavailable"}]
     assert open_to == []
@@ -587,12 +592,12 @@ def too_late(world: World, session: str, login: dict[str, str]) -> list[dict[str
     return answers
 
 
-HELD = [(at_once, "until"), (at_once, "toll"), (at_once, "user id"), (at_once, "user created"), (sent_again, "toll")]
-HELD += [(sent_again, "digest"), (logged_in, "spent"), (too_late, "until")]
-HELD += [(at_once, name) for name in ("digest", "key", "session", "latest", "cooldown", "sent", "user")]
-HELD += [(sent_again, name) for name in ("until", "mark", "sends", "nonce", "was", "prev", "back")]
+HELD = [(at_once, "until"), (at_once, "took"), (at_once, "user id"), (at_once, "user created"), (sent_again, "took")]
+HELD += [(sent_again, "digest"), (logged_in, "spent_left"), (too_late, "until")]
+HELD += [(at_once, name) for name in ("digest", "login_key", "session", "latest", "cooldown", "sent", "user")]
+HELD += [(sent_again, name) for name in ("until", "last", "sends", "nonce", "prev_until", "prev_latest", "prev_left")]
 HELD += [(sent_again, name) for name in ("session", "latest", "user name")]
-HELD += [(logged_in, name) for name in ("login", "undo", "key", "session", "user", "user avatar")]
+HELD += [(logged_in, name) for name in ("login", "undoable_by", "login_key", "session", "user", "user avatar")]
 HELD += [(too_late, "session")]
 
 

@@ -208,7 +208,7 @@ def test_options_add_what_only_they_need() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["sms_login/adapters/redis/lua/redeem.lua", "sms_login/adapters/redis/lua/count_of.lua", "index.py"]
+    "name", ["sms_login/adapters/redis/lua/redeem.lua", "sms_login/adapters/redis/lua/prelude.lua", "index.py"]
 )
 def test_a_missing_file_is_named(name: str, tmp_path: Path) -> None:
     """A package without a script would fail at the first request that needs it."""

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from sms_login.otp.codes import CodeMaker
-from sms_login.otp.store import Code
+from sms_login.otp.store import Challenge
 from sms_login.phone import Phone
 from sms_login.secret import derived_key
 from tests.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET
@@ -18,12 +18,14 @@ SESSION = "session-AAAAAAAAAAAAAA"
 MAKER = CodeMaker(SECRET)
 
 
-def on_record(nonce: str, session: str = SESSION, phone: Phone = PHONE, secret: bytes = SECRET) -> tuple[Code, str]:
+def on_record(
+    nonce: str, session: str = SESSION, phone: Phone = PHONE, secret: bytes = SECRET
+) -> tuple[Challenge, str]:
     """Return a code of this nonce as the store holds it, and its digits: the derivation, written down once more."""
     mac = hmac.digest(derived_key(secret, "code"), f"{phone.e164} {session} {nonce}".encode(), "sha256")
     digits = f"{int.from_bytes(mac, 'big') % 1_000_000:06}"
     mac = hmac.digest(derived_key(secret, "digest"), f"{phone.e164} {session} {digits}".encode(), "sha256")
-    return Code(session, nonce, base64.b64encode(mac[:15]).decode()), digits
+    return Challenge(session, nonce, base64.b64encode(mac[:15]).decode()), digits
 
 
 def test_a_new_code_is_six_digits_in_a_session_of_128_random_bits() -> None:
@@ -31,10 +33,10 @@ def test_a_new_code_is_six_digits_in_a_session_of_128_random_bits() -> None:
     made = [MAKER.new(PHONE) for _ in range(100)]
     for code, digits in made:
         assert re.fullmatch("[0-9]{6}", digits, re.ASCII)
-        assert re.fullmatch("[A-Za-z0-9_-]{22}", code.session)
+        assert re.fullmatch("[A-Za-z0-9_-]{22}", code.id)
         assert re.fullmatch("[A-Za-z0-9_-]{22}", code.nonce)
         assert digits not in repr(code)
-    assert len({code.session for code, _ in made} | {code.nonce for code, _ in made}) == 200
+    assert len({code.id for code, _ in made} | {code.nonce for code, _ in made}) == 200
 
 
 def test_digits_are_uniform_on_every_position() -> None:
@@ -53,7 +55,7 @@ def test_digits_are_uniform_on_every_position() -> None:
 
 def test_a_code_is_derived_as_it_was_when_it_was_sent() -> None:
     """Digits and digest of a fixed nonce are these: codes in flight outlive a new version."""
-    code = Code(SESSION, "nonce-AAAAAAAAAAAAAAAA", "QX+uEueZsa79zY3yQVvr")
+    code = Challenge(SESSION, "nonce-AAAAAAAAAAAAAAAA", "QX+uEueZsa79zY3yQVvr")
     assert MAKER.again(PHONE, code) == "637895"
     assert MAKER.digests(PHONE, SESSION, "637895") == [code.digest]
 
@@ -81,7 +83,7 @@ def test_a_code_on_record_is_not_taken_for_anothers() -> None:
     code, digits = on_record("nonce-1")
     assert MAKER.again(PHONE, code) == digits
     assert MAKER.again(OTHER_PHONE, code) is None
-    assert MAKER.again(PHONE, replace(code, session="session-BBBBBBBBBBBBBB")) is None
+    assert MAKER.again(PHONE, replace(code, id="session-BBBBBBBBBBBBBB")) is None
     assert MAKER.again(PHONE, replace(code, nonce="nonce-2")) is None
     assert MAKER.again(PHONE, replace(code, digest="")) is None
     assert CodeMaker(OLD_SECRET).again(PHONE, code) is None
@@ -106,17 +108,17 @@ def test_a_rotation_refuses_no_code() -> None:
     old_code, old_digits = CodeMaker(OLD_SECRET).new(PHONE)
     rotated = CodeMaker(SECRET, OLD_SECRET)
     assert rotated.again(PHONE, old_code) == old_digits
-    assert old_code.digest in rotated.digests(PHONE, old_code.session, old_digits)
+    assert old_code.digest in rotated.digests(PHONE, old_code.id, old_digits)
     code, digits = rotated.new(PHONE)
     assert MAKER.again(PHONE, code) == digits
-    assert code.digest == rotated.digests(PHONE, code.session, digits)[0]
+    assert code.digest == rotated.digests(PHONE, code.id, digits)[0]
 
 
 def test_a_code_of_a_forgotten_secret_gives_no_digits() -> None:
     """Its digits are unknown, and a guess at them has another digest."""
     code, digits = CodeMaker(OLD_SECRET).new(PHONE)
     assert MAKER.again(PHONE, code) is None
-    assert code.digest not in MAKER.digests(PHONE, code.session, digits)
+    assert code.digest not in MAKER.digests(PHONE, code.id, digits)
 
 
 def test_no_two_uses_share_a_key() -> None:

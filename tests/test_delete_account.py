@@ -364,7 +364,7 @@ def test_a_deletion_whose_code_cannot_be_cleaned_up_is_done(
     world.wait(RECORD)
     spends = ask(world)
     with monkeypatch.context() as down:
-        down.setattr(world.codes, "forget", unavailable)
+        down.setattr(world.challenges, "forget", unavailable)
         assert delete(device, **(spends if with_session else {"code": spends["code"]})) == "Success"
     assert world.users.find(PHONE) is None
     assert device.tries() == {"TokenInvalid"}

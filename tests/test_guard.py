@@ -6,7 +6,7 @@ import pytest
 
 from sms_login.errors import CountryNotAllowed, InvalidPhone, Locked, SendingPaused, TooManyRequests
 from sms_login.limits.policy import Limits
-from sms_login.limits.store import Take, Taken
+from sms_login.limits.store import Reserved, Subject
 from sms_login.otp.rules import Rules
 from sms_login.phone import Phone
 from tests.limits import (
@@ -20,7 +20,7 @@ from tests.limits import (
     Make,
     Printed,
     abroad,
-    after_the_look,
+    after_the_check,
     alerts,
     counts,
     each_limit,
@@ -100,19 +100,19 @@ def test_what_one_budget_refuses_does_not_touch_the_others(make: Make, monkeypat
     """Not even for the moment until it is given back: a flood of refused requests must not close what it meets."""
     world = make(limits=Limits(ip_hour=1))
     world.get_sms(phone=stranger(0))
-    taking: list[bool] = []
-    take = world.budgets.take
+    reserved: list[Sequence[Subject]] = []
+    reserve = world.limit_store.reserve
 
-    def seen(takes: Sequence[Take]) -> Sequence[Taken]:
-        taking.append(any(window.counts for wish in takes for window in wish.windows))
-        return take(takes)
+    def seen(subjects: Sequence[Subject], *, captcha_passed: bool = False) -> Sequence[Reserved]:
+        reserved.append(subjects)
+        return reserve(subjects, captcha_passed=captcha_passed)
 
-    monkeypatch.setattr(world.budgets, "take", seen)
+    monkeypatch.setattr(world.limit_store, "reserve", seen)
     refused(world, TooManyRequests, stranger(1))
-    assert taking == [False]
+    assert reserved == []
     world.ip = OTHER_IP
     world.get_sms(phone=abroad(1))
-    assert taking == [False, False, True]
+    assert len(reserved) == 1
 
 
 @each_limit
@@ -121,7 +121,7 @@ def test_a_limit_that_others_reach_after_the_look_refuses_and_keeps_nothing(
 ) -> None:
     """Two look at once, and both see room: what the second has taken from other budgets it gives back."""
     world = make(limits=limit.limits(1))
-    after_the_look(world, monkeypatch, lambda: world.get_sms(phone=limit.number(0)))
+    after_the_check(world, monkeypatch, lambda: world.get_sms(phone=limit.number(0)))
     body = world.call("getSms", phone=limit.number(1).e164)
     assert (body["codeStr"], body["retryAfter"]) == (limit.refusal.name, limit.wait)
     assert counts(world) == unverified(limit.number(0)) + totals(limit.number(0))

@@ -15,7 +15,7 @@ from tests.limits import (
     Limit,
     Make,
     Printed,
-    after_the_look,
+    after_the_check,
     alerts,
     counts,
     each_unverified,
@@ -163,7 +163,7 @@ def test_a_captcha_is_asked_for_where_others_use_the_half_after_the_look(
 ) -> None:
     """Two look at once, and both see room: the second to take gets no SMS, and keeps nothing."""
     world = make(limits=limit.limits(2), captcha_mode="adaptive")
-    after_the_look(world, monkeypatch, lambda: world.get_sms(phone=limit.number(0)))
+    after_the_check(world, monkeypatch, lambda: world.get_sms(phone=limit.number(0)))
     with pytest.raises(CaptchaRequired) as refusal:
         world.get_sms(phone=limit.number(1))
     assert refusal.value.data == {"captchaAppId": "190000"}

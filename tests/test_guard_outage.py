@@ -8,8 +8,8 @@ import time_machine
 
 from sms_login.adapters.redis.client import connect
 from sms_login.errors import InvalidPhone, ServiceUnavailable
-from sms_login.limits.store import Take, Taken, Windows
-from tests.limits import FORGED, IP, NOW, Make, Printed, after_the_look, alerts, counts, range_of, totals, unverified
+from sms_login.limits.store import Reserved, Subject, WindowNames
+from tests.limits import FORGED, IP, NOW, Make, Printed, after_the_check, alerts, counts, range_of, totals, unverified
 from tests.servers import RedisServer, find_redis_server, require
 from tests.world import PHONE, Backend, World
 
@@ -19,21 +19,21 @@ def test_a_redis_that_dies_between_client_and_range_sends_nothing(clock: time_ma
     require(find_redis_server() is not None, "redis-server")
     with RedisServer() as server:
         world = World(Backend(connect(server.host, server.port)), clock, ip=IP)
-        take = world.budgets.take
+        take = world.limit_store.reserve
 
-        def dies_after_the_first(takes: Sequence[Take]) -> Sequence[Taken]:
-            answers = take(takes)
+        def dies_after_the_first(subjects: Sequence[Subject], *, captcha_passed: bool = False) -> Sequence[Reserved]:
+            answers = take(subjects, captcha_passed=captcha_passed)
             server.kill()
             return answers
 
-        world.budgets.take = dies_after_the_first  # type: ignore[method-assign] # for this world
+        world.limit_store.reserve = dies_after_the_first  # type: ignore[method-assign] # for this world
         body = world.call("getSms", phone=PHONE.e164)
         assert (body["errorCode"], body["codeStr"]) == (-1500, "ServiceUnavailable")
         assert world.outbox.sent == []
         world.backend.client.close()
 
 
-def fails(*_windows: Windows) -> None:
+def fails(*_windows: WindowNames) -> None:
     """Be a Redis that does not take anything back."""
     raise ServiceUnavailable("redis: ResponseError: budget:{range:+861380013}:hour:1")
 
@@ -42,7 +42,7 @@ def test_a_login_stands_where_giving_back_fails(make: Make, monkeypatch: pytest.
     """The log has an alert; the counters are wrong until their window ends."""
     world = make()
     session = world.get_sms().session_id
-    monkeypatch.setattr(world.budgets, "give_back", fails)
+    monkeypatch.setattr(world.limit_store, "refund", fails)
     body = world.call("login", phone=PHONE.e164, code=world.outbox.code, sessionId=session)
     assert body["codeStr"] == "Success"
     (line,) = printed()
@@ -55,7 +55,7 @@ def test_a_refusal_stands_where_giving_back_fails(
 ) -> None:
     """A refused sending and a lock say what they say, each with an alert."""
     world = make()
-    monkeypatch.setattr(world.budgets, "give_back", fails)
+    monkeypatch.setattr(world.limit_store, "refund", fails)
     world.outbox.refuse = [InvalidPhone()]
     assert world.call("getSms", phone=PHONE.e164)["codeStr"] == "InvalidPhone"
     world.backend.client.set(f"otp:{{{PHONE.e164}}}:failures", 100, px=5000)
@@ -86,7 +86,7 @@ def test_a_counter_that_breaks_after_the_look_sends_nothing_and_the_others_get_t
     """Whether the broken one was counted nobody can tell, and the log says so, with the cause."""
     world = make()
     everything = "budget:{all}:total:20261121"
-    after_the_look(world, monkeypatch, lambda: world.backend.client.rpush(everything, "x"))
+    after_the_check(world, monkeypatch, lambda: world.backend.client.rpush(everything, "x"))
     assert world.call("getSms", phone=PHONE.e164)["codeStr"] == "ServiceUnavailable"
     (line,) = printed()
     assert line["alerts"] == [{"alert": "budgets_not_corrected"}]

@@ -195,7 +195,7 @@ class Rulebook(RuleBasedStateMachine):
             self.keys.pop(key or "", None)
             return
         if session is None:  # crashed: Redis knows what we were not told
-            session = self.world.codes.latest(PHONE)
+            session = self.world.challenges.latest(PHONE)
             assert session is not None
         self.keep(asked, session, code, key)
 

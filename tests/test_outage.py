@@ -181,9 +181,9 @@ def test_a_logout_whose_answer_is_lost_has_ended_the_session(
 
     def lost(name: str, keys: Sequence[str], args: Sequence[str | int]) -> object:
         answer = run(name, keys, args)
-        if name == "end_all":
+        if name == "end_sessions":
             server.kill()
-        if name in {"end", "end_all"}:
+        if name in {"end_session", "end_sessions"}:
             raise ServiceUnavailable
         return answer
 

@@ -7,7 +7,7 @@ import time_machine
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sms_login.periods import Calendar, Period, seconds
+from sms_login.periods import Calendar, Period, retry_after
 
 HOUR, DAY = 3_600_000, 86_400_000  # ms
 
@@ -21,12 +21,12 @@ def test_an_hour_is_a_full_hour() -> None:
     """It ends when the next one begins, to the millisecond."""
     calendar = Calendar(8)
     with at("2026-11-21T12:00:00+08:00"):
-        noon = calendar.hour()
+        noon = calendar.now().hour
     assert noon == Period(f"{1_795_233_600 // 3600}", HOUR)
     with at("2026-11-21T12:59:59.750+08:00"):
-        assert calendar.hour() == Period(noon.name, 250)
+        assert calendar.now().hour == Period(noon.name, 250)
     with at("2026-11-21T13:00:00+08:00"):
-        assert calendar.hour() == Period(f"{int(noon.name) + 1}", HOUR)
+        assert calendar.now().hour == Period(f"{int(noon.name) + 1}", HOUR)
 
 
 @pytest.mark.parametrize(
@@ -43,13 +43,13 @@ def test_a_day_is_from_midnight_to_midnight_at_its_offset(offset: float, first: 
     """Its first and its last moment have one name, the moments around it have others."""
     calendar = Calendar(offset)
     with at(first) as clock:
-        assert calendar.day() == Period("20261121", DAY)
+        assert calendar.now().day == Period("20261121", DAY)
         clock.shift(-0.25)
-        assert calendar.day() == Period("20261120", 250)
+        assert calendar.now().day == Period("20261120", 250)
     with at(last) as clock:
-        assert calendar.day() == Period("20261121", 250)
+        assert calendar.now().day == Period("20261121", 250)
         clock.shift(0.25)
-        assert calendar.day() == Period("20261122", DAY)
+        assert calendar.now().day == Period("20261122", DAY)
 
 
 @pytest.mark.parametrize(
@@ -63,16 +63,16 @@ def test_a_day_is_from_midnight_to_midnight_at_its_offset(offset: float, first: 
 def test_days_follow_the_calendar(now: str, name: str, next_name: str) -> None:
     """Over the ends of months and years; names sort as days do."""
     with at(now) as clock:
-        assert Calendar(8).day() == Period(name, 1000)
+        assert Calendar(8).now().day == Period(name, 1000)
         clock.shift(1)
-        assert Calendar(8).day() == Period(next_name, DAY)
+        assert Calendar(8).now().day == Period(next_name, DAY)
     assert name < next_name
 
 
 def test_a_period_always_has_something_left() -> None:
     """Redis takes no expiry of nothing."""
     with at("2026-11-21T23:59:59.999999+08:00"):
-        assert Calendar(8).hour().left_ms == Calendar(8).day().left_ms == 1
+        assert Calendar(8).now().hour.left_ms == Calendar(8).now().day.left_ms == 1
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
@@ -85,10 +85,15 @@ def test_whoever_waits_as_long_as_they_are_told_comes_into_the_next_period(now: 
     """A Retry-After is never too early, and less than a second too late."""
     calendar = Calendar(offset)
     with time_machine.travel(now, tick=False) as clock:
-        for period in (calendar.hour, calendar.day):
+        for name in ("hour", "day"):
+
+            def period(name: str = name) -> Period:
+                now: Period = getattr(calendar.now(), name)
+                return now
+
             clock.move_to(now, tick=False)
             before = period()
-            clock.move_to(now + timedelta(seconds=seconds(before.left_ms)), tick=False)
+            clock.move_to(now + timedelta(seconds=retry_after(before.left_ms)), tick=False)
             after = period()
             assert after.name != before.name
             clock.shift(-1.002)
@@ -100,4 +105,4 @@ def test_whoever_waits_as_long_as_they_are_told_comes_into_the_next_period(now: 
 )
 def test_seconds_are_whole_and_never_too_few(ms: int, expected: int) -> None:
     """Whoever comes back then is not told to wait again; nobody is told to wait no time."""
-    assert seconds(ms) == expected
+    assert retry_after(ms) == expected

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sms_login.errors import InvalidPhone
-from sms_login.otp.store import Ask
+from sms_login.otp.store import SendRequest
+from sms_login.periods import Period
 from sms_login.phone import Phone
 
 CLEAR = "+8613800138000"
@@ -149,7 +150,7 @@ def test_a_number_is_masked_wherever_it_is_printed(clear: str, masked: str) -> N
     assert repr(phone) == f"Phone({masked})"
     assert f"{phone} {phone!r} {phone!s} {phone:}" == f"{masked} Phone({masked}) {masked} {masked}"
     assert "{} {!r} %s".format(phone, [phone]) % phone == f"{masked} [Phone({masked})] {masked}"  # noqa: UP032 - on purpose
-    assert f"phone=Phone({masked})," in repr(Ask(phone, "20261121", 1))
+    assert f"phone=Phone({masked})," in repr(SendRequest(phone, Period("20261121", 1)))
     assert phone.e164 == clear
 
 

@@ -50,7 +50,7 @@ class Relay:
             end.close()
 
     def close(self) -> None:
-        """Take no more connections."""
+        """Subject no more connections."""
         self._listener.close()
 
 
@@ -82,7 +82,7 @@ def test_a_command_whose_answer_is_lost_was_sent_once(redis_server: RedisServer)
     with redis.Redis(redis_server.host, redis_server.port) as admin, through_a_relay(redis_server) as (relay, client):
         admin.flushall()
         client.ping()
-        client.run("life", ["warm"], [3, 1])
+        client.run("remaining", ["warm"], [1, 3])
         relay.mute = True
         with pytest.raises(ServiceUnavailable, match="Timeout"):
             client.command("incr", "counter")

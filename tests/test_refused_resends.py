@@ -3,12 +3,12 @@
 import threading
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from sms_login.errors import InvalidPhone, ServiceUnavailable, UserStoreFailed
 from sms_login.otp.rules import Rules
-from sms_login.otp.store import Ask, Code, Sending
 from sms_login.phone import Phone
 from sms_login.users import User
 from tests.limits import IP, Make, counts, down, totals, unverified
@@ -102,16 +102,16 @@ def test_a_lost_record_that_a_later_sending_has_overtaken_is_given_back_once(
     """The session goes on with the later one, and the login gives back what is left: nothing twice."""
     session = quick.get_sms().session_id
     quick.wait(2)
-    issue = quick.codes.issue
+    issue = quick.challenges.issue
 
-    def loses_the_answer(ask: Ask, new: Code, mark: str) -> Sending:
-        issue(ask, new, mark)
-        monkeypatch.setattr(quick.codes, "issue", issue)
+    def loses_the_answer(*args: Any) -> None:
+        issue(*args)
+        monkeypatch.setattr(quick.challenges, "issue", issue)
         quick.wait(2)
         quick.get_sms(session)
         raise ServiceUnavailable
 
-    monkeypatch.setattr(quick.codes, "issue", loses_the_answer)
+    monkeypatch.setattr(quick.challenges, "issue", loses_the_answer)
     with pytest.raises(ServiceUnavailable):
         quick.get_sms(session)
     quick.log_in(session)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-ADAPTERS = Path(__file__).parent.parent / "sms_login" / "adapters"
-BEFORE = "count_of"  # stands before each of them
+ADAPTERS = Path(__file__).parent.parent / "sms_login" / "adapters" / "redis"
+BEFORE = "prelude"  # stands before each of them
 SCRIPTS = {path.stem: path.read_text() for path in sorted((ADAPTERS / "lua").glob("*.lua")) if path.stem != BEFORE}
 
 # All of these are in Redis 4.0. TIME is, too, but a write after it is refused there.

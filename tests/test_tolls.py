@@ -1,6 +1,7 @@
 """What a login gives back, and what is given back for a sending that fails, on every kind of Redis."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,6 @@ from sms_login.errors import (
     UserStoreFailed,
 )
 from sms_login.limits.policy import Limits
-from sms_login.otp.store import Ask, Code, Sending
 from sms_login.periods import Calendar
 from sms_login.phone import Phone
 from tests.limits import (
@@ -55,7 +55,7 @@ def test_a_login_gives_back_to_whom_the_sending_was_counted_for(make: Make, phon
 def test_what_counts_the_home_country_is_left_alone(make: Make) -> None:
     """It has no limits, so what another DEFAULT_COUNTRY has left there is nobody's to give back."""
     world = make()
-    for window in (f"hour:{Calendar(8).hour().name}", f"total:{Calendar(8).day().name}"):
+    for window in (f"hour:{Calendar(8).now().hour.name}", f"total:{Calendar(8).now().day.name}"):
         world.backend.client.set(f"budget:{{country:CN}}:{window}", 5, px=60_000)
     left = Counter({"country:CN hour": 5, "country:CN total": 5})
     world.outbox.refuse = [InvalidPhone()]
@@ -230,14 +230,14 @@ def test_a_record_whose_answer_is_lost_gives_everything_back(
 ) -> None:
     """Whether Redis has put the sending on record or not: nothing is sent."""
     world = make()
-    issue = world.codes.issue
+    issue = world.challenges.issue
 
-    def loses_the_answer(ask: Ask, new: Code, mark: str) -> Sending:
+    def loses_the_answer(*args: Any) -> None:
         if arrives:
-            issue(ask, new, mark)
+            issue(*args)
         raise ServiceUnavailable
 
-    monkeypatch.setattr(world.codes, "issue", loses_the_answer)
+    monkeypatch.setattr(world.challenges, "issue", loses_the_answer)
     with pytest.raises(ServiceUnavailable):
         world.get_sms()
     assert counts(world) == Counter()

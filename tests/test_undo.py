@@ -1,5 +1,7 @@
 """Taking back a refused sending, while other sendings, guesses and losses come between, on every kind of Redis."""
 
+from typing import Any
+
 import pytest
 
 from sms_login.errors import (
@@ -11,14 +13,17 @@ from sms_login.errors import (
     SessionMismatch,
     TooManyRequests,
 )
+from sms_login.limits.policy import Reservation
 from sms_login.otp.rules import Rules
-from sms_login.otp.store import Ask, Code
+from sms_login.otp.store import Challenge, SendRequest
+from sms_login.periods import Period
 from sms_login.phone import Phone
 from sms_login.users import User
 from tests.limits import Printed, alerts
 from tests.world import PHONE, Backend, World
 
 KEY, OTHER_KEY = "idempotency-key-1", "idempotency-key-2"
+NO_RESERVATION = Reservation("494400", "20261121", None)
 OTP = f"otp:{{{PHONE.e164}}}"
 
 
@@ -88,19 +93,21 @@ def test_of_two_refused_sendings_in_one_session_nothing_stays(quick: World, *, f
     """Whichever is refused first."""
 
     def resend() -> None:
-        session = quick.codes.latest(PHONE)
+        session = quick.challenges.latest(PHONE)
         if not first_wins:
             refused_at_once(quick, session, OTHER_KEY)
             return
-        ask = Ask(PHONE, "20261121", 1000, session=session, key=OTHER_KEY)
-        quick.codes.issue(ask, Code("B" * 22, "nonce", "digest"), "later")
+        ask = SendRequest(PHONE, Period("20261121", 1000), session, OTHER_KEY)
+        quick.challenges.issue(ask, Challenge("B" * 22, "nonce", "digest"), NO_RESERVATION, "later")
 
     meanwhile(quick, lambda: quick.wait(2), resend)
     refused(quick, key=KEY)
     if first_wins:
-        session = quick.codes.latest(PHONE)
+        session = quick.challenges.latest(PHONE)
         assert session is not None
-        quick.codes.undo(Ask(PHONE, "20261121", 1000, key=OTHER_KEY), session, "later", issued=True)
+        quick.challenges.undo(
+            SendRequest(PHONE, Period("20261121", 1000), idempotency_key=OTHER_KEY), session, "later", issued=True
+        )
     assert quick.sent_today() == 0
     assert [key for key in quick.backend.expiries() if ":day:" not in key] == []
 
@@ -119,10 +126,10 @@ def test_undoing_twice_undoes_once(quick: World) -> None:
     """The second time there is nothing of this sending left."""
     quick.get_sms()
     quick.wait(2)
-    ask = Ask(PHONE, "20261121", 3_600_000)
-    quick.codes.issue(ask, Code("B" * 22, "nonce", "digest"), "mark")
-    quick.codes.undo(ask, "B" * 22, "mark", issued=True)
-    quick.codes.undo(ask, "B" * 22, "mark", issued=True)
+    ask = SendRequest(PHONE, Period("20261121", 3_600_000))
+    quick.challenges.issue(ask, Challenge("B" * 22, "nonce", "digest"), NO_RESERVATION, "mark")
+    quick.challenges.undo(ask, "B" * 22, "mark", issued=True)
+    quick.challenges.undo(ask, "B" * 22, "mark", issued=True)
     assert quick.sent_today() == 1
 
 
@@ -141,15 +148,15 @@ def test_an_answer_that_was_lost_is_undone(world: World, monkeypatch: pytest.Mon
     session = world.get_sms().session_id
     world.wait(200)
     before = {key: value for key, value in world.backend.dump().items() if ":latest" in key or ":day:" in key}
-    issue = world.codes.issue
+    issue = world.challenges.issue
 
-    def loses_the_answer(ask: Ask, new: Code, mark: str) -> None:
-        issue(ask, new, mark)
+    def loses_the_answer(*args: Any) -> None:
+        issue(*args)
         raise ServiceUnavailable
 
     for asked in (None, session):
         with monkeypatch.context() as lost:
-            lost.setattr(world.codes, "issue", loses_the_answer)
+            lost.setattr(world.challenges, "issue", loses_the_answer)
             with pytest.raises(ServiceUnavailable):
                 world.get_sms(asked, key=KEY)
         dump = world.backend.dump()
@@ -170,10 +177,10 @@ def test_an_issue_that_never_arrived_takes_nothing_from_the_session(
     world.wait(31)
     before = world.backend.dump()
 
-    def never_arrives(_ask: Ask, _new: Code, _mark: str) -> None:
+    def never_arrives(*_: object) -> None:
         raise ServiceUnavailable
 
-    monkeypatch.setattr(world.codes, "issue", never_arrives)
+    monkeypatch.setattr(world.challenges, "issue", never_arrives)
     for asked in (session, None):
         with pytest.raises(ServiceUnavailable):
             world.get_sms(asked, key=KEY)
@@ -196,7 +203,7 @@ def test_a_place_that_an_earlier_sending_took_is_not_given_back_by_a_later_one(q
     quick.get_sms(older)
     quick.wait(2)
     refused_at_once(quick, older)
-    assert quick.codes.latest(PHONE) == older
+    assert quick.challenges.latest(PHONE) == older
 
 
 def test_a_place_that_a_later_sending_took_is_not_given_back_by_an_earlier_one(quick: World) -> None:
@@ -211,7 +218,7 @@ def test_a_place_that_a_later_sending_took_is_not_given_back_by_an_earlier_one(q
 
     meanwhile(quick, lambda: quick.wait(2), another_and_then_the_older_again)
     refused(quick, older)
-    assert quick.codes.latest(PHONE) == older
+    assert quick.challenges.latest(PHONE) == older
 
 
 def test_a_refusal_is_answered_where_undoing_fails(
@@ -222,7 +229,7 @@ def test_a_refusal_is_answered_where_undoing_fails(
     def unavailable(*_: object, **__: object) -> bool:
         raise ServiceUnavailable(f"redis: ResponseError: {OTP}:latest")
 
-    monkeypatch.setattr(world.codes, "undo", unavailable)
+    monkeypatch.setattr(world.challenges, "undo", unavailable)
     world.outbox.refuse = [SendFailed()]
     assert world.call("getSms", phone=PHONE.e164)["codeStr"] == "SendFailed"
     assert alerts(printed()) == [{"alert": "undo_failed", "cause": "redis: ResponseError: <otp key>"}]
@@ -251,7 +258,7 @@ def test_a_code_that_is_good_again_since_we_looked_is_not_taken_for_the_new_one(
     world.wait(31)
 
     def makes_it_good_again(_phone: Phone) -> bool:
-        return world.codes.unredeem(PHONE, session, login)
+        return world.challenges.unredeem(PHONE, session, login)
 
     monkeypatch.setattr(world.outbox, "reaches", makes_it_good_again)  # as above
     again = world.get_sms(session).session_id
@@ -277,10 +284,10 @@ def test_only_the_login_that_spent_a_code_gives_it_back(world: World) -> None:
     """Another's mark, or an earlier one of the same code, does nothing."""
     session = world.get_sms().session_id
     user_ids = [world.log_in(session).user_id]
-    assert not world.codes.unredeem(PHONE, session, "another")
-    assert world.codes.unredeem(PHONE, session, user_ids[0])
+    assert not world.challenges.unredeem(PHONE, session, "another")
+    assert world.challenges.unredeem(PHONE, session, user_ids[0])
     world.log_in(session)
-    assert not world.codes.unredeem(PHONE, session, user_ids[0])
+    assert not world.challenges.unredeem(PHONE, session, user_ids[0])
     with pytest.raises(CodeHasValid):
         world.log_in(session)
 

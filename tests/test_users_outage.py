@@ -231,20 +231,20 @@ def test_the_server_dies_between_code_and_user(
     """When the code is spent and nobody is signed in: the code is made good, and is good when the server is back."""
     world = World(fake_backend(), clock, other_users=users)
     session, code = world.get_sms().session_id, world.outbox.code
-    redeem = world.codes.redeem
+    redeem = world.challenges.redeem
 
     def dies_after(*args: object, **named: object) -> object:
         redeemed = redeem(*args, **named)  # type: ignore[arg-type] # as they came
         mariadb.kill()
         return redeemed
 
-    world.codes.redeem = dies_after  # type: ignore[method-assign, assignment] # for this one call
+    world.challenges.redeem = dies_after  # type: ignore[method-assign, assignment] # for this one call
     try:
         answer = world.call("login", phone=PHONE.e164, code=code, sessionId=session)
     finally:
         mariadb.start()
     assert (answer["codeStr"], answer["errorCode"]) == ("UserStoreFailed", -1201)
-    world.codes.redeem = redeem  # type: ignore[method-assign] # back again
+    world.challenges.redeem = redeem  # type: ignore[method-assign] # back again
     user = world.call("login", phone=PHONE.e164, code=code, sessionId=session)["data"]
     assert user["isNewUser"] is True
     found = users.find(PHONE)

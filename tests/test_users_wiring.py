@@ -89,7 +89,7 @@ def cloud(redis_server: RedisServer, mariadb: MariaDbServer) -> Iterator[Cloud]:
 
 def close(handler: wiring.Handler) -> None:
     """Close the connections of a handler."""
-    users: Any = handler._sessions._users  # type: ignore[attr-defined] # noqa: SLF001 - nobody but a test closes them
+    users: Any = handler.sessions._users  # type: ignore[attr-defined] # noqa: SLF001 - nobody but a test closes them
     users._client.close()  # noqa: SLF001 - as above
 
 

@@ -6,40 +6,48 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import time_machine
+from msgspec.structs import replace
 
+from sms_login import wiring
 from sms_login.adapters.redis.client import RedisClient
-from sms_login.adapters.redis.codes import RedisCodes
-from sms_login.adapters.redis.limits import RedisBudgets
+from sms_login.adapters.redis.codes import RedisChallenges
+from sms_login.adapters.redis.limits import RedisLimits
 from sms_login.adapters.redis.sessions import RedisSessions
 from sms_login.adapters.redis.users import RedisUsers
-from sms_login.app import App
 from sms_login.errors import Refusal, ServiceUnavailable
-from sms_login.http.cors import Origins
-from sms_login.limits.captcha import Gate
-from sms_login.limits.client import Address
-from sms_login.limits.guard import Caller, Guard
+from sms_login.limits.client import Client
+from sms_login.limits.guard import Caller
 from sms_login.limits.policy import Limits
-from sms_login.otp.codes import CodeMaker
 from sms_login.otp.rules import Rules
-from sms_login.otp.send import CodeSent, Sender
-from sms_login.otp.test_numbers import FixedCodes
-from sms_login.otp.verify import LoggedIn, LoginService
-from sms_login.periods import Calendar
+from sms_login.otp.send import CodeSent
+from sms_login.otp.verify import Guess, LoggedIn
 from sms_login.phone import Phone
 from sms_login.secret import Secret
-from sms_login.sessions.access_tokens import AccessTokens
-from sms_login.sessions.keys import KeyRing, shared_key
-from sms_login.sessions.refresh_tokens import RefreshTokens
-from sms_login.sessions.service import Sessions
+from sms_login.sessions.keys import shared_key
 from sms_login.sessions.store import SessionRules
+from sms_login.settings.settings import Settings
 from sms_login.sms import Receipt
 from sms_login.users import Users
+from sms_login.wiring import Outside
 
 PHONE = Phone.parse("+8613800138000", "CN")
 OTHER_PHONE = Phone.parse("+8613800138001", "CN")
 REVIEW_PHONE = Phone.parse("+8613800000000", "CN")  # a test number, whose code is fixed
 REVIEW_CODE = "123456"
 UNLIMITED = Limits(*[10**9] * len(Limits.__struct_fields__))
+ENVIRON = {
+    "REDIS_HOST": "127.0.0.1",
+    "SMS_SDKAPPID": "1400000000",
+    "SMS_SIGN": "sign",
+    "SMS_TEMPLATE_ID": "1",
+    "JWT_SECRET": "replaced in every world, by a secret",
+    "JWT_ISSUER": "issuer",
+    "JWT_AUDIENCE": "audience",
+    "CAPTCHA_APP_ID": "190000",
+    "CAPTCHA_APP_SECRET": "secret",
+    "TEST_NUMBERS": f"{REVIEW_PHONE.e164}={REVIEW_CODE}",
+    "TEST_NUMBERS_UNTIL": "2026-12-31",
+}
 SECRET = b"a secret for tests, of 32 bytes."
 OLD_SECRET = b"an older secret, also 32 bytes.."
 
@@ -146,61 +154,37 @@ class World:
     def __post_init__(self) -> None:
         self.outbox, self.captchas = Outbox(), Captchas()
         self.redis = RedisClient(lambda: self.backend.client)
-        self.codes = RedisCodes(self.redis, self.rules)
-        self.users = self.other_users or RedisUsers(self.redis)
-        self.tokens = AccessTokens(
-            KeyRing(*map(shared_key, self.secrets)), issuer="issuer", audience="audience", ttl=7200
-        )
+        self.challenges = RedisChallenges(self.redis, self.rules)
+        self.limit_store = RedisLimits(self.redis)
         self.session_store = RedisSessions(self.redis, self.session_rules)
-        calendar, maker = Calendar(8), CodeMaker(*self.secrets)
-        fixed = FixedCodes({REVIEW_PHONE.e164: Secret(REVIEW_CODE)}, "20261231", calendar)
-        self.sessions = Sessions(
-            users=self.users,
-            store=self.session_store,
-            access=self.tokens,
-            refresh=RefreshTokens(*self.secrets),
-            test_number_ended=fixed.ended,
-        )
-        self.budgets = RedisBudgets(self.redis)
-        self.guard = Guard(
-            budgets=self.budgets,
+        self.users = self.other_users or RedisUsers(self.redis)
+        settings = replace(
+            Settings.read(ENVIRON),
+            secrets=tuple(Secret(secret.decode()) for secret in self.secrets),
+            jwt_keys=tuple(map(shared_key, self.secrets)),
+            rules=self.rules,
             limits=self.limits,
-            calendar=calendar,
-            sms=self.outbox,
-            countries=self.countries,
-            home="CN",
-            gate=None if self.captcha_mode == "off" else Gate(self.captchas, "190000", self.captcha_mode == "always"),
-            sending=self.sending,
-        )
-        self.sender = Sender(
-            codes=self.codes,
-            sms=self.outbox,
-            guard=self.guard,
-            maker=maker,
-            fixed=fixed,
-            rules=self.rules,
-            calendar=calendar,
-        )
-        self.login = LoginService(
-            codes=self.codes,
-            users=self.users,
-            guard=self.guard,
-            maker=maker,
-            fixed=fixed,
-            sessions=self.sessions,
-            rules=self.rules,
+            session_rules=self.session_rules,
             require_session=self.require_session,
-        )
-        self.app = App(
-            sender=self.sender,
-            login=self.login,
-            sessions=self.sessions,
-            ping=self.redis.ping,
-            public_keys=[],
-            default_country="CN",
-            origins=Origins(self.origins),
+            captcha_mode=self.captcha_mode,
+            allowed_countries=self.countries,
+            sending=self.sending,
+            allowed_origins=self.origins,
             client_ip_source="platform" if self.ip else "none",
         )
+        self.app = wiring.app(
+            settings,
+            Outside(
+                redis=self.redis,
+                challenges=self.challenges,
+                limits=self.limit_store,
+                sessions=self.session_store,
+                users=self.users,
+                sms=self.outbox,
+                captcha=self.captchas,
+            ),
+        )
+        self.sender, self.login, self.sessions = self.app.sender, self.app.login, self.app.sessions
 
     def answer(self, method: str, headers: dict[str, str] | None = None, /, **params: Any) -> dict[str, Any]:
         """Send a JSON event from `ip` through the whole app; return the platform's answer."""
@@ -224,21 +208,21 @@ class World:
             self.backend.age(seconds)
 
     @property
-    def address(self) -> Address:
-        """Who calls: an IPv4 address."""
-        return Address(self.ip or "", self.ip)
+    def client(self) -> Client:
+        """The client of the calls, by its IPv4 address."""
+        return Client(self.ip or "", self.ip)
 
     def get_sms(
         self, session: str | None = None, *, key: str | None = None, phone: Phone = PHONE, ticket: str = ""
     ) -> CodeSent:
         """Ask for a code."""
-        return self.sender.get_sms(phone, session, key, Caller(self.address, ticket, "randstr"))
+        return self.sender.get_sms(phone, session, key, Caller(self.client, ticket, "randstr"))
 
     def log_in(
         self, session: str | None, code: str | None = None, *, key: str | None = None, phone: Phone = PHONE
     ) -> LoggedIn:
         """Log in, with the last code that was sent if no other is given."""
-        return self.login.log_in(phone, code or self.outbox.code, session, key, self.address)
+        return self.login.log_in(Guess(phone, code or self.outbox.code, session, key, self.client))
 
     @property
     def wrong(self) -> str:

@@ -9,9 +9,10 @@ from typing import Any
 import time_machine
 
 from sms_login.errors import CodeIsError, InvalidPhone, Refusal
-from sms_login.limits.client import Address
+from sms_login.limits.client import Client
 from sms_login.limits.guard import Caller
 from sms_login.limits.policy import Limits
+from sms_login.otp.verify import Guess
 from sms_login.phone import Phone
 from tests.world import Backend, World
 
@@ -41,7 +42,7 @@ class Product:
 
     def ask(self, ip: str, phone: Phone, ticket: str = "") -> Sent:
         """Have a code sent. Raises a Refusal."""
-        sent = self._world.sender.get_sms(phone, None, None, Caller(Address(ip, ip), ticket, "randstr"))
+        sent = self._world.sender.get_sms(phone, None, None, Caller(Client(ip, ip), ticket, "randstr"))
         return Sent(phone, sent.session_id, self._world.outbox.sent.pop()[1])
 
     @contextmanager
@@ -53,7 +54,7 @@ class Product:
 
     def log_in(self, ip: str, sent: Sent, code: str, key: str | None = None) -> None:
         """Log in with a session. Raises a Refusal."""
-        self._world.login.log_in(sent.phone, code, sent.session, key, Address(ip, ip))
+        self._world.login.log_in(Guess(sent.phone, code, sent.session, key, Client(ip, ip)))
 
     def guess(self, ip: str, phone: Phone, codes: Sequence[str], session: str | None) -> int:
         """Send wrong guesses at one moment, and return how many of them were held against a code.
@@ -63,7 +64,7 @@ class Product:
 
         def is_evaluated(code: str) -> bool:
             try:
-                self._world.login.log_in(phone, code, session, None, Address(ip, ip))
+                self._world.login.log_in(Guess(phone, code, session, None, Client(ip, ip)))
             except Refusal as refusal:
                 return isinstance(refusal, CodeIsError)
             raise RuntimeError("the guess was right")

@@ -91,7 +91,7 @@ def test_numbers(settings: Settings) -> Iterator[Finding]:
     if not settings.test_numbers:
         yield ok("test-numbers", "none")
         return
-    until, today = (_day(name) for name in (settings.test_numbers_until, Calendar(settings.tz_offset).day().name))
+    until, today = (_day(name) for name in (settings.test_numbers_until, Calendar(settings.tz_offset).now().day.name))
     left, count = (until - today).days, len(settings.test_numbers)
     if left < 0:
         found = f"{count}, refused since TEST_NUMBERS_UNTIL {until:%Y-%m-%d} is over"

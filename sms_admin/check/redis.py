@@ -17,8 +17,8 @@ from msgspec.structs import replace
 from sms_admin.check.redis_memory import memory
 from sms_admin.check.report import Finding, ok, problem, warning
 from sms_login.adapters.redis.client import Client, RedisClient
-from sms_login.adapters.redis.limits import RedisBudgets
-from sms_login.limits.store import Take, Verdict, Window
+from sms_login.adapters.redis.limits import RedisLimits
+from sms_login.limits.store import Subject, Verdict, Window
 from sms_login.logs import redact
 from sms_login.settings.settings import Settings
 from sms_login.wiring import connect_redis
@@ -143,18 +143,18 @@ def _clock(client: Client) -> Iterator[Finding]:
 
 
 def _scripts(settings: Settings, info: dict[str, Any]) -> Iterator[Finding]:
-    """Take one from counters of our own that last a second, in the way that the function does."""
+    """Subject one from counters of our own that last a second, in the way that the function does."""
     if settings.redis_cluster and not int(info.get("cluster_enabled", 1)):
         todo = "set REDIS_CLUSTER=0: TencentDB's cluster edition, too, is spoken to through a proxy"
         yield problem("redis.cluster", "REDIS_CLUSTER is 1, but this server is no native cluster", todo)
         return
     window = Window("check", limit=None, left_ms=1000)
-    takes = [Take(f"check-{secrets.token_hex(8)}", [window]) for _ in range(_SUBJECTS)]
+    takes = [Subject(f"check-{secrets.token_hex(8)}", [window]) for _ in range(_SUBJECTS)]
     client = RedisClient(partial(connect_redis, settings))
-    budgets = RedisBudgets(client)
-    lost = [taken.detail for taken in budgets.take(takes) if taken.verdict is Verdict.LOST]
+    budgets = RedisLimits(client)
+    lost = [taken.detail for taken in budgets.reserve(takes) if taken.verdict is Verdict.NO_ANSWER]
     if not lost:
-        budgets.give_back(*(take.taken() for take in takes))
+        budgets.refund(*(take.counted() for take in takes))
         kind = "native" if settings.redis_cluster else "behind a proxy" if int(info.get("cluster_enabled", 0)) else "no"
         yield ok("redis.cluster", kind)
         yield ok("redis.scripts", "EVALSHA runs ours, and they may write")

@@ -1,22 +1,22 @@
-"""Whose request is it? The client's address, from what cannot be forged."""
+"""The client of a request, from a source that the client cannot forge."""
 
 import ipaddress
 from collections.abc import Mapping
 
-from sms_login.limits.client import UNKNOWN, Address
+from sms_login.limits.client import UNKNOWN, Client
 
-_ONE_CUSTOMER = 64  # bits of an IPv6 address that a provider hands to one customer
+_ONE_CUSTOMER = 64  # bits: the prefix of an IPv6 address that a provider gives to one customer
 
 
-def client(source: str, platform: str, headers: Mapping[str, str]) -> Address:
-    """Return the client's address.
+def client_of(source: str, platform: str, headers: Mapping[str, str]) -> Client:
+    """Return the client of a request.
 
-    `source` "platform" believes what the platform says of the connection: its event's field `platform`, else the header
-    X-SCF-Remote-Addr. "forwarded:N" believes the N-th address from the right of X-Forwarded-For, for N proxies of one's
-    own; what stands left of it, anybody can have written. "none" believes nothing.
+    `source` "platform" trusts the platform: the event's `platform` address, else the header X-SCF-Remote-Addr.
+    "forwarded:N" trusts the N-th address from the right of X-Forwarded-For, behind N proxies of one's own; any client
+    can have written the addresses left of it. "none" trusts nothing, so no limit counts clients.
     """
     if source == "none":
-        return Address(_parsed(platform))
+        return Client(_parsed(platform))
     if source == "platform":
         ip = _parsed(platform or headers.get("x-scf-remote-addr", ""))
     else:
@@ -24,14 +24,14 @@ def client(source: str, platform: str, headers: Mapping[str, str]) -> Address:
         nth = int(source.partition(":")[2])
         ip = _parsed(hops[-nth]) if nth <= len(hops) else ""
     if not ip:
-        return Address("", UNKNOWN)
+        return Client("", UNKNOWN)
     if ":" in ip:
-        return Address(ip, str(ipaddress.ip_network(f"{ip}/{_ONE_CUSTOMER}", strict=False)))
-    return Address(ip, ip)
+        return Client(ip, str(ipaddress.ip_network(f"{ip}/{_ONE_CUSTOMER}", strict=False)))
+    return Client(ip, ip)
 
 
 def _parsed(text: str) -> str:
-    """Return an address without its port, brackets and zone, in its one spelling; "" for what is none."""
+    """Return an address in its canonical spelling, without port, brackets and zone; "" if it is no address."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]

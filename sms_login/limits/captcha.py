@@ -6,14 +6,14 @@ from msgspec import Struct
 
 
 class Captcha(Protocol):
-    """The way to those who tell people from programs."""
+    """Verifies captcha tickets."""
 
     def refusal(self, ticket: str, randstr: str, ip: str) -> str | None:
-        """Return why a ticket is no good; None if it was good, and is now used up. Raises ServiceUnavailable."""
+        """Verify a ticket, which uses it up; return the reason if it is refused. Raises ServiceUnavailable."""
 
 
-class Gate(Struct, frozen=True):
-    """The captcha that is asked for, `always` or where much is sent already; an app shows it with `app_id`."""
+class CaptchaPolicy(Struct, frozen=True):
+    """When a captcha is required: `always`, or from half of a budget on. Apps show it with `app_id`."""
 
     captcha: Captcha
     app_id: str

@@ -1,173 +1,149 @@
-"""May this be sent, may this be guessed? What stands between the function and those who would abuse it.
+"""The guard: decides whether a sending or a guess is within the limits, and reserves and refunds it.
 
-All fails closed: where Redis gives no answer, nothing is sent and nothing is guessed.
+It fails closed: without an answer of the store, nothing is sent and no guess is evaluated.
 """
 
 import math
 from collections.abc import Callable, Sequence
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from sms_login import logs
-from sms_login.errors import (
-    CaptchaRequired,
-    CountryNotAllowed,
-    SendingPaused,
-    ServiceUnavailable,
-    TooManyRequests,
-)
-from sms_login.limits.captcha import Gate
-from sms_login.limits.client import Address
-from sms_login.limits.policy import EVERYTHING, Limits, Terms, Toll, of_client, share_of
-from sms_login.limits.store import Budgets, Take, Taken, Verdict, Window, Windows
-from sms_login.periods import Calendar, seconds
+from sms_login.errors import CaptchaRequired, CountryNotAllowed, SendingPaused, ServiceUnavailable, TooManyRequests
+from sms_login.limits.captcha import CaptchaPolicy
+from sms_login.limits.client import Client
+from sms_login.limits.policy import ALL_SENDINGS, Policy, Reservation
+from sms_login.limits.store import LimitStore, Reserved, Subject, Verdict, WindowNames
+from sms_login.periods import Now, retry_after
 from sms_login.phone import Phone
 from sms_login.sms import Sms
 
-_UNASKED = 2  # sendings a day to one number that no captcha is asked for
+_WITHOUT_CAPTCHA = 2  # sendings a day to one number
 _ALERTS = (80, 100)  # % of the day's budget
 
 
 class Caller(Struct, frozen=True):
-    """Who asks: the client's address, and the captcha ticket that came along, "" if none."""
+    """A client with the captcha ticket that it sent, "" without one."""
 
-    address: Address
-    ticket: str
-    randstr: str
+    client: Client
+    captcha_ticket: str
+    captcha_randstr: str
 
 
 class Guard:
-    """Says no to what must not be sent, and counts what may.
+    """Holds requests against the limits.
 
-    `countries` are ISO codes, None for all; a country must be listed and have a template that reaches it, and all but
-    `home` have limits. `sending` False is the emergency stop.
+    `countries` are ISO codes, None for all; a country must be listed and have a template that reaches it. `sending`
+    False is the emergency stop.
     """
 
     def __init__(
         self,
         *,
-        budgets: Budgets,
-        limits: Limits,
-        calendar: Calendar,
+        store: LimitStore,
+        policy: Policy,
         sms: Sms,
         countries: frozenset[str] | None,
-        home: str,
-        gate: Gate | None,
+        captcha: CaptchaPolicy | None,
         sending: bool,
     ) -> None:
-        self._budgets = budgets
-        self._limits = limits
-        self._calendar = calendar
+        self._store = store
+        self._policy = policy
         self._sms = sms
         self._countries = countries
-        self._home = home
-        self._gate = gate
+        self._captcha = captcha
         self._sending = sending
 
-    def admit(self, phone: Phone, caller: Caller, today: int) -> Toll:
-        """Take a sending from all budgets, and return what it took; `today` is how many the number has had.
+    def reserve(self, phone: Phone, caller: Caller, now: Now, *, sent_today: int) -> Reservation:
+        """Reserve a sending in all budgets. `sent_today` counts the number's sendings of the day.
 
-        Raises SendingPaused, CountryNotAllowed, CaptchaRequired and TooManyRequests, and has then taken nothing.
+        The check comes first, as a dry run: a refused request holds no budget of others, not even for a moment. Raises
+        SendingPaused, CountryNotAllowed, CaptchaRequired, TooManyRequests and ServiceUnavailable, and has then reserved
+        nothing.
         """
         if not self._sending:
             raise SendingPaused
         allowed = self._countries is None or phone.region in self._countries
         if not allowed or not self._sms.reaches(phone):
             raise CountryNotAllowed
-        hour, day, client = self._calendar.hour(), self._calendar.day(), caller.address.counted
-        terms = Terms(self._limits, hour, day, self._home, asked=self._gate is not None, passed=False)
-        # First a look, at all at once: what is refused must not hold others' budgets, not even for a moment.
-        asks = self._look(terms.takes(client, phone))
-        if self._gate and (asks or self._gate.always or today >= _UNASKED):
-            self._pass(self._gate, caller)
-            terms = replace(terms, passed=True)
-        *_, everything = self._take(terms.takes(client, phone))
-        self._watch_spending(everything.counts[-1])
-        return Toll(hour.name, day.name, client)
+        client = caller.client.counted_as
+        subjects = self._policy.sending(client, phone, now)
+        captcha_needed = self._check(subjects) or sent_today >= _WITHOUT_CAPTCHA
+        passed = self._captcha is not None and (captcha_needed or self._captcha.always)
+        if passed:
+            self._pass_captcha(caller)
+        *_, budget = self._reserve(subjects, captcha_passed=passed)
+        self._watch_spending(budget.counts[-1])
+        return Reservation(now.hour.name, now.day.name, client)
 
-    def cancel(self, phone: Phone, toll: Toll, *, verified: bool) -> None:
-        """Give back all that a sending took which is not made; of one that a login has `verified` only the rest."""
-        self._give_back({} if verified else toll.unverified(phone, self._home), toll.totals(phone, self._home))
+    def cancel(self, phone: Phone, reservation: Reservation, *, verified: bool) -> None:
+        """Refund a cancelled sending; if a login has `verified` it, only its totals."""
+        unverified = {} if verified else self._policy.unverified(reservation, phone)
+        self._refund(unverified, self._policy.totals(reservation, phone))
 
-    def refused(self, address: Address) -> None:
-        """Count a sending that SendSms refused because of its number."""
-        if client := address.counted:
-            hour = self._calendar.hour()
-            take = Take(of_client(client), [Window(f"refused:{hour.name}", None, hour.left_ms)])
-            self._safely(lambda: self._take([take]))
+    def count_refused(self, client: Client, now: Now) -> None:
+        """Count a sending that SendSms refused because of the number."""
+        if client.counted_as:
+            subject = self._policy.refused(client.counted_as, now)
+            self._best_effort(lambda: self._reserve([subject]))
 
-    def guess(self, address: Address) -> Windows:
-        """Take a guess from the client's budget, and return what it took. Raises TooManyRequests."""
-        if not address.counted:
+    def reserve_guess(self, client: Client, now: Now) -> WindowNames:
+        """Reserve a guess in the client's budget, and return the windows to refund. Raises TooManyRequests."""
+        if not client.counted_as:
             return {}
-        hour, limit = self._calendar.hour(), self._limits.guesses * share_of(address.counted)
-        take = Take(of_client(address.counted), [Window(f"guesses:{hour.name}", limit, hour.left_ms)])
-        self._take([take])
-        return take.taken()
+        subject = self._policy.guess(client.counted_as, now)
+        self._reserve([subject])
+        return subject.counted()
 
-    def verified(self, phone: Phone, tolls: Sequence[str], guess: Windows) -> None:
-        """Give back what a login has shown to be honest: its guess, and its session's sendings."""
-        paid = filter(None, map(Toll.parse, tolls))
-        self._give_back(guess, *(toll.unverified(phone, self._home) for toll in paid))
+    def refund_guess(self, guess: WindowNames) -> None:
+        """Refund a guess that was not evaluated."""
+        self._refund(guess)
 
-    def not_evaluated(self, guess: Windows) -> None:
-        """Give back a guess that was not held against a code."""
-        self._give_back(guess)
+    def refund_verified(self, phone: Phone, reservations: Sequence[Reservation], guess: WindowNames) -> None:
+        """Refund what a login has proven honest: its guess, and the sendings of its challenge."""
+        self._refund(guess, *(self._policy.unverified(reservation, phone) for reservation in reservations))
 
-    def _look(self, takes: Sequence[Take]) -> bool:
-        """Tell whether a captcha is to be asked for. Raises what is raised for a spent budget."""
-        answers = self._budgets.take([take.looked_at() for take in takes])
-        self._refuse(takes, answers)
-        return any(answer.verdict is Verdict.ASK for answer in answers)
+    def _check(self, subjects: Sequence[Subject]) -> bool:
+        """Return whether a captcha is required. Raises the refusal for a used-up budget."""
+        verdicts = self._store.check(subjects)
+        _refuse(subjects, verdicts)
+        return any(answer.verdict is Verdict.CAPTCHA for answer in verdicts)
 
-    def _take(self, takes: Sequence[Take]) -> Sequence[Taken]:
-        """Take from every subject, or give all back and raise."""
-        answers = self._budgets.take(takes)
-        if any(answer.verdict is not Verdict.TAKEN for answer in answers):  # others were faster since we looked
-            outcome = zip(takes, answers, strict=True)
-            self._give_back(*(take.taken() for take, answer in outcome if answer.verdict is Verdict.TAKEN))
-            if any(answer.verdict is Verdict.LOST for answer in answers):
-                logs.alert("budgets_not_corrected")
-            self._refuse(takes, answers)
-            raise self._captcha_required()
-        return answers
+    def _reserve(self, subjects: Sequence[Subject], *, captcha_passed: bool = False) -> Sequence[Reserved]:
+        """Reserve one in every subject, or refund them all and raise the refusal."""
+        verdicts = self._store.reserve(subjects, captcha_passed=captcha_passed)
+        if all(answer.verdict is Verdict.RESERVED for answer in verdicts):
+            return verdicts
+        # Other requests were faster since the check.
+        outcome = zip(subjects, verdicts, strict=True)
+        self._refund(*(subject.counted() for subject, answer in outcome if answer.verdict is Verdict.RESERVED))
+        if any(answer.verdict is Verdict.NO_ANSWER for answer in verdicts):
+            logs.alert("budgets_not_corrected")
+        _refuse(subjects, verdicts)
+        raise self._captcha_required()
 
-    def _refuse(self, takes: Sequence[Take], answers: Sequence[Taken]) -> None:
-        """Raise what a lost answer or a spent budget is refused with."""
-        outcome = list(zip(takes, answers, strict=True))
-        for _, answer in outcome:
-            if answer.verdict is Verdict.LOST:
-                raise ServiceUnavailable(answer.detail)
-        waits = {take.subject: answer.wait_ms for take, answer in outcome if answer.verdict is Verdict.FULL}
-        if waits:
-            kind = SendingPaused if EVERYTHING in waits else TooManyRequests
-            # Of a range only its kind: with the masked number beside it, the log would hold the whole number.
-            budgets = ", ".join(subject.partition(":")[0] for subject in waits)
-            raise kind(f"budget: {budgets}", retry_after=seconds(max(waits.values())))
-
-    def _pass(self, gate: Gate, caller: Caller) -> None:
+    def _pass_captcha(self, caller: Caller) -> None:
         """Use up the caller's ticket. Raises CaptchaRequired without a good one."""
-        if not caller.ticket:
+        if self._captcha is None or not caller.captcha_ticket:
             raise self._captcha_required()
         try:
-            refusal = gate.captcha.refusal(caller.ticket, caller.randstr, caller.address.ip)
+            refusal = self._captcha.captcha.refusal(caller.captcha_ticket, caller.captcha_randstr, caller.client.ip)
         except ServiceUnavailable as error:
             logs.alert("captcha_unavailable", cause=logs.redact(error.detail))
-            raise self._captcha_required() from error  # fail closed: as if the ticket were bad
+            raise self._captcha_required() from error  # fail closed, as for a bad ticket
         logs.note(captcha=refusal or "passed")
         if refusal:
             raise self._captcha_required()
 
     def _captcha_required(self) -> CaptchaRequired:
-        return CaptchaRequired(data={"captchaAppId": self._gate.app_id if self._gate else ""})
+        return CaptchaRequired(data={"captchaAppId": self._captcha.app_id if self._captcha else ""})
 
-    def _give_back(self, *windows: Windows) -> None:
+    def _refund(self, *windows: WindowNames) -> None:
         if any(windows):
-            self._safely(lambda: self._budgets.give_back(*windows))
+            self._best_effort(lambda: self._store.refund(*windows))
 
-    def _safely(self, change: Callable[[], object]) -> None:
-        """Change counters when the answer stands already: without Redis they are wrong until their window ends."""
+    def _best_effort(self, change: Callable[[], object]) -> None:
+        """Change counters after the answer is decided: without Redis they stay wrong until their window ends."""
         try:
             change()
         except ServiceUnavailable as error:
@@ -175,5 +151,19 @@ class Guard:
 
     def _watch_spending(self, sent: int) -> None:
         for percent in _ALERTS:
-            if sent == math.ceil(self._limits.total * percent / 100):
+            if sent == math.ceil(self._policy.limits.total * percent / 100):
                 logs.alert("daily_budget", percent=percent)
+
+
+def _refuse(subjects: Sequence[Subject], verdicts: Sequence[Reserved]) -> None:
+    """Raise the refusal for a missing answer or a used-up budget; return if there is neither."""
+    outcome = list(zip(subjects, verdicts, strict=True))
+    for _, answer in outcome:
+        if answer.verdict is Verdict.NO_ANSWER:
+            raise ServiceUnavailable(answer.detail)
+    waits = {subject.name: answer.wait_ms for subject, answer in outcome if answer.verdict is Verdict.FULL}
+    if waits:
+        refusal = SendingPaused if ALL_SENDINGS in waits else TooManyRequests
+        # Only the kind of a range: with the masked number beside it, the log would hold the whole number.
+        kinds = ", ".join(name.partition(":")[0] for name in waits)
+        raise refusal(f"budget: {kinds}", retry_after=retry_after(max(waits.values())))

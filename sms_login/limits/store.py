@@ -1,7 +1,7 @@
-"""Counters against abuse: what the guard needs of a store.
+"""The counters behind the limits, as the guard needs them of a store.
 
-Every counter is a window that ends at a full hour or at midnight, and belongs to a subject: a client, a range of
-numbers, a country, or everything.
+A counter is a window: it ends at a full hour or at midnight, and belongs to a subject, which is a client, a range of
+numbers, a country, or all sendings.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,52 +9,49 @@ from enum import Enum
 from typing import Protocol
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-Windows = Mapping[str, Sequence[str]]  # names of windows by subject
+WindowNames = Mapping[str, Sequence[str]]  # names of windows, by the name of their subject
 
 
 class Window(Struct, frozen=True):
-    """One counter of a subject: its name, how much it holds (None: no end), and the milliseconds until it ends.
+    """One counter of a subject.
 
-    `asks_at` is how much makes a captcha necessary. One that does not `count` is only looked at.
+    `limit` is the highest count (None: unlimited), `left_ms` the milliseconds until the window ends, `captcha_at` the
+    count from which a captcha is required (None: never). A window with `counts` False is compared and never counted.
     """
 
     name: str
     limit: int | None
     left_ms: int
-    asks_at: int | None = None
+    captcha_at: int | None = None
     counts: bool = True
 
 
-class Take(Struct, frozen=True):
-    """A wish to take one from all windows of a subject, or from none."""
+class Subject(Struct, frozen=True):
+    """A subject with the windows that one sending or one guess is held against."""
 
-    subject: str
+    name: str
     windows: Sequence[Window]
 
-    def taken(self) -> Windows:
-        """Return the windows that it takes from."""
-        return {self.subject: [window.name for window in self.windows if window.counts]}
-
-    def looked_at(self) -> "Take":
-        """Return the same without taking anything."""
-        return Take(self.subject, [replace(window, counts=False) for window in self.windows])
+    def counted(self) -> WindowNames:
+        """Return the names of the windows that a reservation counts in."""
+        return {self.name: [window.name for window in self.windows if window.counts]}
 
 
 class Verdict(Enum):
-    """What the store says to a Take."""
+    """The store's verdict on one subject."""
 
-    TAKEN = "taken"
-    ASK = "ask"  # not without a captcha
+    RESERVED = "reserved"
+    FREE = "free"  # a dry run that found room
+    CAPTCHA = "captcha"  # only with a captcha
     FULL = "full"
-    LOST = "lost"  # no answer: it may have taken, or not
+    NO_ANSWER = "no answer"  # the reservation may have been made or not
 
 
-class Taken(Struct, frozen=True):
-    """The verdict; `wait_ms` until full windows end; the `counts` of the windows that were counted, in their order.
+class Reserved(Struct, frozen=True):
+    """A verdict; `wait_ms` until the last full window ends; `counts` of the counted windows, in their order.
 
-    `detail` says why an answer is lost.
+    `detail` is the failure behind NO_ANSWER.
     """
 
     verdict: Verdict
@@ -63,11 +60,17 @@ class Taken(Struct, frozen=True):
     detail: str = ""
 
 
-class Budgets(Protocol):
-    """Counters by subject. They expire with their window."""
+class LimitStore(Protocol):
+    """Counters by subject; each expires with its window. Never raises: a failure is a verdict."""
 
-    def take(self, takes: Sequence[Take]) -> Sequence[Taken]:
-        """Do each Take by itself, in as few round trips as the server allows."""
+    def check(self, subjects: Sequence[Subject]) -> Sequence[Reserved]:
+        """Return the verdicts that `reserve` would give without a captcha, and count nothing (a dry run)."""
 
-    def give_back(self, *windows: Windows) -> None:
-        """Count down each window, once for each time that it is named; never below zero, and never one that is over."""
+    def reserve(self, subjects: Sequence[Subject], *, captcha_passed: bool = False) -> Sequence[Reserved]:
+        """Count one in all windows of each subject, or in none of them: each subject is one decision."""
+
+    def refund(self, *windows: WindowNames) -> None:
+        """Count each named window down by one, never below zero, and never a window that has ended.
+
+        Raises ServiceUnavailable.
+        """

@@ -1,4 +1,4 @@
-"""Asking for a code: the rules, in the order in which they apply."""
+"""getSms: sends a code, under the rules in the order in which they apply."""
 
 import math
 import secrets
@@ -7,21 +7,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sms_login import logs
-from sms_login.errors import (
-    InvalidPhone,
-    Locked,
-    SendFailed,
-    SendUnknown,
-    ServiceUnavailable,
-    TooManyRequests,
-)
+from sms_login.errors import InvalidPhone, Locked, SendFailed, SendUnknown, ServiceUnavailable, TooManyRequests
 from sms_login.limits.guard import Caller, Guard
-from sms_login.limits.policy import Toll
+from sms_login.limits.policy import Reservation
 from sms_login.otp.codes import CodeMaker
 from sms_login.otp.rules import Rules
-from sms_login.otp.store import Ask, Codes, Look, May
+from sms_login.otp.store import ChallengeStore, SendDecision, SendOutcome, SendRequest
 from sms_login.otp.test_numbers import FixedCodes
-from sms_login.periods import Calendar, Seconds, seconds
+from sms_login.periods import Calendar, Now, Seconds, retry_after
 from sms_login.phone import Phone
 from sms_login.sms import Receipt, Sms
 
@@ -37,12 +30,12 @@ class CodeSent(Struct, frozen=True, rename="camel"):
 
 
 class Sender:
-    """Sends codes. Any number of threads may use one at once."""
+    """Sends codes. Thread-safe."""
 
     def __init__(
         self,
         *,
-        codes: Codes,
+        challenges: ChallengeStore,
         sms: Sms,
         guard: Guard,
         maker: CodeMaker,
@@ -50,7 +43,7 @@ class Sender:
         rules: Rules,
         calendar: Calendar,
     ) -> None:
-        self._codes = codes
+        self._challenges = challenges
         self._sms = sms
         self._guard = guard
         self._maker = maker
@@ -58,92 +51,105 @@ class Sender:
         self._rules = rules
         self._calendar = calendar
 
-    def get_sms(self, phone: Phone, session: str | None, key: str | None, caller: Caller) -> CodeSent:
-        """Send a code: the one of `session` again, or a new one. `key` is the caller's Idempotency-Key.
+    def get_sms(self, phone: Phone, challenge_id: str | None, idempotency_key: str | None, caller: Caller) -> CodeSent:
+        """Send the code of a challenge again, or a new code.
 
         Raises Locked, TooManyRequests, SendingPaused, CountryNotAllowed, CaptchaRequired, InvalidPhone, SendFailed,
-        SendUnknown (with the sessionId in which the code will work, should it arrive) and ServiceUnavailable.
+        SendUnknown (with the sessionId in which the code works if it arrives) and ServiceUnavailable.
         """
         if self._fixed.has(phone):
             return self._sent(secrets.token_urlsafe(16))
-        day = self._calendar.day()
-        ask = Ask(phone, day.name, day.left_ms, session=session, key=key)
-        look = self._codes.look(ask)
-        if look.may is May.REPEAT:
-            if answer := self._repeated(phone, look):
+        now = self._calendar.now()
+        request = SendRequest(phone, now.day, challenge_id, idempotency_key)
+        check = self._challenges.check(request)
+        if check.outcome is SendOutcome.REPEAT:
+            if answer := self._repeated(phone, check):
                 return answer
-            ask = replace(ask, stale=look.session)
-            look = self._codes.look(ask)
-        _refuse(look)
-        toll = self._guard.admit(phone, caller, look.today)
-        return self._send(replace(ask, toll=str(toll)), look, caller, toll)
+            request = replace(request, stale_id=check.challenge_id)
+            check = self._challenges.check(request)
+        _refuse(check)
+        reservation = self._guard.reserve(phone, caller, now, sent_today=check.sent_today)
+        return self._send(request, check, reservation, caller, now)
 
-    def _send(self, ask: Ask, look: Look, caller: Caller, toll: Toll) -> CodeSent:
-        phone = ask.phone
-        again = self._maker.again(phone, look.code) if look.code else None
-        if again is None:  # a new session, also where the secret of an old code is no longer known
-            ask = replace(ask, session=None)
-        new, digits = self._maker.new(phone)
-        mark = secrets.token_urlsafe(6)
+    def _send(
+        self, request: SendRequest, check: SendDecision, reservation: Reservation, caller: Caller, now: Now
+    ) -> CodeSent:
+        phone = request.phone
+        old_code = self._maker.again(phone, check.challenge) if check.challenge else None
+        if old_code is None:  # a new challenge, also if the secret of an old code is no longer known
+            request = replace(request, challenge_id=None)
+        new, new_code = self._maker.new(phone)
+        sending_id = secrets.token_urlsafe(6)
         try:
-            sending = self._codes.issue(ask, new, mark)
+            issued = self._challenges.issue(request, new, reservation, sending_id)
         except ServiceUnavailable:
-            # It may be on record, and a repeat under its key would be told of an SMS that nobody sends.
-            self._undo(ask, new.session, mark, toll, issued=False)
+            # It may be recorded: a repeat under its key would then be told of an SMS that was never sent.
+            self._undo(request, new.id, sending_id, reservation, issued=False)
             raise
-        if isinstance(sending, Look):  # somebody was faster than us since we looked
-            self._guard.cancel(phone, toll, verified=False)
-            if sending.may is May.REPEAT and (answer := self._repeated(phone, sending)):
-                return answer
-            _refuse(sending)
-            raise TooManyRequests(retry_after=1)  # a repeat of a sending that is just being refused
+        match issued.outcome:
+            case SendOutcome.NEW:
+                code = new_code
+            case SendOutcome.RESEND if old_code:
+                code = old_code
+            case _:  # another request was faster since the check
+                return self._overtaken(phone, issued, reservation)
         try:
-            receipt = self._sms.send(phone, again if again and sending.same else digits)
+            receipt = self._sms.send(phone, code)
         except SendUnknown as unknown:
-            # It may have been sent: it counts, and its code works.
+            # The SMS may have been sent: the sending counts, and its code works.
             unknown.data = {
-                "sessionId": sending.session,
+                "sessionId": issued.challenge_id,
                 "expiresIn": self._rules.life,
-                "resendAfter": self._rules.cooldown + 1,
+                "resendAfter": self._rules.resend_after,
             }
             raise
         except (InvalidPhone, TooManyRequests, SendFailed) as refusal:
-            self._undo(ask, sending.session, mark, toll, issued=True)
-            if not isinstance(refusal, SendFailed):  # which is the operator's or Tencent's, and hits everybody
-                self._guard.refused(caller.address)
+            self._undo(request, issued.challenge_id, sending_id, reservation, issued=True)
+            if not isinstance(refusal, SendFailed):  # SendFailed has an operator's reason, and hits every client
+                self._guard.count_refused(caller.client, now)
             raise
         logs.note(serial_no=receipt.serial_no, fee=receipt.fee)
-        return self._sent(sending.session, receipt)
+        return self._sent(issued.challenge_id, receipt)
 
-    def _sent(self, session: str, receipt: Receipt | None = None) -> CodeSent:
+    def _sent(self, challenge_id: str, receipt: Receipt | None = None) -> CodeSent:
         return CodeSent(
-            session_id=session,
+            session_id=challenge_id,
             request_id=receipt.request_id if receipt else None,
             serial_no=receipt.serial_no if receipt else None,
             expires_in=self._rules.life,
-            resend_after=self._rules.cooldown + 1,
+            resend_after=self._rules.resend_after,
         )
 
-    def _undo(self, ask: Ask, session: str, mark: str, toll: Toll, *, issued: bool) -> None:
-        try:
-            verified = self._codes.undo(ask, session, mark, issued=issued)
-        except ServiceUnavailable as error:
-            logs.alert("undo_failed", cause=logs.redact(error.detail))  # what failed before is still the answer
-        else:
-            self._guard.cancel(ask.phone, toll, verified=verified)
+    def _overtaken(self, phone: Phone, decision: SendDecision, reservation: Reservation) -> CodeSent:
+        """Refund a sending that another request has overtaken; answer a repeat, and raise the refusal else."""
+        self._guard.cancel(phone, reservation, verified=False)
+        if decision.outcome is SendOutcome.REPEAT and (answer := self._repeated(phone, decision)):
+            return answer
+        _refuse(decision)
+        raise TooManyRequests(retry_after=1)  # a repeat of a sending that is being undone at this moment
 
-    def _repeated(self, phone: Phone, look: Look) -> CodeSent | None:
-        """Return the answer to a getSms that was answered before; None if its session is over."""
-        life = self._codes.life_ms(phone, look.session, shared=False) // 1000
+    def _undo(
+        self, request: SendRequest, challenge_id: str, sending_id: str, reservation: Reservation, *, issued: bool
+    ) -> None:
+        try:
+            verified = self._challenges.undo(request, challenge_id, sending_id, issued=issued)
+        except ServiceUnavailable as error:
+            logs.alert("undo_failed", cause=logs.redact(error.detail))  # the answer stays the earlier failure
+        else:
+            self._guard.cancel(request.phone, reservation, verified=verified)
+
+    def _repeated(self, phone: Phone, decision: SendDecision) -> CodeSent | None:
+        """Return the answer to a repeated getSms; None if its challenge is over."""
+        life = self._challenges.remaining_ms(phone, decision.challenge_id, shared=False) // 1000
         if not life:
             return None
-        cooldown = math.ceil(max(look.wait_ms, 0) / 1000)
-        return CodeSent(session_id=look.session, expires_in=life, resend_after=cooldown + 1)
+        cooldown = math.ceil(max(decision.wait_ms, 0) / 1000)
+        return CodeSent(session_id=decision.challenge_id, expires_in=life, resend_after=cooldown + 1)
 
 
-def _refuse(look: Look) -> None:
-    """Raise what a look says no with."""
-    if look.may is May.LOCKED:
-        raise Locked(retry_after=seconds(look.wait_ms))
-    if look.may in {May.COOLDOWN, May.DAILY}:
-        raise TooManyRequests(retry_after=seconds(look.wait_ms))
+def _refuse(decision: SendDecision) -> None:
+    """Raise the refusal for a decision against a sending; return for any other."""
+    if decision.outcome is SendOutcome.LOCKED:
+        raise Locked(retry_after=retry_after(decision.wait_ms))
+    if decision.outcome in {SendOutcome.COOLDOWN, SendOutcome.DAILY_LIMIT}:
+        raise TooManyRequests(retry_after=retry_after(decision.wait_ms))

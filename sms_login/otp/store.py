@@ -1,7 +1,7 @@
-"""What the core needs of the outside, as Protocols, and the values that travel between them.
+"""Challenges, as the code rules need them of a store.
 
-Adapters raise only refusals of `errors`: ServiceUnavailable where a server gives no answer, the SMS ones where a
-sending goes wrong. Durations are seconds unless a name ends in `_ms`.
+A challenge is the session of a code: `getSms` opens it, `login` answers it, and the wire calls its id `sessionId`.
+Implementations raise ServiceUnavailable where the server gives no answer. Durations are milliseconds.
 """
 
 from collections.abc import Sequence
@@ -10,127 +10,131 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from sms_login.limits.policy import Reservation
+from sms_login.periods import Period
 from sms_login.phone import Phone
 
 
-class Code(Struct, frozen=True):
-    """A code as the store keeps it: `session` it belongs to, `nonce` it is derived from, keyed `digest` of it."""
+class Challenge(Struct, frozen=True):
+    """A challenge in the store: the `nonce` that its code is derived from, and the keyed `digest` of the code."""
 
-    session: str
+    id: str
     nonce: str
     digest: str
 
 
-class Ask(Struct, frozen=True):
-    """One wish to have a code sent.
+class SendRequest(Struct, frozen=True):
+    """A request to send a code on a calendar `day`.
 
-    `day` names the calendar day, `day_ms` is what is left of it; `session` is the one asked for; `key` the caller's
-    Idempotency-Key; `stale` a session that the key still names, though it is over; `toll` what the sending took from
-    the budgets.
+    `challenge_id` is the challenge to send again. `stale_id` is a challenge that the idempotency key still names
+    although it is over.
     """
 
     phone: Phone
-    day: str
-    day_ms: int
-    session: str | None = None
-    key: str | None = None
-    stale: str | None = None
-    toll: str = ""
+    day: Period
+    challenge_id: str | None = None
+    idempotency_key: str | None = None
+    stale_id: str | None = None
 
 
-class May(Enum):
-    """What the store says to an Ask."""
+class SendOutcome(Enum):
+    """The store's decision on a SendRequest."""
 
-    NEW = "new"  # a new session with a new code
-    SAME = "same"  # the code of the session asked for, again
-    REPEAT = "repeat"  # this Idempotency-Key has been answered: nothing is to be sent
+    NEW = "new"  # a new challenge
+    RESEND = "resend"  # the code of the requested challenge again
+    REPEAT = "repeat"  # this idempotency key has been answered: nothing to send
     COOLDOWN = "cooldown"
-    DAILY = "daily"
+    DAILY_LIMIT = "daily limit"
     LOCKED = "locked"
 
 
-class Look(Struct, frozen=True):
-    """`may` a code be sent; if not, `wait_ms` until it may; the `code` to be sent again, or a repeat's `session`.
+class SendDecision(Struct, frozen=True):
+    """An outcome with its facts.
 
-    `wait_ms` is negative where there is nothing to wait for. `today` counts the day's sendings to the number so far.
+    `challenge_id` is the challenge that a code is sent in, or the one of a repeat, and `challenge` the one to resend;
+    `sent_today` counts the earlier sendings of the day; `wait_ms` is the time until a code may be sent again (negative:
+    no wait).
     """
 
-    may: May
+    outcome: SendOutcome
+    challenge_id: str = ""
+    challenge: Challenge | None = None
+    sent_today: int = 0
     wait_ms: int = 0
-    session: str = ""
-    code: Code | None = None
-    today: int = 0
 
 
-class Sending(Struct, frozen=True):
-    """A sending that is on record, in a `session` that is new or the `same` that was asked for."""
-
-    session: str
-    same: bool
-
-
-class Guess(Enum):
-    """What became of a guess."""
+class GuessOutcome(Enum):
+    """The result of a guess."""
 
     RIGHT = "right"
     REPEAT = "repeat"  # right, and a repeat of the login that spent the code
     WRONG = "wrong"
     SPENT = "spent"
     EXPIRED = "expired"
-    UNKNOWN = "unknown"  # the number has no such session
+    UNKNOWN = "unknown"  # the number has no such challenge
     LOCKED = "locked"
 
 
-class Redeemed(Struct, frozen=True):
-    """What became of a `guess`: on a wrong one `left` more and `failures` in a row; `wait_ms` of a lock.
+class Redemption(Struct, frozen=True):
+    """An outcome with its facts.
 
-    `login` names the login that spent the code: this one, or on a repeat the one that it repeats. `tolls` are those of
-    the session's sendings, for this login to give back.
+    WRONG has `attempts_left` and the `failures` in a row; LOCKED has `wait_ms`; RIGHT and REPEAT have the `login_id` of
+    the login that spent the code. RIGHT also has the `reservations` of the challenge's sendings, to be refunded.
     """
 
-    guess: Guess
-    left: int = 0
+    outcome: GuessOutcome
+    attempts_left: int = 0
     failures: int = 0
     wait_ms: int = 0
-    login: str = ""
-    tolls: Sequence[str] = ()
+    login_id: str = ""
+    reservations: Sequence[Reservation] = ()
 
 
-class Codes(Protocol):
-    """Codes by number and session. Every method is one decision, taken atomically."""
+class ChallengeStore(Protocol):
+    """Challenges by number and id. Every method is one decision, taken atomically."""
 
-    def look(self, ask: Ask) -> Look:
-        """Tell what `issue` would say, and change nothing."""
+    def check(self, request: SendRequest) -> SendDecision:
+        """Return what `issue` would decide, and record nothing (a dry run)."""
 
-    def issue(self, ask: Ask, new: Code, mark: str) -> Look | Sending:
-        """Put a sending on record, in the session asked for or, where that is over, as `new`; or say why not."""
+    def issue(self, request: SendRequest, new: Challenge, reservation: Reservation, sending_id: str) -> SendDecision:
+        """Record a sending, in the requested challenge or, if that one is over, in the `new` one; or decide against it.
 
-    def undo(self, ask: Ask, session: str, mark: str, *, issued: bool) -> bool:
-        """Take back what the sending with this `mark` put on record, if it still stands.
+        `reservation` is what the sending took from the budgets, `sending_id` names it for `undo`.
+        """
 
-        `session` is the one that `issue` answered (`issued`); or, where its answer was lost, the new one that it was
-        given. Tell whether somebody who spent the code has been given the sending's toll, to give it back.
+    def undo(self, request: SendRequest, challenge_id: str, sending_id: str, *, issued: bool) -> bool:
+        """Take back a recorded sending, if it still stands.
+
+        `challenge_id` is the one that `issue` answered (`issued`) or, if its answer was lost, the new one given to it.
+        Return whether a login has verified the sending, and so has refunded it.
         """
 
     def latest(self, phone: Phone) -> str | None:
-        """Return the session in which the number's latest code was sent."""
+        """Return the id of the challenge of the number's latest code."""
 
-    def life_ms(self, phone: Phone, session: str, *, shared: bool) -> int:
-        """Return for how long a code can still be redeemed; 0 if it is spent or over.
+    def remaining_ms(self, phone: Phone, challenge_id: str, *, shared: bool) -> int:
+        """Return the time for which a code can still be redeemed; 0 if it is spent or expired.
 
-        `shared` asks for anybody, with the guesses of those who have no session; else for the session's holder.
+        Count its own guesses and, if `shared`, also those of logins without a sessionId.
         """
 
     def redeem(
-        self, phone: Phone, session: str, digests: Sequence[str], *, shared: bool, login: str, key: str | None
-    ) -> Redeemed:
-        """Hold a guess (its digest under each secret that counts) against a code, and spend the code if it is right.
+        self,
+        phone: Phone,
+        challenge_id: str,
+        digests: Sequence[str],
+        *,
+        shared: bool,
+        login_id: str,
+        idempotency_key: str | None,
+    ) -> Redemption:
+        """Compare a guess (its digest under each valid secret) with a code, and spend the code if it is right.
 
-        `shared` takes it from the guesses of those who have no session. `login` names this login.
+        A `shared` guess is counted in the budget of logins without a sessionId.
         """
 
-    def forget(self, phone: Phone, session: str) -> None:
-        """Forget a session, and that it was the latest; what counts against abuse stays."""
+    def unredeem(self, phone: Phone, challenge_id: str, login_id: str) -> bool:
+        """Make the code valid again that `login_id` spent; False if the record is gone or another login's."""
 
-    def unredeem(self, phone: Phone, session: str, login: str) -> bool:
-        """Make good again the code that `login` spent; False if the record is gone or another's."""
+    def forget(self, phone: Phone, challenge_id: str) -> None:
+        """Delete a spent challenge; the counts against abuse stay."""

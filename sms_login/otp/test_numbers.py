@@ -1,4 +1,4 @@
-"""Test numbers for those who review an app for a store: their code is fixed, and no SMS is sent."""
+"""Test numbers, for the reviewers of an app store: their code is fixed, and no SMS is sent to them."""
 
 import hmac
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from sms_login.secret import Secret
 
 
 class FixedCodes:
-    """The `codes` of test numbers, by E.164, through the day `until` ("YYYYMMDD"); after it they are refused."""
+    """The `codes` of test numbers by E.164, valid through the day `until` ("YYYYMMDD")."""
 
     def __init__(self, codes: Mapping[str, Secret], until: str, calendar: Calendar) -> None:
         self._codes = codes
@@ -19,7 +19,7 @@ class FixedCodes:
         self._calendar = calendar
 
     def has(self, phone: Phone) -> bool:
-        """Tell whether it is a test number, and log its use. Raises InvalidPhone after the last day."""
+        """Return whether it is a test number, and log its use. Raises InvalidPhone after the last day."""
         if phone.e164 not in self._codes:
             return False
         if self.ended(phone):
@@ -27,12 +27,12 @@ class FixedCodes:
         return True
 
     def ended(self, phone: Phone) -> bool:
-        """Tell whether it is a test number whose last day is over, and log its use."""
+        """Return whether it is a test number whose last day is over, and log its use."""
         if phone.e164 not in self._codes:
             return False
         logs.note(test_number=True)
-        return self._calendar.day().name > self._until
+        return self._calendar.now().day.name > self._until
 
     def right(self, phone: Phone, code: str) -> bool:
-        """Tell whether it is the number's code."""
+        """Return whether it is the test number's code."""
         return hmac.compare_digest(self._codes[phone.e164].key(), code.encode())

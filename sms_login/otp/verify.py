@@ -1,9 +1,9 @@
-"""Logging in with a code: the rules, in the order in which they apply."""
+"""login and deleteAccount: verifies a code, under the rules in the order in which they apply."""
 
 import contextlib
 import secrets
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -21,14 +21,14 @@ from sms_login.errors import (
     UserStoreFailed,
     missing,
 )
-from sms_login.limits.client import Address
+from sms_login.limits.client import Client
 from sms_login.limits.guard import Guard
-from sms_login.limits.store import Windows
+from sms_login.limits.store import WindowNames
 from sms_login.otp.codes import CodeMaker
 from sms_login.otp.rules import Rules
-from sms_login.otp.store import Codes, Guess, Redeemed
+from sms_login.otp.store import ChallengeStore, GuessOutcome, Redemption
 from sms_login.otp.test_numbers import FixedCodes
-from sms_login.periods import seconds
+from sms_login.periods import Calendar, retry_after
 from sms_login.phone import Phone
 from sms_login.sessions.service import Refreshed, Sessions
 from sms_login.users import Users
@@ -42,138 +42,154 @@ class LoggedIn(Refreshed, frozen=True, rename="camel"):
     is_new_user: bool
 
 
-class Attempt(Struct, frozen=True):
-    """A guess: the `code`, in a `session` or in none, under an Idempotency-`key` or none, from an `address`."""
+class Guess(Struct, frozen=True):
+    """A code to verify. Without a `challenge_id` it is compared with the number's latest code."""
 
     phone: Phone
     code: str
-    session: str | None
-    key: str | None
-    address: Address
+    challenge_id: str | None
+    idempotency_key: str | None
+    client: Client
+
+
+class Spent(Struct, Generic[T], frozen=True):
+    """A code that `login_id` spent, and the `result` of its use; `challenge_id` is None for a test number."""
+
+    result: T
+    login_id: str
+    challenge_id: str | None
 
 
 class LoginService:
-    """Takes codes. Any number of threads may use one at once."""
+    """Verifies codes. Thread-safe."""
 
     def __init__(
         self,
         *,
-        codes: Codes,
+        challenges: ChallengeStore,
         users: Users,
         guard: Guard,
         maker: CodeMaker,
         fixed: FixedCodes,
         sessions: Sessions,
         rules: Rules,
+        calendar: Calendar,
         require_session: bool,
     ) -> None:
-        self._codes = codes
+        self._challenges = challenges
         self._users = users
         self._guard = guard
         self._maker = maker
         self._fixed = fixed
         self._sessions = sessions
         self._rules = rules
+        self._calendar = calendar
         self._require_session = require_session
 
-    def log_in(self, phone: Phone, code: str, session: str | None, key: str | None, address: Address) -> LoggedIn:
-        """Log in with a code. `key` is the caller's Idempotency-Key.
+    def log_in(self, guess: Guess) -> LoggedIn:
+        """Sign the number's user in or up, and begin a session. Raises what `_spend` raises."""
+        spent = self._spend(guess, lambda login_id: self._users.sign_in(guess.phone, login_id))
+        tokens = self._sessions.begin(spent.result)
+        # A user is named after the login that signed them up, so a repeated login gives the same answer.
+        return LoggedIn(**asdict(tokens), is_new_user=spent.result.id == spent.login_id)
 
-        Raises what `_spend` does.
-        """
-        attempt = Attempt(phone, code, session, key, address)
-        user, login, _ = self._spend(attempt, lambda login: self._users.sign_in(phone, login))
-        tokens = self._sessions.begin(user)
-        # A user is named after the login that signed them up, so a repeat of it says the same as the first answer.
-        return LoggedIn(**asdict(tokens), is_new_user=user.id == login)
+    def delete_account(self, token: str, code: str, challenge_id: str | None, client: Client) -> None:
+        """Delete the token's user and all sessions, after a right code.
 
-    def delete_account(self, token: str, code: str, session: str | None, address: Address) -> None:
-        """Forget the token's user, who shows with a fresh code that it is them, and all that is known of them.
-
-        Raises what `_spend` does, TokenInvalid and TokenExpired.
+        Raises what `_spend` raises, TokenInvalid and TokenExpired.
         """
         claims = self._sessions.claims(token)
-        attempt = Attempt(claims.phone, code, session, None, address)
 
-        def forget(_login: str) -> None:  # cut off in between, it may be repeated with the same code
+        def delete(_login_id: str) -> None:  # cut off in between, it can be repeated with the same code
             self._users.delete(claims.phone, claims.user_id)
             self._sessions.end_all(claims.phone)
 
-        _, _, spent = self._spend(attempt, forget)
-        with contextlib.suppress(ServiceUnavailable):  # it is done; what is left of the code expires by itself
-            if spent:
-                self._codes.forget(claims.phone, spent)
+        spent = self._spend(Guess(claims.phone, code, challenge_id, None, client), delete)
+        with contextlib.suppress(ServiceUnavailable):  # the account is deleted; the challenge expires by itself
+            if spent.challenge_id:
+                self._challenges.forget(claims.phone, spent.challenge_id)
 
-    def _spend(self, attempt: Attempt, act: Callable[[str], T]) -> tuple[T, str, str | None]:
-        """Spend a code to `act`, with the name of the login that spends it.
+    def _spend(self, guess: Guess, use: Callable[[str], T]) -> Spent[T]:
+        """Spend a code on `use(login_id)`.
 
-        Return what that gives, the name, and the session whose code it was. Raises CodeIsError, CodeHasExpired,
-        CodeHasValid, SessionMismatch, Locked, TooManyRequests, InvalidParam where a sessionId is required and missing,
-        UserStoreFailed (the code is still good) and ServiceUnavailable.
+        Raises CodeIsError, CodeHasExpired, CodeHasValid, SessionMismatch, Locked, TooManyRequests, InvalidParam if a
+        required sessionId is missing, UserStoreFailed (the code stays valid) and ServiceUnavailable.
         """
-        phone, session = attempt.phone, attempt.session
-        if session is None and self._require_session:
+        phone = guess.phone
+        if guess.challenge_id is None and self._require_session:
             raise missing("sessionId")
-        login = secrets.token_hex(16)
+        login_id = secrets.token_hex(16)
         if self._fixed.has(phone):
-            if not self._fixed.right(phone, attempt.code):
+            if not self._fixed.right(phone, guess.code):
                 raise CodeIsError(data={"attemptsLeft": self._rules.guesses})
-            return act(login), login, None
-        guess: Windows = {}
-        over = None
+            return Spent(use(login_id), login_id, None)
+        reserved, over_limit = self._reserve(guess)
+        challenge_id = guess.challenge_id or self._challenges.latest(phone)
+        if challenge_id is None:
+            raise CodeHasExpired
+        redemption = self._redeem(guess, challenge_id, login_id)
+        if over_limit and redemption.outcome in {GuessOutcome.UNKNOWN, GuessOutcome.EXPIRED, GuessOutcome.SPENT}:
+            raise over_limit
+        if redemption.outcome is GuessOutcome.LOCKED:
+            self._guard.refund_guess(reserved)
+        if redemption.outcome not in {GuessOutcome.RIGHT, GuessOutcome.REPEAT}:
+            raise self._refusal(phone, redemption)
+        login_id = redemption.login_id
+        with self._unredeem_on_failure(phone, challenge_id, login_id, reserved):
+            result = use(login_id)
+        self._guard.refund_verified(phone, redemption.reservations, reserved)
+        return Spent(result, login_id, challenge_id)
+
+    def _reserve(self, guess: Guess) -> tuple[WindowNames, TooManyRequests | None]:
+        """Reserve the guess in the client's budget; return the windows to refund, and the refusal if there is no room.
+
+        With a sessionId the guess goes on: the budget may have been used by others behind the same address. Raises
+        TooManyRequests without one.
+        """
         try:
-            guess = self._guard.guess(attempt.address)
+            return self._guard.reserve_guess(guess.client, self._calendar.now()), None
         except TooManyRequests as refusal:
-            # Who holds a live session still passes: it may have been somebody else behind the same address.
-            if session is None:
+            if guess.challenge_id is None:
                 raise
-            over = refusal
-        redeemed, session = self._redeem(attempt, login)
-        if over and redeemed.guess in {Guess.UNKNOWN, Guess.EXPIRED, Guess.SPENT}:
-            raise over
-        if redeemed.guess is Guess.LOCKED:
-            self._guard.not_evaluated(guess)
-        if redeemed.guess not in {Guess.RIGHT, Guess.REPEAT}:
-            raise self._refusal(phone, redeemed)
-        with self._or_good_again(phone, session, redeemed.login, guess):
-            done = act(redeemed.login)
-        self._guard.verified(phone, redeemed.tolls, guess)
-        return done, redeemed.login, session
+            return {}, refusal
+
+    def _redeem(self, guess: Guess, challenge_id: str, login_id: str) -> Redemption:
+        return self._challenges.redeem(
+            guess.phone,
+            challenge_id,
+            self._maker.digests(guess.phone, challenge_id, guess.code),
+            shared=guess.challenge_id is None,
+            login_id=login_id,
+            idempotency_key=guess.idempotency_key,
+        )
 
     @contextlib.contextmanager
-    def _or_good_again(self, phone: Phone, session: str, login: str, guess: Windows) -> Iterator[None]:
-        """Make the code good again where what it was spent for fails, be it for a bug of ours."""
+    def _unredeem_on_failure(
+        self, phone: Phone, challenge_id: str, login_id: str, guess: WindowNames
+    ) -> Iterator[None]:
+        """Make the code valid again if its use fails, even through a bug of ours."""
         try:
             yield
         except Exception as error:
-            # Of a login that was repeated nothing is given back: one of the two may have its token.
-            if self._codes.unredeem(phone, session, login):
-                self._guard.not_evaluated(guess)
+            # A repeated login is not unredeemed: one of the two may have delivered its token.
+            if self._challenges.unredeem(phone, challenge_id, login_id):
+                self._guard.refund_guess(guess)
                 if isinstance(error, ServiceUnavailable):
                     raise UserStoreFailed(error.detail) from error
             raise
 
-    def _redeem(self, attempt: Attempt, login: str) -> tuple[Redeemed, str]:
-        """Hold the guess against the session's code, or against the number's latest; return also whose it was."""
-        phone, shared = attempt.phone, attempt.session is None
-        session = attempt.session or self._codes.latest(phone)
-        if session is None:
-            raise CodeHasExpired
-        digests = self._maker.digests(phone, session, attempt.code)
-        return self._codes.redeem(phone, session, digests, shared=shared, login=login, key=attempt.key), session
-
-    def _refusal(self, phone: Phone, redeemed: Redeemed) -> Refusal:
-        match redeemed.guess:
-            case Guess.WRONG:
-                if redeemed.failures in {self._rules.alert_at, self._rules.lock_at}:
-                    logs.alert("failures_in_a_row", failures=redeemed.failures)
-                return CodeIsError(data={"attemptsLeft": redeemed.left})
-            case Guess.SPENT:
+    def _refusal(self, phone: Phone, redemption: Redemption) -> Refusal:
+        match redemption.outcome:
+            case GuessOutcome.WRONG:
+                if redemption.failures in {self._rules.alert_at, self._rules.lock_at}:
+                    logs.alert("failures_in_a_row", failures=redemption.failures)
+                return CodeIsError(data={"attemptsLeft": redemption.attempts_left})
+            case GuessOutcome.SPENT:
                 return CodeHasValid()
-            case Guess.LOCKED:
-                return Locked(retry_after=seconds(redeemed.wait_ms))
-            case Guess.UNKNOWN:
-                latest = self._codes.latest(phone)
-                if latest and self._codes.life_ms(phone, latest, shared=True):
+            case GuessOutcome.LOCKED:
+                return Locked(retry_after=retry_after(redemption.wait_ms))
+            case GuessOutcome.UNKNOWN:
+                latest = self._challenges.latest(phone)
+                if latest and self._challenges.remaining_ms(phone, latest, shared=True):
                     return SessionMismatch()
         return CodeHasExpired()

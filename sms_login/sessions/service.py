@@ -75,7 +75,7 @@ class Sessions:
         rotated = self._store.rotate(old.phone, old.session, old.count)
         if rotated.rotation is Rotation.REUSED:
             logs.alert("refresh_token_reused", user=user.id if user else None)
-        if rotated.rotation not in {Rotation.ROTATED, Rotation.AGAIN}:
+        if rotated.rotation not in {Rotation.ROTATED, Rotation.REPEATED}:
             raise TokenInvalid
         return self._tokens(_owner(rotated.user_id, user), old.session, rotated.count, rotated.left_ms)
 

@@ -131,7 +131,7 @@ class RedisClient:
     def _script(self, name: str) -> tuple[str, str]:
         """Return a script and the SHA-1 that Redis names it by; it protects nothing."""
         if name not in self._scripts:
-            body = (_LUA / "count_of.lua").read_text() + (_LUA / f"{name}.lua").read_text()
+            body = (_LUA / "prelude.lua").read_text() + (_LUA / f"{name}.lua").read_text()
             self._scripts[name] = (body, hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest())
         return self._scripts[name]
 

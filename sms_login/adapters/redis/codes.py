@@ -1,155 +1,184 @@
-"""Codes in Redis: one Lua script per decision.
+"""Challenges in Redis: one Lua script per decision.
 
-Keys of a number share a hash tag, so that a script finds them all in one slot of a cluster. Every key expires.
+The keys of a number share a hash tag, so a script finds them in one slot of a cluster. Every key expires.
 
-    otp:{+86…}:<session>      hash    a code, see lua/issue.lua and lua/redeem.lua
-    otp:{+86…}:latest         string  session in which the latest code was sent
-    otp:{+86…}:cooldown       string  mark of the latest sending
-    otp:{+86…}:day:20261121   int     sendings of the day
-    otp:{+86…}:failures       int     failures in a row
-    otp:{+86…}:sent:<key>     string  session that a getSms with this Idempotency-Key was answered with
+    otp:{+86…}:<challenge id>  hash    a challenge; lua/issue.lua explains its fields
+    otp:{+86…}:latest          string  id of the challenge of the latest code
+    otp:{+86…}:cooldown        string  id of the latest sending
+    otp:{+86…}:day:20261121    int     sendings of the day
+    otp:{+86…}:failures        int     failures in a row
+    otp:{+86…}:sent:<key>      string  id of the challenge that a getSms with this Idempotency-Key was answered with
 
-Read only, of `redis_sessions`:
+Read only, of `sessions`:
 
-    session:{+86…}:generation int     how often all sessions were ended: a login before that is not repeated
+    session:{+86…}:generation  int     grows when all sessions end: a login before that is not repeated
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from sms_login.adapters.redis.client import RedisClient
+from sms_login.limits.policy import Reservation
 from sms_login.otp.rules import Rules
-from sms_login.otp.store import Ask, Code, Guess, Look, May, Redeemed, Sending
+from sms_login.otp.store import Challenge, GuessOutcome, Redemption, SendDecision, SendOutcome, SendRequest
 from sms_login.phone import Phone
 
+_RESERVATION = re.compile(r"([0-9]+) ([0-9]{8}) ([0-9a-z.:/-]+)")
+_NO_CLIENT = "-"
+_DRY_RUN = Challenge("-", "", "")
 
-class RedisCodes:
-    """`otp.store.Codes` on Redis."""
+
+class RedisChallenges:
+    """`otp.store.ChallengeStore` on Redis."""
 
     def __init__(self, redis: RedisClient, rules: Rules) -> None:
         self._redis = redis
         self._rules = rules
 
-    def look(self, ask: Ask) -> Look:
-        """See `otp.store.Codes.look`."""
-        return _look(ask, self._issue("look", ask, Code("-", "", ""), ""))
+    def check(self, request: SendRequest) -> SendDecision:
+        """See `otp.store.ChallengeStore.check`."""
+        return self._issue("check", request, _DRY_RUN)
 
-    def issue(self, ask: Ask, new: Code, mark: str) -> Look | Sending:
-        """See `otp.store.Codes.issue`."""
-        answer = self._issue("record", ask, new, mark)
-        match answer:
-            case ["same", *_]:
-                return Sending(ask.session or "", same=True)
-            case ["new", *_]:
-                return Sending(new.session, same=False)
-        return _look(ask, answer)
+    def issue(self, request: SendRequest, new: Challenge, reservation: Reservation, sending_id: str) -> SendDecision:
+        """See `otp.store.ChallengeStore.issue`."""
+        return self._issue("issue", request, new, sending_id, _encode(reservation))
 
-    def _issue(self, purpose: str, ask: Ask, new: Code, mark: str) -> list[Any]:
-        rules, phone = self._rules, ask.phone
-        tail_ms = rules.repeat_for * 1000  # a spent code is remembered for as long as its login may be repeated
+    def _issue(
+        self, mode: str, request: SendRequest, new: Challenge, sending_id: str = "", reservation: str = ""
+    ) -> SendDecision:
+        rules, phone, key = self._rules, request.phone, request.idempotency_key
+        tail_ms = rules.repeat_for * 1000  # a spent code is kept for as long as its login may be repeated
         keys = [
-            _key(phone, ask.session or new.session),
-            _key(phone, new.session),
-            _key(phone, "latest"),
-            _key(phone, "cooldown"),
-            _key(phone, f"day:{ask.day}"),
-            _key(phone, "failures"),
-            _key(phone, f"sent:{ask.key}" if ask.key else "cooldown"),
+            otp_key(phone, request.challenge_id or new.id),
+            otp_key(phone, new.id),
+            otp_key(phone, "latest"),
+            otp_key(phone, "cooldown"),
+            otp_key(phone, f"day:{request.day.name}"),
+            otp_key(phone, "failures"),
+            otp_key(phone, f"sent:{key}" if key else "cooldown"),
         ]
         args = [
-            purpose,
-            ask.session or "",
-            new.session,
-            ask.stale or "",
-            1 if ask.key else 0,
+            mode,
+            request.challenge_id or "",
+            new.id,
+            request.stale_id or "",
+            1 if key else 0,
+            new.nonce,
+            new.digest,
+            sending_id,
+            reservation,
             rules.life * 1000,
             rules.age * 1000 + tail_ms,
             tail_ms,
             rules.guesses,
             rules.lock_at,
             rules.daily,
-            ask.day_ms,
+            request.day.left_ms,
             rules.cooldown * 1000,
-            new.nonce,
-            new.digest,
-            mark,
-            ask.toll,
         ]
-        answer: list[Any] = self._redis.run("issue", keys, args)
-        return answer
+        return _decision(request, new, self._redis.run("issue", keys, args))
 
-    def undo(self, ask: Ask, session: str, mark: str, *, issued: bool) -> bool:
-        """See `otp.store.Codes.undo`."""
-        phone, asked = ask.phone, ask.session or session
+    def undo(self, request: SendRequest, challenge_id: str, sending_id: str, *, issued: bool) -> bool:
+        """See `otp.store.ChallengeStore.undo`."""
+        phone, requested = request.phone, request.challenge_id or challenge_id
+        key = request.idempotency_key
         keys = [
-            _key(phone, asked),
-            _key(phone, session),
-            _key(phone, "latest"),
-            _key(phone, "cooldown"),
-            _key(phone, f"day:{ask.day}"),
-            _key(phone, f"sent:{ask.key}" if ask.key else "cooldown"),
+            otp_key(phone, requested),
+            otp_key(phone, challenge_id),
+            otp_key(phone, "latest"),
+            otp_key(phone, "cooldown"),
+            otp_key(phone, f"day:{request.day.name}"),
+            otp_key(phone, f"sent:{key}" if key else "cooldown"),
         ]
-        word = self._redis.run("undo", keys, [mark, asked, session])
-        # What was on record and is no more was spent to delete the account, and forgotten.
+        word = self._redis.run("undo", keys, [sending_id, requested, challenge_id])
+        # A recorded sending that is gone was spent to delete the account, and then forgotten.
         return word == "verified" or (issued and word == "gone")
 
     def latest(self, phone: Phone) -> str | None:
-        """See `otp.store.Codes.latest`."""
-        session: str | None = self._redis.command("get", _key(phone, "latest"))
-        return session
+        """See `otp.store.ChallengeStore.latest`."""
+        challenge_id: str | None = self._redis.command("get", otp_key(phone, "latest"))
+        return challenge_id
 
-    def life_ms(self, phone: Phone, session: str, *, shared: bool) -> int:
-        """See `otp.store.Codes.life_ms`."""
-        return int(self._redis.run("life", [_key(phone, session)], [self._rules.guesses, 1 if shared else 0]))
+    def remaining_ms(self, phone: Phone, challenge_id: str, *, shared: bool) -> int:
+        """See `otp.store.ChallengeStore.remaining_ms`."""
+        return int(
+            self._redis.run("remaining", [otp_key(phone, challenge_id)], [1 if shared else 0, self._rules.guesses])
+        )
 
     def redeem(
-        self, phone: Phone, session: str, digests: Sequence[str], *, shared: bool, login: str, key: str | None
-    ) -> Redeemed:
-        """See `otp.store.Codes.redeem`."""
+        self,
+        phone: Phone,
+        challenge_id: str,
+        digests: Sequence[str],
+        *,
+        shared: bool,
+        login_id: str,
+        idempotency_key: str | None,
+    ) -> Redemption:
+        """See `otp.store.ChallengeStore.redeem`."""
         rules = self._rules
+        keys = [otp_key(phone, challenge_id), otp_key(phone, "failures"), f"session:{{{phone.e164}}}:generation"]
         args = [
-            "open" if shared else "wrong",
+            "shared_guesses" if shared else "guesses",
+            login_id,
+            idempotency_key or "",
             rules.guesses,
             rules.lock_at,
             rules.lock_for * 1000,
-            login,
-            key or "",
             rules.repeat_for * 1000,
             *digests,
         ]
-        keys = [_key(phone, session), _key(phone, "failures"), f"session:{{{phone.e164}}}:generation"]
-        word, *rest = self._redis.run("redeem", keys, args)
-        guess = Guess(word)  # an unknown word is a crash, not a login
-        match guess:
-            case Guess.WRONG:
-                return Redeemed(guess, left=rest[0], failures=rest[1])
-            case Guess.LOCKED:
-                return Redeemed(guess, wait_ms=rest[0])
-            case Guess.RIGHT | Guess.REPEAT:
-                return Redeemed(guess, login=rest[0], tolls=rest[1:])
-        return Redeemed(guess)
+        return _redemption(self._redis.run("redeem", keys, args))
 
-    def forget(self, phone: Phone, session: str) -> None:
-        """See `otp.store.Codes.forget`."""
-        self._redis.run("forget", [_key(phone, session), _key(phone, "latest")], [session])
+    def unredeem(self, phone: Phone, challenge_id: str, login_id: str) -> bool:
+        """See `otp.store.ChallengeStore.unredeem`."""
+        keys = [otp_key(phone, challenge_id), otp_key(phone, "failures")]
+        return bool(self._redis.run("unredeem", keys, [login_id]) == "valid")
 
-    def unredeem(self, phone: Phone, session: str, login: str) -> bool:
-        """See `otp.store.Codes.unredeem`."""
-        keys = [_key(phone, session), _key(phone, "failures")]
-        return bool(self._redis.run("unredeem", keys, [login]) == "good")
+    def forget(self, phone: Phone, challenge_id: str) -> None:
+        """See `otp.store.ChallengeStore.forget`."""
+        self._redis.run("forget", [otp_key(phone, challenge_id), otp_key(phone, "latest")], [challenge_id])
 
 
-def _key(phone: Phone, name: str) -> str:
+def otp_key(phone: Phone, name: str) -> str:
+    """Return one of the keys of a number that are listed above."""
     return f"otp:{{{phone.e164}}}:{name}"
 
 
-def _look(ask: Ask, answer: list[Any]) -> Look:
-    may = May(answer[0])  # an unknown word is a crash, not a sending
-    match may:
-        case May.REPEAT:
-            return Look(may, wait_ms=answer[2], session=answer[1])
-        case May.SAME:
-            return Look(may, code=Code(ask.session or "", answer[2], answer[3]), today=answer[1])
-        case May.NEW:
-            return Look(may, today=answer[1])
-    return Look(may, wait_ms=answer[1])
+def _decision(request: SendRequest, new: Challenge, answer: list[Any]) -> SendDecision:
+    word, *facts = answer
+    outcome = SendOutcome(word)  # an unknown word is a crash, not a sending
+    requested = request.challenge_id or ""
+    match outcome:
+        case SendOutcome.NEW:
+            return SendDecision(outcome, new.id, sent_today=facts[0])
+        case SendOutcome.RESEND:
+            return SendDecision(outcome, requested, Challenge(requested, facts[1], facts[2]), sent_today=facts[0])
+        case SendOutcome.REPEAT:
+            return SendDecision(outcome, facts[0], wait_ms=facts[1])
+    return SendDecision(outcome, wait_ms=facts[0])
+
+
+def _redemption(answer: list[Any]) -> Redemption:
+    word, *facts = answer
+    outcome = GuessOutcome(word)  # an unknown word is a crash, not a login
+    match outcome:
+        case GuessOutcome.WRONG:
+            return Redemption(outcome, attempts_left=facts[0], failures=facts[1])
+        case GuessOutcome.LOCKED:
+            return Redemption(outcome, wait_ms=facts[0])
+        case GuessOutcome.RIGHT | GuessOutcome.REPEAT:
+            login_id, *reservations = facts
+            return Redemption(outcome, login_id=login_id, reservations=[*filter(None, map(_decode, reservations))])
+    return Redemption(outcome)
+
+
+def _encode(reservation: Reservation) -> str:
+    return f"{reservation.hour} {reservation.day} {reservation.client or _NO_CLIENT}"
+
+
+def _decode(text: str) -> Reservation | None:
+    """Return a reservation; None if the record is corrupt."""
+    match = _RESERVATION.fullmatch(text)
+    return match and Reservation(match[1], match[2], None if match[3] == _NO_CLIENT else match[3])

@@ -1,6 +1,6 @@
-"""Budgets in Redis: a counter per subject and window, `budget:{ip:203.0.113.7}:hour:494400`. Every key expires.
+"""Limits in Redis: a counter per subject and window, `budget:{ip:203.0.113.7}:hour:494400`. Every key expires.
 
-The keys of one subject share a hash tag, and so a slot of a cluster; those of two subjects do not.
+The keys of one subject share a hash tag, and so a slot of a cluster; the keys of two subjects do not.
 """
 
 from collections.abc import Sequence
@@ -8,33 +8,38 @@ from typing import Any
 
 from sms_login.adapters.redis.client import RedisClient
 from sms_login.errors import ServiceUnavailable
-from sms_login.limits.store import Take, Taken, Verdict, Window, Windows
+from sms_login.limits.store import Reserved, Subject, Verdict, Window, WindowNames
 
 
-class RedisBudgets:
-    """`limits.store.Budgets` on Redis."""
+class RedisLimits:
+    """`limits.store.LimitStore` on Redis."""
 
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
 
-    def take(self, takes: Sequence[Take]) -> Sequence[Taken]:
-        """See `limits.store.Budgets.take`."""
-        calls = [
-            (
-                [_key(take.subject, window.name) for window in take.windows],
-                [arg for w in take.windows for arg in _args(w)],
-            )
-            for take in takes
-        ]
-        return [_taken(answer) for answer in self._redis.run_all("take", calls)]
+    def check(self, subjects: Sequence[Subject]) -> Sequence[Reserved]:
+        """See `limits.store.LimitStore.check`."""
+        return self._run("check", subjects, captcha_passed=False)
 
-    def give_back(self, *windows: Windows) -> None:
-        """See `limits.store.Budgets.give_back`."""
+    def reserve(self, subjects: Sequence[Subject], *, captcha_passed: bool = False) -> Sequence[Reserved]:
+        """See `limits.store.LimitStore.reserve`."""
+        return self._run("reserve", subjects, captcha_passed=captcha_passed)
+
+    def _run(self, mode: str, subjects: Sequence[Subject], *, captcha_passed: bool) -> Sequence[Reserved]:
+        calls = []
+        for subject in subjects:
+            keys = [_key(subject.name, window.name) for window in subject.windows]
+            args = [arg for window in subject.windows for arg in _args(window)]
+            calls.append((keys, [mode, 1 if captcha_passed else 0, *args]))
+        return [_reserved(answer) for answer in self._redis.run_all("reserve", calls)]
+
+    def refund(self, *windows: WindowNames) -> None:
+        """See `limits.store.LimitStore.refund`."""
         keys: dict[str, list[str]] = {}
         for part in windows:
             for subject, names in part.items():
                 keys.setdefault(subject, []).extend(_key(subject, name) for name in names)
-        for answer in self._redis.run_all("give_back", [(names, []) for names in keys.values()]):
+        for answer in self._redis.run_all("refund", [(names, []) for names in keys.values()]):
             if isinstance(answer, ServiceUnavailable):
                 raise answer
 
@@ -45,13 +50,13 @@ def _key(subject: str, window: str) -> str:
 
 def _args(window: Window) -> list[str | int]:
     limit = "" if window.limit is None else window.limit
-    asks_at = "" if window.asks_at is None else window.asks_at
-    return [limit, asks_at, window.left_ms, 1 if window.counts else 0]
+    captcha_at = "" if window.captcha_at is None else window.captcha_at
+    return [limit, captcha_at, window.left_ms, 1 if window.counts else 0]
 
 
-def _taken(answer: list[Any] | ServiceUnavailable) -> Taken:
+def _reserved(answer: list[Any] | ServiceUnavailable) -> Reserved:
     if isinstance(answer, ServiceUnavailable):
-        return Taken(Verdict.LOST, detail=answer.detail)
-    word, *rest = answer
+        return Reserved(Verdict.NO_ANSWER, detail=answer.detail)
+    word, *facts = answer
     verdict = Verdict(word)  # an unknown word is a crash, not a sending
-    return Taken(verdict, wait_ms=rest[0]) if verdict is Verdict.FULL else Taken(verdict, counts=rest)
+    return Reserved(verdict, wait_ms=facts[0]) if verdict is Verdict.FULL else Reserved(verdict, counts=facts)

@@ -28,12 +28,12 @@ class RedisUsers:
 
     def rename(self, phone: Phone, user_id: str, name: str) -> User | None:
         """See `users.Users.rename`."""
-        fields: list[str | None] = self._redis.run("rename", [_key(phone)], [user_id, name])
+        fields: list[str | None] = self._redis.run("rename_user", [_key(phone)], [user_id, name])
         return _user(phone, fields) if fields else None
 
     def delete(self, phone: Phone, user_id: str) -> bool:
         """See `users.Users.delete`."""
-        return bool(self._redis.run("delete", [_key(phone)], [user_id]))
+        return bool(self._redis.run("delete_user", [_key(phone)], [user_id]))
 
 
 def _key(phone: Phone) -> str:

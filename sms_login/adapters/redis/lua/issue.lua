@@ -1,71 +1,81 @@
--- May a code be sent to this number, in which session? Asked twice: to look (nothing is written), and to record.
+-- Decide whether a code may be sent to a number, and in which challenge; record the sending unless it is a dry run.
 --
--- KEYS  1 session asked for (or again 2)  2 new session  3 latest  4 cooldown  5 sent today  6 failures
---       7 idempotency key (or again 4)
--- ARGV  1 "look" or "record"   2 session asked for, "" if none   3 new session
---       4 stale: a session that the idempotency key may name and that does not count, "" if none
---       5 "1" if an idempotency key is given   6 life, ms   7 life of the record, ms   8 part of 7 beyond any life, ms
---       9 guesses per code   10 failures that lock   11 sendings per day   12 left of the day, ms   13 cooldown, ms
---       14 nonce   15 digest   16 mark of this sending   17 its toll: what it took from the budgets
--- Gives {"repeat", session, ms of cooldown} | {"locked" | "daily" | "cooldown", ms to wait}
---       | {"new", sent today} | {"same", sent today, nonce, digest}
+-- KEYS  1 requested challenge (or again 2)   2 new challenge   3 latest   4 cooldown   5 sent today
+--       6 failures in a row   7 idempotency key (or again 4)
+-- ARGV  1 "check" (a dry run) or "issue"   2 id of the requested challenge, "" if none   3 id of the new challenge
+--       4 id of a challenge that the idempotency key may name although it is over, "" if none
+--       5 "1" if an idempotency key is given   6 nonce   7 digest   8 id of the sending   9 its reservation
+--       10 life of a code, ms   11 life of the record, ms   12 part of 11 beyond any life, ms   13 guesses per code
+--       14 failures that lock   15 sendings per day   16 rest of the day, ms   17 cooldown, ms
+-- Gives {"repeat", challenge id, ms of cooldown} | {"locked" | "daily limit" | "cooldown", ms to wait}
+--       | {"new", sent today} | {"resend", sent today, nonce, digest}
 --
--- A session is a hash that lives for its whole ten minutes and a tail, and never longer: no call moves its expiry.
--- Its field `until` is the remaining time, in ms of that expiry, at which the code stops working. So Redis's own clock
--- is the only one, and a guess cannot lengthen a life.
---
--- What undo.lua needs is kept in the session too, since the answer to this script may be lost: `sends` that were not
--- taken back, and of the last of them its `mark`, what `until` `was`, and which session was the latest in `prev`, with
--- `back`, the ms that it had left beyond this one. `toll:<mark>` is what each sending took, for a login to give back.
+-- A challenge is a hash that lives for its ten minutes and a tail: no call moves its expiry, so Redis's clock is the
+-- only one, and a guess cannot lengthen a life. Its fields:
+--   nonce, digest         of its code
+--   until                 the code stops working when the challenge has this many ms left
+--   guesses               wrong guesses with its id
+--   shared_guesses        wrong guesses of logins without a sessionId
+--   sends                 sendings that were not undone
+--   took:<sending id>     the sending's reservation, for a login to refund
+--   last                  id of the last sending, and for undo.lua the values that it replaced:
+--   prev_until            the code's `until`
+--   prev_latest           the latest challenge
+--   prev_left             ms that `prev_latest` had left beyond this one
+--   login                 id of the login that spent the code, and for unredeem.lua:
+--   undoable_by           the login that may still give the code back
+--   failures              failures in a row that it cleared
+--   failures_left         their expiry, ms
+--   spent_left            ms that the challenge had left when it was spent
+--   login_key             the idempotency key of that login
+--   generation            of the number's sessions at that login
 if redis.replicate_commands then redis.replicate_commands() end
 
-local asked, latest, cooldown, today, failures, idem = KEYS[1], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local life, record_life, tail = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
-local guesses = tonumber(ARGV[9])
+local requested, new, latest, cooldown, today, failures, idempotency = unpack(KEYS)
+local mode, requested_id, new_id, stale_id, has_key, new_nonce, new_digest, sending_id, reservation = unpack(ARGV)
+local life, record_life, tail, max_guesses, lock_at, daily, day_left, cooldown_ms = numbers_from(10)
 
-local function below(key, limit) return count_of(redis.call('GET', key)) < tonumber(limit) end
-
-if ARGV[5] == '1' then
-  local session = redis.call('GET', idem)
-  if session and session ~= ARGV[4] then return {'repeat', session, redis.call('PTTL', cooldown)} end
+if has_key == '1' then
+  local answered = redis.call('GET', idempotency)
+  if answered and answered ~= stale_id then return {'repeat', answered, redis.call('PTTL', cooldown)} end
 end
-if not below(failures, ARGV[10]) then return {'locked', redis.call('PTTL', failures)} end
-if not below(today, ARGV[11]) then return {'daily', redis.call('PTTL', today)} end
+if count_of(redis.call('GET', failures)) >= lock_at then return {'locked', redis.call('PTTL', failures)} end
+local sent = count_of(redis.call('GET', today))
+if sent >= daily then return {'daily limit', redis.call('PTTL', today)} end
 local wait = redis.call('PTTL', cooldown)
 if wait ~= -2 then return {'cooldown', wait} end
 
--- The session asked for is sent again if its code is alive, guessable, and old enough to leave room for a whole life.
-local sent = count_of(redis.call('GET', today))
+-- The requested challenge is sent again if its code works, has guesses left, and leaves room for a whole life.
 local answer = {'new', sent}
-local session, key, until_ = ARGV[3], KEYS[2], record_life - life
-local was
-if ARGV[2] ~= '' then
-  local left = redis.call('PTTL', asked)
-  local has = redis.call('HMGET', asked, 'nonce', 'digest', 'until', 'wrong', 'login')
-  local alive = has[1] and has[2] and has[3] and left > count_of(has[3]) and not has[5]
-  if alive and count_of(has[4]) < guesses and left - life >= tail then
-    answer, was = {'same', sent, has[1], has[2]}, has[3]
-    session, key, until_, record_life = ARGV[2], asked, left - life, left
+local challenge, id, until_, prev_until = new, new_id, record_life - life, nil
+if requested_id ~= '' then
+  local left = redis.call('PTTL', requested)
+  local nonce, digest, old_until, guesses, login =
+    unpack(redis.call('HMGET', requested, 'nonce', 'digest', 'until', 'guesses', 'login'))
+  local works = nonce and digest and life_of(left, old_until) > 0 and not login
+  if works and count_of(guesses) < max_guesses and left - life >= tail then
+    answer = {'resend', sent, nonce, digest}
+    challenge, id, until_, record_life, prev_until = requested, requested_id, left - life, left, old_until
   end
 end
-if ARGV[1] == 'look' then return answer end
+if mode == 'check' then return answer end
 
-redis.call('HSET', key, 'until', until_, 'mark', ARGV[16], 'toll:' .. ARGV[16], ARGV[17])
-redis.call('HINCRBY', key, 'sends', 1)
-redis.call('HDEL', key, 'was', 'prev', 'back')
-if was then
-  redis.call('HSET', key, 'was', was)
+redis.call('HSET', challenge, 'until', until_, 'last', sending_id, 'took:' .. sending_id, reservation)
+redis.call('HINCRBY', challenge, 'sends', 1)
+redis.call('HDEL', challenge, 'prev_until', 'prev_latest', 'prev_left')
+if prev_until then
+  redis.call('HSET', challenge, 'prev_until', prev_until)
 else
-  redis.call('HSET', key, 'nonce', ARGV[14], 'digest', ARGV[15])
-  redis.call('PEXPIRE', key, record_life)
+  redis.call('HSET', challenge, 'nonce', new_nonce, 'digest', new_digest)
+  redis.call('PEXPIRE', challenge, record_life)
 end
 local prev = redis.call('GET', latest)
-if prev and prev ~= session then
-  redis.call('HSET', key, 'prev', prev, 'back', redis.call('PTTL', latest) - record_life)
+if prev and prev ~= id then
+  redis.call('HSET', challenge, 'prev_latest', prev, 'prev_left', redis.call('PTTL', latest) - record_life)
 end
-redis.call('SET', latest, session, 'PX', record_life)
-redis.call('SET', cooldown, ARGV[16], 'PX', ARGV[13])
+redis.call('SET', latest, id, 'PX', record_life)
+redis.call('SET', cooldown, sending_id, 'PX', cooldown_ms)
 redis.call('INCR', today)
-redis.call('PEXPIRE', today, ARGV[12])
-if ARGV[5] == '1' then redis.call('SET', idem, session, 'PX', record_life) end
+redis.call('PEXPIRE', today, day_left)
+if has_key == '1' then redis.call('SET', idempotency, id, 'PX', record_life) end
 return answer

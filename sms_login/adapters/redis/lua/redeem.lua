@@ -1,56 +1,58 @@
--- Hold a guess against a code: counted, compared and spent in one step, so that no two requests meet in between.
+-- Compare a guess with a code: counted, compared and spent in one step, so that no two requests meet in between.
 --
--- KEYS  1 session   2 failures in a row of the number   3 generation of the number's sign-ins, see lua/begin.lua
--- ARGV  1 field that counts the guess: "wrong", or "open" for all who have no session   2 guesses allowed in it
---       3 failures that lock   4 life of the count of failures, ms   5 this login   6 idempotency key, "" if none
---       7 how long a login may be repeated, ms   8... digests of the guess
+-- KEYS  1 challenge   2 failures in a row   3 generation of the number's sessions
+-- ARGV  1 field that counts the guess, "guesses" or "shared_guesses"   2 id of this login
+--       3 its idempotency key, "" if none
+--       4 guesses allowed   5 failures that lock   6 life of the failures, ms   7 ms in which a login may be repeated
+--       8... digests of the guess
 -- Gives {"unknown" | "expired" | "spent"} | {"locked", ms} | {"wrong", guesses left, failures}
---       | {"right", this login, toll of each of the session's sendings...} | {"repeat", login that spent the code}
+--       | {"right", this login, reservation of each sending...} | {"repeat", login that spent the code}
 --
--- A spent code keeps in `login` who spent it, in `undo` who may give it back, in `spent` the ms that were left then, in
--- `key` its idempotency key, and in `failures` and `lock` what it cleared, so that giving it back restores them. Who has
--- signed out everywhere since, or deleted the account, is not signed in again by a repeat: `generation` is another then.
+-- The fields of a challenge are explained in issue.lua. A user who has signed out everywhere since, or has deleted the
+-- account, is not signed in by a repeat: the generation is another one then.
 if redis.replicate_commands then redis.replicate_commands() end
 
-local session, failures = KEYS[1], KEYS[2]
-local allowed = tonumber(ARGV[2])
+local challenge, failures, generation_key = unpack(KEYS)
+local field, login_id, login_key = unpack(ARGV)
+local allowed, lock_at, failures_life, repeat_for = numbers_from(4)
 
 local failed = redis.call('GET', failures)
-if count_of(failed) >= tonumber(ARGV[3]) then return {'locked', redis.call('PTTL', failures)} end
-local left = redis.call('PTTL', session)
+if count_of(failed) >= lock_at then return {'locked', redis.call('PTTL', failures)} end
+local left = redis.call('PTTL', challenge)
 if left < 0 then return {'unknown'} end
-local was = redis.call('HMGET', session, 'digest', 'until', ARGV[1], 'login', 'key', 'spent', 'generation')
-local generation = redis.call('GET', KEYS[3]) or '0'
-local since = count_of(was[6]) - left
-local again = was[4] and ARGV[6] ~= '' and was[5] == ARGV[6] and since >= 0 and since <= tonumber(ARGV[7])
-again = again and was[7] == generation
-local ends = count_of(was[2])  -- never at nothing: a record outlives its code
-if not again and not (ends > 0 and left > ends) then return {'expired'} end
-if was[4] and not again then return {'spent'} end
-local wrong = count_of(was[3])
-if wrong >= allowed then return {'spent'} end
+local digest, until_, guesses, login, old_key, spent_left, old_generation =
+  unpack(redis.call('HMGET', challenge, 'digest', 'until', field, 'login', 'login_key', 'spent_left', 'generation'))
+local generation = generation_of(generation_key)
+local since = count_of(spent_left) - left
+local repeated = login and login_key ~= '' and old_key == login_key and since >= 0 and since <= repeat_for
+repeated = repeated and old_generation == generation
+if not repeated and life_of(left, until_) == 0 then return {'expired'} end
+if login and not repeated then return {'spent'} end
+local guessed = count_of(guesses)
+if guessed >= allowed then return {'spent'} end
 
 local right = false
-for i = 8, #ARGV do right = right or ARGV[i] == was[1] end
+for i = 8, #ARGV do right = right or ARGV[i] == digest end
 if not right then
-  redis.call('HINCRBY', session, ARGV[1], 1)
+  redis.call('HINCRBY', challenge, field, 1)
   local count = redis.call('INCR', failures)
-  redis.call('PEXPIRE', failures, ARGV[4])
-  return {'wrong', allowed - wrong - 1, count}
+  redis.call('PEXPIRE', failures, failures_life)
+  return {'wrong', allowed - guessed - 1, count}
 end
-if again then
+if repeated then
   -- Two requests now hold tokens of this login, or will: neither may give the code back any more.
-  redis.call('HDEL', session, 'undo')
-  return {'repeat', was[4]}
+  redis.call('HDEL', challenge, 'undoable_by')
+  return {'repeat', login}
 end
-redis.call('HSET', session, 'login', ARGV[5], 'undo', ARGV[5], 'spent', left, 'key', ARGV[6], 'generation', generation)
+redis.call('HSET', challenge, 'login', login_id, 'undoable_by', login_id, 'spent_left', left,
+  'login_key', login_key, 'generation', generation)
 if failed then
-  redis.call('HSET', session, 'failures', failed, 'lock', redis.call('PTTL', failures))
+  redis.call('HSET', challenge, 'failures', failed, 'failures_left', redis.call('PTTL', failures))
   redis.call('DEL', failures)
 end
-local answer = {'right', ARGV[5]}
-local all = redis.call('HGETALL', session)
+local answer = {'right', login_id}
+local all = redis.call('HGETALL', challenge)
 for i = 1, #all, 2 do
-  if string.sub(all[i], 1, 5) == 'toll:' then table.insert(answer, all[i + 1]) end
+  if string.sub(all[i], 1, 5) == 'took:' then table.insert(answer, all[i + 1]) end
 end
 return answer

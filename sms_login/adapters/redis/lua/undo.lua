@@ -1,42 +1,43 @@
--- Take back a sending that SendSms refused, or that nobody will make, and nothing else.
+-- Take back a sending that SendSms refused or that will not be made, and nothing else.
 --
--- KEYS  1 session that it was to be sent in   2 new session that it may have been sent in instead (or again 1)
---       3 latest   4 cooldown   5 sent today   6 idempotency key (or again 4)
--- ARGV  1 mark of the sending   2 id of 1   3 id of 2
--- Gives "undone" | "verified", and a login was given its toll before | "gone"
+-- KEYS  1 challenge that was requested (or again 2)   2 new challenge that may have been opened instead   3 latest
+--       4 cooldown   5 sent today   6 idempotency key (or again 4)
+-- ARGV  1 id of the sending   2 id of 1   3 id of 2
+-- Gives "undone" | "verified": a login has refunded the reservation before | "gone"
 --
--- The session is the one that has the sending's toll. Where it does not carry its mark any more, a later sending was made
--- in it meanwhile: then only what is counted is given back. The toll of a session that a login has spent stays: it may
--- have to make the code good again, and then the next login gives it back.
+-- The challenge is the one that holds the sending's reservation. If the sending is no longer its last one, only the
+-- counts are given back. The reservation stays in a challenge that a login has spent: if that login gives the code back,
+-- the next one refunds it.
 if redis.replicate_commands then redis.replicate_commands() end
 
-local latest, cooldown, today, idem = KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local key, session, toll = KEYS[1], ARGV[2], 'toll:' .. ARGV[1]
-if redis.call('HGET', KEYS[2], toll) then key, session = KEYS[2], ARGV[3] end
+local challenge, new, latest, cooldown, today, idempotency = unpack(KEYS)
+local sending_id, id, new_id = unpack(ARGV)
+local took = 'took:' .. sending_id
+if redis.call('HGET', new, took) then challenge, id = new, new_id end
 
-local has = redis.call('HMGET', key, toll, 'mark', 'was', 'prev', 'back', 'login')
-local last = has[2] == ARGV[1]
-if not has[1] then return 'gone' end
-if redis.call('GET', cooldown) == ARGV[1] then redis.call('DEL', cooldown) end
-local sent = count_of(redis.call('GET', today))
-if sent > 0 and sent < math.huge then redis.call('DECR', today) end
-if idem ~= cooldown and redis.call('GET', idem) == session then redis.call('DEL', idem) end
+local reservation, last, prev_until, prev_latest, prev_left, login =
+  unpack(redis.call('HMGET', challenge, took, 'last', 'prev_until', 'prev_latest', 'prev_left', 'login'))
+local is_last = last == sending_id
+if not reservation then return 'gone' end
+if redis.call('GET', cooldown) == sending_id then redis.call('DEL', cooldown) end
+count_down(today)
+if idempotency ~= cooldown and redis.call('GET', idempotency) == id then redis.call('DEL', idempotency) end
 
-local left = redis.call('PTTL', key)
-local sends = redis.call('HINCRBY', key, 'sends', -1)
-if not has[6] then redis.call('HDEL', key, toll) end
+local left = redis.call('PTTL', challenge)
+local sends = redis.call('HINCRBY', challenge, 'sends', -1)
+if not login then redis.call('HDEL', challenge, took) end
 if sends < 1 then
-  redis.call('DEL', key)
-elseif last then
-  if has[3] then redis.call('HSET', key, 'until', has[3]) end
-  redis.call('HDEL', key, 'mark', 'was', 'prev', 'back')
+  redis.call('DEL', challenge)
+elseif is_last then
+  if prev_until then redis.call('HSET', challenge, 'until', prev_until) end
+  redis.call('HDEL', challenge, 'last', 'prev_until', 'prev_latest', 'prev_left')
 end
-if redis.call('GET', latest) == session then
-  local prev_left = has[4] and left + (tonumber(has[5]) or -left) or 0
-  if last and prev_left > 0 then
-    redis.call('SET', latest, has[4], 'PX', prev_left)
+if redis.call('GET', latest) == id then
+  local latest_left = prev_latest and left + (tonumber(prev_left) or -left) or 0
+  if is_last and latest_left > 0 then
+    redis.call('SET', latest, prev_latest, 'PX', latest_left)
   elseif sends < 1 then
     redis.call('DEL', latest)
   end
 end
-return has[6] and 'verified' or 'undone'
+return login and 'verified' or 'undone'

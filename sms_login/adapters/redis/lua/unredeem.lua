@@ -1,20 +1,22 @@
--- Make a spent code good again, because the user record could not be written.
+-- Make a spent code valid again, because its use failed.
 --
--- KEYS  1 session   2 failures in a row of the number
--- ARGV  1 the login that spent it
--- Gives "good" | "gone"
+-- KEYS  1 challenge   2 failures in a row
+-- ARGV  1 id of the login that spent it
+-- Gives "valid" | "gone"
 --
--- Only while the record exists and carries this login's mark: a crash leaves a code spent, never usable twice.
-local session, failures = KEYS[1], KEYS[2]
-local was = redis.call('HMGET', session, 'undo', 'failures', 'lock')
-if was[1] ~= ARGV[1] then return 'gone' end
-redis.call('HDEL', session, 'login', 'undo', 'spent', 'key', 'generation', 'failures', 'lock')
-if was[2] then
-  -- Failures that came since then were counted from nothing, and their expiry is the later one.
+-- Only while the challenge exists and carries this login's id: a crash leaves a code spent, never usable twice.
+local challenge, failures = unpack(KEYS)
+local undoable_by, cleared, cleared_left =
+  unpack(redis.call('HMGET', challenge, 'undoable_by', 'failures', 'failures_left'))
+if undoable_by ~= ARGV[1] then return 'gone' end
+redis.call('HDEL', challenge, 'login', 'undoable_by', 'spent_left', 'login_key', 'generation', 'failures',
+  'failures_left')
+if cleared then
+  -- Failures since then were counted from zero, and their expiry is the later one.
   if redis.call('EXISTS', failures) == 1 then
-    redis.call('INCRBY', failures, was[2])
-  elseif count_of(was[3]) > 0 then
-    redis.call('SET', failures, was[2], 'PX', was[3])
+    redis.call('INCRBY', failures, cleared)
+  elseif count_of(cleared_left) > 0 then
+    redis.call('SET', failures, cleared, 'PX', cleared_left)
   end
 end
-return 'good'
+return 'valid'

@@ -1,0 +1,31 @@
+-- Stands before every script: how to read our own records.
+
+-- The arguments from the n-th on, as numbers.
+local function numbers_from(n)
+  local numbers = {}
+  for i = n, #ARGV do numbers[i - n + 1] = tonumber(ARGV[i]) end
+  return unpack(numbers)
+end
+
+-- The count in a value. A value that is no count reads as infinite, hence as full and as expired: a corrupt record
+-- must neither open a limit nor stop a script half-way.
+local function count_of(value)
+  if not value or value == '0' then return 0 end
+  return #value < 16 and string.match(value, '^[1-9]%d*$') and tonumber(value) or math.huge
+end
+
+-- Count a key down: never below zero, and never a key that has expired.
+local function count_down(key)
+  local count = count_of(redis.call('GET', key))
+  if count == 1 then redis.call('DEL', key) end
+  if count > 1 and count < math.huge then redis.call('DECR', key) end
+end
+
+-- The ms for which a code still works, 0 if it has expired. `left` is the expiry of its challenge, `until_` its field.
+local function life_of(left, until_)
+  local ends = count_of(until_)  -- never 0: a challenge outlives its code
+  return ends > 0 and left > ends and left - ends or 0
+end
+
+-- The generation of a number's sessions, which grows when all of them end.
+local function generation_of(key) return redis.call('GET', key) or '0' end
