@@ -1,5 +1,6 @@
 """The package that `pip install` makes: its files, its metadata and its command."""
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -67,3 +68,13 @@ def test_the_command_is_the_operators(wheel: zipfile.Path) -> None:
     entries = (wheel / f"sms_login-{__version__}.dist-info" / "entry_points.txt").read_text(encoding="utf-8")
     assert entries.split("\n")[:2] == ["[console_scripts]", "sms-login = sms_login.__main__:main"]
     assert EntryPoint("sms-login", "sms_login.__main__:main", "console_scripts").load() is __main__.main
+
+
+def test_the_changelog_has_this_version() -> None:
+    """The newest entry below "Unreleased" is of the version that the code states."""
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"(?m)^## (.+)$", changelog)
+    assert headings[0] == "Unreleased"
+    newest, _, day = headings[1].partition(" - ")
+    assert newest == __version__
+    assert re.fullmatch(r"(\d{4}-\d\d-\d\d)?", day)  # without one until it is tagged
