@@ -1,12 +1,11 @@
 """The description. Limits, patterns, names and numbers are read from the types; here are the words around them."""
 
 import json
-import re
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from openapi import examples, refusals, schemas
+from sms_login import __version__
 from sms_login.errors import HttpMethodNotAllowed, OriginNotAllowed, Refusal
 from sms_login.http import messages
 from sms_login.http.cors import Origins
@@ -81,7 +80,7 @@ def build() -> Part:
     responses = {"200": _ok(), **{str(status): _refused(status) for status in _STATUS}}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "sms-login", "version": _version(), "description": _ABOUT, "license": licence},
+        "info": {"title": "sms-login", "version": __version__, "description": _ABOUT, "license": licence},
         "servers": [{"url": "https://login.example.com", "description": "wherever you have deployed it"}],
         "security": [{}, {"token": []}],
         "paths": {"/": _paths()},
@@ -181,9 +180,3 @@ def _preflight() -> Part:
 
 def _headers(to_pages: Iterable[str] = _TO_PAGES) -> Part:
     return {name: _ref("headers", name) for name in ("Cache-Control", *to_pages)}
-
-
-def _version() -> str:
-    project = (Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8")
-    (version,) = re.findall(r'(?m)^version = "(.+)"$', project)
-    return str(version)

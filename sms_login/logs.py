@@ -17,6 +17,8 @@ from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
 
+from sms_login import __version__
+
 _log = logging.getLogger("sms_login")
 _facts: ContextVar[dict[str, Any] | None] = ContextVar("facts", default=None)
 _requests = itertools.count()  # of this process
@@ -105,8 +107,8 @@ def set_up(level: str) -> None:
 
 
 def begin() -> None:
-    """Begin to collect the facts of a request; the first one of a process says that it was a cold start."""
-    _facts.set({"cold_start": True} if next(_requests) == 0 else {})
+    """Begin to collect the facts of a request; the first one of a process is a cold start, and names the version."""
+    _facts.set({"cold_start": True, "version": __version__} if next(_requests) == 0 else {})
 
 
 def note(**facts: Any) -> None:

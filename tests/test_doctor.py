@@ -271,7 +271,7 @@ def test_every_check_is_in_the_documentation(cloud: Cloud) -> None:
 
 
 def test_the_former_command_says_where_it_went() -> None:
-    """`python -m sms_login check` names the new command and ends like a wrong command line."""
+    """`python -m sms_admin check` names the new command and ends like a wrong command line."""
     done = subprocess.run(
         [sys.executable, "-m", "sms_login", "check"], cwd=ROOT, capture_output=True, text=True, check=False
     )

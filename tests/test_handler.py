@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 from local.cloud import Cloud, local_cloud
-from sms_login import errors, wiring
+from sms_login import __version__, errors, wiring
 
 PHONE = "+8613800138000"
 SPELLINGS = ["13800138000", "8613800138000", PHONE, "+86 138-0013-8000"]
@@ -99,7 +99,7 @@ def test_a_whole_login(handler: wiring.Handler, cloud: Cloud, shape: Shape) -> N
     assert call(handler, shape, bearer, method="getUserInfo")[2]["data"] == info
     still = call(handler, shape, method="login", phone=SPELLINGS[2], token=user["token"])
     assert still[2]["data"] == {**info, "isNewUser": False}
-    assert call(handler, shape, method="health")[2]["data"] == {"redis": "ok"}
+    assert call(handler, shape, method="health")[2]["data"] == {"redis": "ok", "version": __version__}
 
 
 @pytest.mark.parametrize("token", ["rubbish", "x" * 5000, 123, None])
@@ -304,4 +304,4 @@ def test_other_verbs_are_refused(handler: wiring.Handler, verb: str) -> None:
 def test_get_and_post_are_the_same(handler: wiring.Handler, verb: str | None) -> None:
     """So is an event that does not say which it was; of a HEAD, the platform drops the body."""
     answer = handler.handle({"httpMethod": verb, "queryString": {"method": "health"}}, {})
-    assert (answer["statusCode"], json.loads(answer["body"])["data"]) == (200, {"redis": "ok"})
+    assert (answer["statusCode"], json.loads(answer["body"])["data"]) == (200, {"redis": "ok", "version": __version__})

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from sms_login import logs
+from sms_login import __version__, logs
 from sms_login.secret import Secret
 from tests.world import PHONE
 
@@ -64,12 +64,12 @@ def test_a_request_is_one_line_with_its_facts(lines: Lines) -> None:
 
 
 def test_only_the_first_request_is_a_cold_start(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its line says so; those of a warm instance do not mention it."""
+    """Its line says so, with the version that has started; those of a warm instance mention neither."""
     monkeypatch.setattr(logs, "_requests", itertools.count())
     for _ in range(2):
         logs.begin()
         logs.end(logging.INFO)
-    assert [line.get("cold_start") for line in lines()] == [True, None]
+    assert [(line.get("cold_start"), line.get("version")) for line in lines()] == [(True, __version__), (None, None)]
 
 
 def test_calls_to_the_outside_are_counted_and_timed(lines: Lines) -> None:

@@ -88,6 +88,11 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
+def test_the_package_itself_imports_nothing() -> None:
+    """It has the version, which a cold start and the build backend read."""
+    assert list(imports(tree_of(ROOT / "sms_login" / "__init__.py"))) == []
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_speaks_to_one_third_party_at_most(module: str) -> None:
     """Which one is in the table; heavy ones are not imported before they are needed."""

@@ -18,7 +18,7 @@ import pytest
 import time_machine
 
 from local.cloud import local_cloud
-from sms_login import wiring
+from sms_login import __version__, wiring
 from sms_login.http.server import IDLE, MAX_BODY, MAX_HEADERS, THREADS, Server
 from sms_login.http.wsgi import Application, Handle, RequestEnviron, port_of
 from tests.servers import until
@@ -466,7 +466,10 @@ def test_the_process_serves_and_ends_when_told_to(number: signal.Signals) -> Non
         free.close()
         with web_function(**cloud.environ, PORT=str(port)) as process:
             until(lambda: not refuses(port), 20)
-            assert json.loads(call(port, "GET", "/?method=health")[2])["data"] == {"redis": "ok"}
+            assert json.loads(call(port, "GET", "/?method=health")[2])["data"] == {
+                "redis": "ok",
+                "version": __version__,
+            }
             process.send_signal(number)
             lines = process.communicate(timeout=20)[0].splitlines()
     assert process.returncode == 0

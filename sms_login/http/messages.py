@@ -7,6 +7,7 @@ from typing import Annotated, Any, get_args
 
 from msgspec import Meta, Struct, ValidationError, convert
 
+from sms_login import __version__
 from sms_login.errors import InvalidParam, UnknownMethod, missing
 from sms_login.otp.send import CodeSent
 from sms_login.otp.verify import LoggedIn
@@ -119,9 +120,10 @@ class Done(Struct, frozen=True):
 
 
 class Healthy(Struct, frozen=True):
-    """Everything answers."""
+    """Redis answers; `version` is the function's own."""
 
     redis: str = "ok"
+    version: str = __version__
 
 
 class KeySet(Struct, frozen=True):

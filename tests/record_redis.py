@@ -1,0 +1,201 @@
+"""Record what this version keeps in Redis: `python -m tests.record_redis` writes tests/recorded/<version>.json.
+
+The file has every key with its type, value and the milliseconds it has left (null: it never expires), and what the apps
+of these numbers hold: session ids, codes, tokens. All of it is made up. `test_recorded_redis` replays it.
+"""
+
+import json
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import time_machine
+
+from sms_login import __version__
+from sms_login.adapters.redis.client import connect
+from sms_login.errors import InvalidPhone
+from sms_login.otp.rules import Rules
+from tests.conftest import NOON
+from tests.limits import IP, KEY, abroad, counts, stranger
+from tests.servers import RedisServer
+from tests.world import Backend, World
+
+RECORDED = Path(__file__).with_name("recorded")
+OTHER_KEY = "idempotency-key-2"
+FAILURES, LOCKED = 3, 100  # wrong codes in a row
+
+Held = dict[str, Any]  # what an app holds: its `phone`, and what answers have told it
+
+
+class Driver:
+    """Brings numbers into the states that Redis can hold of them; every number has a range of its own."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.apps: dict[str, Held] = {}
+
+    def call(self, method: str, key: str | None = None, /, **params: Any) -> Held:
+        """Return the data of an answer, which must be a success. `key` is an Idempotency-Key."""
+        headers = {"Idempotency-Key": key} if key else {}
+        answer = self.world.call(method, headers, **params)
+        assert answer["errorCode"] == 0, answer
+        return dict(answer["data"])
+
+    def app(self, state: str, phone: str = "") -> Held:
+        """Return a new app with a number of its own, in the recording under the name of its state."""
+        self.apps[state] = {"phone": phone or stranger(len(self.apps)).e164}
+        return self.apps[state]
+
+    def send(self, app: Held, key: str | None = None) -> None:
+        """Have a code sent: the same one again if the app has a session."""
+        again = {"sessionId": app["sessionId"]} if "sessionId" in app else {}
+        sent = self.call("getSms", key, phone=app["phone"], **again)
+        app |= {"sessionId": sent["sessionId"], "code": self.world.outbox.code}
+
+    def guess(self, app: Held, times: int, *, shared: bool = False) -> None:
+        """Guess wrong, `shared` without the session."""
+        session = {} if shared else {"sessionId": app["sessionId"]}
+        wrong = f"{(int(app['code']) + 1) % 1_000_000:06}"
+        for _ in range(times):
+            answer = self.world.call("login", phone=app["phone"], code=wrong, **session)
+            assert answer["codeStr"] == "CodeIsError", answer
+
+    def log_in(self, app: Held, key: str | None = None, *, name: str = "") -> None:
+        """Log in with the code, and take a nickname."""
+        answer = self.call("login", key, phone=app["phone"], code=app["code"], sessionId=app["sessionId"])
+        app |= {field: answer[field] for field in ("userId", "token", "refreshToken")}
+        if name:
+            self.call("setNickname", token=app["token"], name=name)
+            app["name"] = name
+
+    def refresh(self, app: Held) -> None:
+        """Rotate the refresh token, and keep the one before."""
+        answer = self.call("refresh", refreshToken=app["refreshToken"])
+        app |= {"earlierRefreshToken": app["refreshToken"]}
+        app |= {field: answer[field] for field in ("token", "refreshToken")}
+
+
+def drive(world: World) -> Driver:
+    """Bring numbers into every state, those that take time first. The Redis of `world` must be empty."""
+    driver = Driver(world)
+    driver.send(driver.app("expired"))
+    lenient = World(world.backend, world.clock, rules=Rules(guesses=LOCKED))
+    day = driver.app("day full")["phone"]
+    while (answer := lenient.call("getSms", phone=day))["errorCode"] == 0:
+        world.wait(answer["data"]["resendAfter"])
+    assert answer["retryAfter"] > world.rules.cooldown, "the day's limit, not the cooldown"
+    _sessions(driver)
+
+    locked = Driver(lenient)
+    app = driver.app("locked")
+    locked.send(app)
+    locked.guess(app, LOCKED)
+    _codes(driver)
+    return driver
+
+
+def _sessions(driver: Driver) -> None:
+    everywhere = driver.app("logged out everywhere")
+    driver.send(everywhere)
+    driver.log_in(everywhere)
+    ended = {f"ended{name[0].upper()}{name[1:]}": everywhere[name] for name in ("token", "refreshToken")}
+    driver.call("logout", token=everywhere["token"], everywhere=True)
+    del everywhere["sessionId"]
+
+    rotated = driver.app("rotated")
+    driver.send(rotated)
+    driver.log_in(rotated, name="小明")
+    driver.refresh(rotated)
+    driver.world.wait(60)
+
+    driver.send(everywhere)
+    driver.log_in(everywhere, name="Ming")
+    everywhere |= ended
+
+
+def _codes(driver: Driver) -> None:
+    world = driver.world
+    resent, failing, spent = driver.app("sent again"), driver.app("failures in a row"), driver.app("spent")
+    lost = driver.app("answer to refresh lost")
+    driver.send(resent)
+    driver.send(failing)
+    driver.guess(failing, FAILURES)
+    world.wait(world.rules.cooldown + 1)
+    driver.send(resent)
+    driver.send(spent)
+    driver.log_in(spent, KEY, name="Spent")
+    driver.send(lost)
+    driver.log_in(lost)
+    world.wait(5)  # a full second at least: what is left is recorded in seconds
+
+    world.outbox.refuse.append(InvalidPhone())
+    assert world.call("getSms", phone=stranger(99).e164)["codeStr"] == "InvalidPhone"
+    guessed, shared = driver.app("guessed"), driver.app("guessed without a session")
+    driver.send(guessed)
+    driver.guess(guessed, 2)
+    driver.send(shared)
+    driver.guess(shared, 2, shared=True)
+    driver.send(driver.app("repeatable"), OTHER_KEY)
+    driver.send(driver.app("abroad", abroad(1).e164))
+    driver.refresh(lost)
+    driver.send(driver.app("pending"))
+
+
+def record(world: World) -> Held:
+    """Drive an empty Redis through every state; return the recording, as JSON has it."""
+    # Not random, so that a recording made anew differs only where it must.
+    with patch("secrets.token_bytes", random.Random(0).randbytes):  # noqa: S311 - nothing here is secret
+        apps = drive(world).apps
+    left, client = world.backend.expiries(), world.backend.client
+    keys = {
+        key: {"type": client.type(key), "value": value, "ttl": _whole_seconds(left[key])}
+        for key, value in sorted(world.backend.dump().items())
+    }
+    return {
+        "about": "Written by `python -m tests.record_redis`. All numbers and secrets are made up.",
+        "version": __version__,
+        "at": int(time.time()),  # epoch seconds of the moved clock
+        "apps": apps,
+        "budgets": dict(sorted(counts(world).items())),
+        "keys": keys,
+    }
+
+
+def _whole_seconds(ms: int) -> int | None:
+    """Return the milliseconds that a key has left, rounded up: how fast this machine is does not show."""
+    return None if ms == -1 else -(-ms // 1000) * 1000
+
+
+def restore(backend: Backend, keys: Mapping[str, Held]) -> None:
+    """Put the keys of a recording into a Redis."""
+    client = backend.client
+    write: dict[str, Callable[[str, Any], Any]] = {
+        "string": client.set,
+        "hash": lambda key, fields: client.hset(key, mapping=fields),
+        "list": lambda key, values: client.rpush(key, *values),
+    }
+    for key, entry in keys.items():
+        write[entry["type"]](key, entry["value"])
+        if entry["ttl"] is not None:
+            client.pexpire(key, entry["ttl"])
+
+
+def main() -> None:
+    """Run the command."""
+    logging.getLogger("sms_login").setLevel(logging.ERROR)  # a locked number is what we want
+    with ExitStack() as stack:
+        server = stack.enter_context(RedisServer())
+        client = stack.enter_context(closing(connect(server.host, server.port)))
+        clock = stack.enter_context(time_machine.travel(NOON, tick=False))
+        recording = record(World(Backend(client), clock, ip=IP))
+    text = json.dumps(recording, indent=2, ensure_ascii=False) + "\n"
+    (RECORDED / f"{__version__}.json").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

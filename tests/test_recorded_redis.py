@@ -1,0 +1,278 @@
+"""Contents of Redis that a version wrote are read by the next ones. `record_redis` makes the recordings."""
+
+import json
+import re
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+from msgspec import Struct
+from msgspec.structs import replace
+
+from sms_login import __version__
+from sms_login.limits.policy import Limits
+from sms_login.otp.rules import Rules
+from tests.conftest import NOON, fake_backend
+from tests.limits import IP, KEY, TO_MIDNIGHT, abroad, stranger
+from tests.record_redis import FAILURES, OTHER_KEY, RECORDED, Held, record, restore
+from tests.world import UNLIMITED, Backend, World
+
+FILES = sorted(RECORDED.glob("*.json"))
+AGAIN = "If records are meant to change, run `python -m tests.record_redis` (until 1.0.0; see docs/releases.md)."
+STRANGER = stranger(900).e164
+DAY = 86_400  # s
+
+
+class Replay(Struct):
+    """A Redis as a version left it; `apps` go by the state of their numbers, `budgets` by subject and window."""
+
+    backend: Backend
+    clock: time_machine.Traveller
+    apps: dict[str, Held]
+    budgets: dict[str, int]
+
+    def world(self, **options: Any) -> World:
+        """Return the present version, with other rules or limits."""
+        return World(self.backend, self.clock, ip=IP, **options)
+
+
+def read(path: Path) -> Held:
+    """Return a recording."""
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+@pytest.fixture(params=FILES, ids=lambda path: path.stem)
+def replay(request: pytest.FixtureRequest, any_backend: Backend, clock: time_machine.Traveller) -> Replay:
+    """The contents of Redis and the clock of a recording."""
+    recording = read(request.param)
+    clock.move_to(datetime.fromtimestamp(recording["at"], timezone.utc), tick=False)
+    restore(any_backend, recording["keys"])
+    return Replay(any_backend, clock, recording["apps"], recording["budgets"])
+
+
+@pytest.fixture
+def world(replay: Replay) -> World:
+    """The present version, with its own rules and limits."""
+    return replay.world()
+
+
+@pytest.fixture
+def apps(replay: Replay) -> dict[str, Held]:
+    """What the apps hold, by the state of their numbers."""
+    return replay.apps
+
+
+def data(world: World, method: str, headers: dict[str, str] | None = None, /, **params: Any) -> Held:
+    """Return the data of an answer, which must be a success."""
+    answer = world.call(method, headers, **params)
+    assert answer["errorCode"] == 0, f"{method}: {answer['codeStr']}. {AGAIN}"
+    return dict(answer["data"])
+
+
+def name(world: World, method: str, headers: dict[str, str] | None = None, /, **params: Any) -> str:
+    """Return the `codeStr` of an answer."""
+    return str(world.call(method, headers, **params)["codeStr"])
+
+
+def log_in(app: Held, code: str | None = None) -> Held:
+    """Return the parameters of a login."""
+    return {"phone": app["phone"], "code": code or app["code"], "sessionId": app["sessionId"]}
+
+
+def wrong(app: Held) -> str:
+    """Return six digits that are not the app's code."""
+    return f"{(int(app['code']) + 1) % 1_000_000:06}"
+
+
+def shapes(keys: dict[str, Held]) -> set[str]:
+    """Return the forms of keys and of their fields, without what is random in them."""
+    found = set()
+    for key, entry in keys.items():
+        fields = sorted(entry["value"]) if entry["type"] == "hash" else []
+        ttl = "for ever" if entry["ttl"] is None else "expires"
+        text = f"{key} {entry['type']} {ttl} {' '.join(fields)}"
+        text = re.sub(r"(?<=[:{])[+0-9.]+(?=[:}]| )", "<number>", text)
+        found.add(re.sub(r"(?<=}:)[\w-]{22}(?= )", "<id>", re.sub(r"toll:[\w-]+", "toll:<mark>", text)))
+    return found
+
+
+def test_this_version_is_recorded(clock: time_machine.Traveller) -> None:
+    """Its recording has the keys and fields that the code writes."""
+    clock.move_to(NOON, tick=False)
+    path = RECORDED / f"{__version__}.json"
+    assert path in FILES, AGAIN
+    now = record(World(fake_backend(), clock, ip=IP))
+    assert shapes(read(path)["keys"]) == shapes(now["keys"]), AGAIN
+
+
+def test_a_pending_code_logs_in_once(world: World, apps: dict[str, Held]) -> None:
+    """The recorded version sent it, once or twice, to any country."""
+    for state in ("pending", "sent again", "abroad", "repeatable"):
+        app = apps[state]
+        assert data(world, "login", **log_in(app))["isNewUser"] is True
+        assert name(world, "login", **log_in(app)) == "CodeHasValid"
+
+
+def test_a_pending_code_is_sent_again_after_its_cooldown(world: World, apps: dict[str, Held]) -> None:
+    """The same code, in the same session."""
+    app = apps["pending"]
+    again = {"phone": app["phone"], "sessionId": app["sessionId"]}
+    assert name(world, "getSms", **again) == "TooManyRequests"
+    world.wait(world.rules.cooldown + 1)
+    assert data(world, "getSms", **again)["sessionId"] == app["sessionId"]
+    assert world.outbox.code == app["code"]
+
+
+def test_a_code_lives_as_long_as_it_was_to(world: World, apps: dict[str, Held]) -> None:
+    """Its life is neither lengthened nor cut short."""
+    assert name(world, "login", **log_in(apps["expired"])) == "CodeHasExpired"
+    world.wait(world.rules.life - 1)
+    assert name(world, "login", **log_in(apps["pending"])) == "Success"
+    world.wait(1)
+    assert name(world, "login", **log_in(apps["repeatable"])) == "CodeHasExpired"
+
+
+def test_wrong_guesses_still_count(world: World, apps: dict[str, Held]) -> None:
+    """Those with the session and those without it count apart."""
+    for state, session in (("guessed", True), ("guessed without a session", False)):
+        app = apps[state]
+        guess = {k: v for k, v in log_in(app, wrong(app)).items() if session or k != "sessionId"}
+        answer = world.call("login", **guess)
+        assert (answer["codeStr"], answer["data"]) == ("CodeIsError", {"attemptsLeft": 0}), AGAIN
+        assert name(world, "login", **guess) == "CodeHasValid"
+    assert name(world, "login", **log_in(apps["guessed"])) == "CodeHasValid"
+    assert name(world, "login", **log_in(apps["guessed without a session"])) == "Success"
+
+
+def test_a_spent_code_stays_spent(world: World, apps: dict[str, Held]) -> None:
+    """Only its own login is answered again, under the Idempotency-Key and for a minute."""
+    app, headers = apps["spent"], {"Idempotency-Key": KEY}
+    assert name(world, "login", **log_in(app)) == "CodeHasValid"
+    assert data(world, "login", headers, **log_in(app))["userId"] == app["userId"]
+    world.wait(world.rules.repeat_for)
+    assert name(world, "login", headers, **log_in(app)) == "CodeHasValid"
+
+
+def test_a_repeated_request_for_a_code_sends_nothing(world: World, apps: dict[str, Held]) -> None:
+    """It is answered with the session of the first request."""
+    app = apps["repeatable"]
+    sent = data(world, "getSms", {"Idempotency-Key": OTHER_KEY}, phone=app["phone"])
+    assert (sent["sessionId"], world.outbox.sent) == (app["sessionId"], [])
+
+
+def test_failures_in_a_row_go_on(replay: Replay) -> None:
+    """One more wrong code locks the number if the recorded failures and this one are enough."""
+    app = replay.apps["failures in a row"]
+    assert name(replay.world(rules=Rules(lock_at=FAILURES)), "login", **log_in(app)) == "Locked", AGAIN
+    world = replay.world(rules=Rules(lock_at=FAILURES + 1))
+    world.wait(world.rules.cooldown + 1)
+    again = {"phone": app["phone"], "sessionId": data(world, "getSms", phone=app["phone"])["sessionId"]}
+    assert name(world, "login", **again, code=world.wrong) == "CodeIsError"
+    assert name(world, "login", **again, code=world.outbox.code) == "Locked"
+
+
+def test_a_locked_number_stays_locked(world: World, apps: dict[str, Held]) -> None:
+    """Until a day has passed without a failure."""
+    app = apps["locked"]
+    for method, params in (("login", log_in(app)), ("getSms", {"phone": app["phone"]})):
+        answer = world.call(method, **params)
+        assert answer["codeStr"] == "Locked", AGAIN
+        assert DAY - 60 < answer["retryAfter"] <= DAY
+    world.wait(DAY)
+    assert name(world, "getSms", phone=app["phone"]) == "Ok"
+
+
+def test_a_full_day_stays_full(world: World, apps: dict[str, Held]) -> None:
+    """Until midnight."""
+    phone = apps["day full"]["phone"]
+    answer = world.call("getSms", phone=phone)
+    assert answer["codeStr"] == "TooManyRequests", AGAIN
+    assert TO_MIDNIGHT < answer["retryAfter"] < DAY / 2
+    world.wait(answer["retryAfter"] + 1)
+    assert name(world, "getSms", phone=phone) == "Ok"
+
+
+@pytest.mark.parametrize("state", ["rotated", "logged out everywhere", "spent", "answer to refresh lost"])
+def test_a_session_goes_on(world: World, apps: dict[str, Held], state: str) -> None:
+    """Both tokens count, the user keeps id and name, and a logout ends it."""
+    app = apps[state]
+    user = {"userId": app["userId"], "phone": app["phone"], "name": app.get("name", ""), "avatar": ""}
+    assert data(world, "getUserInfo", token=app["token"]) == user
+    fresh = data(world, "refresh", refreshToken=app["refreshToken"])
+    assert {field: fresh[field] for field in user} == user
+    assert data(world, "getUserInfo", token=fresh["token"]) == user
+    data(world, "logout", refreshToken=fresh["refreshToken"])
+    assert name(world, "getUserInfo", token=app["token"]) == "TokenInvalid"
+
+
+def test_an_earlier_refresh_token_is_a_repeat_or_a_reuse(world: World, apps: dict[str, Held]) -> None:
+    """Within ten seconds of its rotation it is answered again; later it ends the session."""
+    lost, rotated = apps["answer to refresh lost"], apps["rotated"]
+    again = data(world, "refresh", refreshToken=lost["earlierRefreshToken"])
+    assert again["refreshToken"] == lost["refreshToken"]
+    assert name(world, "refresh", refreshToken=rotated["earlierRefreshToken"]) == "TokenInvalid"
+    assert name(world, "getUserInfo", token=rotated["token"]) == "TokenInvalid", AGAIN
+
+
+def test_sessions_that_were_ended_everywhere_stay_ended(world: World, apps: dict[str, Held]) -> None:
+    """A later session of the number goes on, until it is ended everywhere too."""
+    app = apps["logged out everywhere"]
+    assert name(world, "getUserInfo", token=app["endedToken"]) == "TokenInvalid"
+    assert name(world, "refresh", refreshToken=app["endedRefreshToken"]) == "TokenInvalid"
+    data(world, "logout", token=app["token"], everywhere=True)
+    assert name(world, "refresh", refreshToken=app["refreshToken"]) == "TokenInvalid"
+    assert name(world, "refresh", refreshToken=app["endedRefreshToken"]) == "TokenInvalid"
+
+
+def test_a_user_keeps_id_and_name(world: World, apps: dict[str, Held]) -> None:
+    """A login finds the recorded user, and the user can have the account deleted."""
+    app = apps["rotated"]
+    app["sessionId"] = data(world, "getSms", phone=app["phone"])["sessionId"]
+    answer = data(world, "login", **log_in(app, world.outbox.code))
+    assert (answer["isNewUser"], answer["userId"], answer["name"]) == (False, app["userId"], app["name"]), AGAIN
+    world.wait(world.rules.cooldown + 1)
+    data(world, "getSms", phone=app["phone"])
+    data(world, "deleteAccount", token=app["token"], code=world.outbox.code)
+    assert name(world, "getUserInfo", token=app["token"]) == "TokenInvalid"
+
+
+@pytest.mark.parametrize(
+    ("limit", "subject", "phone", "refusal"),
+    [
+        ("ip_hour", f"ip:{IP} hour", STRANGER, "TooManyRequests"),
+        ("ip_day", f"ip:{IP} day", STRANGER, "TooManyRequests"),
+        ("refused", f"ip:{IP} refused", STRANGER, "TooManyRequests"),
+        ("range_hour", "range hour", "", "TooManyRequests"),
+        ("range_day", "range day", "", "TooManyRequests"),
+        ("range_total", "range total", "", "TooManyRequests"),
+        ("country_hour", "country:GB hour", abroad(9).e164, "TooManyRequests"),
+        ("country_total", "country:GB total", abroad(9).e164, "TooManyRequests"),
+        ("total", "all total", STRANGER, "SendingPaused"),
+    ],
+)
+def test_budgets_hold(replay: Replay, limit: str, subject: str, phone: str, refusal: str) -> None:
+    """What the recorded version counted is used; a login gives back what its recorded sending took."""
+    pending = replay.apps["pending"]
+    phone = phone or f"{pending['phone'][:-4]}0001"  # the same range
+    used = replay.budgets[subject.replace("range", f"range:{pending['phone'][:-4]}")]
+
+    def sent(most: int) -> str:
+        world = replay.world(limits=replace(UNLIMITED, **{limit: most}))
+        return name(world, "getSms", phone=phone)
+
+    assert sent(used) == refusal, AGAIN
+    if limit in {"ip_hour", "ip_day", "range_hour", "range_day"}:
+        data(replay.world(), "login", **log_in(pending))
+        assert sent(used) == "Ok"
+    else:
+        assert sent(used + 1) == "Ok"
+
+
+def test_guesses_of_a_client_hold(replay: Replay) -> None:
+    """As the other budgets."""
+    used = replay.budgets[f"ip:{IP} guesses"]
+    for most, answer in ((used, "TooManyRequests"), (used + 1, "CodeHasExpired")):
+        world = replay.world(limits=replace(Limits(), guesses=most))
+        assert name(world, "login", phone=STRANGER, code="123456") == answer, AGAIN

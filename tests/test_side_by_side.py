@@ -1,0 +1,84 @@
+"""During a deploy, instances of two versions serve the same users: here, two instances of this one."""
+
+import itertools
+from typing import Any
+
+import pytest
+import time_machine
+
+from sms_login.http import messages
+from tests.limits import IP
+from tests.world import PHONE, Backend, World
+
+NUMBER = PHONE.e164
+
+
+class Pair:
+    """Two instances on one Redis that take turns; `called` are the methods that one of them has answered."""
+
+    def __init__(self, backend: Backend, clock: time_machine.Traveller, first: int) -> None:
+        worlds = [World(backend, clock, ip=IP) for _ in range(2)]
+        self._turns = itertools.cycle([worlds[first], worlds[1 - first]])
+        self.called: set[str] = set()
+        self.world = worlds[0]  # the last one that answered
+
+    def call(self, method: str, /, **params: Any) -> dict[str, Any]:
+        """Send a request to the instance whose turn it is; return the body of the answer."""
+        self.world = next(self._turns)
+        self.called.add(method)
+        return self.world.call(method, **params)
+
+    def data(self, method: str, /, **params: Any) -> dict[str, Any]:
+        """Return the data of an answer, which must be a success."""
+        answer = self.call(method, **params)
+        assert answer["errorCode"] == 0, answer
+        return dict(answer["data"])
+
+    def code(self, **params: str) -> dict[str, str]:
+        """Have a code sent; return the parameters of a login with it."""
+        sent = self.data("getSms", phone=NUMBER, **params)
+        return {"phone": NUMBER, "sessionId": sent["sessionId"], "code": self.world.outbox.code}
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_every_method_works_across_two_instances(
+    any_backend: Backend, clock: time_machine.Traveller, first: int
+) -> None:
+    """A code that one sent logs in at the other, and so does every step that follows a step."""
+    pair = Pair(any_backend, clock, first)
+    assert pair.data("health")["redis"] == "ok"
+    assert pair.call("jwks") == {"keys": []}
+    login = pair.code()
+    user = pair.data("login", **login)
+    assert pair.call("login", **login)["codeStr"] == "CodeHasValid"
+    assert pair.data("login", phone=NUMBER, token=user["token"])["userId"] == user["userId"]
+    assert pair.data("setNickname", token=user["token"], name="Ming")["name"] == "Ming"
+    assert pair.data("getUserInfo", token=user["token"])["name"] == "Ming"
+    fresh = pair.data("refresh", refreshToken=user["refreshToken"])
+    fresh = pair.data("refresh", refreshToken=fresh["refreshToken"])
+    assert pair.data("getUserInfo", token=fresh["token"])["userId"] == user["userId"]
+    assert pair.data("logout", refreshToken=fresh["refreshToken"]) == {}
+    assert pair.call("getUserInfo", token=fresh["token"])["codeStr"] == "TokenInvalid"
+
+    pair.world.wait(pair.world.rules.cooldown + 1)
+    user = pair.data("login", **pair.code())
+    pair.world.wait(pair.world.rules.cooldown + 1)
+    login = pair.code()
+    assert pair.data("deleteAccount", token=user["token"], code=login["code"], sessionId=login["sessionId"]) == {}
+    assert pair.call("getUserInfo", token=user["token"])["codeStr"] == "TokenInvalid"
+    assert pair.called == messages.METHODS.keys()
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_limits_count_across_two_instances(any_backend: Backend, clock: time_machine.Traveller, first: int) -> None:
+    """Cooldown, guesses and the same code again: neither instance knows less than the other."""
+    pair = Pair(any_backend, clock, first)
+    login = pair.code()
+    assert pair.call("getSms", phone=NUMBER)["codeStr"] == "TooManyRequests"
+    wrong = {**login, "code": f"{(int(login['code']) + 1) % 10**6:06}"}
+    left = [pair.call("login", **wrong)["data"].get("attemptsLeft") for _ in range(2)]
+    assert left == [2, 1]
+    pair.world.wait(pair.world.rules.cooldown + 1)
+    assert pair.code(sessionId=login["sessionId"]) == login
+    assert pair.call("login", **wrong)["data"] == {"attemptsLeft": 0}
+    assert pair.call("login", **login)["codeStr"] == "CodeHasValid"
