@@ -5,6 +5,11 @@ BIN := $(VENV)/bin
 CODE := index.py sms_login deploy local openapi tests benchmarks
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make pins"
 
+# A mirror that pip is set to is for uv as well, which make pins runs.
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+
 # Wherever it is set: the tests start many processes, and each would compile all of it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -58,6 +63,7 @@ pins: $(VENV)/ready ## Write the requirements files anew from pyproject.toml
 	$(COMPILE) --upgrade --extra asymmetric -c requirements.txt pyproject.toml -o requirements/asymmetric.txt
 	$(COMPILE) --upgrade --group local -c requirements.txt pyproject.toml -o requirements/local.txt
 	$(COMPILE) --upgrade --extra asymmetric --extra sql --group local --group dev -c requirements.txt pyproject.toml -o requirements/dev.txt
+	$(BIN)/python -m deploy.metadata
 
 clean: ## Remove what the commands above made
 	rm -rf build build.zip .build-* deploy/toolkit/node_modules .venv* .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage test-screenshots
