@@ -3,12 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CODE := index.py sms_login deploy local openapi tests benchmarks
-COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make pins"
-
-# A mirror that pip is set to is for uv as well, which make pins runs.
-ifdef PIP_INDEX_URL
-export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
-endif
+# uv does not read pip's settings, in which users name a mirror near them.
+PIP_CONF = $(shell $(BIN)/python -m pip config get global.index-url 2>/dev/null)
+INDEX = $(eval INDEX := $(or $(UV_DEFAULT_INDEX),$(PIP_INDEX_URL),$(PIP_CONF)))$(INDEX)
+COMPILE = $(if $(INDEX),UV_DEFAULT_INDEX=$(INDEX) )$(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make pins"
 
 # Wherever it is set: the tests start many processes, and each would compile all of it anew.
 unexport PYTHONDONTWRITEBYTECODE

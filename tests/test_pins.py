@@ -2,6 +2,8 @@
 
 import importlib.metadata
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -79,6 +81,28 @@ def test_every_command_that_installs_takes_the_pins_and_asks_no_resolver() -> No
     commands = [line for line in lines if re.search(r"\bpip (\S+ )*install .*(-r |--target)", line)]
     assert len(commands) >= 6
     assert [line for line in commands if "--no-deps --require-hashes" not in line] == []
+
+
+def test_make_pins_asks_the_index_that_pip_is_set_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the environment or, after it, by a file; uv reads neither of them by itself."""
+    (tmp_path / ".pip").mkdir()
+    (tmp_path / ".pip/pip.conf").write_text("[global]\nindex-url = https://mirror.example/simple\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"):
+        monkeypatch.delenv(name, raising=False)
+    assert indexes() == {"https://mirror.example/simple"}
+    monkeypatch.setenv("PIP_INDEX_URL", "https://nearer.example/simple")
+    assert indexes() == {"https://nearer.example/simple"}
+
+
+def indexes() -> set[str]:
+    """Return the indexes that `make pins` would ask, one for each requirements file."""
+    command = ["make", "--dry-run", "pins", f"VENV={sys.prefix}"]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout  # noqa: S603 - fixed words
+    found = re.findall(r"^UV_DEFAULT_INDEX=(\S+) \S+/uv pip compile ", printed, re.MULTILINE)
+    assert len(found) == len(FILES)
+    return set(found)
 
 
 def release(*requires: str, python: str = ">=3.10", wheel: str = "py3-none-any", digest: str = A) -> Release:
