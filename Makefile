@@ -3,7 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CODE := index.py sms_login sms_admin deploy local openapi tests benchmarks
-COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make pins"
+# uv does not read pip's settings, in which users name a mirror near them.
+PIP_CONF = $(shell $(BIN)/python -m pip config get global.index-url 2>/dev/null)
+INDEX = $(eval INDEX := $(or $(UV_DEFAULT_INDEX),$(PIP_INDEX_URL),$(PIP_CONF)))$(INDEX)
+COMPILE = $(if $(INDEX),UV_DEFAULT_INDEX=$(INDEX) )$(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make pins"
 
 # Wherever it is set: the tests start many processes, and each would compile all of it anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -54,24 +57,25 @@ check-deploy: $(VENV)/ready ## Check serverless.yml, its environment and build/,
 
 pins: $(VENV)/ready ## Write the requirements files anew from pyproject.toml
 	$(COMPILE) --upgrade pyproject.toml -o requirements.txt
-	$(COMPILE) --upgrade --extra sql -c requirements.txt pyproject.toml -o requirements-sql.txt
-	$(COMPILE) --upgrade --extra asymmetric -c requirements.txt pyproject.toml -o requirements-asymmetric.txt
-	$(COMPILE) --upgrade --group local -c requirements.txt pyproject.toml -o requirements-local.txt
-	$(COMPILE) --upgrade --extra asymmetric --extra sql --group local --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
+	$(COMPILE) --upgrade --extra sql -c requirements.txt pyproject.toml -o requirements/sql.txt
+	$(COMPILE) --upgrade --extra asymmetric -c requirements.txt pyproject.toml -o requirements/asymmetric.txt
+	$(COMPILE) --upgrade --group local -c requirements.txt pyproject.toml -o requirements/local.txt
+	$(COMPILE) --upgrade --extra asymmetric --extra sql --group local --group dev -c requirements.txt pyproject.toml -o requirements/dev.txt
+	$(BIN)/python -m deploy.metadata
 
 clean: ## Remove what the commands above made
 	rm -rf build build.zip .build-* deploy/toolkit/node_modules .venv* .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage test-screenshots
 
 # Two steps, so that who only wants to see it run does not wait for the browser driver and the checkers.
-$(VENV)/local: requirements-local.txt
+$(VENV)/local: requirements/local.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
 	@[ ! -L $(VENV) ] || { echo "$(VENV) is a link: whatever it leads to would be emptied. Remove it, or name another: make VENV=..."; exit 1; }
 	@echo "Making $(VENV), once: this takes up to a minute."
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-local.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/local.txt
 	@touch $@
 
-$(VENV)/ready: $(VENV)/local requirements-dev.txt
+$(VENV)/ready: $(VENV)/local requirements/dev.txt
 	@echo "Adding the tools of development to $(VENV), once: this takes about half a minute."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from deploy import vendor
-from deploy.sources import BASE, BOOTSTRAP, OPTIONS, ROOT, BuildError, deployed
+from deploy.sources import BASE, BOOTSTRAP, OPTIONS, ROOT, BuildError, deployed, source
 
 MOST_ZIPPED = 5_000_000  # bytes, without options; the platform takes ten times as many, and a cold start fetches them
 CODE = "/var/user"  # where the platform puts it
@@ -60,8 +60,10 @@ def make(directory: Path, options: Collection[str] = (), *, root: Path = ROOT, p
         requirements = [root / BASE, *(root / OPTIONS[name].requirements for name in sorted(options))]
         vendor.install(requirements, new)
         for path in ours:
+            if (new / path).exists():
+                raise BuildError(f"a library brings {path}, which is ours")
             (new / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(root / path, new / path)
+            shutil.copyfile(root / source(path), new / path)
         if python:
             _compile(python, new)
             if vendor.is_platform(python):  # a Mac cannot load what is for Linux

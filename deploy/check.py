@@ -22,7 +22,7 @@ from deploy.sources import BOOTSTRAP, ROOT, stale
 from sms_login.settings.reader import ConfigError
 from sms_login.settings.settings import Settings
 
-FILES = ("serverless.yml", "web/serverless.yml")
+FILES = ("serverless.yml", "deploy/web/serverless.yml")
 MOST_ENVIRONMENT = 4096  # bytes: cloud.tencent.com/document/product/583/11637
 RESERVED = ("SCF_", "QCLOUD_", "TENCENTCLOUD_")  # 583/32748
 LEAST_AFTER_SMS = 10  # s: a captcha's deadline, and Redis's for a few commands

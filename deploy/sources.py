@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-BOOTSTRAP = "scf_bootstrap"  # starts the web function; an event function ignores it
+BOOTSTRAP = "scf_bootstrap"  # starts the web function, from the top of a build; an event function ignores it
 
 
 class BuildError(Exception):
@@ -23,23 +23,27 @@ class Option(NamedTuple):
 
 BASE = "requirements.txt"
 OPTIONS = {
-    "sql": Option("requirements-sql.txt", ("sms_login/adapters/sql/*.py",), 6_000_000),
-    "asymmetric": Option("requirements-asymmetric.txt", ("sms_login/sessions/pem.py",), 6_000_000),
+    "sql": Option("requirements/sql.txt", ("sms_login/adapters/sql/*.py",), 6_000_000),
+    "asymmetric": Option("requirements/asymmetric.txt", ("sms_login/sessions/pem.py",), 6_000_000),
 }
 _NEVER = ("sms_login/__main__.py",)  # it only names a command of the operator's
 _SCRIPT = re.compile(r"""\.run(?:_all)?\(\s*"(\w+)"|"(\w+)\.lua\"""")
 
 
 def deployed(root: Path, options: Collection[str]) -> list[Path]:
-    """Return our files that are deployed, relative to `root`, in order. Raises BuildError if one of them is missing."""
+    """Return our files that are deployed, by their paths in a build, in order. Raises BuildError if one is missing."""
     left_out = [*_NEVER, *(name for option in OPTIONS.keys() - options for name in OPTIONS[option].modules)]
-    files = [Path("index.py"), Path("LICENSE")]
-    files += [Path(BOOTSTRAP)] if (root / BOOTSTRAP).exists() else []
+    files = [Path("index.py"), Path("LICENSE"), Path(BOOTSTRAP)]
     for suffix in ("py", "lua"):
         files += [path.relative_to(root) for path in (root / "sms_login").rglob(f"*.{suffix}")]
     kept = sorted(path for path in files if not any(path.match(name) for name in left_out))
     _check_complete(root, kept)
     return kept
+
+
+def source(path: Path) -> Path:
+    """Return where we keep a file that has a path in a build."""
+    return Path("deploy") / path if path.name == BOOTSTRAP else path
 
 
 def stale(build: Path) -> list[Path]:
@@ -49,7 +53,7 @@ def stale(build: Path) -> list[Path]:
     """
     built = {path.relative_to(build) for path in (build / "sms_login").rglob("*") if path.suffix in {".py", ".lua"}}
     files = built.union(deployed(ROOT, ()))
-    return sorted(path for path in files if _content(build / path) != _content(ROOT / path))
+    return sorted(path for path in files if _content(build / path) != _content(ROOT / source(path)))
 
 
 def _content(path: Path) -> bytes | None:
@@ -58,7 +62,7 @@ def _content(path: Path) -> bytes | None:
 
 def _check_complete(root: Path, files: Collection[Path]) -> None:
     wanted = {path.parent / "lua" / f"{name}.lua" for path in files for name in _scripts(root / path)}
-    absent = [path for path in sorted(wanted.union(files)) if not (root / path).is_file()]
+    absent = [path for path in sorted(map(source, wanted.union(files))) if not (root / path).is_file()]
     if absent:
         raise BuildError(f"missing: {', '.join(map(str, absent))}")
 

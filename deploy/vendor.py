@@ -1,64 +1,131 @@
-"""The libraries of a build: wheels for the platform's Python, without what never runs."""
+"""The libraries of a build: the platform's wheels, without what never runs.
+
+No installer unpacks them: if two packages bring one path, it would keep the file of the one that it installs last.
+"""
 
 import fnmatch
-import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+import zipfile
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
+from deploy.pins import Environment, Pin, manylinux, read
 from deploy.sources import BuildError
 
 # SCF's newest Python, on CentOS 7 with glibc 2.17 (cloud.tencent.com/document/product/583/55594).
-PYTHON, PLATFORM = "3.10", "x86_64-manylinux2014"
+PYTHON, GLIBC, MACHINE = "3.10", 17, "x86_64"
+_PLATFORM = Environment(f"{PYTHON}.0", "linux", MACHINE)
 # SQLAlchemy names it for asyncio, which we do not use, and it has no wheel for a glibc as old as the platform's.
-_NOT_NEEDED = "greenlet ; sys_platform == 'never'\n"
+_NOT_NEEDED = {"greenlet"}
+# The package whose file is taken where others bring another one of the same path.
+_WINNERS = {
+    # Only its __version__ differs, which the SDK sends as its own: that of the package whose code sends it.
+    "tencentcloud/__init__.py": "tencentcloud-sdk-python-common",
+}
 # METADATA stays: it says which version is deployed, and libraries ask for it. So do the licences.
 _KEPT_OF_DIST_INFO = ("METADATA", "LICENSE*", "NOTICE*", "AUTHORS*", "COPYING*", "licenses/*")
 _NEVER_RUNS = (
-    ".lock",
-    "bin/*",
     "tests/*",
     "*/tests/*",
     "sqlalchemy/testing/*",
-    "__pycache__/*",  # of a single module: an installer may be set to compile for its own Python
+    "__pycache__/*",
     "*/__pycache__/*",
     *(f"*.{suffix}" for suffix in ("c", "cpp", "h", "hpp", "js", "pth", "pxd", "pyi", "pyx", "toml")),
     "*/py.typed",
 )
 
 
-def install(requirements: Sequence[Path], target: Path) -> None:
-    """Put the libraries of requirements files into `target`. Raises BuildError with the installer's reason.
+def install(requirements: Collection[Path], target: Path) -> None:
+    """Put the libraries of requirements files into `target`.
 
-    The files are copied, for they will be changed, and the installer's cache has others that would change with them.
+    Raises BuildError with pip's reason, or with the names of two packages that bring different files of one path.
     """
-    overrides = target.with_name("overrides.txt")
-    overrides.write_text(_NOT_NEEDED, encoding="utf-8")
-    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--target", str(target), "--link-mode", "copy"]
-    command += ["--python", sys.executable, "--python-version", PYTHON, "--python-platform", PLATFORM]
-    command += ["--only-binary", ":all:", "--require-hashes", "--override", str(overrides)]
-    for path in requirements:
-        command += ["--requirement", str(path)]
-    # One after the other: all of Tencent's packages bring a tencentcloud/__init__.py, and the last one stays.
-    environ = {**os.environ, "UV_CONCURRENT_INSTALLS": "1"}
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)  # noqa: S603 - uv, with our own options
-    overrides.unlink()
+    target.mkdir()
+    pins = {str(pin): pin for path in requirements for pin in _read(path) if pin.name not in _NOT_NEEDED}
+    if not pins:
+        return
+    with tempfile.TemporaryDirectory(dir=target.parent) as directory:
+        _download(pins.values(), Path(directory))
+        for name, content in merge(Path(directory)).items():
+            path = target / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+
+def _read(path: Path) -> list[Pin]:
+    try:
+        return [pin for pin in read(path) if pin.applies(_PLATFORM)]
+    except ValueError as error:
+        raise BuildError(f"no libraries: {error}") from None
+
+
+def _download(pins: Collection[Pin], directory: Path) -> None:
+    """Fetch the platform's wheels, from where pip's settings say."""
+    listed = directory / "requirements.txt"  # without markers, which pip would evaluate for the Python that it runs on
+    lines = (" ".join([str(pin), *(f"--hash=sha256:{digest}" for digest in pin.hashes)]) for pin in pins)
+    listed.write_text("\n".join(lines), encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    command += [
+        "--dest",
+        str(directory),
+        "--no-deps",
+        "--require-hashes",
+        "--only-binary",
+        ":all:",
+        "--requirement",
+        str(listed),
+    ]
+    command += ["--python-version", PYTHON, "--implementation", "cp"]
+    for tag in manylinux(GLIBC, MACHINE):
+        command += ["--platform", tag]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - pip, with our own options
     if done.returncode:
         raise BuildError(f"no libraries:\n{done.stderr.strip()}")
-    prune(target)
 
 
-def prune(target: Path) -> None:
-    """Remove what never runs, and what an installer notes down for itself."""
-    for path in sorted(target.rglob("*"), reverse=True):
-        name = path.relative_to(target).as_posix()
-        if path.is_dir():
-            if not any(path.iterdir()):
-                path.rmdir()
-        elif _is_bookkeeping(name) or any(fnmatch.fnmatch(name, pattern) for pattern in _NEVER_RUNS):
-            path.unlink()
+def merge(wheels: Path, winners: Mapping[str, str] = _WINNERS) -> dict[str, bytes]:
+    """Return the files of all wheels in a directory by their paths, without what never runs.
+
+    Raises BuildError if packages bring different files of one path, and none of them is its winner.
+    """
+    brought: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
+    for wheel in sorted(wheels.glob("*.whl")):
+        package = wheel.name.partition("-")[0].replace("_", "-").lower()
+        for name, content in _unpack(wheel):
+            brought[name][package] = content
+    return {name: _choose(name, contents, winners.get(name, "")) for name, contents in sorted(brought.items())}
+
+
+def _choose(name: str, contents: Mapping[str, bytes], winner: str) -> bytes:
+    if winner in contents:
+        return contents[winner]
+    different = {content: package for package, content in contents.items()}
+    if len(different) > 1:
+        raise BuildError(f"{' and '.join(sorted(different.values()))} bring different files: {name}")
+    return next(iter(different))
+
+
+def _unpack(wheel: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield path and content of what is needed of a wheel, as it is installed."""
+    with zipfile.ZipFile(wheel) as archive:
+        for info in archive.infolist():
+            head, _, rest = info.filename.partition(".data/")
+            if rest and "/" not in head:  # modules may be here too; scripts, headers and data never run
+                kind, _, name = rest.partition("/")
+                if kind not in {"purelib", "platlib"}:
+                    continue
+            else:
+                name = info.filename
+            if not info.is_dir() and not _is_bookkeeping(name) and not _never_runs(name):
+                yield name, archive.read(info)
+
+
+def _never_runs(name: str) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for pattern in _NEVER_RUNS)
 
 
 def _is_bookkeeping(name: str) -> bool:

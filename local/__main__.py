@@ -77,7 +77,7 @@ def check(environ: Mapping[str, str]) -> None:
         wiring.assemble(environ)
     except ConfigError as error:
         # Nothing is built to run it here: what is missing is put beside the Python that runs this.
-        install = rf"{os.path.relpath(sys.executable)} -m pip install -r requirements-\1.txt"
+        install = rf"{os.path.relpath(sys.executable)} -m pip install --no-deps --require-hashes -r requirements/\1.txt"
         sys.exit("Cannot run: " + re.sub("make build WITH=([a-z]+)", install, str(error)))
 
 

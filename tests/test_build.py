@@ -39,11 +39,17 @@ peak = re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]
 print(json.dumps({"origins": sorted(origins), "peak": int(peak)}), file=sys.stderr)
 """
 # The kernel refuses more than 64 MB of memory to write into. ulimit -v would count what is mapped and never used.
-ELSEWHERE = {"TZ": "America/Los_Angeles", "LC_ALL": "C", "PYTHONHASHSEED": "7", "UV_COMPILE_BYTECODE": "1"}
+ELSEWHERE = {"TZ": "America/Los_Angeles", "LC_ALL": "C", "PYTHONHASHSEED": "7", "PIP_NO_BINARY": ":all:"}
 LIMITED = 'ulimit -d 65536; exec "$@"'
 
 UNCHECKED_HASH = (1).to_bytes(4, "little")  # PEP 552: based on a hash, which nobody checks
 MAGIC_3_10 = (3439).to_bytes(2, "little") + b"\r\n"
+
+
+@pytest.fixture(scope="session")
+def pip_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of pip's, which the first build finds empty and the second as the first has left it."""
+    return tmp_path_factory.mktemp("pip-cache")
 
 
 def build_or_skip(directory: Path, python: str | None) -> Build:
@@ -65,15 +71,19 @@ def python() -> str:
 
 
 @pytest.fixture(scope="session")
-def build(tmp_path_factory: pytest.TempPathFactory, python: str) -> Build:
-    """A build without options."""
-    return build_or_skip(tmp_path_factory.mktemp("made") / "build", python)
+def build(tmp_path_factory: pytest.TempPathFactory, python: str, pip_cache: Path) -> Build:
+    """A build without options, on a machine that has never made one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PIP_NO_CACHE_DIR", raising=False)
+        patch.setenv("PIP_CACHE_DIR", str(pip_cache))
+        return build_or_skip(tmp_path_factory.mktemp("made") / "build", python)
 
 
 @pytest.fixture
-def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Another machine: its time zone, language, hashes, settings of uv, and files that are private unless asked."""
-    for name, value in ELSEWHERE.items():
+def elsewhere(monkeypatch: pytest.MonkeyPatch, pip_cache: Path) -> Iterator[None]:
+    """Another machine: its time zone, language, hashes, settings of pip, and files that are private unless asked."""
+    monkeypatch.delenv("PIP_NO_CACHE_DIR", raising=False)
+    for name, value in {**ELSEWHERE, "PIP_CACHE_DIR": str(pip_cache)}.items():
         monkeypatch.setenv(name, value)
     time.tzset()
     umask = os.umask(0o077)
@@ -95,7 +105,7 @@ def tree(directory: Path) -> dict[str, tuple[int, int, str]]:
 
 @pytest.mark.usefixtures("elsewhere")
 def test_two_builds_are_the_same_bytes(build: Build, python: str, tmp_path: Path) -> None:
-    """On another day, in another place, by another user: a tag of the past can be deployed again as it was."""
+    """In another place, by another user, with pip's cache empty or full: a tag of the past is deployed as it was."""
     again = build_or_skip(tmp_path / "another-name", python)
     assert tree(again.directory) == tree(build.directory)
     assert again.archive.read_bytes() == build.archive.read_bytes()
@@ -113,7 +123,7 @@ def test_the_archive_is_the_directory(build: Build) -> None:
     assert [entry.filename for entry in entries] == sorted(contents, key=lambda name: Path(name).parts)
     assert {entry.date_time for entry in entries} == {(1980, 1, 2, 0, 0, 0)}
     executable = {entry.filename for entry in entries if entry.external_attr >> 16 != stat.S_IFREG | 0o644}
-    assert executable == ({"scf_bootstrap"} & contents.keys())
+    assert executable == {"scf_bootstrap"}
 
 
 def test_it_is_small(build: Build) -> None:
@@ -162,8 +172,9 @@ def copy(tmp_path: Path, requirements: str = "") -> Path:
     """Return a copy of what a build is made from, with other libraries."""
     root = tmp_path / "copy"
     shutil.copytree(ROOT / "sms_login", root / "sms_login", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("index.py", "LICENSE"):
-        shutil.copy(ROOT / name, root)
+    (root / "deploy").mkdir()
+    for name in ("index.py", "LICENSE", "deploy/scf_bootstrap"):
+        shutil.copy(ROOT / name, root / name)
     (root / "requirements.txt").write_text(requirements)
     return root
 
@@ -188,10 +199,10 @@ def test_what_lies_about_is_not_deployed(tmp_path: Path) -> None:
     assert deployed(root, ()) == before
 
 
-def test_the_web_function_is_deployed_where_there_is_one(tmp_path: Path) -> None:
-    """Its start script, which must be executable, and its module."""
+def test_the_web_function_has_its_start_script(tmp_path: Path) -> None:
+    """At the top of the build and executable, whatever the modes of the checkout: the platform runs nothing else."""
     root = copy(tmp_path)
-    (root / "scf_bootstrap").write_text("#!/bin/bash\n")
+    (root / "deploy/scf_bootstrap").chmod(0o644)
     made = make(tmp_path / "build", root=root)
     assert made.directory.joinpath("scf_bootstrap").stat().st_mode & 0o777 == 0o755
     with zipfile.ZipFile(made.archive) as archive:
@@ -208,7 +219,13 @@ def test_options_add_what_only_they_need() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["sms_login/adapters/redis/lua/redeem.lua", "sms_login/adapters/redis/lua/prelude.lua", "index.py"]
+    "name",
+    [
+        "sms_login/adapters/redis/lua/redeem.lua",
+        "sms_login/adapters/redis/lua/prelude.lua",
+        "index.py",
+        "deploy/scf_bootstrap",
+    ],
 )
 def test_a_missing_file_is_named(name: str, tmp_path: Path) -> None:
     """A package without a script would fail at the first request that needs it."""
@@ -238,18 +255,34 @@ def test_nothing_of_an_earlier_build_stays(tmp_path: Path) -> None:
     assert again.digest == first.digest
 
 
-def test_a_library_without_a_wheel_is_named_and_the_old_build_stays(tmp_path: Path) -> None:
+def test_a_library_without_a_wheel_is_named_and_the_old_build_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing is compiled on the developer's machine, whose libraries of C are not the platform's."""
     root = copy(tmp_path)
     old = make(tmp_path / "build", root=root)
     source = tmp_path / "only_source-1.0.tar.gz"
     source.write_bytes(b"")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     digest = hashlib.sha256(b"").hexdigest()
-    (root / "requirements.txt").write_text(f"only-source @ {source.as_uri()} --hash=sha256:{digest}\n")
+    (root / "requirements.txt").write_text(f"only-source==1.0 --hash=sha256:{digest}\n")
     with pytest.raises(BuildError, match=r"(?s)^no libraries:.*only-source"):
         make(tmp_path / "build", root=root)
     assert hashlib.sha256(old.archive.read_bytes()).hexdigest() == old.digest
     assert sorted(path.name for path in tmp_path.iterdir()) == ["build", "build.zip", "copy", source.name]
+
+
+def test_a_library_that_brings_a_file_of_ours_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of the two would be lost without a word."""
+
+    def install(_requirements: list[Path], target: Path) -> None:
+        target.mkdir()
+        (target / "index.py").touch()
+
+    monkeypatch.setattr(vendor, "install", install)
+    with pytest.raises(BuildError, match=r"^a library brings index\.py, which is ours$"):
+        make(tmp_path / "build", root=copy(tmp_path))
 
 
 def test_a_build_that_has_grown_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ import yaml
 
 from deploy import check, component
 from deploy.env import env_file, of_the_cli, read_file
-from deploy.sources import ROOT, deployed
+from deploy.sources import ROOT, deployed, source
 from sms_login.secret import Secret
 from sms_login.settings.settings import Settings
 from tests.servers import require
@@ -28,11 +28,11 @@ Change = Callable[[Any], object]
 def there(tmp_path: Path) -> Path:
     """A copy of both files, and a build for them."""
     for name in (*check.FILES, "deploy/env.example"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     for path in deployed(ROOT, ()):
         (tmp_path / "build" / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / path, tmp_path / "build" / path)
+        shutil.copy(ROOT / source(path), tmp_path / "build" / path)
     return tmp_path
 
 
@@ -210,9 +210,8 @@ def test_a_variable_that_was_made_undefined_is_found(there: Path) -> None:
 
 def test_what_only_one_kind_of_function_has_is_unknown_in_the_other(there: Path) -> None:
     """The toolkit drops the handler of a web function, and the concurrency of an event function, without a word."""
-    assert changed(there / "web/serverless.yml", lambda it: it["inputs"].update(handler="index.main_handler")) == [
-        "inputs.handler: unknown key"
-    ]
+    web = there / "deploy/web/serverless.yml"
+    assert changed(web, lambda it: it["inputs"].update(handler="index.main_handler")) == ["inputs.handler: unknown key"]
     concurrency = {"enable": True, "dynamicEnabled": False, "maxConcurrency": 2}
     assert changed(there / "serverless.yml", lambda it: it["inputs"].update(instanceConcurrencyConfig=concurrency)) == [
         "inputs.instanceConcurrencyConfig: unknown key"
@@ -290,7 +289,7 @@ def test_a_build_of_other_sources_is_not_deployed(there: Path, name: str, change
 def test_a_web_function_needs_a_script_that_can_be_executed(there: Path) -> None:
     """The platform starts nothing else."""
     (there / "build/scf_bootstrap").chmod(0o644)
-    assert check.offline(there / "web/serverless.yml", check.example())[0] == [
+    assert check.offline(there / "deploy/web/serverless.yml", check.example())[0] == [
         "inputs.src.src: build has no scf_bootstrap that can be executed: make build"
     ]
 

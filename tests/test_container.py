@@ -4,7 +4,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-LINES = (ROOT / "Dockerfile").read_text().splitlines()
+LINES = (ROOT / "deploy/Dockerfile").read_text().splitlines()
 
 
 def test_what_is_copied_exists_and_nothing_else_is_sent() -> None:
@@ -13,7 +13,8 @@ def test_what_is_copied_exists_and_nothing_else_is_sent() -> None:
         source for line in LINES if line.startswith("COPY ") and "--from" not in line for source in line.split()[1:-1]
     ]
     assert all(list(ROOT.glob(source)) for source in sources)
-    rules = [rule for rule in (ROOT / ".dockerignore").read_text().splitlines() if rule and not rule.startswith("#")]
+    ignored = (ROOT / "deploy/Dockerfile.dockerignore").read_text().splitlines()
+    rules = [rule for rule in ignored if rule and not rule.startswith("#")]
     assert rules[0] == "*"
     let_through = [rule[1:] for rule in rules if rule.startswith("!")]
     assert sorted(let_through) == sorted(sources)

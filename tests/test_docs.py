@@ -158,9 +158,9 @@ def pins(name: str) -> set[str]:
 
 def test_users_in_sql_need_two_libraries_more() -> None:
     """What is deployed for them is what is deployed without, in the same versions; the tests run on the same."""
-    more = pins("requirements-sql.txt") - pins("requirements.txt")
+    more = pins("requirements/sql.txt") - pins("requirements.txt")
     assert {pin.split("==")[0] for pin in more} == {"greenlet", "pymysql", "sqlalchemy"}  # greenlet is SQLAlchemy's
-    assert pins("requirements.txt") < pins("requirements-sql.txt") < pins("requirements-dev.txt")
+    assert pins("requirements.txt") < pins("requirements/sql.txt") < pins("requirements/dev.txt")
 
 
 def test_users_in_sql_are_documented_as_they_are() -> None:
@@ -168,7 +168,7 @@ def test_users_in_sql_are_documented_as_they_are() -> None:
     page = (ROOT / "docs" / "users.md").read_text(encoding="utf-8")
     words = ["python -m sms_login.adapters.sql.users create", "python -m sms_login.adapters.sql.users migrate"]
     words += [USERS.name, *USERS.columns.keys(), OLD.name, *OLD.columns.keys()]
-    words += [errors.UserStoreFailed.name, errors.ServiceUnavailable.name, "requirements-sql.txt", "USERS_URL"]
+    words += [errors.UserStoreFailed.name, errors.ServiceUnavailable.name, "requirements/sql.txt", "USERS_URL"]
     typed = re.findall(r"(?m)^ *\$ (?:.venv/bin/)?(.*)$", page)
     assert [word for word in words if f"`{word}" not in page and word not in typed] == []
     urls = re.findall(r"(?:mysql\+pymysql|sqlite)://[^\s`]+", page + README)

@@ -226,7 +226,7 @@ def test_a_library_that_is_missing_is_a_problem(library: str, monkeypatch: pytes
     monkeypatch.setitem(sys.modules, library, None)
     monkeypatch.delattr("sms_admin.check.users", raising=False)
     finding = of_users("mysql+pymysql://user:hunter2@127.0.0.1:1/db")
-    assert (finding.found, finding.todo) == (f"USERS_URL needs {library}", "deploy with requirements-sql.txt")
+    assert (finding.found, finding.todo) == (f"USERS_URL needs {library}", "deploy with requirements/sql.txt")
 
 
 ENVIRONMENTS: list[dict[str, Any]] = [

@@ -178,8 +178,8 @@ def test_a_library_that_is_missing_is_to_be_installed_here(
     assert (process.returncode, output) == (1, "")
     [sentence] = errors.splitlines()
     assert re.fullmatch(rf"Cannot run: [A-Z_]+ needs [a-z ]*{library}: .*", sentence)
-    assert sentence.endswith(f": {python} -m pip install -r requirements-{extra}.txt")
-    assert (ROOT / f"requirements-{extra}.txt").exists()
+    assert sentence.endswith(f": {python} -m pip install --no-deps --require-hashes -r requirements/{extra}.txt")
+    assert (ROOT / f"requirements/{extra}.txt").exists()
 
 
 def test_a_redis_that_does_not_answer_is_in_the_banner() -> None:

@@ -521,7 +521,7 @@ def test_a_port_that_is_taken_is_named() -> None:
 
 def test_the_bootstrap_starts_the_web_function() -> None:
     """SCF wants an executable of this name, LF, and the interpreter's absolute path (document 583/56126)."""
-    path = ROOT / "scf_bootstrap"
+    path = ROOT / "deploy/scf_bootstrap"
     text = path.read_bytes()
     assert os.access(path, os.X_OK)
     assert text.startswith(b"#!/bin/bash\n")

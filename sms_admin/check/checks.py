@@ -60,5 +60,5 @@ def _users(read: Settings) -> Iterable[Finding]:
     try:
         from sms_admin.check import users  # noqa: PLC0415 - SQLAlchemy: only where it is asked for
     except ModuleNotFoundError as missing:
-        return [problem("users", f"USERS_URL needs {missing.name}", "deploy with requirements-sql.txt")]
+        return [problem("users", f"USERS_URL needs {missing.name}", "deploy with requirements/sql.txt")]
     return users.check(url)

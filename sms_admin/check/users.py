@@ -24,7 +24,7 @@ def check(url: str) -> Iterator[Finding]:
     try:
         engine = connect(url)
     except ModuleNotFoundError as missing:
-        yield problem("users", f"USERS_URL needs {missing.name}", "deploy with requirements-sql.txt")
+        yield problem("users", f"USERS_URL needs {missing.name}", "deploy with requirements/sql.txt")
         return
     with closing(SqlClient(engine)) as client:
         try:
