@@ -13,7 +13,7 @@ from local.cloud import local_cloud
 from local.tencent import TencentStandIn
 from sms_login import wiring
 from sms_login.wiring import Handler
-from tests.servers import RedisServer
+from tests.testkit.servers import RedisServer
 
 Event = dict[str, Any]
 

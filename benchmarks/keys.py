@@ -7,7 +7,7 @@ from benchmarks.cloud import CONTEXT, Cloud, Event, call, check, event
 from benchmarks.tables import Ratio, Table
 from sms_login.settings.settings import Settings
 from sms_login.wiring import Handler
-from tests.key_files import ALGORITHMS, private_pem
+from tests.testkit.key_files import ALGORITHMS, private_pem
 
 ROUNDS = 20
 CALLS = 20  # in a round

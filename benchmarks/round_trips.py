@@ -11,7 +11,7 @@ from benchmarks.cloud import Cloud, Event, call, event
 from benchmarks.tables import Table
 from benchmarks.wire import Wire
 from sms_login import wiring
-from tests.servers import RedisCluster
+from tests.testkit.servers import RedisCluster
 
 HOW = """\
 Counted, not timed: what redis-py sends until the reply begins is one, several commands may share it. In brackets those

@@ -15,7 +15,7 @@ from benchmarks.wire import Wire
 from sms_login.adapters.sql.client import SqlClient, connect
 from sms_login.adapters.sql.schema import create
 from sms_login.wiring import Handler
-from tests.mariadb import MariaDbServer, find_mariadb
+from tests.testkit.mariadb import MariaDbServer, find_mariadb
 
 ROUNDS = 20
 LOGINS = 20  # in a round

@@ -16,7 +16,7 @@ from benchmarks.deployed import ROOT, Deployed, deploy
 from benchmarks.memory import resident
 from benchmarks.tables import Ratio, Table
 from sms_login.http.server import THREADS
-from tests.servers import until
+from tests.testkit.servers import until
 
 CLIENTS = (1, 8, 64)
 ROUNDS = 5

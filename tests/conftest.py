@@ -7,10 +7,8 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
-import fakeredis
 import pytest
 import time_machine
 from xdist.scheduler import LoadScopeScheduling
@@ -18,15 +16,15 @@ from xdist.scheduler import LoadScopeScheduling
 from local.tencent import TencentStandIn
 from sms_login import logs
 from sms_login.adapters.redis.client import connect
-from tests.limits import IP, NOW, Make, Printed
-from tests.mariadb import MariaDbServer, find_mariadb
-from tests.servers import RedisCluster, RedisServer, find_redis_6, find_redis_server, redis_4_server, require
-from tests.tencent_client import SECRET_ID, SECRET_KEY, TOKEN
-from tests.world import Backend, World
+from tests.testkit.backends import NOON, fake_backend
+from tests.testkit.limits import IP, NOW, Make, Printed
+from tests.testkit.mariadb import MariaDbServer, find_mariadb
+from tests.testkit.servers import RedisCluster, RedisServer, find_redis_6, find_redis_server, redis_4_server, require
+from tests.testkit.tencent_client import SECRET_ID, SECRET_KEY, TOKEN
+from tests.testkit.world import Backend, World
 
 # Files of one worker: what they set up takes long; and the last test of openapi_live looks at what the others tried.
 TOGETHER = ("tests/test_build.", "tests/test_openapi_live.", "tests/test_page.", "tests/test_users")
-NOON = datetime(2026, 11, 21, 12, tzinfo=timezone(timedelta(hours=8)))
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -50,14 +48,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Refuse tests of the same name: the workers would run one of them and pass over the others."""
     if twice := sorted(name for name, count in Counter(item.nodeid for item in items).items() if count > 1):
         raise pytest.UsageError(f"more than one test is called {', '.join(twice)}")
-
-
-def fake_backend() -> Backend:
-    """Return an empty fakeredis, with the options that the real client has."""
-    client = fakeredis.FakeRedis(
-        server=fakeredis.FakeServer(), decode_responses=True, encoding_errors="replace", max_connections=1024
-    )
-    return Backend(client, ages_by_itself=True)
 
 
 @pytest.fixture(scope="session")

@@ -19,12 +19,11 @@ from sms_login.adapters.tencent.captcha import TencentCaptcha
 from sms_login.errors import InvalidPhone, SendFailed
 from sms_login.limits.policy import Limits
 from sms_login.otp.rules import Rules
-from tests.forging import claims, encoded
-from tests.test_attacks import FORGED, HALF_A_DAY, HOME, KEY, VICTIM, abroad, ask, counted, guess, mobile
-from tests.test_forged_tokens import HEADER, signed
-from tests.test_races import outcomes, race
-from tests.test_tokens import parts
-from tests.world import PHONE, REVIEW_CODE, REVIEW_PHONE, UNLIMITED, Backend, World
+from tests.testkit.attacks import FORGED, HALF_A_DAY, HOME, KEY, VICTIM, abroad, ask, counted, guess, mobile
+from tests.testkit.forging import claims, encoded
+from tests.testkit.races import outcomes, race
+from tests.testkit.tokens import HEADER, parts, signed
+from tests.testkit.world import PHONE, REVIEW_CODE, REVIEW_PHONE, UNLIMITED, Backend, World
 
 CREDENTIALS = {"TENCENTCLOUD_SECRETID": "id", "TENCENTCLOUD_SECRETKEY": "key", "TENCENTCLOUD_SESSIONTOKEN": "token"}
 LISTED = "https://app.example.com"

@@ -20,8 +20,8 @@ from deploy import vendor
 from deploy.build import Build, make
 from deploy.sources import OPTIONS, ROOT, BuildError, deployed
 from local.cloud import Cloud, local_cloud
-from tests.servers import RedisServer, require
-from tests.test_handler import PHONE, gateway_json, url_form
+from tests.testkit.events import PHONE, gateway_json, url_form
+from tests.testkit.servers import RedisServer, require
 
 MOST_RSS = 64 * 1024  # kB: the smallest memory that a function can have
 

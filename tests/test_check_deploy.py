@@ -18,7 +18,7 @@ from deploy.env import env_file, of_the_cli, read_file
 from deploy.sources import ROOT, deployed, source
 from sms_login.secret import Secret
 from sms_login.settings.settings import Settings
-from tests.servers import require
+from tests.testkit.servers import require
 
 FILES = pytest.mark.parametrize("name", check.FILES)
 Change = Callable[[Any], object]

@@ -16,10 +16,10 @@ from local.cloud import Cloud, local_cloud
 from local.gateway import Gateway
 from sms_login import wiring
 from sms_login.sessions.store import SessionRules
-from tests.conftest import NOON
-from tests.servers import require, until
-from tests.test_docs import ROOT
-from tests.test_handler import PHONE
+from tests.testkit.backends import NOON
+from tests.testkit.events import PHONE
+from tests.testkit.project import ROOT
+from tests.testkit.servers import require, until
 
 TEXT = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
 DEADLINE = 30  # seconds for a whole login; far more than it takes

@@ -12,7 +12,7 @@ from sms_login.otp.codes import CodeMaker
 from sms_login.otp.store import Challenge
 from sms_login.phone import Phone
 from sms_login.secret import derived_key
-from tests.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET
+from tests.testkit.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET
 
 SESSION = "session-AAAAAAAAAAAAAA"
 MAKER = CodeMaker(SECRET)

@@ -7,9 +7,9 @@ from typing import Any
 
 from local.cloud import Cloud, local_cloud
 from sms_login import wiring
-from tests.key_files import private_pem
-from tests.test_docs import ROOT
-from tests.test_handler import PHONE, call, gateway_json
+from tests.testkit.events import PHONE, call, gateway_json
+from tests.testkit.key_files import private_pem
+from tests.testkit.project import ROOT
 
 # As where requirements.txt is deployed: `cryptography` is not there, whoever tries to import it.
 PROGRAM = """

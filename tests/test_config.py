@@ -13,28 +13,7 @@ from sms_login.sessions.store import SessionRules
 from sms_login.settings.reader import ConfigError, users_url
 from sms_login.settings.settings import Settings
 from sms_login.sms import SmsRoute
-
-KEY = "k" * 32
-LEAST = {
-    "REDIS_HOST": "10.0.0.2",
-    "SMS_SDKAPPID": "1400000000",
-    "SMS_SIGN": "签名",
-    "SMS_TEMPLATE_ID": "1000000",
-    "JWT_SECRET": KEY,
-}
-
-
-def read(**changes: str) -> Settings:
-    """Return the settings of the least environment with `changes`."""
-    return Settings.read({**LEAST, **changes})
-
-
-def problems(environ: dict[str, str]) -> list[str]:
-    """Return what is wrong with an environment, which is what the error says."""
-    with pytest.raises(ConfigError) as error:
-        Settings.read(environ)
-    assert str(error.value) == "; ".join(error.value.problems)
-    return error.value.problems
+from tests.testkit.environ import KEY, LEAST, problems, read
 
 
 def test_the_least_environment_works_with_the_documented_defaults() -> None:

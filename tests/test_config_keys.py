@@ -8,8 +8,8 @@ from functools import partial
 import pytest
 
 from sms_login.sessions.keys import Key, shared_key
-from tests.key_files import ALGORITHMS, OTHER_KINDS, certificate_pem, private_pem, public_pem
-from tests.test_config import KEY, LEAST, problems, read
+from tests.testkit.environ import KEY, LEAST, problems, read
+from tests.testkit.key_files import ALGORITHMS, OTHER_KINDS, certificate_pem, private_pem, public_pem
 
 OTHER_KEY = "x" * 32
 NO_SECRET = {name: value for name, value in LEAST.items() if name != "JWT_SECRET"}

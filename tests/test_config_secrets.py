@@ -6,7 +6,7 @@ from sms_login.secret import Secret
 from sms_login.sessions.keys import Key, shared_key
 from sms_login.settings.reader import ConfigError
 from sms_login.settings.settings import Settings
-from tests.test_config import KEY, read
+from tests.testkit.environ import KEY, read
 
 OLD_KEY, OTHER_KEY, OTHER_OLD_KEY = "o" * 32, "x" * 32, "y" * 32
 

@@ -7,9 +7,9 @@ import pytest
 from sms_login.errors import InvalidPhone, ServiceUnavailable
 from sms_login.otp.rules import Rules
 from sms_login.phone import Phone
-from tests.devices import Device, devices
-from tests.limits import counts
-from tests.world import OTHER_PHONE, PHONE, REVIEW_CODE, REVIEW_PHONE, World
+from tests.testkit.devices import Device, devices
+from tests.testkit.limits import counts
+from tests.testkit.world import OTHER_PHONE, PHONE, REVIEW_CODE, REVIEW_PHONE, World
 
 KEY = {"Idempotency-Key": "idempotency-key-1"}
 OTP, SESSION, USER = (f"{kind}:{{{PHONE.e164}}}" for kind in ("otp", "session", "user"))

@@ -3,7 +3,6 @@
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +18,9 @@ from sms_login.otp.verify import LoggedIn
 from sms_login.sessions.service import Refreshed, StillLoggedIn, UserInfo
 from sms_login.settings.reader import ConfigError, users_url
 from sms_login.settings.settings import Settings
-from tests.test_handler import PHONE
+from tests.testkit.events import PHONE
+from tests.testkit.project import ROOT
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CREDENTIALS = {"TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN"}
 

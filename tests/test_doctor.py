@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +17,11 @@ from sms_admin.__main__ import main, summary
 from sms_admin.check.checks import examine
 from sms_admin.check.report import Check, Finding, State, ok, problem, run, warning
 from sms_admin.check.settings import Net
-from tests.servers import RedisServer
+from tests.testkit.findings import SLOW, bad, states
+from tests.testkit.servers import RedisServer
 
 ROOT = Path(__file__).parent.parent
-SLOW = {"redis.latency"}  # here Redis may be slow, since other tests run beside this one
 PASSWORD, NUMBER = "hunter2-of-redis", "+8613800138000"
-
-
-def states(findings: Iterable[Finding]) -> dict[str, State]:
-    """Return the worst state of each check."""
-    order, worst = [State.OK, State.WARNING, State.PROBLEM], dict[str, State]()
-    for finding in findings:
-        worst[finding.check] = max(worst.get(finding.check, State.OK), finding.state, key=order.index)
-    return worst
-
-
-def bad(findings: Iterable[Finding]) -> dict[str, State]:
-    """Return the checks that are not ok."""
-    return {check: state for check, state in states(findings).items() if state is not State.OK and check not in SLOW}
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ from sms_admin.check import redis as doctor
 from sms_admin.check.redis import _line, _version
 from sms_admin.check.report import Finding, State
 from sms_login.settings.settings import Settings
-from tests.servers import RedisCluster, RedisServer, find_redis_6, find_redis_server, require
-from tests.test_config import LEAST
-from tests.test_doctor import bad, states
+from tests.testkit.environ import LEAST
+from tests.testkit.findings import bad, states, the
+from tests.testkit.servers import RedisCluster, RedisServer, find_redis_6, find_redis_server, require
 
 ALL = {
     *("redis", "redis.tls", "redis.password", "redis.version", "redis.latency", "redis.eviction", "redis.memory"),
@@ -33,12 +33,6 @@ def read(port: int, **changes: str) -> Settings:
 def check(server: RedisServer | RedisCluster, **changes: str) -> list[Finding]:
     """Return what there is to say of a server."""
     return list(doctor.check(read(server.port, **changes)))
-
-
-def the(findings: list[Finding], name: str) -> Finding:
-    """Return the finding of a check, of which there is one."""
-    (finding,) = [finding for finding in findings if finding.check == name]
-    return finding
 
 
 @pytest.fixture(scope="module")

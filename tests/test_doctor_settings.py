@@ -17,9 +17,9 @@ from sms_admin.check.settings import read as read_as_far_as_possible
 from sms_login.adapters.sql.client import SqlClient, connect
 from sms_login.adapters.sql.schema import create
 from sms_login.settings.settings import Settings
-from tests.key_files import private_pem
-from tests.test_config import LEAST, read
-from tests.test_doctor import bad
+from tests.testkit.environ import LEAST, read
+from tests.testkit.findings import bad
+from tests.testkit.key_files import private_pem
 
 GOOD, OTHER = "Zm9vYmFyYmF6cXV4MTIzNA9fX2lzX2ZpbmU", "fUx3Yk1zQ0VtNXB2S2hHOWRXb1R6TjJqUQ8"
 

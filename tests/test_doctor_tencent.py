@@ -13,8 +13,7 @@ from sms_admin.check import captcha, clock, send, tencent
 from sms_admin.check.report import Finding, State
 from sms_login.phone import Phone
 from sms_login.settings.settings import Settings
-from tests.test_doctor import bad, states
-from tests.test_doctor_redis import the
+from tests.testkit.findings import bad, states, the
 
 PHONE = Phone.parse("+8613800138000", "CN")
 ABROAD_PHONE = Phone.parse("+12015550123", "US")

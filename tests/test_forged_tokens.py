@@ -1,6 +1,5 @@
 """Tokens that our own code would never make: each is refused, and none is a crash."""
 
-import hmac
 import json
 import time
 from typing import Any
@@ -11,17 +10,9 @@ from hypothesis import strategies as st
 
 from sms_login.errors import TokenExpired, TokenInvalid
 from sms_login.sessions.access_tokens import Claims
-from tests.forging import claims, encoded
-from tests.test_tokens import tokens
-from tests.world import PHONE, SECRET
-
-HEADER = {"alg": "HS256", "typ": "at+jwt"}
-
-
-def signed(payload: Any, header: Any = None, *, digest: str = "sha256") -> str:
-    """Return a token that was not made by the code under test."""
-    message = f"{encoded(HEADER if header is None else header)}.{encoded(payload)}"
-    return f"{message}.{encoded(hmac.digest(SECRET, message.encode(), digest))}"
+from tests.testkit.forging import claims
+from tests.testkit.tokens import HEADER, signed, tokens
+from tests.testkit.world import PHONE
 
 
 def test_a_token_of_our_form_and_key_is_verified_whoever_made_it() -> None:

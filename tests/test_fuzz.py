@@ -12,8 +12,8 @@ import time_machine
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.conftest import NOON, fake_backend
-from tests.world import World
+from tests.testkit.backends import NOON, fake_backend
+from tests.testkit.world import World
 
 PHONE = "+8613800138000"
 CALLS: list[dict[str, Any]] = [

@@ -9,7 +9,7 @@ from sms_login.limits.policy import Limits
 from sms_login.limits.store import Reserved, Subject
 from sms_login.otp.rules import Rules
 from sms_login.phone import Phone
-from tests.limits import (
+from tests.testkit.limits import (
     ABROAD,
     IP,
     KEY,
@@ -30,7 +30,7 @@ from tests.limits import (
     totals,
     unverified,
 )
-from tests.world import OTHER_PHONE, PHONE
+from tests.testkit.world import OTHER_PHONE, PHONE
 
 # What a sending takes, and what a limit says.
 

@@ -5,7 +5,7 @@ import pytest
 from sms_login.errors import CaptchaRequired, CountryNotAllowed, InvalidPhone, Locked, SendingPaused, TooManyRequests
 from sms_login.limits.policy import Limits
 from sms_login.otp.rules import Rules
-from tests.limits import (
+from tests.testkit.limits import (
     ABROAD,
     IP,
     KEY,
@@ -25,7 +25,7 @@ from tests.limits import (
     totals,
     unverified,
 )
-from tests.world import OTHER_PHONE, PHONE, UNLIMITED
+from tests.testkit.world import OTHER_PHONE, PHONE, UNLIMITED
 
 
 @each_unverified

@@ -9,9 +9,21 @@ import time_machine
 from sms_login.adapters.redis.client import connect
 from sms_login.errors import InvalidPhone, ServiceUnavailable
 from sms_login.limits.store import Reserved, Subject, WindowNames
-from tests.limits import FORGED, IP, NOW, Make, Printed, after_the_check, alerts, counts, range_of, totals, unverified
-from tests.servers import RedisServer, find_redis_server, require
-from tests.world import PHONE, Backend, World
+from tests.testkit.limits import (
+    FORGED,
+    IP,
+    NOW,
+    Make,
+    Printed,
+    after_the_check,
+    alerts,
+    counts,
+    range_of,
+    totals,
+    unverified,
+)
+from tests.testkit.servers import RedisServer, find_redis_server, require
+from tests.testkit.world import PHONE, Backend, World
 
 
 def test_a_redis_that_dies_between_client_and_range_sends_nothing(clock: time_machine.Traveller) -> None:

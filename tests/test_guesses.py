@@ -15,7 +15,7 @@ from sms_login.errors import (
 )
 from sms_login.limits.policy import Limits
 from sms_login.phone import Phone
-from tests.limits import (
+from tests.testkit.limits import (
     FORGED,
     IP,
     KEY,
@@ -29,7 +29,7 @@ from tests.limits import (
     totals,
     unverified,
 )
-from tests.world import OTHER_PHONE, PHONE, World
+from tests.testkit.world import OTHER_PHONE, PHONE, World
 
 
 def guess(

@@ -7,9 +7,9 @@ import pytest
 
 from local.cloud import local_cloud
 from sms_login import wiring
-from tests.forging import key
-from tests.key_files import ALGORITHMS, private_pem, public_pem
-from tests.test_handler import SHAPES, Shape, gateway_query
+from tests.testkit.events import SHAPES, Shape, gateway_query
+from tests.testkit.forging import key
+from tests.testkit.key_files import ALGORITHMS, private_pem, public_pem
 
 SECRET = "c" * 32
 

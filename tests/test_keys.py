@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from sms_login.errors import TokenInvalid
 from sms_login.sessions import pem
 from sms_login.sessions.keys import Key, KeyRing, shared_key, thumbprint
-from tests.forging import KINDS, encoded, key, token_of
-from tests.key_files import ALGORITHMS, public_pem
-from tests.world import SECRET
+from tests.testkit.forging import KINDS, encoded, key, token_of
+from tests.testkit.key_files import ALGORITHMS, public_pem
+from tests.testkit.world import SECRET
 
 TYPES = {"at+jwt"}
 # RFC 7638, section 3.1.

@@ -18,10 +18,10 @@ from local.captcha import KINDS, MAX_TICKETS, TicketOffice
 from local.cloud import local_cloud
 from local.gateway import Gateway
 from local.tencent import TencentStandIn
-from tests.tencent_client import NOW, code_of, codes, post
-from tests.tencent_client import client as sms_client
-from tests.tencent_client import request as sms_request
-from tests.test_local_gateway import Recorder, call_json
+from tests.testkit.gateway import Recorder, call_json
+from tests.testkit.tencent_client import NOW, code_of, codes, post
+from tests.testkit.tencent_client import client as sms_client
+from tests.testkit.tencent_client import request as sms_request
 
 SECRET_ID, SECRET_KEY, TOKEN = "local-id", "local-key", "local-token"
 APP_ID, APP_SECRET = 190000042, "app-secret"

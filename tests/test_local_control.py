@@ -13,7 +13,7 @@ from local.redis_server import redis_server as embedded_redis
 from local.redis_view import trouble
 from local.tencent import TencentStandIn
 from sms_login import wiring
-from tests.servers import RedisCluster, RedisServer
+from tests.testkit.servers import RedisCluster, RedisServer
 
 PAGE = Path(__file__).parent.parent / "local" / "page"
 BROWSER = {"host": "127.0.0.1:9000", "accept": "text/html,application/xhtml+xml,*/*;q=0.8"}

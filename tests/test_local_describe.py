@@ -13,7 +13,7 @@ from tencentcloud.sms.v20210111 import models
 from local.cloud import local_cloud
 from local.describe_sms import ABROAD, BOTH, MAINLAND, PENDING, REFUSED, Catalogue, Sign, Template, content
 from local.tencent import TencentStandIn
-from tests.tencent_client import NOW, SECRET_ID, SECRET_KEY, client, code_of
+from tests.testkit.tencent_client import NOW, SECRET_ID, SECRET_KEY, client, code_of
 
 TEMPLATES = [Template(1, "{1}"), Template(2, "{1} {2}", ABROAD, PENDING), Template(3, "x", BOTH, REFUSED, "为什么")]
 SIGNS = [Sign(number, f"sign-{number}") for number in range(1, 13)] + [Sign(13, "abroad", ABROAD)]

@@ -15,7 +15,7 @@ import redis
 
 from local.cloud import local_cloud
 from local.redis_view import trouble
-from tests.servers import RedisServer
+from tests.testkit.servers import RedisServer
 
 ROOT = Path(__file__).parent.parent
 DEADLINE = 60  # seconds that a process has for everything; far more than it needs

@@ -15,7 +15,7 @@ from local import tc3
 from local.describe_sms import ABROAD, Template
 from local.inbox import Message
 from local.tencent import TencentStandIn
-from tests.tencent_client import NOW, PHONE, SECRET_ID, SECRET_KEY, client, code_of, codes, request
+from tests.testkit.tencent_client import NOW, PHONE, SECRET_ID, SECRET_KEY, client, code_of, codes, request
 
 
 def test_an_sms_of_the_real_sdk_arrives() -> None:

@@ -9,7 +9,7 @@ import pytest
 from tencentcloud.common.exception import TencentCloudSDKException
 
 from local.tencent import TencentStandIn
-from tests.tencent_client import GOOD, PHONE, SECRET_ID, SECRET_KEY, client, code_of, codes, post, request
+from tests.testkit.tencent_client import GOOD, PHONE, SECRET_ID, SECRET_KEY, client, code_of, codes, post, request
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from local import tc3
 from local.tencent import TencentStandIn
-from tests.tencent_client import GOOD, NOW, PHONE, SECRET_ID, SECRET_KEY, client, code_of, codes, post, request
+from tests.testkit.tencent_client import GOOD, NOW, PHONE, SECRET_ID, SECRET_KEY, client, code_of, codes, post, request
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import time_machine
 
 from sms_login.errors import ServiceUnavailable
 from sms_login.sessions.store import LONGEST_SESSION, SessionRules
-from tests.conftest import fake_backend
-from tests.devices import Device, devices, session_key, session_keys
-from tests.world import OTHER_PHONE, PHONE, Backend, World
+from tests.testkit.backends import fake_backend
+from tests.testkit.devices import Device, devices, session_key, session_keys
+from tests.testkit.world import OTHER_PHONE, PHONE, Backend, World
 
 GENERATION = f"session:{{{PHONE.e164}}}:generation"
 

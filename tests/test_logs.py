@@ -16,7 +16,7 @@ import pytest
 
 from sms_login import __version__, logs
 from sms_login.secret import Secret
-from tests.world import PHONE
+from tests.testkit.world import PHONE
 
 ROOT = Path(__file__).parent.parent
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1In0.c2lnbmF0dXJl"

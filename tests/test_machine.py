@@ -25,9 +25,9 @@ from sms_login.otp.rules import Rules
 from sms_login.phone import Phone
 from sms_login.sms import Receipt
 from sms_login.users import User
-from tests.conftest import NOON, fake_backend
-from tests.servers import RedisServer
-from tests.world import PHONE, UNLIMITED, Backend, Outbox, World
+from tests.testkit.backends import NOON, fake_backend
+from tests.testkit.servers import RedisServer
+from tests.testkit.world import PHONE, UNLIMITED, Backend, Outbox, World
 
 IP = "203.0.113.7"
 RANGE = f"range:{PHONE.e164[:-4]}"

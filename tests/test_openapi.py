@@ -12,9 +12,9 @@ from openapi import examples, refusals, schemas
 from openapi.document import as_json, build
 from sms_login.errors import Refusal
 from sms_login.http import messages
-from tests.conftest import fake_backend
-from tests.test_docs import ROOT
-from tests.world import World
+from tests.testkit.backends import fake_backend
+from tests.testkit.project import ROOT
+from tests.testkit.world import World
 
 DOCUMENT = build()
 

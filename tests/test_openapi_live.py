@@ -30,7 +30,7 @@ from sms_login import errors, wiring
 from sms_login.errors import ServiceUnavailable
 from sms_login.http import messages
 from sms_login.http.server import MAX_HEADERS
-from tests.servers import RedisServer, require
+from tests.testkit.servers import RedisServer, require
 
 LEAST = 2000  # cases
 LONGEST_URL = MAX_HEADERS - 1000  # bytes; both go into one limit, and the headers of these tests are short

@@ -9,8 +9,8 @@ import time_machine
 from sms_login.errors import OriginNotAllowed
 from sms_login.http.cors import Origins
 from sms_login.wiring import build
-from tests.conftest import fake_backend
-from tests.world import PHONE, World
+from tests.testkit.backends import fake_backend
+from tests.testkit.world import PHONE, World
 
 APP = "https://app.example.com"
 FOREIGN = "https://evil.example"

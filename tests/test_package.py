@@ -13,7 +13,7 @@ import pytest
 
 from sms_admin import __main__
 from sms_login import __version__
-from tests.test_docs import ROOT
+from tests.testkit.project import ROOT
 
 
 @pytest.fixture(scope="module")

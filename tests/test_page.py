@@ -15,9 +15,9 @@ from local.gateway import Gateway
 from local.tencent import TencentStandIn
 from sms_login import errors, wiring
 from sms_login.sessions.store import SessionRules
-from tests.browser import Person, find_chromium, keep_screenshot, launch, new_number
-from tests.servers import require
-from tests.world import Backend
+from tests.testkit.browser import Person, find_chromium, keep_screenshot, launch, new_number
+from tests.testkit.servers import require
+from tests.testkit.world import Backend
 
 SETTINGS = {
     "SMS_TIMEOUT": "0.3",  # how long a test of a timeout takes

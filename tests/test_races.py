@@ -1,16 +1,14 @@
 """Many at once, released by a barrier, with exact counts: on fakeredis and on a real Redis."""
 
-import threading
-from collections import Counter
-from collections.abc import Callable
 from copy import copy
 from typing import Any
 
 import pytest
 import time_machine
 
-from tests.devices import Device, alerts
-from tests.world import PHONE, REVIEW_CODE, REVIEW_PHONE, UNLIMITED, Backend, World
+from tests.testkit.devices import Device, alerts
+from tests.testkit.races import outcomes, race
+from tests.testkit.world import PHONE, REVIEW_CODE, REVIEW_PHONE, UNLIMITED, Backend, World
 
 KEY = "idempotency-key-1"
 
@@ -19,28 +17,6 @@ KEY = "idempotency-key-1"
 def two_worlds(backend: Backend, clock: time_machine.Traveller) -> World:
     """A login service on fakeredis and on a real Redis."""
     return World(backend, clock, limits=UNLIMITED)
-
-
-def race(runners: int, run: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the answers of so many threads that start together."""
-    barrier = threading.Barrier(runners)
-    answers: list[dict[str, Any]] = []
-
-    def runner(i: int) -> None:
-        barrier.wait()
-        answers.append(run(i))
-
-    threads = [threading.Thread(target=runner, args=[i]) for i in range(runners)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return answers
-
-
-def outcomes(answers: list[dict[str, Any]]) -> Counter[str]:
-    """Count the answers by name."""
-    return Counter(answer["codeStr"] for answer in answers)
 
 
 @pytest.mark.parametrize("with_session", [True, False])

@@ -4,7 +4,7 @@ import pytest
 
 from sms_login.logs import redact
 from sms_login.sessions.refresh_tokens import RefreshTokens
-from tests.world import PHONE, SECRET
+from tests.testkit.world import PHONE, SECRET
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1In0.c2lnbmF0dXJl"
 REFRESH = RefreshTokens(SECRET).issue(PHONE, "hv2BFvYIitNmiBDL85XEUA", 1)

@@ -1,7 +1,5 @@
 """The one Redis client: nothing is sent twice, and no dead socket costs a request."""
 
-import socket
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -12,46 +10,8 @@ import redis
 
 from sms_login.adapters.redis.client import RedisClient, connect
 from sms_login.errors import ServiceUnavailable
-from tests.servers import RedisCluster, RedisServer, until
-
-
-class Relay:
-    """Relays to a Redis; while `mute`, what Redis answers is dropped, as on a network that lost the way back."""
-
-    def __init__(self, port: int) -> None:
-        self._redis_port = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self.mute = False
-        self.first_words: list[bytes] = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        try:
-            while True:
-                client = self._listener.accept()[0]
-                server = socket.create_connection(("127.0.0.1", self._redis_port))
-                self.first_words.append(b"")
-                for source, target, words in ((client, server, len(self.first_words)), (server, client, 0)):
-                    threading.Thread(target=self._pump, args=(source, target, words), daemon=True).start()
-        except OSError:
-            return  # closed
-
-    def _pump(self, source: socket.socket, target: socket.socket, words: int) -> None:
-        try:
-            while data := source.recv(1 << 16):
-                if words and not self.first_words[words - 1]:
-                    self.first_words[words - 1] = data
-                if words or not self.mute:
-                    target.sendall(data)
-        except OSError:
-            pass
-        for end in (source, target):
-            end.close()
-
-    def close(self) -> None:
-        """Subject no more connections."""
-        self._listener.close()
+from tests.testkit.relay import Relay
+from tests.testkit.servers import RedisCluster, RedisServer, until
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from sms_login.errors import TokenInvalid
 from sms_login.phone import Phone
 from sms_login.secret import derived_key
 from sms_login.sessions.refresh_tokens import RefreshToken, RefreshTokens
-from tests.devices import Device
-from tests.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET, World
+from tests.testkit.devices import Device
+from tests.testkit.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET, World
 
 SESSION = "hv2BFvYIitNmiBDL85XEUA"
 TOKENS = RefreshTokens(SECRET)

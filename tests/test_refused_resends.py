@@ -11,8 +11,8 @@ from sms_login.errors import InvalidPhone, ServiceUnavailable, UserStoreFailed
 from sms_login.otp.rules import Rules
 from sms_login.phone import Phone
 from sms_login.users import User
-from tests.limits import IP, Make, counts, down, totals, unverified
-from tests.world import OTHER_PHONE, World
+from tests.testkit.limits import IP, Make, counts, down, totals, unverified
+from tests.testkit.world import OTHER_PHONE, World
 
 
 @pytest.fixture

@@ -21,11 +21,11 @@ from sms_login.errors import TokenInvalid
 from sms_login.secret import derived_key
 from sms_login.sessions.access_tokens import Claims
 from sms_login.sessions.keys import shared_key
-from tests.forging import KINDS, claims, encoded, forged, key, token_of, tokens
-from tests.key_files import ALGORITHMS, private_pem, public_pem
-from tests.test_config import KEY, LEAST, problems
-from tests.test_tokens import USER
-from tests.world import PHONE, SECRET
+from tests.testkit.environ import KEY, LEAST, problems
+from tests.testkit.forging import KINDS, claims, encoded, forged, key, token_of, tokens
+from tests.testkit.key_files import ALGORITHMS, private_pem, public_pem
+from tests.testkit.tokens import USER
+from tests.testkit.world import PHONE, SECRET
 
 ALL_ALGORITHMS = [
     "none", "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",

@@ -22,9 +22,9 @@ import time_machine
 from sms_login.errors import TokenExpired, TokenInvalid
 from sms_login.sessions.access_tokens import Claims
 from sms_login.sessions.keys import shared_key
-from tests.forging import KINDS, TTL, claims, encoded, forged, key, token_of, tokens
-from tests.test_tokens import USER, parts
-from tests.world import OLD_SECRET, PHONE, World
+from tests.testkit.forging import KINDS, TTL, claims, encoded, forged, key, token_of, tokens
+from tests.testkit.tokens import USER, parts
+from tests.testkit.world import OLD_SECRET, PHONE, World
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 

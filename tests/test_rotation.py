@@ -7,8 +7,8 @@ import pytest
 
 from local.cloud import Cloud, local_cloud
 from sms_login import wiring
-from tests.key_files import private_pem, public_pem
-from tests.test_handler import call, gateway_json, gateway_query
+from tests.testkit.events import call, gateway_json, gateway_query
+from tests.testkit.key_files import private_pem, public_pem
 
 PHONE, OTHER_PHONE = "+8613800138000", "+8613800138001"
 SECRET, NEW_SECRET, CODES = "j" * 32, "n" * 32, "c" * 32

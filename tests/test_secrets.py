@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from typing import Any
@@ -14,34 +13,12 @@ from local.cloud import Cloud, local_cloud
 from sms_login import logs, wiring
 from sms_login.phone import Phone
 from sms_login.sessions.refresh_tokens import RefreshTokens
-from tests.servers import RedisServer
+from tests.testkit.leaks import Raw, call, leaked
+from tests.testkit.servers import RedisServer
 
 PHONE, NATIONAL = "+8613800138000", "13800138000"
 JWT_SECRET = "a-jwt-secret-that-must-not-be-printed"
 PASSWORD = "a-redis-password-that-must-not-be-printed"
-
-
-class Raw(logging.Handler):
-    """Keeps what loggers say before any redaction of ours."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.text = ""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep message, facts and exception."""
-        self.text += f"{record.getMessage()} {getattr(record, 'facts', '')} {record.exc_info}\n"
-
-    def line(self, _seconds: float, *args: Any) -> str:
-        """Keep the facts of a request's line, but not its time: a microsecond has six digits, as a code has."""
-        self.text += f"{args}\n"
-        return ""
-
-
-def leaked(secrets: list[str], printed: str) -> list[str]:
-    """Return the secrets that were printed, but not in serial numbers, which may hold any six digits."""
-    rest = re.sub(r"\b2019:[0-9]{30,39}\b", "2019:", printed)
-    return [secret for secret in secrets if secret in rest]
 
 
 def test_what_has_leaked_is_no_matter_of_chance() -> None:
@@ -61,18 +38,6 @@ def cloud(redis_server: RedisServer) -> Iterator[Cloud]:
     environ |= {"REDIS_HOST": redis_server.host, "REDIS_PORT": str(redis_server.port)}
     with local_cloud(environ) as cloud:
         yield cloud
-
-
-def call(handler: wiring.Handler, method: str, /, **params: Any) -> dict[str, Any]:
-    """Return the body of the answer to a call that also carries what it can in its query string."""
-    event = {
-        "httpMethod": "POST",
-        "headers": {"Content-Type": "application/json", "X-Forwarded-For": "192.0.2.1"},
-        "queryString": {name: value for name, value in params.items() if isinstance(value, str)},
-        "body": json.dumps({"method": method, **params}),
-    }
-    body: dict[str, Any] = json.loads(handler.handle(event, {"request_id": "request-1"})["body"])
-    return body
 
 
 def test_a_whole_login_at_debug_prints_no_secret(

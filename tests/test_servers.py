@@ -10,7 +10,15 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.servers import RedisCluster, RedisServer, find_redis_6, find_redis_server, redis_4_server, require, until
+from tests.testkit.servers import (
+    RedisCluster,
+    RedisServer,
+    find_redis_6,
+    find_redis_server,
+    redis_4_server,
+    require,
+    until,
+)
 
 WRITE_AFTER_PTTL = "redis.call('PTTL', KEYS[1]) return redis.call('SET', KEYS[1], '1')"
 
@@ -74,9 +82,9 @@ def test_a_server_that_refuses_its_options_says_so() -> None:
 
 def test_no_server_outlives_killed_tests(tmp_path: Path) -> None:
     """Tests that were killed could clean up nothing, so their server must go by itself."""
-    program = "import servers, time; s = servers.RedisServer(); s.start(); print(s.port, flush=True); time.sleep(60)"
-    command = [sys.executable, "-c", program]
-    path, env = Path(__file__).parent, {**os.environ, "TMPDIR": str(tmp_path)}
+    program = "s = RedisServer(); s.start(); print(s.port, flush=True); time.sleep(60)"
+    command = [sys.executable, "-c", f"import time; from tests.testkit.servers import RedisServer; {program}"]
+    path, env = Path(__file__).parent.parent, {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(command, cwd=path, env=env, stdout=subprocess.PIPE) as tests:  # noqa: S603 - our own program
         assert tests.stdout is not None
         server = RedisServer()

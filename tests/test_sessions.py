@@ -7,9 +7,9 @@ import pytest
 import time_machine
 
 from sms_login.sessions.store import LONGEST_SESSION, SessionRules
-from tests.conftest import fake_backend
-from tests.devices import Device, alerts, devices, session_key, session_keys
-from tests.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET, Backend, World
+from tests.testkit.backends import fake_backend
+from tests.testkit.devices import Device, alerts, devices, session_key, session_keys
+from tests.testkit.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET, Backend, World
 
 RULES = SessionRules(idle=600, most=1500)  # shorter than an access token lives
 

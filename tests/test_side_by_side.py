@@ -7,8 +7,8 @@ import pytest
 import time_machine
 
 from sms_login.http import messages
-from tests.limits import IP
-from tests.world import PHONE, Backend, World
+from tests.testkit.limits import IP
+from tests.testkit.world import PHONE, Backend, World
 
 NUMBER = PHONE.e164
 

@@ -18,8 +18,8 @@ from sms_login.adapters.tencent.sms import TencentSms
 from sms_login.errors import InvalidPhone, Refusal, SendFailed, SendUnknown, TooManyRequests
 from sms_login.phone import Phone
 from sms_login.sms import SmsRoute
-from tests.conftest import NOON
-from tests.world import PHONE
+from tests.testkit.backends import NOON
+from tests.testkit.world import PHONE
 
 ABROAD = Phone.parse("+447400123456", "CN")
 KEYS = {"TENCENTCLOUD_SECRETID": "id", "TENCENTCLOUD_SECRETKEY": "key", "TENCENTCLOUD_SESSIONTOKEN": "token"}

@@ -15,7 +15,7 @@ from local.tencent import TencentStandIn
 from sms_login import logs, wiring
 from sms_login.adapters.tencent.captcha import TencentCaptcha
 from sms_login.errors import ServiceUnavailable
-from tests.test_secrets import Raw
+from tests.testkit.leaks import Raw
 
 APP_ID, APP_SECRET, IP = "190000042", "app-secret", "203.0.113.9"
 KEYS = {"TENCENTCLOUD_SECRETID": "id", "TENCENTCLOUD_SECRETKEY": "key", "TENCENTCLOUD_SESSIONTOKEN": "token"}

@@ -1,10 +1,7 @@
 """Access tokens: what stands in them, and that nothing else is taken for one."""
 
-import base64
-import json
 import re
 import time
-from typing import Any
 
 import pytest
 import time_machine
@@ -15,25 +12,14 @@ from msgspec import convert
 from sms_login.errors import TokenExpired, TokenInvalid
 from sms_login.http.messages import Token
 from sms_login.sessions.access_tokens import AccessTokens, Claims
-from sms_login.sessions.keys import KeyRing, shared_key
+from sms_login.sessions.keys import KeyRing
 from sms_login.sessions.pem import private_key
 from sms_login.users import User
-from tests.key_files import private_pem
-from tests.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET
+from tests.testkit.key_files import private_pem
+from tests.testkit.tokens import TTL, USER, parts, tokens
+from tests.testkit.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET
 
-TTL = 7200
-USER = User("user-1", PHONE, "小明", "https://example.com/a.png", 1_795_233_600_000)
 SESSION = "session-1"
-
-
-def tokens(*secrets: bytes, issuer: str = "issuer", audience: str = "audience") -> AccessTokens:
-    """Return what issues and verifies."""
-    return AccessTokens(KeyRing(*map(shared_key, secrets or (SECRET,))), issuer=issuer, audience=audience, ttl=TTL)
-
-
-def parts(token: str) -> list[dict[str, Any]]:
-    """Return header and claims of a token, unverified."""
-    return [json.loads(base64.urlsafe_b64decode(part + "==")) for part in token.split(".")[:2]]
 
 
 @pytest.mark.usefixtures("clock")

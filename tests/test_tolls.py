@@ -17,7 +17,7 @@ from sms_login.errors import (
 from sms_login.limits.policy import Limits
 from sms_login.periods import Calendar
 from sms_login.phone import Phone
-from tests.limits import (
+from tests.testkit.limits import (
     ABROAD,
     IP,
     KEY,
@@ -31,7 +31,7 @@ from tests.limits import (
     totals,
     unverified,
 )
-from tests.world import OTHER_PHONE, PHONE
+from tests.testkit.world import OTHER_PHONE, PHONE
 
 # What a login gives back.
 

@@ -4,8 +4,19 @@ import pytest
 
 from sms_login.errors import InvalidPhone, TooManyRequests
 from sms_login.limits.policy import Limits
-from tests.limits import IP, TO_MIDNIGHT, TO_THE_HOUR, Make, Printed, counts, neighbour, refused, stranger, totals
-from tests.world import PHONE
+from tests.testkit.limits import (
+    IP,
+    TO_MIDNIGHT,
+    TO_THE_HOUR,
+    Make,
+    Printed,
+    counts,
+    neighbour,
+    refused,
+    stranger,
+    totals,
+)
+from tests.testkit.world import PHONE
 
 
 def test_clients_of_unknown_address_share_ten_times_the_limits(make: Make, printed: Printed) -> None:

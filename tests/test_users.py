@@ -19,9 +19,9 @@ from sms_login.adapters.sql.users import SqlUsers
 from sms_login.errors import ServiceUnavailable
 from sms_login.phone import Phone
 from sms_login.users import User, Users
-from tests.conftest import fake_backend
-from tests.test_races import race
-from tests.world import OTHER_PHONE, PHONE
+from tests.testkit.backends import fake_backend
+from tests.testkit.races import race
+from tests.testkit.world import OTHER_PHONE, PHONE
 
 FOREIGN = Phone.parse("+491711234567", "CN")
 

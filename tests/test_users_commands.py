@@ -14,8 +14,8 @@ from sms_login.adapters.sql.client import SqlClient, connect
 from sms_login.adapters.sql.users import SqlUsers, main
 from sms_login.phone import Phone
 from sms_login.users import User
-from tests.mariadb import PASSWORD, MariaDbServer
-from tests.world import OTHER_PHONE, PHONE
+from tests.testkit.mariadb import PASSWORD, MariaDbServer
+from tests.testkit.world import OTHER_PHONE, PHONE
 
 ROOT = Path(__file__).parent.parent
 AVATAR = "https://example.com/a.png"

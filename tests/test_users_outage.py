@@ -21,11 +21,11 @@ from sms_login.adapters.sql.users import SqlUsers
 from sms_login.errors import ServiceUnavailable
 from sms_login.phone import Phone
 from sms_login.users import User
-from tests.conftest import fake_backend
-from tests.mariadb import PASSWORD, MariaDbServer, find_mariadb
-from tests.servers import require, until
-from tests.test_races import race
-from tests.world import OTHER_PHONE, PHONE, World
+from tests.testkit.backends import fake_backend
+from tests.testkit.mariadb import PASSWORD, MariaDbServer, find_mariadb
+from tests.testkit.races import race
+from tests.testkit.servers import require, until
+from tests.testkit.world import OTHER_PHONE, PHONE, World
 
 ANSWERS_WITHIN = 2.5  # s: one for the connection that hangs, one for the new one, and what a busy machine adds
 

@@ -17,10 +17,10 @@ from local.cloud import Cloud, local_cloud
 from sms_login import logs, wiring
 from sms_login.adapters.sql.client import SqlClient, connect
 from sms_login.adapters.sql.schema import create
-from tests.mariadb import PASSWORD, MariaDbServer
-from tests.servers import RedisServer
-from tests.test_config import LEAST
-from tests.test_secrets import Raw, call, leaked
+from tests.testkit.environ import LEAST
+from tests.testkit.leaks import Raw, call, leaked
+from tests.testkit.mariadb import PASSWORD, MariaDbServer
+from tests.testkit.servers import RedisServer
 
 ROOT = Path(__file__).parent.parent
 PHONE, NATIONAL = "+8613800138000", "13800138000"

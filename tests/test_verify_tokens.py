@@ -16,11 +16,11 @@ from local.cloud import local_cloud
 from local.gateway import Gateway
 from sms_login import wiring
 from sms_login.settings.settings import Settings
-from tests.forging import claims, forged
-from tests.key_files import ALGORITHMS, private_pem
-from tests.servers import require
-from tests.test_config import LEAST
-from tests.test_docs import ROOT
+from tests.testkit.environ import LEAST
+from tests.testkit.forging import claims, forged
+from tests.testkit.key_files import ALGORITHMS, private_pem
+from tests.testkit.project import ROOT
+from tests.testkit.servers import require
 
 TEXT = (ROOT / "docs" / "verify-tokens.md").read_text(encoding="utf-8")
 PHONE = "+8613800138000"

@@ -21,8 +21,8 @@ from local.cloud import local_cloud
 from sms_login import __version__, wiring
 from sms_login.http.server import IDLE, MAX_BODY, MAX_HEADERS, THREADS, Server
 from sms_login.http.wsgi import Application, Handle, RequestEnviron, port_of
-from tests.servers import until
-from tests.test_handler import PHONE
+from tests.testkit.events import PHONE
+from tests.testkit.servers import until
 
 ROOT = Path(__file__).parent.parent
 JSON = {"Content-Type": "application/json"}

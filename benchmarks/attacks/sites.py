@@ -14,7 +14,7 @@ from sms_login.limits.guard import Caller
 from sms_login.limits.policy import Limits
 from sms_login.otp.verify import Guess
 from sms_login.phone import Phone
-from tests.world import Backend, World
+from tests.testkit.world import Backend, World
 
 
 @dataclass

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pymysql
 
-from tests.servers import Server
+from tests.testkit.servers import Server
 
 USER, PASSWORD = "login", "p@ss'wörd-that-must-not-be-printed"
 

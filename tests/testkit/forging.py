@@ -11,8 +11,8 @@ from jwt.algorithms import get_default_algorithms
 from sms_login.sessions import pem
 from sms_login.sessions.access_tokens import AccessTokens
 from sms_login.sessions.keys import Key, KeyRing, shared_key
-from tests.key_files import ALGORITHMS, private_pem
-from tests.world import OLD_SECRET, PHONE, SECRET
+from tests.testkit.key_files import ALGORITHMS, private_pem
+from tests.testkit.world import OLD_SECRET, PHONE, SECRET
 
 KINDS = ["HS256", *ALGORITHMS]
 TTL = 7200

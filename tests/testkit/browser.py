@@ -10,9 +10,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright, Request, expect
 
 from local.tencent import TencentStandIn
-from tests.world import Backend
+from tests.testkit.world import Backend
 
-SCREENSHOTS = Path(__file__).parent.parent / "test-screenshots"  # of tests that failed
+SCREENSHOTS = Path(__file__).parents[2] / "test-screenshots"  # of tests that failed
 ARGUMENTS = """
     --no-sandbox --headless --disable-gpu --disable-quic --no-first-run --disable-background-networking
     --disable-component-update --disable-sync

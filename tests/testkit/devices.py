@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sms_login.phone import Phone
-from tests.world import PHONE, World
+from tests.testkit.world import PHONE, World
 
 
 class Device:

@@ -16,7 +16,7 @@ from sms_login.limits.store import Reserved, Subject
 from sms_login.periods import Calendar
 from sms_login.phone import Phone
 from sms_login.users import User
-from tests.world import PHONE, UNLIMITED, World
+from tests.testkit.world import PHONE, UNLIMITED, World
 
 IP, OTHER_IP = "203.0.113.7", "203.0.113.8"
 ABROAD = Phone.parse("+447400123456", "CN")

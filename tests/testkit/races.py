@@ -1,0 +1,28 @@
+"""Threads that start together, and their answers counted."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+
+def race(runners: int, run: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the answers of so many threads that start together."""
+    barrier = threading.Barrier(runners)
+    answers: list[dict[str, Any]] = []
+
+    def runner(i: int) -> None:
+        barrier.wait()
+        answers.append(run(i))
+
+    threads = [threading.Thread(target=runner, args=[i]) for i in range(runners)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def outcomes(answers: list[dict[str, Any]]) -> Counter[str]:
+    """Count the answers by name."""
+    return Counter(answer["codeStr"] for answer in answers)
