@@ -32,24 +32,20 @@ def about(seconds: int) -> Any:
     return pytest.approx(seconds, abs=5)
 
 
-def failures(world: World) -> str | None:
-    """Return the victim's failures in a row."""
-    return world.backend.dump().get(f"otp:{{{VICTIM}}}:failures")
-
-
 # Guessing.
 
 
 def test_brute_force_of_one_code(world: World, addresses: Iterator[str]) -> None:
-    """Without the session there are three guesses from all addresses together; the victim's own three stay."""
+    """Without the session all addresses together have as many guesses as a session has; the victim's own stay."""
     session = ask(world)["data"]["sessionId"]
     answers = [guess(world, world.wrong, ip=next(addresses)) for _ in range(100)]
-    assert outcomes(answers) == {"CodeIsError": 3, "CodeHasValid": 97}
+    guesses = world.rules.guesses
+    assert outcomes(answers) == {"CodeIsError": guesses, "CodeHasValid": 100 - guesses}
     answers = [guess(world, world.outbox.code, ip=next(addresses), session=s) for s in (None, FORGED)]
     assert outcomes(answers) == {"CodeHasValid": 1, "SessionMismatch": 1}
-    assert failures(world) == "3"
-    lefts = [guess(world, world.wrong, session=session)["data"]["attemptsLeft"] for _ in range(2)]
-    assert lefts == [2, 1]
+    assert world.failures() == str(guesses)
+    lefts = [guess(world, world.wrong, session=session)["data"]["attemptsLeft"] for _ in range(guesses - 1)]
+    assert lefts == list(range(guesses - 1, 0, -1))
     assert guess(world, world.outbox.code, session=session)["codeStr"] == "Success"
 
 
@@ -59,13 +55,13 @@ def guess_for(
     """Ask and guess as much as there is, with and without the session; return what both were answered with."""
     asked, guessed, session = [], [], None
     for _ in range(hours):
-        for tries in (1, 4) if resends else (4,):
+        for tries in (1, world.rules.guesses + 1) if resends else (world.rules.guesses + 1,):
             asked.append(ask(world, ip=next(addresses), session=session))
             session = asked[-1]["data"].get("sessionId", session)
             sessions = [session, None] * tries
             guessed += [guess(world, world.wrong, ip=next(addresses), session=its) for its in sessions]
-            world.wait(31)
-        world.wait(3600 - 31 * (2 if resends else 1))
+            world.cool_down()
+        world.wait(3600 - (world.rules.cooldown + 1) * (2 if resends else 1))
     return outcomes(asked), outcomes(guessed)
 
 
@@ -74,7 +70,7 @@ def test_brute_force_across_codes(world: World, addresses: Iterator[str]) -> Non
     asked, guessed = guess_for(12, world, addresses, resends=False)
     assert asked == {"Ok": 10, "TooManyRequests": 2}
     assert guessed == {"CodeIsError": 60, "CodeHasValid": 20, "CodeHasExpired": 16}
-    assert failures(world) == "60"
+    assert world.failures() == "60"
     asked, guessed = guess_for(24, world, addresses, resends=False)
     assert asked == {"Ok": 7, "Locked": 17}
     assert guessed == {"CodeIsError": 40, "CodeHasValid": 12, "Locked": 4 + 17 * 4, "CodeHasExpired": 17 * 4}
@@ -87,12 +83,12 @@ def test_brute_force_across_codes(world: World, addresses: Iterator[str]) -> Non
 
 
 def test_brute_force_across_resends(world: World, addresses: Iterator[str]) -> None:
-    """A code that is sent again has no guesses more: five codes, each sent twice, are thirty a day."""
+    """A code that is sent again has no guesses more: a day's sendings are five codes, each sent twice."""
     asked, guessed = guess_for(12, world, addresses, resends=True)
     assert asked == {"Ok": 10, "TooManyRequests": 14}
-    assert guessed["CodeIsError"] == 30
+    assert guessed["CodeIsError"] == 5 * 2 * world.rules.guesses
     assert len({code for _, code in world.outbox.sent}) == 5
-    assert failures(world) == "30"
+    assert world.failures() == str(5 * 2 * world.rules.guesses)
 
 
 def test_replay_of_a_used_code(world: World, addresses: Iterator[str]) -> None:
@@ -122,31 +118,33 @@ def test_lockout_of_a_victim_who_has_a_session(world: World, addresses: Iterator
     session = ask(world)["data"]["sessionId"]
     code = world.outbox.code
     guessed = [guess(world, world.wrong, ip=next(addresses), session=s) for s in [None, FORGED] * 6]
-    for _ in range(9):
-        world.wait(31)
+    rules = world.rules
+    sendings = min(rules.daily - 1, rules.life // (rules.cooldown + 1))  # in the life of the victim's code
+    for _ in range(sendings):
+        world.cool_down()
         attackers = ask(world, ip=next(addresses))["data"]["sessionId"]
-        guessed += [guess(world, world.wrong, ip=next(addresses), session=s) for s in [attackers, None] * 5]
-    assert outcomes(guessed)["CodeIsError"] == 3 + 9 * 6
-    world.wait(10)
+        guessed += [guess(world, world.wrong, ip=next(addresses), session=s) for s in [attackers, None] * 6]
+    assert outcomes(guessed)["CodeIsError"] == rules.guesses * (1 + 2 * sendings)
+    world.wait(rules.life % (rules.cooldown + 1) // 2)
     assert guess(world, code, session=session)["codeStr"] == "Success"
-    assert failures(world) is None
+    assert world.failures() is None
 
 
 def test_lockout_of_a_victim_who_has_no_session(world: World, addresses: Iterator[str]) -> None:
-    """Ten sendings in five minutes keep a number from new codes until midnight: a true wait, and tokens still count."""
+    """Ten sendings in a row keep a number from new codes until midnight: a true wait, and tokens still count."""
     session = ask(world)["data"]["sessionId"]
     token = guess(world, world.outbox.code, session=session)["data"]["token"]
     for _ in range(9):
-        world.wait(31)
+        world.cool_down()
         attackers = ask(world, ip=next(addresses))["data"]["sessionId"]
-        for its in [attackers, None] * 3:
+        for its in [attackers, None] * world.rules.guesses:
             guess(world, world.wrong, ip=next(addresses), session=its)
-    world.wait(31)
-    refused = ask(world)
-    assert (refused["codeStr"], refused["retryAfter"]) == ("TooManyRequests", about(HALF_A_DAY - 10 * 31))
+    world.cool_down()
+    refused, midnight = ask(world), HALF_A_DAY - 10 * (world.rules.cooldown + 1)
+    assert (refused["codeStr"], refused["retryAfter"]) == ("TooManyRequests", about(midnight))
     assert guess(world, world.outbox.code)["codeStr"] == "CodeHasValid"  # the victim's phone got it, in vain
     assert world.call("login", phone=VICTIM, token=token)["codeStr"] == "Success"
-    world.wait(HALF_A_DAY - 10 * 31)
+    world.wait(midnight)
     session = ask(world)["data"]["sessionId"]
     assert guess(world, world.outbox.code, session=session)["codeStr"] == "Success"
 
@@ -156,18 +154,18 @@ def test_lockout_of_a_victim_who_has_no_session(world: World, addresses: Iterato
 
 def test_bombing_of_one_number(world: World, addresses: Iterator[str]) -> None:
     """From however many addresses, with a session or without, a person gets ten messages a day, and not at once."""
-    session = None
+    session, resend = None, world.rules.cooldown + 1
     for day in (1, 2):
         answers = []
         for i in range(30):
             answers += [ask(world, ip=next(addresses), session=session) for _ in range(2)]
             session = answers[0]["data"]["sessionId"] if i % 2 else None
-            world.wait(31)
+            world.cool_down()
         assert outcomes(answers) == {"Ok": 10, "TooManyRequests": 50}
-        assert answers[1]["retryAfter"] == about(30)
-        assert answers[-1]["retryAfter"] == about(day * HALF_A_DAY - 29 * 31)
+        assert answers[1]["retryAfter"] == about(world.rules.cooldown)
+        assert answers[-1]["retryAfter"] == about(day * HALF_A_DAY - 29 * resend)
         assert len(world.outbox.sent) == 10 * day
-        world.wait(day * HALF_A_DAY - 30 * 31)
+        world.wait(day * HALF_A_DAY - 30 * resend)
 
 
 def test_pumping_of_a_range(world: World, addresses: Iterator[str]) -> None:
@@ -257,10 +255,10 @@ def test_laundering_with_ones_own_phones(world: World) -> None:
 def test_laundering_what_another_session_took(world: World) -> None:
     """A login gives back its session's sendings, to the client who asked; not the number's, not its own client's."""
     ask(world)
-    world.wait(31)
+    world.cool_down()
     session = ask(world)["data"]["sessionId"]
     for _ in range(2):
-        world.wait(31)
+        world.cool_down()
         assert ask(world, session=session)["data"]["sessionId"] == session
     ask(world, mobile(0), ip=CARRIER)
     assert guess(world, world.outbox.sent[-2][1], ip=CARRIER, session=session)["codeStr"] == "Success"
@@ -312,7 +310,7 @@ def test_guessing_from_the_victims_address(world: World) -> None:
         assert (refused["codeStr"], refused["retryAfter"]) == ("TooManyRequests", 3000)
     assert world.backend.dump() == before
     wrong = guess(world, f"{(int(code) + 1) % 10**6:06}", ip=CARRIER, session=session)
-    assert wrong["data"] == {"attemptsLeft": 2}
+    assert wrong["data"] == {"attemptsLeft": world.rules.guesses - 1}
     assert guess(world, code, ip=CARRIER, session=session)["codeStr"] == "Success"
     assert guess(world, code, ip=CARRIER, session=session)["codeStr"] == "TooManyRequests"
     assert counted(world, f"ip:{CARRIER}") == {"guesses": 60}

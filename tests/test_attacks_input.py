@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from local import captcha
 from local.tencent import TencentStandIn
 from sms_login import logs
+from sms_login.adapters.redis.codes import otp_key
 from sms_login.adapters.tencent.captcha import TencentCaptcha
 from sms_login.errors import InvalidPhone, SendFailed
 from sms_login.limits.policy import Limits
@@ -51,10 +52,10 @@ def test_spelling_tricks_that_name_the_same_number(world: World) -> None:
         assert ask(world, SPELLINGS[i - 1])["codeStr"] == "TooManyRequests"
         login = guess(world, world.outbox.code, SPELLINGS[i - 2], session=sent["data"]["sessionId"])
         assert login["data"]["phone"] == VICTIM
-        world.wait(31)
+        world.cool_down()
     assert outcomes([ask(world, spelling) for spelling in SPELLINGS]) == {"TooManyRequests": 10}
     numbers = {key.partition("}")[0] for key in world.backend.expiries() if not key.startswith("budget:")}
-    assert numbers == {f"otp:{{{VICTIM}", f"user:{{{VICTIM}", f"session:{{{VICTIM}"}
+    assert numbers == {otp_key(PHONE, "").removesuffix("}:"), f"user:{{{VICTIM}", f"session:{{{VICTIM}"}
 
 
 NO_NUMBER = [
@@ -113,7 +114,7 @@ def test_no_cross_site_request(world: World) -> None:
             answer = from_page(world, headers, verb)
             assert json.loads(answer["body"])["codeStr"] == "Ok"
             assert answer["headers"].get("Access-Control-Allow-Origin") == (LISTED if headers is listed else None)
-            world.wait(31)
+            world.cool_down()
     assert len(world.outbox.sent) == 8
 
 
@@ -191,8 +192,8 @@ def test_captcha_is_not_spent_on_what_is_answered_anyway(world: World, tencent: 
     assert show(world, tencent.captcha_ticket(), headers=KEY)["codeStr"] == "Ok"
     ticket = tencent.captcha_ticket()
     answers = [show(world, ticket, headers=KEY), show(world, ticket)]
-    world.backend.client.set(f"otp:{{{VICTIM}}}:failures", 100, px=100_000)
-    world.wait(31)
+    world.lock(seconds=100)
+    world.cool_down()
     answers.append(show(world, ticket))
     assert outcomes(answers) == {"Ok": 1, "TooManyRequests": 1, "Locked": 1}
     assert (tencent.captcha_calls, len(world.outbox.sent)) == (1, 1)
@@ -209,7 +210,7 @@ def test_pumping_where_captchas_are_asked_for(world: World, tencent: TencentStan
     assert answers[-1]["retryAfter"] == HALF_A_DAY
     answers = [ask(world, ip="192.0.2.1")]
     for _ in range(3):
-        world.wait(31)
+        world.cool_down()
         answers.append(ask(world, ip="192.0.2.1"))
     assert outcomes(answers) == {"Ok": 2, "CaptchaRequired": 2}
 
@@ -388,7 +389,7 @@ def counting(call: Callable[..., Any], trips: list[str]) -> Callable[..., Any]:
 def test_emergency_stop(world: World) -> None:
     """Nothing is sent, by no trick, and nothing counted; the codes on their way log in."""
     session = world.call("getSms", KEY, phone=VICTIM)["data"]["sessionId"]
-    world.wait(31)
+    world.cool_down()
     stopped = World(world.backend, world.clock, ip=HOME, sending=False, captcha_mode="always")
     stopped.captchas.good = {"ticket"}
     before = world.backend.dump()
@@ -439,7 +440,7 @@ def test_refusals_that_cost_the_next_one(backend: Backend, clock: time_machine.T
     session = ask(world)["data"]["sessionId"]
     code = world.outbox.code
     guess(world, world.wrong, session=session)
-    world.wait(0 if limit == "cooldown" else 31)
+    world.wait(0 if limit == "cooldown" else rules.cooldown + 1)
     ask(world, abroad(1))
     if limit == "refused":
         world.outbox.refuse = [InvalidPhone(), InvalidPhone()]
@@ -535,10 +536,10 @@ def test_poisoned_count_of_a_number(world: World, counter: str, full: str) -> No
         for its in (session, None):
             guess(world, world.wrong, session=its)
         if counter in {"guesses", "shared_guesses"}:
-            spoil(world, f"otp:{{{VICTIM}}}:{session}", value, counter)
+            spoil(world, otp_key(PHONE, session), value, counter)
         else:
-            spoil(world, f"otp:{{{VICTIM}}}:{counter}", value)
-        world.wait(31)
+            spoil(world, otp_key(PHONE, counter), value)
+        world.cool_down()
         answers = [guess(world, code, session=session)] if counter in {"guesses", "failures"} else []
         answers += [guess(world, code)] if counter in {"shared_guesses", "failures"} else []
         answers += [ask(world, session=session), ask(world)] if counter in {"day:20261121", "failures"} else []
@@ -560,7 +561,7 @@ def sent_again(world: World, session: str, login: dict[str, str]) -> list[dict[s
     """Ask twice in the session, first in vain, and once in none: there are two messages more at most."""
     answers = []
     for refuse, asked in (([SendFailed()], session), ([], session), ([], None)):
-        world.wait(31)
+        world.cool_down()
         world.outbox.refuse = [*refuse]
         answers.append(ask(world, session=asked))
         world.outbox.refuse = []
@@ -607,8 +608,9 @@ HELD += [(too_late, "session")]
 )
 def test_poisoned_record(world: World, attack: Any, place: str) -> None:
     """What cannot be true is no code, no session and no user: nobody gets a token, a message or a crash out of it."""
-    number, [key] = f"otp:{{{VICTIM}}}", KEY.values()
-    keys = {"sent": f"{number}:sent:{key}", "latest": f"{number}:latest", "cooldown": f"{number}:cooldown"}
+    [key] = KEY.values()
+    names = {"sent": f"sent:{key}", "latest": "latest", "cooldown": "cooldown"}
+    keys = {place: otp_key(PHONE, name) for place, name in names.items()}
     wrong = []
     for value in POISON if place in {*keys, "session", "user"} else POISON[:-1]:
         world.backend.client.flushall()
@@ -618,7 +620,7 @@ def test_poisoned_record(world: World, attack: Any, place: str) -> None:
         login = {"phone": VICTIM, "code": world.outbox.code, "sessionId": session}
         if attack is logged_in:
             login["token"] = world.call("login", KEY, **login)["data"]["token"]
-        record = f"{number}:{session}"
+        record = otp_key(PHONE, session)
         if place.startswith("user"):
             spoil(world, f"user:{{{VICTIM}}}", value, place[5:])
         elif place == "session" or place in keys:

@@ -15,6 +15,7 @@ import time_machine
 from local.cloud import Cloud, local_cloud
 from local.gateway import Gateway
 from sms_login import wiring
+from sms_login.otp.rules import Rules
 from sms_login.sessions.store import SessionRules
 from tests.testkit.backends import NOON
 from tests.testkit.events import PHONE
@@ -66,7 +67,7 @@ class Service:
         if self.bad_luck and len(self.log) == 1:
             return {**answer, "statusCode": 503, "body": self.bad_luck}
         if self.log[-1] == ("getSms", "Ok"):
-            self.clock.shift(31)
+            self.clock.shift(Rules().cooldown + 1)
             if self.bad_luck:
                 self.cloud.tencent.fail("timeout", 1)
         if self.log[-1] == ("login", "Success"):

@@ -59,15 +59,15 @@ def test_user_sessions_and_code_are_gone_and_what_counts_against_abuse_stays(
 def test_failures_before_it_were_cleared_and_a_lock_is_not_got_round(world: World) -> None:
     """The code that deletes counts as a login does; a wrong one counts as a failure that outlives the account."""
     device = Device(world)
-    world.wait(31)
+    world.cool_down()
     spends = ask(world)
     assert delete(device, code=world.wrong, sessionId=spends["sessionId"]) == "CodeIsError"
     assert world.backend.client.get(f"{OTP}:failures") == "1"
     assert delete(device, **spends) == "Success"
     assert f"{OTP}:failures" not in world.backend.expiries()
-    world.wait(31)
+    world.cool_down()
     other = Device(world)
-    world.wait(31)
+    world.cool_down()
     spends = ask(world)
     world.backend.client.set(f"{OTP}:failures", 100, px=5000)
     assert delete(other, **spends) == "Locked"
@@ -78,7 +78,7 @@ def test_a_deletion_gives_back_what_its_sending_took(world: World) -> None:
     """Its code was verified, like a login's."""
     client = World(world.backend, world.clock, ip="203.0.113.7")
     device = Device(client)
-    client.wait(31)
+    client.cool_down()
     assert delete(device, **ask(client)) == "Success"
     counted = {key: count for key, count in client.backend.dump().items() if key.startswith("budget:")}
     assert {int(count) for key, count in counted.items() if ":total:" not in key} <= {0}
@@ -88,9 +88,9 @@ def test_the_number_signs_up_anew(world: World) -> None:
     """As somebody else; tokens of the user before it stay refused, and nobody else's account is touched."""
     old, stranger = Device(world), Device(world, OTHER_PHONE)
     world.call("setNickname", token=old.token, name="小明")
-    world.wait(31)
+    world.cool_down()
     assert delete(old, **ask(world)) == "Success"
-    world.wait(31)
+    world.cool_down()
     new = Device(world)
     assert (new.data["isNewUser"], new.data["name"]) == (True, "")
     assert new.user_id != old.user_id
@@ -104,7 +104,7 @@ def test_a_repeat_of_the_login_that_signed_up_does_not_bring_the_user_back(world
     """It was answered once, and its user is gone: a number signs up anew with a code of its own."""
     login = {"phone": PHONE.e164, **ask(world)}
     data = world.call("login", KEY, **login)["data"]
-    world.wait(31)
+    world.cool_down()
     assert world.call("deleteAccount", token=data["token"], **ask(world))["codeStr"] == "Success"
     assert world.call("login", KEY, **login)["codeStr"] in {"CodeHasValid", "CodeHasExpired"}
     assert world.users.find(PHONE) is None
@@ -113,22 +113,22 @@ def test_a_repeat_of_the_login_that_signed_up_does_not_bring_the_user_back(world
 def test_the_code_that_deleted_does_nothing_more(world: World) -> None:
     """No login, no deletion, and it is not sent again."""
     device = Device(world)
-    world.wait(31)
+    world.cool_down()
     spends = ask(world)
     assert delete(device, **spends) == "Success"
     for again in (spends, {"code": spends["code"]}):
         assert world.call("login", phone=PHONE.e164, **again)["codeStr"] == "CodeHasExpired"
     assert delete(device, **spends) == "TokenInvalid"
-    world.wait(31)
+    world.cool_down()
     assert world.get_sms(spends["sessionId"]).session_id != spends["sessionId"]
 
 
 def test_of_two_codes_on_their_way_the_one_that_deleted_is_forgotten(world: World) -> None:
     """Also where it is not the latest; the other one still signs up."""
     device = Device(world)
-    world.wait(31)
+    world.cool_down()
     spends = ask(world)
-    world.wait(31)
+    world.cool_down()
     later = ask(world)
     assert delete(device, **spends) == "Success"
     assert not [key for key in world.backend.expiries() if spends["sessionId"] in key]
@@ -138,13 +138,13 @@ def test_of_two_codes_on_their_way_the_one_that_deleted_is_forgotten(world: Worl
 def test_a_code_that_is_asked_for_meanwhile_is_not_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not the one that deletes, which without a session is the latest when it is spent."""
     device = Device(world)
-    world.wait(31)
+    world.cool_down()
     code = ask(world)["code"]
     later: dict[str, str] = {}
     gone = world.users.delete
 
     def meanwhile(phone: Phone, user_id: str) -> None:
-        world.wait(31)
+        world.cool_down()
         later.update(ask(world))
         gone(phone, user_id)
 
@@ -180,7 +180,7 @@ def test_where_a_session_is_required_a_deletion_needs_one_too(world: World) -> N
     strict = World(world.backend, world.clock, require_session=True)
     sent = strict.get_sms()
     token = strict.log_in(sent.session_id).token
-    strict.wait(31)
+    strict.cool_down()
     spends = ask(strict)
     refused = strict.call("deleteAccount", token=token, code=spends["code"])
     assert refused["codeStr"] == "InValidParam"
@@ -270,7 +270,7 @@ def test_a_user_table_that_is_down_costs_no_code_and_deletes_nothing(
 ) -> None:
     """The same code does it when the table is up again."""
     device = Device(world)
-    world.wait(31)
+    world.cool_down()
     spends = ask(world)
     before = world.backend.dump()
 
@@ -291,7 +291,7 @@ def test_a_deletion_whose_answer_was_lost_is_repeated_with_its_code(
 ) -> None:
     """The user is gone and we never heard of it: the repeat finishes what is left."""
     device = Device(world)
-    world.wait(31)
+    world.cool_down()
     spends = ask(world)
     forget = world.users.delete
 
@@ -330,7 +330,7 @@ def test_a_deletion_that_is_cut_off_leaves_nobody_signed_in_and_is_repeated_with
     assert delete(device, **spends) == "Success"
     assert [key for key, value in world.backend.dump().items() if device.user_id in repr(value)] == []
     assert device.tries() == {"TokenInvalid"}
-    world.wait(31)
+    world.cool_down()
     new = Device(world)
     assert new.user_id != device.user_id
     assert device.tries() == {"TokenInvalid"}
@@ -349,7 +349,7 @@ def test_a_deletion_that_is_cut_off_is_not_finished_on_the_next_user(
         assert delete(device, **spends) == "UserStoreFailed"
     data = world.call("login", phone=PHONE.e164, **spends)["data"]
     assert (data["isNewUser"], data["userId"] != device.user_id) == (True, True)
-    world.wait(31)
+    world.cool_down()
     assert delete(device, **ask(world)) == "TokenInvalid"
     assert device.tries() == {"TokenInvalid"}
     assert world.call("refresh", refreshToken=data["refreshToken"])["codeStr"] == "Success"
@@ -369,7 +369,7 @@ def test_a_deletion_whose_code_cannot_be_cleaned_up_is_done(
     assert world.users.find(PHONE) is None
     assert device.tries() == {"TokenInvalid"}
     assert world.call("login", phone=PHONE.e164, **spends)["codeStr"] == "CodeHasValid"
-    world.wait(31)
+    world.cool_down()
     new = Device(world)
     assert new.user_id != device.user_id
     assert device.tries() == {"TokenInvalid"}

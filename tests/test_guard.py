@@ -20,7 +20,6 @@ from tests.testkit.limits import (
     Make,
     Printed,
     abroad,
-    after_the_check,
     alerts,
     counts,
     each_limit,
@@ -117,11 +116,11 @@ def test_what_one_budget_refuses_does_not_touch_the_others(make: Make, monkeypat
 
 @each_limit
 def test_a_limit_that_others_reach_after_the_look_refuses_and_keeps_nothing(
-    make: Make, monkeypatch: pytest.MonkeyPatch, printed: Printed, limit: Limit
+    make: Make, printed: Printed, limit: Limit
 ) -> None:
     """Two look at once, and both see room: what the second has taken from other budgets it gives back."""
     world = make(limits=limit.limits(1))
-    after_the_check(world, monkeypatch, lambda: world.get_sms(phone=limit.number(0)))
+    world.between_check_and_reserve(lambda: world.get_sms(phone=limit.number(0)))
     body = world.call("getSms", phone=limit.number(1).e164)
     assert (body["codeStr"], body["retryAfter"]) == (limit.refusal.name, limit.wait)
     assert counts(world) == unverified(limit.number(0)) + totals(limit.number(0))
@@ -143,41 +142,28 @@ def test_a_cooldown_takes_nothing(make: Make) -> None:
     world = make(rules=Rules(daily=1))
     world.get_sms()
     refused(world, TooManyRequests)
-    world.wait(31)
+    world.cool_down()
     refused(world, TooManyRequests)
-    world.backend.client.set(f"otp:{{{OTHER_PHONE.e164}}}:failures", 100, px=5000)
+    world.lock(OTHER_PHONE)
     refused(world, Locked, OTHER_PHONE)
 
 
-def test_somebody_who_is_faster_costs_nothing(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_somebody_who_is_faster_costs_nothing(make: Make) -> None:
     """Two ask at once, and the second is stopped by the number's cooldown with its budgets already taken."""
     world = make()
-    reaches = world.outbox.reaches
-
-    def another_is_faster(phone: Phone) -> bool:
-        monkeypatch.setattr(world.outbox, "reaches", reaches)
-        world.get_sms()
-        return reaches(phone)
-
-    monkeypatch.setattr(world.outbox, "reaches", another_is_faster)  # what the guard asks, after the look
+    world.between_check_and_reserve(world.get_sms)
     with pytest.raises(TooManyRequests) as cooldown:
         world.get_sms()
-    assert cooldown.value.retry_after == 30
+    assert cooldown.value.retry_after == world.rules.cooldown
     assert counts(world) == unverified() + totals()
     assert len(world.outbox.sent) == 1
 
 
-def test_a_repeat_whose_first_is_faster_is_one_all_the_same(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repeat_whose_first_is_faster_is_one_all_the_same(make: Make) -> None:
     """Two ask at once under one key: both are told of the one SMS, which is counted once."""
     world = make()
-    reaches, sessions = world.outbox.reaches, []
-
-    def the_first_is_faster(phone: Phone) -> bool:
-        monkeypatch.setattr(world.outbox, "reaches", reaches)
-        sessions.append(world.get_sms(key=KEY).session_id)
-        return reaches(phone)
-
-    monkeypatch.setattr(world.outbox, "reaches", the_first_is_faster)  # as above
+    sessions: list[str] = []
+    world.between_check_and_reserve(lambda: sessions.append(world.get_sms(key=KEY).session_id))
     assert [world.get_sms(key=KEY).session_id] == sessions
     assert counts(world) == unverified() + totals()
     assert len(world.outbox.sent) == 1

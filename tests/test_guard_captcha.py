@@ -15,7 +15,6 @@ from tests.testkit.limits import (
     Limit,
     Make,
     Printed,
-    after_the_check,
     alerts,
     counts,
     each_unverified,
@@ -104,7 +103,7 @@ def test_a_good_ticket_does_not_lift_the_numbers_own_limits(make: Make) -> None:
     world.captchas.good = {"1", "2"}
     world.get_sms(ticket="1")
     refused(world, TooManyRequests, ticket="2")
-    world.wait(31)
+    world.cool_down()
     refused(world, TooManyRequests, ticket="2")
 
 
@@ -123,15 +122,15 @@ def test_a_captcha_is_asked_for_from_a_numbers_third_sending_of_the_day(make: Ma
     """Also in its session, and after a login; the next day begins anew."""
     world = make(limits=UNLIMITED, captcha_mode="adaptive")
     session = world.get_sms().session_id
-    world.wait(31)
+    world.cool_down()
     world.get_sms(session)
-    world.wait(31)
+    world.cool_down()
     refused(world, CaptchaRequired, session=session)
     world.log_in(session)
     refused(world, CaptchaRequired)
     world.captchas.good = {"good"}
     assert world.get_sms(ticket="good").request_id
-    world.wait(31)
+    world.cool_down()
     refused(world, CaptchaRequired)
     assert world.get_sms(phone=OTHER_PHONE).request_id
     world.wait(TO_MIDNIGHT)
@@ -158,12 +157,10 @@ def test_a_ticket_where_none_is_asked_for_is_not_looked_at(make: Make) -> None:
 
 
 @each_unverified
-def test_a_captcha_is_asked_for_where_others_use_the_half_after_the_look(
-    make: Make, monkeypatch: pytest.MonkeyPatch, limit: Limit
-) -> None:
+def test_a_captcha_is_asked_for_where_others_use_the_half_after_the_look(make: Make, limit: Limit) -> None:
     """Two look at once, and both see room: the second to take gets no SMS, and keeps nothing."""
     world = make(limits=limit.limits(2), captcha_mode="adaptive")
-    after_the_check(world, monkeypatch, lambda: world.get_sms(phone=limit.number(0)))
+    world.between_check_and_reserve(lambda: world.get_sms(phone=limit.number(0)))
     with pytest.raises(CaptchaRequired) as refusal:
         world.get_sms(phone=limit.number(1))
     assert refusal.value.data == {"captchaAppId": "190000"}
@@ -187,7 +184,7 @@ def test_always_asks_every_time(make: Make) -> None:
     assert world.captchas.seen == []
     session = world.get_sms(ticket="1").session_id
     assert world.captchas.seen == [("1", "randstr", IP)]
-    world.wait(31)
+    world.cool_down()
     refused(world, CaptchaRequired, session=session)
     assert world.get_sms(session, ticket="2").session_id == session
 
@@ -202,7 +199,7 @@ def test_the_log_says_what_became_of_a_ticket(make: Make, printed: Printed) -> N
         {},
     ):
         world.call("getSms", phone=PHONE.e164, **solved)
-        world.wait(31)
+        world.cool_down()
     assert [line.get("captcha") for line in printed()] == ["passed", "code 9", None]
 
 
@@ -227,9 +224,9 @@ def test_what_is_refused_anyway_does_not_use_a_ticket_up(make: Make) -> None:
     solved.captchas.seen.clear()
     assert solved.get_sms(key=KEY, ticket="t").session_id == session
     refused(solved, TooManyRequests, ticket="t")
-    solved.wait(31)
+    solved.cool_down()
     refused(solved, TooManyRequests, ticket="t")
-    solved.backend.client.set(f"otp:{{{PHONE.e164}}}:failures", 100, px=5000)
+    solved.lock()
     refused(solved, Locked, ticket="t")
     used = make(captcha_mode="always")
     used.captchas.good = {"first"}

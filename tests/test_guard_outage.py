@@ -15,7 +15,6 @@ from tests.testkit.limits import (
     NOW,
     Make,
     Printed,
-    after_the_check,
     alerts,
     counts,
     range_of,
@@ -70,7 +69,7 @@ def test_a_refusal_stands_where_giving_back_fails(
     monkeypatch.setattr(world.limit_store, "refund", fails)
     world.outbox.refuse = [InvalidPhone()]
     assert world.call("getSms", phone=PHONE.e164)["codeStr"] == "InvalidPhone"
-    world.backend.client.set(f"otp:{{{PHONE.e164}}}:failures", 100, px=5000)
+    world.lock()
     assert world.call("login", phone=PHONE.e164, code="123456", sessionId=FORGED)["codeStr"] == "Locked"
     assert [alert["alert"] for alert in alerts(printed())] == ["budgets_not_corrected"] * 2
 
@@ -93,12 +92,12 @@ def test_counters_that_are_broken_stop_what_they_count(make: Make) -> None:
 
 
 def test_a_counter_that_breaks_after_the_look_sends_nothing_and_the_others_get_theirs_back(
-    make: Make, monkeypatch: pytest.MonkeyPatch, printed: Printed
+    make: Make, printed: Printed
 ) -> None:
     """Whether the broken one was counted nobody can tell, and the log says so, with the cause."""
     world = make()
     everything = "budget:{all}:total:20261121"
-    after_the_check(world, monkeypatch, lambda: world.backend.client.rpush(everything, "x"))
+    world.between_check_and_reserve(lambda: world.backend.client.rpush(everything, "x"))
     assert world.call("getSms", phone=PHONE.e164)["codeStr"] == "ServiceUnavailable"
     (line,) = printed()
     assert line["alerts"] == [{"alert": "budgets_not_corrected"}]

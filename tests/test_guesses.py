@@ -57,20 +57,19 @@ def test_a_guess_that_learns_something_counts(make: Make) -> None:
     world = make()
     guess(world, CodeHasExpired, None, "123456")
     session = world.get_sms().session_id
-    for _ in range(3):
-        guess(world, CodeIsError, session, world.wrong)
+    world.spend_guesses(session)
     guess(world, CodeHasValid, session)
     guess(world, SessionMismatch, FORGED)
     world.wait(301)
     guess(world, CodeHasExpired, session)
-    assert counts(world)[f"ip:{IP} guesses"] == 7
+    assert counts(world)[f"ip:{IP} guesses"] == world.rules.guesses + 4
 
 
 def test_a_locked_number_gives_the_guess_back(make: Make) -> None:
     """It was not held against a code."""
     world = make()
     session = world.get_sms().session_id
-    world.backend.client.set(f"otp:{{{PHONE.e164}}}:failures", 100, px=5000)
+    world.lock()
     for asked in (session, None, FORGED):
         guess(world, Locked, asked)
     assert counts(world) == unverified() + totals()
@@ -81,7 +80,7 @@ def test_of_a_client_that_no_limit_counts_a_lock_has_nothing_to_give_back(make: 
     world = make(ip=None)
     session = world.get_sms().session_id
     guess(world, CodeIsError, session, world.wrong)
-    world.backend.client.set(f"otp:{{{PHONE.e164}}}:failures", 100, px=5000)
+    world.lock()
     assert world.call("login", phone=PHONE.e164, code="123456", sessionId=session)["codeStr"] == "Locked"
     (line,) = printed()
     assert line["redis_calls"] == 1
@@ -92,10 +91,10 @@ def test_the_50th_and_the_100th_failure_in_a_row_are_alerts(make: Make, printed:
     world = make()
     for before, outcomes in ((48, ["CodeIsError"] * 3), (98, ["CodeIsError", "CodeIsError", "Locked"])):
         login = {"phone": PHONE.e164, "sessionId": world.get_sms().session_id, "code": world.wrong}
-        world.backend.client.set(f"otp:{{{PHONE.e164}}}:failures", before, px=86_400_000)
+        world.set_failures(before)
         assert [world.call("login", **login)["codeStr"] for _ in range(3)] == outcomes
         assert alerts(printed()) == [{"alert": "failures_in_a_row", "failures": before + 2}]
-        world.wait(31)
+        world.cool_down()
 
 
 @pytest.fixture
@@ -110,7 +109,7 @@ def spent(make: Make) -> World:
 def test_without_guesses_a_live_session_still_passes(spent: World) -> None:
     """A wrong guess in it is told so, and a right one logs in, is repeated, and gives back what was sent."""
     session = spent.get_sms().session_id
-    assert guess(spent, CodeIsError, session, spent.wrong).data == {"attemptsLeft": 2}
+    assert guess(spent, CodeIsError, session, spent.wrong).data == {"attemptsLeft": spent.rules.guesses - 1}
     for _ in range(2):
         assert spent.log_in(session, key=KEY).token
     assert counts(spent) == totals() + Counter({f"ip:{IP} guesses": 2})
@@ -135,9 +134,8 @@ def test_without_guesses_a_session_that_is_not_live_is_refused(spent: World) -> 
     """Forged, of another number, spent by guesses, used, expired: all are told the same, and when to come back."""
     spent.ip = OTHER_IP
     guessed = spent.get_sms().session_id
-    for _ in range(3):
-        spent.ip = None  # so that these are not counted
-        guess(spent, CodeIsError, guessed, spent.wrong)
+    spent.ip = None  # so that the next guesses are not counted
+    spent.spend_guesses(guessed)
     used = spent.get_sms(phone=OTHER_PHONE).session_id
     spent.log_in(used, phone=OTHER_PHONE)
     alive = spent.get_sms(phone=stranger(7)).session_id

@@ -35,7 +35,7 @@ def test_a_logout_ends_its_session_and_no_other(world: World, show: Callable[[De
     assert device.key not in world.backend.expiries()
     assert other.is_in
     assert other.refresh() == "Success"
-    world.wait(31)
+    world.cool_down()
     assert Device(world).is_in
 
 
@@ -73,7 +73,7 @@ def test_a_token_of_a_session_that_has_ended_ends_no_other(world: World, end: st
     """Who once held one, a thief or an earlier owner of the number, cannot sign its user out ever after."""
     device = Device(world)
     older = device.refresh_token
-    world.wait(31)
+    world.cool_down()
     if end == "logout":
         device.call("logout")
     elif end == "deleteAccount":
@@ -83,7 +83,7 @@ def test_a_token_of_a_session_that_has_ended_ends_no_other(world: World, end: st
         device.refresh()
         world.wait(11)
         assert device.refresh(older) == "TokenInvalid"
-    world.wait(31)
+    world.cool_down()
     other = Device(world)
     for token in (older, device.refresh_token):
         assert device.call("logout", refreshToken=token, everywhere=True) == "TokenInvalid"
@@ -177,7 +177,7 @@ def test_a_lower_session_ttl_does_not_undo_a_logout_everywhere(
     assert lowered.call("logout", **SHOWN[by](device), everywhere=True)["codeStr"] == "Success"
     any_backend.client.hset(device.key, mapping=kept)  # its trace was not cleaned up
     any_backend.client.pexpire(device.key, SessionRules().idle * 1000)
-    lowered.wait(31)
+    lowered.cool_down()
     later = Device(lowered)
     assert later.is_in
     for _ in range(3):
@@ -194,7 +194,7 @@ def test_tokens_of_an_earlier_user_end_nothing_of_the_new_one(world: World) -> N
     world.backend.client.delete(f"user:{{{PHONE.e164}}}")
     new = Device(world)
     assert new.user_id != old.user_id
-    world.wait(31)
+    world.cool_down()
     spends = {"sessionId": world.get_sms().session_id, "code": world.outbox.code}
     for device in (old, other):
         assert device.tries() == {"TokenInvalid"}
@@ -235,7 +235,10 @@ SHAPES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "query": lambda params: {"queryString": params},
     "function URL": lambda params: {"queryStringParameters": params},
 }
-each_shape = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+SPELLINGS = {"true": True, "True": True, "1": True, "false": False, "0": False, "": False}
+VALUES = [(True, True), (False, False), (1, True), (0, False), (None, False)]
+NEITHER = ["yes", "2", "tru", " true", "null", "真", "-1"]
+NO_BOOLEANS: list[object] = [2, -1, 1.5, 10**30, [True], {"a": True}]
 
 
 @pytest.fixture
@@ -244,52 +247,34 @@ def fake_world(clock: time_machine.Traveller) -> World:
     return World(fake_backend(), clock)
 
 
-def log_out(device: Device, shape: Callable[[dict[str, Any]], dict[str, Any]], everywhere: object) -> dict[str, Any]:
+def log_out(device: Device, shape: str, everywhere: object) -> dict[str, Any]:
     """Log out with an event of a shape; return the body of the answer."""
     params = {"method": "logout", "token": device.token, "everywhere": everywhere}
-    event = {"httpMethod": "POST", "headers": {"Accept-Language": "en"}, **shape(params)}
+    event = {"httpMethod": "POST", "headers": {"Accept-Language": "en"}, **SHAPES[shape](params)}
     body: dict[str, Any] = json.loads(device.world.app.handle(event, {})["body"])
     return body
 
 
-@each_shape
 @pytest.mark.parametrize(
-    ("spelling", "everywhere"),
-    [("true", True), ("True", True), ("1", True), ("false", False), ("0", False), ("", False)],
+    ("shape", "told", "everywhere"),
+    [*((shape, *pair) for shape in SHAPES for pair in SPELLINGS.items()), *(("JSON", *pair) for pair in VALUES)],
 )
-def test_everywhere_can_be_told_in_a_form_or_a_query(
-    fake_world: World, shape: Callable[[dict[str, Any]], dict[str, Any]], spelling: str, *, everywhere: bool
+def test_everywhere_can_be_told_as_a_word_or_as_a_boolean(
+    fake_world: World, shape: str, told: object, *, everywhere: bool
 ) -> None:
-    """They know no true and false but these words; what is empty is absent."""
+    """A form and a query know no true and false but these words, JSON also true, false, 1 and 0; nothing is false."""
     device, other = devices(fake_world, 2)
-    assert log_out(device, shape, spelling)["codeStr"] == "Success"
+    assert log_out(device, shape, told)["codeStr"] == "Success"
     assert (device.is_in, other.is_in) == (False, not everywhere)
 
 
-@pytest.mark.parametrize(("value", "everywhere"), [(True, True), (False, False), (1, True), (0, False), (None, False)])
-def test_everywhere_is_true_or_false_in_json(fake_world: World, value: object, *, everywhere: bool) -> None:
-    """Or 1 or 0."""
-    device, other = devices(fake_world, 2)
-    assert log_out(device, SHAPES["JSON"], value)["codeStr"] == "Success"
-    assert (device.is_in, other.is_in) == (False, not everywhere)
-
-
-@each_shape
-@pytest.mark.parametrize("garbage", ["yes", "2", "tru", " true", "null", "真", "-1"])
-def test_everywhere_that_is_neither_is_refused(
-    fake_world: World, shape: Callable[[dict[str, Any]], dict[str, Any]], garbage: str
-) -> None:
-    """By its name, and nobody is signed out."""
+@pytest.mark.parametrize(
+    ("shape", "garbage"),
+    [*((shape, word) for shape in SHAPES for word in NEITHER), *(("JSON", value) for value in NO_BOOLEANS)],
+)
+def test_everywhere_that_is_neither_true_nor_false_is_refused(fake_world: World, shape: str, garbage: object) -> None:
+    """The message names the parameter, and nobody is signed out."""
     device = Device(fake_world)
     answer = log_out(device, shape, garbage)
-    assert (answer["codeStr"], "everywhere" in answer["errorMessage"]) == ("InValidParam", True)
-    assert device.is_in
-
-
-@pytest.mark.parametrize("garbage", [2, -1, 1.5, 10**30, [True], {"a": True}])
-def test_everywhere_of_another_type_is_refused(fake_world: World, garbage: object) -> None:
-    """Likewise."""
-    device = Device(fake_world)
-    answer = log_out(device, SHAPES["JSON"], garbage)
     assert (answer["codeStr"], "everywhere" in answer["errorMessage"]) == ("InValidParam", True)
     assert device.is_in

@@ -96,7 +96,7 @@ def world(server: RedisServer, clock: time_machine.Traveller) -> Iterator[World]
     world = World(Backend(client), clock, limits=UNLIMITED)
     warm = Device(world)
     assert warm.refresh() == "Success"
-    world.wait(31)
+    world.cool_down()
     yield world
     client.close()
 

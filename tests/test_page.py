@@ -14,8 +14,10 @@ from local.failures import MODES, WHOLE_MODES
 from local.gateway import Gateway
 from local.tencent import TencentStandIn
 from sms_login import errors, wiring
+from sms_login.adapters.redis.codes import otp_key
+from sms_login.phone import Phone
 from sms_login.sessions.store import SessionRules
-from tests.testkit.browser import Person, find_chromium, keep_screenshot, launch, new_number
+from tests.testkit.browser import RULES, Person, counting, find_chromium, keep_screenshot, launch, new_number
 from tests.testkit.servers import require
 from tests.testkit.world import Backend
 
@@ -131,9 +133,9 @@ def test_the_console_shows_what_happens(visit: Visit) -> None:
     expect(inbox.filter(has_text=f"+86{person.number}")).to_contain_text(person.codes[0])
     redis_panel = person.page.locator("#redis")
     cooldown = redis_panel.locator("article", has_text="Wait between sendings").locator(".ttl")
-    expect(cooldown).to_have_text(re.compile("^(30|2[0-9]) s$"))
+    expect(cooldown).to_have_text(re.compile(f"^{counting(RULES.cooldown)} s$"))
     person.wait(10)
-    expect(cooldown).to_have_text(re.compile("^(20|1[0-9]) s$"))
+    expect(cooldown).to_have_text(re.compile(f"^{counting(RULES.cooldown - 10)} s$"))
     code = redis_panel.locator("article").filter(has=person.page.locator("strong", has_text=re.compile("^Code$")))
     expect(code).to_contain_text("digest")
     assert person.codes[0] not in redis_panel.inner_text()
@@ -211,7 +213,7 @@ def test_a_number_with_a_zero_before_it(visit: Visit, place: Place) -> None:
     [message] = place.tencent.inbox("+4915123456789")
     english = f"[sms-login] {message.params[0]} is your sign-in code, valid for 5 minutes."
     expect(person.page.locator(".arrived [lang=en]")).to_have_text(english)
-    expect(person.page.locator("#redis")).to_contain_text("otp:{+4915123456789}")
+    expect(person.page.locator("#redis")).to_contain_text(otp_key(Phone.parse("+4915123456789", "CN"), "latest"))
     person.page.locator(".arrived").click()
     expect(person.screen("home")).to_be_visible()
 
@@ -231,18 +233,16 @@ def test_a_page_by_plain_http(visit: Visit) -> None:
     person.sign_in()
 
 
-def test_three_wrong_codes(visit: Visit) -> None:
+def test_wrong_codes(visit: Visit) -> None:
     """The phone counts down, then asks for a new code, which it gets."""
     person = visit(clock=True)
     person.ask_for_code()
     first = person.wrong
-    for words in ("That is not the code. Attempts left: 2.", "Attempts left: 1.", "no attempts are left"):
-        person.type_code(first)
-        person.says(words)
+    person.spend_guesses(first)
     expect(person.page.get_by_label("Six-digit code")).to_be_focused()
     person.type_code(person.codes[0])
     person.says("This code can no longer be used. Send a new one.")
-    person.wait(31)
+    person.cool_down()
     person.press("Send it again")
     person.says("A new code is on its way.")
     assert len(person.codes) == 2
@@ -250,31 +250,29 @@ def test_three_wrong_codes(visit: Visit) -> None:
     expect(person.screen("home")).to_be_visible()
 
 
-@pytest.mark.parametrize("end", ["three wrong codes", "gone from Redis"])
+@pytest.mark.parametrize("end", ["no guesses left", "gone from Redis"])
 def test_a_dead_code_is_not_waited_for(visit: Visit, end: str) -> None:
     """Back from it the phone asks for a new one; while that is too soon it says so, and counts down."""
     person = visit(clock=True)
     person.ask_for_code()
     wrong = person.wrong
-    if end == "three wrong codes":
-        for words in ("Attempts left: 2.", "Attempts left: 1.", "no attempts are left"):
-            person.type_code(wrong)
-            person.says(words)
+    if end == "no guesses left":
+        person.spend_guesses(wrong)
     else:
-        person.backend.client.delete(*person.backend.client.keys(f"otp:{{+86{person.number}}}:??????????????????????"))
+        person.backend.client.delete(*person.backend.client.keys(otp_key(Phone.parse(person.number, "CN"), "?" * 22)))
         person.type_code(wrong)
         person.says("This code has expired. Send a new one.")
     expect(person.page.locator("#expiry")).to_have_text("This code no longer works. Send a new one.")
     person.press("Back")
     person.press("Get a code")
-    person.says(re.compile("^That was too often. Try again in (30|2[0-9]) s.$"))
+    person.says(re.compile(f"^That was too often. Try again in {counting(RULES.cooldown)} s.$"))
     button = person.button(re.compile("^Get a code"))
     expect(button).to_be_disabled()
     person.wait(10)
-    expect(button).to_have_text(re.compile(r"^Get a code \((20|1[0-9]) s\)$"))
+    expect(button).to_have_text(re.compile(rf"^Get a code \({counting(RULES.cooldown - 10)} s\)$"))
     person.open()
     expect(person.screen("number")).to_be_visible()
-    person.wait(21)
+    person.wait(RULES.cooldown - 9)
     person.ask_for_code()
     person.says("A new code is on its way.")
     assert len(set(person.codes)) == 2
@@ -287,12 +285,12 @@ def test_sending_again_waits_and_sends_the_same_code(visit: Visit) -> None:
     person = visit(clock=True)
     person.ask_for_code()
     again = person.button(re.compile("^Send it again"))
-    expect(again).to_have_text("Send it again in 31 s")
+    expect(again).to_have_text(f"Send it again in {RULES.cooldown + 1} s")
     expect(again).to_be_disabled()
     person.wait(10)
-    expect(again).to_have_text("Send it again in 21 s")
+    expect(again).to_have_text(f"Send it again in {RULES.cooldown - 9} s")
     expect(person.page.locator("#expiry")).to_have_text("The code works for 4:50")
-    person.wait(21)
+    person.wait(RULES.cooldown - 9)
     again.click()
     person.says("Sent again. It is the same code.")
     assert len(person.codes) == 2
@@ -310,7 +308,7 @@ def test_sending_again_after_no_answer_sends(visit: Visit, place: Place) -> None
     place.tencent.fail("timeout", 2)
     person.ask_for_code()
     for times in (2, 3):
-        person.wait(31)
+        person.cool_down()
         person.press("Send it again")
         if times == 3:
             person.press("I am a person")  # the function wants to know, from the third message of a day
@@ -344,7 +342,7 @@ def test_back_to_the_number_after_another_one_was_refused(visit: Visit) -> None:
     person.number = own
     person.ask_for_code()
     assert len(person.codes) == 1
-    expect(keys).to_contain_text(f"otp:{{+86{own}}}")
+    expect(keys).to_contain_text(otp_key(Phone.parse(own, "CN"), "latest"))
 
 
 def test_a_reload_still_waits_for_the_code(visit: Visit) -> None:
@@ -353,13 +351,13 @@ def test_a_reload_still_waits_for_the_code(visit: Visit) -> None:
     person.ask_for_code()
     person.wait(10)
     person.open()
-    expect(person.button(re.compile("^Send it again"))).to_have_text("Send it again in 21 s")
+    expect(person.button(re.compile("^Send it again"))).to_have_text(f"Send it again in {RULES.cooldown - 9} s")
     person.type_code(person.codes[0])
     expect(person.screen("home")).to_be_visible()
     person.press("Sign out")
     person.open()
     expect(person.screen("number")).to_be_visible()
-    person.wait(31)
+    person.cool_down()
     person.ask_for_code()
     person.wait(300)
     person.open()
@@ -372,13 +370,13 @@ def test_a_limit_counts_down(visit: Visit) -> None:
     person.ask_for_code()
     own, other.number = other.number, person.number
     other.try_for_code()
-    other.says(re.compile("^That was too often. Try again in (30|2[0-9]) s.$"))
+    other.says(re.compile(f"^That was too often. Try again in {counting(RULES.cooldown)} s.$"))
     button = other.button(re.compile("^Get a code"))
     expect(button).to_be_disabled()
     expect(button).to_be_focused()  # who came by keyboard is still where they were
     other.page.keyboard.press("Enter")
     other.wait(10)
-    expect(button).to_have_text(re.compile(r"^Get a code \((20|1[0-9]) s\)$"))
+    expect(button).to_have_text(re.compile(rf"^Get a code \({counting(RULES.cooldown - 10)} s\)$"))
     expect(other.page.locator("#requests summary")).to_have_count(1)  # pressing it again has asked for nothing
     other.page.get_by_label("Mobile number").fill(own)
     expect(button).to_be_enabled()
@@ -508,7 +506,7 @@ def test_signing_out_everywhere(visit: Visit) -> None:
     person, other = visit(), visit(clock=True)
     person.sign_in()
     other.number = person.number
-    other.wait(31)
+    other.cool_down()
     other.sign_in()
     person.press("Sign out on all devices")
     person.says("You are signed out on all devices.")
@@ -522,16 +520,16 @@ def test_deleting_the_account(visit: Visit, place: Place) -> None:
     """It takes a fresh code; the user is gone, and the next login makes a new one."""
     person = visit(clock=True)
     person.sign_in()
-    person.wait(31)
+    person.cool_down()
     person.press("Delete account")
     person.press("Send me a code")
     expect(person.button("Delete my account")).to_be_visible()
     person.type_code(person.wrong)
-    person.says("That is not the code. Attempts left: 2.")
+    person.says(f"That is not the code. Attempts left: {RULES.guesses - 1}.")
     person.type_code(person.codes[0])
     person.says("Your account is deleted.")
     assert place.backend.client.exists(f"user:{{+86{person.number}}}") == 0
-    person.wait(31)
+    person.cool_down()
     person.try_for_code()
     person.press("I am a person")  # the function wants to know, from the third message of a day
     expect(person.screen("code")).to_be_visible()

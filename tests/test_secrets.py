@@ -11,6 +11,7 @@ import redis
 
 from local.cloud import Cloud, local_cloud
 from sms_login import logs, wiring
+from sms_login.adapters.redis.codes import otp_key
 from sms_login.phone import Phone
 from sms_login.sessions.refresh_tokens import RefreshTokens
 from tests.testkit.leaks import Raw, call, leaked
@@ -84,7 +85,7 @@ def test_a_whole_session_at_debug_prints_no_secret(
 
     def asked() -> dict[str, Any]:
         with redis.Redis(cloud.environ["REDIS_HOST"], int(cloud.environ["REDIS_PORT"])) as client:
-            client.delete(f"otp:{{{PHONE}}}:cooldown")
+            client.delete(otp_key(Phone.parse(PHONE, "CN"), "cooldown"))
         session = call(handler, "getSms", phone=PHONE)["data"]["sessionId"]
         code = cloud.tencent.inbox(PHONE)[0].params[0]
         secrets.extend([session, code])

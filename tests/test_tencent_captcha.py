@@ -15,6 +15,7 @@ from local.tencent import TencentStandIn
 from sms_login import logs, wiring
 from sms_login.adapters.tencent.captcha import TencentCaptcha
 from sms_login.errors import ServiceUnavailable
+from sms_login.otp.rules import Rules
 from tests.testkit.leaks import Raw
 
 APP_ID, APP_SECRET, IP = "190000042", "app-secret", "203.0.113.9"
@@ -242,7 +243,7 @@ def test_the_third_sending_of_a_day_to_a_number_needs_a_ticket(
     """A bad one does not help, a good one does, once; the code that it brought logs in."""
     for _ in range(2):
         assert call("getSms", phone=PHONE)["codeStr"] == "Ok"
-        clock.shift(31)
+        clock.shift(Rules().cooldown + 1)
     assert cloud.tencent.captcha_calls == 0
     pair = cloud.tencent.captcha_ticket()
     bad = [cloud.tencent.captcha_ticket(kind) for kind in KINDS if kind != "good"]
@@ -255,7 +256,7 @@ def test_the_third_sending_of_a_day_to_a_number_needs_a_ticket(
     assert sent["codeStr"] == "Ok"
     code = cloud.tencent.inbox(PHONE)[0].params[0]
     assert call("login", phone=PHONE, code=code, sessionId=sent["data"]["sessionId"])["codeStr"] == "Success"
-    clock.shift(31)
+    clock.shift(Rules().cooldown + 1)
     assert call("getSms", phone=PHONE, **solved(pair))["codeStr"] == "CaptchaRequired"
 
 
@@ -278,7 +279,7 @@ def test_with_the_captcha_off_nobody_is_asked(
     call = function({**cloud.environ, "CAPTCHA_MODE": "off"}, monkeypatch)
     for _ in range(3):
         assert call("getSms", phone=PHONE, **solved(cloud.tencent.captcha_ticket()))["codeStr"] == "Ok"
-        clock.shift(31)
+        clock.shift(Rules().cooldown + 1)
     assert cloud.tencent.captcha_calls == 0
 
 

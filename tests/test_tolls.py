@@ -49,7 +49,7 @@ def test_a_login_gives_back_to_whom_the_sending_was_counted_for(make: Make, phon
         world.log_in(session, phone=phone)
         others += totals(phone)
         assert counts(world) == others
-        world.wait(31)
+        world.cool_down()
 
 
 def test_what_counts_the_home_country_is_left_alone(make: Make) -> None:
@@ -90,28 +90,17 @@ def test_a_login_gives_back_once(make: Make) -> None:
     assert counts(world) == others + totals() + Counter([f"ip:{IP} guesses"])
 
 
-def test_another_hour_is_not_given_back(make: Make) -> None:
-    """What was sent before the hour's end is given back to the day only."""
+@pytest.mark.parametrize(("end", "day"), [(TO_THE_HOUR, totals()), (TO_MIDNIGHT, Counter())], ids=["hour", "day"])
+def test_a_login_gives_nothing_back_of_a_window_that_has_ended(make: Make, end: int, day: Counter[str]) -> None:
+    """A sending before the hour's end still counts in the day's total, one before midnight nowhere."""
     world = make()
-    world.wait(TO_THE_HOUR - 60)
+    world.wait(end - 60)
     session = world.get_sms().session_id
     code = world.outbox.code
     world.wait(120)
     world.get_sms(phone=OTHER_PHONE)
     world.log_in(session, code)
-    assert counts(world) == unverified() + totals() + totals()
-
-
-def test_another_day_is_not_given_back(make: Make) -> None:
-    """What was sent before midnight is over with the day."""
-    world = make()
-    world.wait(TO_MIDNIGHT - 60)
-    session = world.get_sms().session_id
-    code = world.outbox.code
-    world.wait(120)
-    world.get_sms(phone=OTHER_PHONE)
-    world.log_in(session, code)
-    assert counts(world) == unverified() + totals()
+    assert counts(world) == unverified() + totals() + day
 
 
 def test_a_sending_in_each_of_two_hours_is_given_back_to_its_own(make: Make) -> None:
@@ -119,7 +108,7 @@ def test_a_sending_in_each_of_two_hours_is_given_back_to_its_own(make: Make) -> 
     world = make()
     world.wait(TO_THE_HOUR - 20)
     session = world.get_sms().session_id
-    world.wait(40)
+    world.cool_down()
     world.get_sms(session)
     world.log_in(session)
     assert counts(world) == totals() + totals()
@@ -130,7 +119,7 @@ def test_every_sending_of_a_session_is_given_back_to_its_own_client(make: Make) 
     world = make()
     session = world.get_sms().session_id
     for ip in (OTHER_IP, OTHER_IP):
-        world.wait(31)
+        world.cool_down()
         world.ip = ip
         assert world.get_sms(session).session_id == session
     assert counts(world)[f"ip:{OTHER_IP} hour"] == 2
@@ -143,7 +132,7 @@ def test_a_sending_of_another_session_is_not_given_back(make: Make) -> None:
     world = make()
     other = world.get_sms().session_id
     other_code = world.outbox.code
-    world.wait(31)
+    world.cool_down()
     world.ip = OTHER_IP
     world.log_in(world.get_sms().session_id)
     assert counts(world) == unverified() + totals() + totals()
@@ -199,7 +188,7 @@ def test_a_refused_resend_gives_back_only_its_own(make: Make) -> None:
     """What the session's first sending took is for the login to give back."""
     world = make()
     session = world.get_sms().session_id
-    world.wait(31)
+    world.cool_down()
     world.ip = OTHER_IP
     world.outbox.refuse = [InvalidPhone()]
     with pytest.raises(InvalidPhone):
@@ -217,7 +206,7 @@ def test_a_sending_without_a_clear_answer_counts(make: Make) -> None:
     with pytest.raises(SendUnknown) as unknown:
         world.get_sms()
     assert counts(world) == unverified() + totals()
-    world.wait(31)
+    world.cool_down()
     session = unknown.value.data["sessionId"]
     world.get_sms(session)
     world.log_in(session)

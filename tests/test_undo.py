@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sms_login.adapters.redis.codes import otp_key
 from sms_login.errors import (
     CodeHasExpired,
     CodeHasValid,
@@ -24,7 +25,6 @@ from tests.testkit.world import PHONE, Backend, World
 
 KEY, OTHER_KEY = "idempotency-key-1", "idempotency-key-2"
 NO_RESERVATION = Reservation("494400", "20261121", None)
-OTP = f"otp:{{{PHONE.e164}}}"
 
 
 @pytest.fixture
@@ -81,8 +81,8 @@ def test_a_later_sending_in_another_session_keeps_everything(quick: World) -> No
     meanwhile(quick, lambda: quick.wait(2), lambda: quick.get_sms(key=OTHER_KEY))
     refused(quick, key=KEY)
     assert quick.sent_today() == 1
-    assert f"{OTP}:sent:{KEY}" not in quick.backend.expiries()
-    assert f"{OTP}:sent:{OTHER_KEY}" in quick.backend.expiries()
+    assert otp_key(PHONE, f"sent:{KEY}") not in quick.backend.expiries()
+    assert otp_key(PHONE, f"sent:{OTHER_KEY}") in quick.backend.expiries()
     with pytest.raises(TooManyRequests):
         quick.get_sms()
     assert quick.log_in(None).token
@@ -137,9 +137,9 @@ def test_the_latest_session_gets_its_place_back_for_as_long_as_it_had_it(world: 
     """With the life that its own record has left, not with the refused one's."""
     world.get_sms()
     world.wait(400)
-    before = world.backend.expiries()[f"{OTP}:latest"]
+    before = world.backend.expiries()[otp_key(PHONE, "latest")]
     refused_at_once(world)
-    after = world.backend.expiries()[f"{OTP}:latest"]
+    after = world.backend.expiries()[otp_key(PHONE, "latest")]
     assert before - 1000 < after <= before
 
 
@@ -161,7 +161,7 @@ def test_an_answer_that_was_lost_is_undone(world: World, monkeypatch: pytest.Mon
                 world.get_sms(asked, key=KEY)
         dump = world.backend.dump()
         assert {key: value for key, value in dump.items() if ":latest" in key or ":day:" in key} == before
-        assert not {f"{OTP}:cooldown", f"{OTP}:sent:{KEY}"} & dump.keys()
+        assert not {otp_key(PHONE, "cooldown"), otp_key(PHONE, f"sent:{KEY}")} & dump.keys()
     assert len(world.outbox.sent) == 1
     assert world.get_sms(key=KEY).request_id == "request-2"
     world.wait(101)
@@ -174,7 +174,7 @@ def test_an_issue_that_never_arrived_takes_nothing_from_the_session(
 ) -> None:
     """Redis was away for that call only: what it has on record of the session is of earlier sendings."""
     session = world.get_sms().session_id
-    world.wait(31)
+    world.cool_down()
     before = world.backend.dump()
 
     def never_arrives(*_: object) -> None:
@@ -189,9 +189,9 @@ def test_an_issue_that_never_arrived_takes_nothing_from_the_session(
 
 def test_a_key_that_names_another_session_is_not_forgotten(world: World) -> None:
     """It is somebody else's by now."""
-    meanwhile(world, lambda: world.backend.client.set(f"{OTP}:sent:{KEY}", "B" * 22, px=1000))
+    meanwhile(world, lambda: world.backend.client.set(otp_key(PHONE, f"sent:{KEY}"), "B" * 22, px=1000))
     refused(world, key=KEY)
-    assert world.backend.client.get(f"{OTP}:sent:{KEY}") == "B" * 22
+    assert world.backend.client.get(otp_key(PHONE, f"sent:{KEY}")) == "B" * 22
 
 
 def test_a_place_that_an_earlier_sending_took_is_not_given_back_by_a_later_one(quick: World) -> None:
@@ -227,7 +227,7 @@ def test_a_refusal_is_answered_where_undoing_fails(
     """The caller learns what SendSms said; the log has an alert."""
 
     def unavailable(*_: object, **__: object) -> bool:
-        raise ServiceUnavailable(f"redis: ResponseError: {OTP}:latest")
+        raise ServiceUnavailable(f"redis: ResponseError: otp:{{{PHONE.e164}}}:latest")
 
     monkeypatch.setattr(world.challenges, "undo", unavailable)
     world.outbox.refuse = [SendFailed()]
@@ -235,46 +235,30 @@ def test_a_refusal_is_answered_where_undoing_fails(
     assert alerts(printed()) == [{"alert": "undo_failed", "cause": "redis: ResponseError: <otp key>"}]
 
 
-def test_a_code_that_was_spent_since_we_looked_is_not_sent_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_code_that_was_spent_since_we_looked_is_not_sent_again(world: World) -> None:
     """Between look and issue the session ends: a new code goes out, in a new session, and works."""
     session = world.get_sms().session_id
-    world.wait(31)
-
-    def ends_the_session(_phone: Phone) -> bool:
-        return bool(world.log_in(session))
-
-    monkeypatch.setattr(world.outbox, "reaches", ends_the_session)  # what the guard asks, between the two
+    world.cool_down()
+    world.between_check_and_reserve(lambda: world.log_in(session))
     again = world.get_sms(session).session_id
     assert again != session
     assert world.log_in(again).token
 
 
-def test_a_code_that_is_good_again_since_we_looked_is_not_taken_for_the_new_one(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_code_that_is_good_again_since_we_looked_is_not_taken_for_the_new_one(world: World) -> None:
     """Nobody knows its digits any more when SendSms is called: a new code goes out, in a session of its own."""
     session = world.get_sms().session_id
     login = world.log_in(session).user_id
-    world.wait(31)
-
-    def makes_it_good_again(_phone: Phone) -> bool:
-        return world.challenges.unredeem(PHONE, session, login)
-
-    monkeypatch.setattr(world.outbox, "reaches", makes_it_good_again)  # as above
+    world.cool_down()
+    world.between_check_and_reserve(lambda: world.challenges.unredeem(PHONE, session, login))
     again = world.get_sms(session).session_id
     assert again != session
     assert world.log_in(again).token
 
 
-def test_a_repeat_of_a_sending_that_is_just_gone_is_told_to_come_back(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_repeat_of_a_sending_that_is_just_gone_is_told_to_come_back(world: World) -> None:
     """Its key came between look and issue, and its session is over."""
-
-    def another_takes_the_key(_phone: Phone) -> bool:
-        return bool(world.backend.client.set(f"{OTP}:sent:{KEY}", "B" * 22, px=1000))
-
-    monkeypatch.setattr(world.outbox, "reaches", another_takes_the_key)  # as above
+    world.between_check_and_reserve(lambda: world.backend.client.set(otp_key(PHONE, f"sent:{KEY}"), "B" * 22, px=1000))
     with pytest.raises(TooManyRequests) as wait:
         world.get_sms(key=KEY)
     assert wait.value.retry_after == 1
@@ -312,7 +296,7 @@ def test_a_code_that_nobody_can_guess_any_more_is_not_live(world: World) -> None
     """A forged session is a mismatch while anybody can still redeem the latest code, and finds none afterwards."""
     session = world.get_sms().session_id
     for asked in (session, None):
-        for _ in range(3):
+        for _ in range(world.rules.guesses):
             with pytest.raises(SessionMismatch):
                 world.log_in("A" * 22)
             with pytest.raises(CodeIsError):
@@ -324,10 +308,8 @@ def test_a_code_that_nobody_can_guess_any_more_is_not_live(world: World) -> None
 def test_a_key_whose_session_was_guessed_wrong_too_often_asks_for_a_new_code(world: World) -> None:
     """For its holder that session is over, though strangers without one have guesses left."""
     session = world.get_sms(key=KEY).session_id
-    for _ in range(3):
-        with pytest.raises(CodeIsError):
-            world.log_in(session, world.wrong)
-    world.wait(31)
+    world.spend_guesses(session)
+    world.cool_down()
     assert world.get_sms(key=KEY).session_id != session
 
 

@@ -10,9 +10,11 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwright, Request, expect
 
 from local.tencent import TencentStandIn
+from sms_login.otp.rules import Rules
 from tests.testkit.world import Backend
 
 SCREENSHOTS = Path(__file__).parents[2] / "test-screenshots"  # of tests that failed
+RULES = Rules()  # of the function behind the page
 ARGUMENTS = """
     --no-sandbox --headless --disable-gpu --disable-quic --no-first-run --disable-background-networking
     --disable-component-update --disable-sync
@@ -96,6 +98,14 @@ class Person:
         """Type six digits."""
         self.page.get_by_label("Six-digit code").fill(code)
 
+    def spend_guesses(self, wrong: str) -> None:
+        """Type a wrong code until no attempt is left; the phone says each time how many are."""
+        for left in reversed(range(1, RULES.guesses)):
+            self.type_code(wrong)
+            self.says(f"That is not the code. Attempts left: {left}.")
+        self.type_code(wrong)
+        self.says("no attempts are left")
+
     @property
     def codes(self) -> list[str]:
         """The codes that were sent to the number, newest first."""
@@ -122,6 +132,10 @@ class Person:
         self.backend.age(seconds)
         self.page.clock.fast_forward(seconds * 1000)
 
+    def cool_down(self) -> None:
+        """Wait until a number that has just had a code may have another; see `wait`."""
+        self.wait(RULES.cooldown + 1)
+
     def settle(self) -> None:
         """End what still moves into its place; what turns for ever goes on."""
         self.page.evaluate("""
@@ -139,6 +153,11 @@ class Person:
     def overflows(self) -> bool:
         """Tell whether the window has to be scrolled sideways."""
         return bool(self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+
+def counting(most: int) -> str:
+    """Return a regular expression for the seconds of a countdown that began at `most` a moment ago."""
+    return f"({'|'.join(str(seconds) for seconds in range(most - 10, most + 1))})"
 
 
 def keep_screenshot(page: Page, name: str) -> None:

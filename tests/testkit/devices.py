@@ -65,7 +65,7 @@ def devices(world: World, count: int) -> list[Device]:
     signed_in = []
     for _ in range(count):
         signed_in.append(Device(world))
-        world.wait(31)  # until the number may have another code
+        world.cool_down()
     return signed_in
 
 

@@ -12,7 +12,6 @@ from msgspec.structs import replace
 
 from sms_login.errors import Refusal, SendingPaused, ServiceUnavailable, TooManyRequests
 from sms_login.limits.policy import Limits
-from sms_login.limits.store import Reserved, Subject
 from sms_login.periods import Calendar
 from sms_login.phone import Phone
 from sms_login.users import User
@@ -75,19 +74,6 @@ def totals(phone: Phone = PHONE) -> Counter[str]:
 def alerts(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the alerts in some lines of the log."""
     return [alert for line in lines for alert in line.get("alerts", [])]
-
-
-def after_the_check(world: World, monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
-    """Let something happen once, after the next sending has checked its budgets and before it reserves them."""
-    check = world.limit_store.check
-
-    def checked(subjects: Sequence[Subject]) -> Sequence[Reserved]:
-        verdicts = check(subjects)
-        monkeypatch.setattr(world.limit_store, "check", check)
-        happens()
-        return verdicts
-
-    monkeypatch.setattr(world.limit_store, "check", checked)
 
 
 def down(_phone: Phone, _id: str) -> User:

@@ -1,23 +1,25 @@
 """A login service on a Redis of the test's choice, with a clock that it can move and an SMS outbox that it can read."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 import time_machine
 from msgspec.structs import replace
 
 from sms_login import wiring
 from sms_login.adapters.redis.client import RedisClient
-from sms_login.adapters.redis.codes import RedisChallenges
+from sms_login.adapters.redis.codes import RedisChallenges, otp_key
 from sms_login.adapters.redis.limits import RedisLimits
 from sms_login.adapters.redis.sessions import RedisSessions
 from sms_login.adapters.redis.users import RedisUsers
-from sms_login.errors import Refusal, ServiceUnavailable
+from sms_login.errors import CodeIsError, Refusal, ServiceUnavailable
 from sms_login.limits.client import Client
 from sms_login.limits.guard import Caller
 from sms_login.limits.policy import Limits
+from sms_login.limits.store import Reserved, Subject
 from sms_login.otp.rules import Rules
 from sms_login.otp.send import CodeSent
 from sms_login.otp.verify import Guess, LoggedIn
@@ -207,6 +209,10 @@ class World:
         if not self.backend.ages_by_itself:
             self.backend.age(seconds)
 
+    def cool_down(self) -> None:
+        """Wait until a number that has just had a code may have another."""
+        self.wait(self.rules.cooldown + 1)
+
     @property
     def client(self) -> Client:
         """The client of the calls, by its IPv4 address."""
@@ -229,7 +235,39 @@ class World:
         """Six digits that are not the last code."""
         return f"{(int(self.outbox.code) + 1) % 1_000_000:06}"
 
+    def spend_guesses(self, session: str | None, code: str | None = None, *, key: str | None = None) -> None:
+        """Guess wrong in a session, or without one, until no guess is left; each answer says how many are."""
+        for left in reversed(range(self.rules.guesses)):
+            with pytest.raises(CodeIsError) as wrong:
+                self.log_in(session, code or self.wrong, key=key)
+            assert wrong.value.data == {"attemptsLeft": left}
+
+    def between_check_and_reserve(self, happens: Callable[[], object]) -> None:
+        """Let something happen once, after the next sending has checked its budgets and before it reserves them."""
+        check = self.limit_store.check
+
+        def checked(subjects: Sequence[Subject]) -> Sequence[Reserved]:
+            verdicts = check(subjects)
+            self.limit_store.check = check  # type: ignore[method-assign] # only once
+            happens()
+            return verdicts
+
+        self.limit_store.check = checked  # type: ignore[method-assign] # the guard calls it at that point
+
     def sent_today(self, phone: Phone = PHONE) -> int:
         """Return what Redis counts of the number's day."""
-        days = [key for key in self.backend.expiries() if key.startswith(f"otp:{{{phone.e164}}}:day:")]
+        days = [key for key in self.backend.expiries() if key.startswith(otp_key(phone, "day:"))]
         return sum(int(self.backend.client.get(key)) for key in days)
+
+    def failures(self, phone: Phone = PHONE) -> str | None:
+        """Return what Redis counts of the number's failures in a row, None if nothing."""
+        count: str | None = self.backend.client.get(otp_key(phone, "failures"))
+        return count
+
+    def set_failures(self, count: int, phone: Phone = PHONE, *, seconds: int = 86_400) -> None:
+        """Count so many failures in a row of the number, for so long."""
+        self.backend.client.set(otp_key(phone, "failures"), count, ex=seconds)
+
+    def lock(self, phone: Phone = PHONE, *, seconds: int = 5) -> None:
+        """Lock the number for so long, as its failures do."""
+        self.set_failures(self.rules.lock_at, phone, seconds=seconds)
