@@ -24,10 +24,11 @@ cover: $(VENV)/ready ## Run every test and list the lines of sms_login that none
 	$(BIN)/python -m pytest -n auto \
 		--cov=sms_login --cov-report=term-missing:skip-covered --cov-fail-under=95 $(ARGS)
 
-lint: $(VENV)/ready ## Check style and types, and that nothing is unused
+lint: $(VENV)/ready ## Check style, types and imports between rooms, and find unused code
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy $(CODE)
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/vulture $(CODE)
 
 format: $(VENV)/ready ## Put the code into the one format
