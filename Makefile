@@ -1,11 +1,11 @@
-# Everything a developer does, one word each. `make help` lists them.
+# The commands of development, one word each. `make help` lists them.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 CODE := index.py sms_login sms_admin deploy local openapi tests benchmarks
 COMPILE = $(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make pins"
 
-# Wherever it is set: the tests start many processes, and each would compile all of it anew.
+# The tests start many processes; with this variable, each of them would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -20,7 +20,7 @@ run: $(VENV)/local ## Run the whole login on this machine: no account, no settin
 test: $(VENV)/ready ## Run every test, also on a real Redis (ARGS="-k races" for some)
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
-cover: $(VENV)/ready ## Run every test and list the lines of sms_login that none reaches; fails under 95 %
+cover: $(VENV)/ready ## Run every test and list the lines of sms_login that no test reaches; fails under 95 %
 	$(BIN)/python -m pytest -n auto \
 		--cov=sms_login --cov-report=term-missing:skip-covered --cov-fail-under=95 $(ARGS)
 
@@ -31,7 +31,7 @@ lint: $(VENV)/ready ## Check style, types and imports between rooms, and find un
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/vulture $(CODE)
 
-format: $(VENV)/ready ## Put the code into the one format
+format: $(VENV)/ready ## Format the code
 	$(BIN)/ruff check --fix-only $(CODE)
 	$(BIN)/ruff format $(CODE)
 
@@ -44,10 +44,10 @@ bench: $(VENV)/ready ## Measure cold start, warm login, memory, load; prints rat
 attack: $(VENV)/ready ## Simulate a day under attack, on the product's own code; prints a table
 	$(BIN)/python -m benchmarks.attacks $(ARGS)
 
-soak: $(VENV)/ready ## Ask the web function 100,000 things while Redis dies and messages fail (ARGS=5000 for fewer)
+soak: $(VENV)/ready ## Send the web function 100,000 requests while Redis dies and messages fail (ARGS=5000 for fewer)
 	$(BIN)/python -m benchmarks.soak $(ARGS)
 
-build: $(VENV)/ready ## Make build/ and build.zip: what is deployed (WITH="sql asymmetric")
+build: $(VENV)/ready ## Make build/ and build.zip, the deployed files (WITH="sql asymmetric")
 	@$(BIN)/python -m deploy.build $(WITH)
 
 check-deploy: $(VENV)/ready ## Check serverless.yml, its environment and build/, offline (EXAMPLE=1: with made-up values)
@@ -60,13 +60,13 @@ pins: $(VENV)/ready ## Write the requirements files anew from pyproject.toml
 	$(COMPILE) --upgrade --group local -c requirements.txt pyproject.toml -o requirements-local.txt
 	$(COMPILE) --upgrade --extra asymmetric --extra sql --group local --group dev -c requirements.txt pyproject.toml -o requirements-dev.txt
 
-clean: ## Remove what the commands above made
+clean: ## Remove everything that the commands above made
 	rm -rf build build.zip .build-* deploy/toolkit/node_modules .venv* .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage test-screenshots
 
-# Two steps, so that who only wants to see it run does not wait for the browser driver and the checkers.
+# Two steps, so that `make run` does not wait for the browser driver and the checkers.
 $(VENV)/local: requirements-local.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
-	@[ ! -L $(VENV) ] || { echo "$(VENV) is a link: whatever it leads to would be emptied. Remove it, or name another: make VENV=..."; exit 1; }
+	@[ ! -L $(VENV) ] || { echo "$(VENV) is a link, and its target would be emptied. Remove it, or name another: make VENV=..."; exit 1; }
 	@echo "Making $(VENV), once: this takes up to a minute."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-local.txt
