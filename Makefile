@@ -1,4 +1,4 @@
-# Everything a developer does, one word each. `make help` lists them.
+# The commands of development, one word each. `make help` lists them.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -8,7 +8,7 @@ PIP_CONF = $(shell $(BIN)/python -m pip config get global.index-url 2>/dev/null)
 INDEX = $(eval INDEX := $(or $(UV_DEFAULT_INDEX),$(PIP_INDEX_URL),$(PIP_CONF)))$(INDEX)
 COMPILE = $(if $(INDEX),UV_DEFAULT_INDEX=$(INDEX) )$(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make pins"
 
-# Wherever it is set: the tests start many processes, and each would compile all of it anew.
+# The tests start many processes; with this variable, each of them would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
@@ -23,17 +23,18 @@ run: $(VENV)/local ## Run the whole login on this machine: no account, no settin
 test: $(VENV)/ready ## Run every test, also on a real Redis (ARGS="-k races" for some)
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
-cover: $(VENV)/ready ## Run every test and list the lines of sms_login that none reaches; fails under 95 %
+cover: $(VENV)/ready ## Run every test and list the lines of sms_login that no test reaches; fails under 95 %
 	$(BIN)/python -m pytest -n auto \
 		--cov=sms_login --cov-report=term-missing:skip-covered --cov-fail-under=95 $(ARGS)
 
-lint: $(VENV)/ready ## Check style and types, and that nothing is unused
+lint: $(VENV)/ready ## Check style, types and imports between rooms, and find unused code
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy $(CODE)
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/vulture $(CODE)
 
-format: $(VENV)/ready ## Put the code into the one format
+format: $(VENV)/ready ## Format the code
 	$(BIN)/ruff check --fix-only $(CODE)
 	$(BIN)/ruff format $(CODE)
 
@@ -46,10 +47,10 @@ bench: $(VENV)/ready ## Measure cold start, warm login, memory, load; prints rat
 attack: $(VENV)/ready ## Simulate a day under attack, on the product's own code; prints a table
 	$(BIN)/python -m benchmarks.attacks $(ARGS)
 
-soak: $(VENV)/ready ## Ask the web function 100,000 things while Redis dies and messages fail (ARGS=5000 for fewer)
+soak: $(VENV)/ready ## Send the web function 100,000 requests while Redis dies and messages fail (ARGS=5000 for fewer)
 	$(BIN)/python -m benchmarks.soak $(ARGS)
 
-build: $(VENV)/ready ## Make build/ and build.zip: what is deployed (WITH="sql asymmetric")
+build: $(VENV)/ready ## Make build/ and build.zip, the deployed files (WITH="sql asymmetric")
 	@$(BIN)/python -m deploy.build $(WITH)
 
 check-deploy: $(VENV)/ready ## Check serverless.yml, its environment and build/, offline (EXAMPLE=1: with made-up values)
@@ -63,13 +64,13 @@ pins: $(VENV)/ready ## Write the requirements files anew from pyproject.toml
 	$(COMPILE) --upgrade --extra asymmetric --extra sql --group local --group dev -c requirements.txt pyproject.toml -o requirements/dev.txt
 	$(BIN)/python -m deploy.metadata
 
-clean: ## Remove what the commands above made
+clean: ## Remove everything that the commands above made
 	rm -rf build build.zip .build-* deploy/toolkit/node_modules .venv* .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage test-screenshots
 
-# Two steps, so that who only wants to see it run does not wait for the browser driver and the checkers.
+# Two steps, so that `make run` does not wait for the browser driver and the checkers.
 $(VENV)/local: requirements/local.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo "Python 3.10 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
-	@[ ! -L $(VENV) ] || { echo "$(VENV) is a link: whatever it leads to would be emptied. Remove it, or name another: make VENV=..."; exit 1; }
+	@[ ! -L $(VENV) ] || { echo "$(VENV) is a link, and its target would be emptied. Remove it, or name another: make VENV=..."; exit 1; }
 	@echo "Making $(VENV), once: this takes up to a minute."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/local.txt

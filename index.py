@@ -4,12 +4,12 @@ import gc
 import os
 from typing import Any
 
-gc.disable()  # while importing: a collection would walk through all that has just come, and free nothing
+gc.disable()  # during the imports: a collection would walk through all new objects, and free none
 
 from sms_login import wiring  # noqa: E402 - see above
 
 _app = wiring.build(os.environ)  # once per instance; connects to nothing
-gc.freeze()  # nor does any later collection have to walk through it
+gc.freeze()  # so that later collections do not walk through these objects either
 gc.enable()
 
 

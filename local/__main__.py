@@ -25,7 +25,7 @@ from sms_login.settings.reader import ConfigError
 PHONE = "8613800138000"
 
 BANNER = """
-sms-login runs at {url}/ on your own machine. No SMS is sent: what would be is shown here.
+sms-login runs at {url}/ on your own machine. No SMS is sent: messages are printed here.
 {trouble}
 Open {url}/ in a browser, or log in in another terminal:
   curl -s {url}/ -H 'Content-Type: application/json' -d '{{"method": "getSms", "phone": "+{phone}"}}'

@@ -1,0 +1,119 @@
+"""Docstrings, comments and documents are plain English: each clause names its noun, and its actor before its verb."""
+
+import ast
+import functools
+import io
+import math
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# The one list of all our code; and all documents but the Chinese ones.
+CODE = re.findall(r"(?m)^CODE := (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"))[0].split()
+DOCUMENTS = ["docs", *(path.name for path in sorted(ROOT.glob("*.md")) if ".zh-" not in path.name)]
+
+# The most occurrences in 10,000 words. Each word marks a clause that hides its noun: "what is refused" is a refused
+# request, "whoever asks" is the caller. Counted in the same way, click, redis-py, Requests, SQLAlchemy, urllib3 and
+# Werkzeug have 2 to 9 times "what", and 0 to 2 times each of the others.
+LIMITS = {
+    "what": (r"\bwhat\b", 15),
+    "whoever": (r"\b(?:whoever|whatever|whichever)\b", 3),
+    "nobody": (r"\bnobody\b", 3),
+    "is no": (r"(?<!there )\bis no\b(?! (?:longer|more)\b)", 2),
+    "of one that": (r"\b(?:of|for|to|by) (?:one|those) (?:that|who|which)\b", 2),
+}
+
+
+class Words(NamedTuple):
+    """A docstring, or comments on lines in a row: their file, their first line and their text."""
+
+    path: Path
+    line: int
+    text: str
+
+
+def joined(path: Path, comments: list[tuple[int, str]]) -> Iterator[Words]:
+    """Yield comments, each given by its line and text, with those on lines in a row as one text."""
+    begun: list[tuple[int, str]] = []
+    for number, text in [*comments, (-1, "")]:
+        if begun and number != begun[-1][0] + 1:
+            yield Words(path, begun[0][0], "\n".join(line for _, line in begun))
+            begun = []
+        begun.append((number, text))
+
+
+def in_python(path: Path, source: str) -> Iterator[Words]:
+    """Yield the docstrings and comments of Python source."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            docstring = ast.get_docstring(node, clean=False)
+            if docstring is not None:
+                yield Words(path, node.body[0].lineno, docstring)
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    comments = [(token.start[0], token.string) for token in tokens if token.type == tokenize.COMMENT]
+    yield from joined(path, [(number, text.lstrip("# ")) for number, text in comments])
+
+
+def in_lua(path: Path, source: str) -> Iterator[Words]:
+    """Yield the comments of Lua source."""
+    found = [(number, line.partition("--")[2].strip()) for number, line in enumerate(source.splitlines(), 1)]
+    yield from joined(path, [(number, text) for number, text in found if text])
+
+
+def in_markdown(path: Path, text: str) -> Iterator[Words]:
+    """Yield the text of a document, with its blocks of code left out."""
+    yield Words(path, 1, re.sub(r"(?ms)^ *```.*?^ *```$", lambda block: "\n" * block[0].count("\n"), text))
+
+
+@functools.cache
+def words_of(place: Path) -> list[Words]:
+    """Return the docstrings and comments in Python and Lua files, and the text of documents, in a folder or a file."""
+    files = [place] if place.is_file() else sorted(place.rglob("*"))
+    readers = {".py": in_python, ".lua": in_lua, ".md": in_markdown}
+    return [
+        words
+        for file in files
+        if file.suffix in readers and ".zh-" not in file.name and "node_modules" not in file.parts
+        for words in readers[file.suffix](file.relative_to(ROOT), file.read_text(encoding="utf-8"))
+    ]
+
+
+def occurrences(pattern: str, texts: list[Words]) -> list[str]:
+    """Return the places where a pattern occurs in texts, as file:line: words; what is quoted does not count."""
+    places = []
+    for path, line, text in texts:
+        plain = re.sub(r'`[^`]*`|"[^"\n]*"', lambda quoted: "·" * len(quoted[0]), text)
+        for match in re.finditer(pattern, plain, re.IGNORECASE):
+            around = " ".join(text[max(0, match.start() - 40) : match.end() + 40].split())
+            places.append(f"{path}:{line + text.count(chr(10), 0, match.start())}: …{around}…")
+    return places
+
+
+@pytest.mark.parametrize("word", LIMITS)
+@pytest.mark.parametrize("place", [*CODE, *DOCUMENTS])
+def test_clauses_without_a_noun_are_rare(place: str, word: str) -> None:
+    """In each folder and document; even a small one may have one such clause. The message lists all places."""
+    texts = words_of(ROOT / place)
+    total = sum(len(text.text.split()) for text in texts)
+    pattern, limit = LIMITS[word]
+    allowed = max(1, math.floor(limit * total / 10_000))
+    places = occurrences(pattern, texts)
+    listed = "\n".join(places)
+    assert len(places) <= allowed, f'"{word}" {len(places)} times in {total} words, {allowed} allowed:\n{listed}'
+
+
+def test_every_docstring_and_comment_is_counted() -> None:
+    """The test above does not pass because it is blind."""
+    python = (
+        '"""A what."""\n\ndef f():\n    """Say\n    what."""\n    return 1  # what\n\n# what "what" `what`\n# what\n'
+    )
+    places = occurrences(r"\bwhat\b", list(in_python(Path("a.py"), python)))
+    assert [place.split(":")[1] for place in places] == ["1", "5", "6", "8", "9"]
+    lua = "-- KEYS: what\n--\nlocal what = 1 -- what\n"
+    places = occurrences(r"\bwhat\b", list(in_lua(Path("a.lua"), lua)))
+    assert [place.split(":")[1] for place in places] == ["1", "3"]
