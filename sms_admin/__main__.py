@@ -66,13 +66,10 @@ def summary(problems: int, warnings: int, fine: int) -> str:
 
 
 def _phone(text: str) -> Phone:
-    wrong = argparse.ArgumentTypeError("must be a mobile number with its country, like +86…")
-    if not text.startswith("+"):
-        raise wrong
     try:
-        return Phone.parse(text, "ZZ")
+        return Phone.from_e164(text)
     except InvalidPhone:
-        raise wrong from None
+        raise argparse.ArgumentTypeError("must be a mobile number with its country, like +86…") from None
 
 
 if __name__ == "__main__":

@@ -52,3 +52,10 @@ class Phone(Struct, frozen=True):
             if country in phonenumbers.SUPPORTED_REGIONS and phonenumbers.number_type(number) in _CAN_RECEIVE_SMS:
                 return cls(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), country)
         raise InvalidPhone
+
+    @classmethod
+    def from_e164(cls, number: str) -> "Phone":
+        """Return the number written with its plus and country. Raises InvalidPhone for a national number too."""
+        if not number.startswith("+"):
+            raise InvalidPhone
+        return cls.parse(number, "ZZ")  # no region: the plus already says it

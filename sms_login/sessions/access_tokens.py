@@ -72,7 +72,7 @@ class AccessTokens:
         try:
             text = self._ring.verify(token, _TYPES).decode()  # UTF-8 and nothing else: RFC 8725, section 3.7
             claims = msgspec.json.decode(text, type=_Payload)
-            verified = Claims(claims.sub, Phone.parse(claims.phone, "ZZ"), claims.sid)
+            verified = Claims(claims.sub, Phone.from_e164(claims.phone), claims.sid)
         except (ValueError, RecursionError, InvalidPhone):
             raise TokenInvalid from None
         ours = claims.iss == self._issuer and self._audience in _listed(claims.aud)

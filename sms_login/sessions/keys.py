@@ -4,7 +4,6 @@ A token names its key (`kid`; RFC 7515, section 4.1.4). The name is looked up am
 8725, sections 3.1 and 3.10. A shared secret has no name, since every name that it could have would be a digest of it.
 """
 
-import base64
 import hashlib
 from collections.abc import Container, Mapping
 from functools import cached_property
@@ -13,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from sms_login import base64url
 from sms_login.errors import TokenInvalid
 
 # What identifies a public key, in the order of RFC 7638, section 3.2, and RFC 8037, section 2.
@@ -48,7 +48,7 @@ def shared_key(secret: bytes) -> Key:
 def thumbprint(jwk: Mapping[str, str]) -> str:
     """Return the SHA-256 thumbprint of a public key (RFC 7638), which is a name that nobody has to choose."""
     members = {name: jwk[name] for name in _MEMBERS[jwk["kty"]]}
-    return base64.urlsafe_b64encode(hashlib.sha256(msgspec.json.encode(members)).digest()).rstrip(b"=").decode()
+    return base64url.encode(hashlib.sha256(msgspec.json.encode(members)).digest())
 
 
 class _Header(Struct, frozen=True):
@@ -98,20 +98,10 @@ class KeyRing:
 
     @cached_property
     def _jws(self) -> Any:
-        """PyJWT with the algorithms of our keys alone, and with secrets examined once: it does so at every use."""
+        """PyJWT with the algorithms of our keys alone."""
         import jwt  # noqa: PLC0415 - as above
-        from jwt.algorithms import HMACAlgorithm  # noqa: PLC0415 - as above
 
-        class Examined(HMACAlgorithm):
-            def prepare_key(self, key: Any) -> Any:
-                return key
-
-        jws = jwt.PyJWS([key.algorithm for keys in self._keys.values() for key in keys if key.jwk])
-        if secrets := self._keys.get(None):
-            for secret in secrets:
-                HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret.verifier)
-            jws.register_algorithm("HS256", Examined(HMACAlgorithm.SHA256))
-        return jws
+        return jwt.PyJWS([key.algorithm for keys in self._keys.values() for key in keys])
 
 
 def _read_header(token: str) -> _Header:
@@ -119,6 +109,6 @@ def _read_header(token: str) -> _Header:
     if not token.isascii() or "=" in token:
         raise TokenInvalid
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(token.partition(".")[0] + "=="), type=_Header)
+        return msgspec.json.decode(base64url.decode(token.partition(".")[0]), type=_Header)
     except (ValueError, RecursionError):
         raise TokenInvalid from None

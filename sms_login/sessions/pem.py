@@ -4,6 +4,7 @@ import base64
 import re
 from typing import Any
 
+from sms_login.base64url import encode
 from sms_login.sessions.keys import Key
 
 _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
@@ -53,17 +54,13 @@ def _key(public: Any, private: Any = None) -> Key:
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa  # noqa: PLC0415 - see above
 
     if isinstance(public, ed25519.Ed25519PublicKey):
-        return Key("EdDSA", public, private, {"kty": "OKP", "crv": "Ed25519", "x": _encoded(public.public_bytes_raw())})
+        return Key("EdDSA", public, private, {"kty": "OKP", "crv": "Ed25519", "x": encode(public.public_bytes_raw())})
     if isinstance(public, ec.EllipticCurvePublicKey) and isinstance(public.curve, ec.SECP256R1):
         point = public.public_numbers()
-        x, y = (_encoded(number.to_bytes(32, "big")) for number in (point.x, point.y))  # RFC 7518, section 6.2.1.2
+        x, y = (encode(number.to_bytes(32, "big")) for number in (point.x, point.y))  # RFC 7518, section 6.2.1.2
         return Key("ES256", public, private, {"kty": "EC", "crv": "P-256", "x": x, "y": y})
     if isinstance(public, rsa.RSAPublicKey) and public.key_size >= _LEAST_RSA:
         numbers = public.public_numbers()
-        n, e = (_encoded(number.to_bytes((number.bit_length() + 7) // 8, "big")) for number in (numbers.n, numbers.e))
+        n, e = (encode(number.to_bytes((number.bit_length() + 7) // 8, "big")) for number in (numbers.n, numbers.e))
         return Key("RS256", public, private, {"kty": "RSA", "n": n, "e": e})
     raise ValueError("not a kind of key that we take")
-
-
-def _encoded(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
