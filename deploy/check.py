@@ -83,8 +83,10 @@ def offline(path: Path, environ: Mapping[str, str]) -> tuple[list[str], Any]:
     text = path.read_text(encoding="utf-8")
     try:
         raw = read(text)
+    except yaml.MarkedYAMLError as error:  # without the line itself, which may hold a secret
+        return [f"line {error.problem_mark.line + 1 if error.problem_mark else '?'}: {error.problem}"], None
     except yaml.YAMLError as error:
-        return [f"no YAML: {' '.join(str(error).split())}"], None
+        return [f"not YAML: {' '.join(str(error).split())}"], None
     problems: list[str] = []
     document = resolve(raw, environ, problems)
     problems += schema.problems(document)

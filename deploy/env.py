@@ -62,8 +62,17 @@ def _resolve(value: Any, environ: Mapping[str, str], problems: list[str], missin
         return {key: _resolve(each, environ, problems, missing, f"{path}.{key}") for key, each in value.items()}
     if isinstance(value, list):
         return [_resolve(each, environ, problems, missing, f"{path}.{i}") for i, each in enumerate(value)]
-    if not isinstance(value, str) or "${" not in _OWN.sub("", value):
+    if not isinstance(value, str):
         return value
+    if "${" in _OWN.sub("", value):
+        value = _referred_to(value, environ, problems, missing, path)
+    if value == "undefined":
+        problems.append(f"{path.lstrip('.')}: must be set: it is the text 'undefined'")
+        return UNSET
+    return value
+
+
+def _referred_to(value: str, environ: Mapping[str, str], problems: list[str], missing: set[str], path: str) -> str:
     match = REFERENCE.fullmatch(value)
     if match is None:  # a default value, say: the CLI has none, and would deploy the text as it stands
         problems.append(f"{path.lstrip('.')}: a reference must be the whole value, like ${{env:NAME}}")
