@@ -18,6 +18,7 @@ from local.cloud import Cloud, local_cloud
 from local.failures import MODES
 from local.gateway import Gateway
 from local.inbox import Message
+from local.redis_server import redis_server
 from sms_login import wiring
 from sms_login.http.wsgi import cannot_listen, port_of
 from sms_login.settings.reader import ConfigError
@@ -47,7 +48,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a message may be Chinese, and the terminal not
-    with contextlib.suppress(KeyboardInterrupt), local_cloud(os.environ, on_message=show) as cloud:
+    with contextlib.suppress(KeyboardInterrupt), local_cloud(os.environ, redis=redis_server, on_message=show) as cloud:
         serve(cloud)
 
 

@@ -2,13 +2,13 @@
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
 from local import captcha
 from local.describe_sms import ABROAD, MAINLAND, Catalogue, Sign, Template, content
+from local.embedded_redis import embedded_redis
 from local.inbox import Message
-from local.redis_server import redis_server
 from local.tencent import TencentStandIn
 
 # Any value will do for the stand-in; an environment that has its own keeps it.
@@ -35,8 +35,13 @@ class Cloud:
 
 
 @contextmanager
-def local_cloud(environ: Mapping[str, str], *, on_message: Callable[[Message], None] | None = None) -> Iterator[Cloud]:
-    """Start the stand-in, and Redis unless ``environ`` names one; give the environment that leads to both.
+def local_cloud(
+    environ: Mapping[str, str],
+    *,
+    redis: Callable[[], AbstractContextManager[tuple[str, int, str]]] = embedded_redis,
+    on_message: Callable[[Message], None] | None = None,
+) -> Iterator[Cloud]:
+    """Start the stand-in, and ``redis`` unless ``environ`` names one; give the environment that leads to both.
 
     What ``environ`` says stays (``CODE_TTL=60``), but for the endpoints, the keys and the captcha application of
     Tencent Cloud: those are always made up, so that no real key is used and no real SMS is sent.
@@ -44,7 +49,7 @@ def local_cloud(environ: Mapping[str, str], *, on_message: Callable[[Message], N
     settings = {name: value for name, value in environ.items() if name not in _PROXIES}
     with ExitStack() as stack:
         if not settings.get("REDIS_HOST"):
-            host, port, password = stack.enter_context(redis_server())
+            host, port, password = stack.enter_context(redis())
             settings = {name: value for name, value in settings.items() if name not in _REDIS}
             settings |= {"REDIS_HOST": host, "REDIS_PORT": str(port), "REDIS_PASSWORD": password}
         settings |= {name: value for name, value in _DEFAULTS.items() if not settings.get(name)}

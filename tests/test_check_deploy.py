@@ -75,7 +75,10 @@ def test_both_files_say_the_same_of_what_both_have() -> None:
 
 
 MISTAKES: dict[str, tuple[Change, str]] = {
-    "a key misspelt": (lambda it: it["inputs"].update(memorysize=64), "inputs: Additional properties are not allowed ('memorysize' was unexpected)"),
+    "a key misspelt": (
+        lambda it: it["inputs"].update(memorysize=64),
+        "inputs: Additional properties are not allowed ('memorysize' was unexpected)",
+    ),
     "a key of the trigger misspelt": (
         lambda it: it["inputs"]["events"][0]["http"]["parameters"]["netConfig"].update(enableExtraNet=True),
         "inputs.events.0.http.parameters.netConfig: Additional properties are not allowed ('enableExtraNet' was",
