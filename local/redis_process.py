@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 
 _HOST = "127.0.0.1"
 _TRIES = 10  # ports; most are free
-# The first shell becomes the server. The second waits for the end of a pipe, and then kills both; this process holds the
-# other end, and the kernel closes it however this process ends, by SIGKILL too.
+# The first shell becomes the server. The second waits for the end of a pipe, and then kills both; this process holds
+# the other end, and the kernel closes it however this process ends, by SIGKILL too.
 _LEASH = 'exec 3<&0 </dev/null; { read -r _ <&3; kill -9 0; } >/dev/null 2>&1 & exec "$@" 3<&-'
 
 
