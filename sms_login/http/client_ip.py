@@ -1,4 +1,4 @@
-"""Whose request is it? The client's address, from what cannot be forged."""
+"""The client's address, from a source that the client cannot forge."""
 
 import ipaddress
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ _ONE_CUSTOMER = 64  # bits of an IPv6 address that a provider hands to one custo
 def client(source: str, platform: str, headers: Mapping[str, str]) -> Address:
     """Return the client's address.
 
-    `source` "platform" believes what the platform says of the connection: its event's field `platform`, else the header
-    X-SCF-Remote-Addr. "forwarded:N" believes the N-th address from the right of X-Forwarded-For, for N proxies of one's
-    own; what stands left of it, anybody can have written. "none" believes nothing.
+    `source` "platform" trusts the platform: the event's field `platform`, else the header X-SCF-Remote-Addr.
+    "forwarded:N" trusts the N-th address from the right of X-Forwarded-For, for N proxies of the operator's; a client
+    can forge the addresses left of it. "none" trusts no source.
     """
     if source == "none":
         return Address(_parsed(platform))
@@ -31,7 +31,7 @@ def client(source: str, platform: str, headers: Mapping[str, str]) -> Address:
 
 
 def _parsed(text: str) -> str:
-    """Return an address without its port, brackets and zone, in its one spelling; "" for what is none."""
+    """Return an address without port, brackets and zone, in canonical form; "" if `text` holds none."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]

@@ -1,4 +1,4 @@
-"""Private and public keys from the text of a setting. Imported where there are such keys, as is `cryptography`."""
+"""Private and public keys from the text of a setting. Imported only if there are such keys, as is `cryptography`."""
 
 import base64
 import re
@@ -12,9 +12,9 @@ _LEAST_RSA = 2048  # bits: RFC 7518, section 3.3
 
 
 def private_key(text: str) -> Key:
-    """Return the key in a setting, whose kind tells its algorithm. Raises ValueError, or ImportError without the extra.
+    """Return the key in a setting, in unencrypted PEM. Raises ValueError, or ImportError without the extra.
 
-    Ed25519 is for EdDSA, P-256 for ES256, RSA of 2048 bits or more for RS256. It is PEM and not encrypted.
+    The kind of key decides the algorithm: Ed25519 EdDSA, P-256 ES256, RSA of 2048 bits or more RS256.
     """
     from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415 - see above
 
@@ -24,19 +24,19 @@ def private_key(text: str) -> Key:
 
 
 def public_keys(text: str) -> list[Key]:
-    """Return the keys in a setting: PEM, one after the other, or with commas between. Raises as `private_key` does."""
+    """Return the keys in a setting: PEM blocks in a row or separated by commas. Raises as `private_key` does."""
     from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415 - see above
 
     return [_key(_loaded(load_pem_public_key, block)) for part in text.split(",") for _, block in _blocks(part)]
 
 
 def _blocks(text: str) -> list[tuple[str, str]]:
-    r"""Return the label and text of each PEM block. Newlines may be written as \n, or all of it in base64."""
+    r"""Return the label and text of each PEM block. Newlines may be written as \n; the whole text may be in base64."""
     if "-----" not in text:
         text = base64.b64decode("".join(text.split()), validate=True).decode()
     pem = text.replace("\\n", "\n")
     blocks = [(match[1], match[0]) for match in _BLOCK.finditer(pem)]
-    if not blocks or _BLOCK.sub("", pem).strip():  # a block that lost its end must not be left out in silence
+    if not blocks or _BLOCK.sub("", pem).strip():  # a block without its end must not be skipped silently
         raise ValueError("not PEM")
     return blocks
 
@@ -46,8 +46,8 @@ def _loaded(load: Any, block: str, *args: None) -> Any:
 
     try:
         return load(block.encode(), *args)
-    except (TypeError, UnsupportedAlgorithm):  # the first: it is encrypted
-        raise ValueError("not a key that we can read") from None
+    except (TypeError, UnsupportedAlgorithm):  # TypeError: the key is encrypted
+        raise ValueError("unreadable key") from None
 
 
 def _key(public: Any, private: Any = None) -> Key:
@@ -63,4 +63,4 @@ def _key(public: Any, private: Any = None) -> Key:
         numbers = public.public_numbers()
         n, e = (encode(number.to_bytes((number.bit_length() + 7) // 8, "big")) for number in (numbers.n, numbers.e))
         return Key("RS256", public, private, {"kty": "RSA", "n": n, "e": e})
-    raise ValueError("not a kind of key that we take")
+    raise ValueError("unsupported kind of key")

@@ -1,6 +1,6 @@
 """Refresh tokens: they name a session, count its rotations, and carry a MAC, so that the store holds no token.
 
-Rotated at every use, as RFC 9700, section 4.14.2 says for apps that can keep no secret.
+They rotate at every use, as RFC 9700, section 4.14.2 requires for public clients.
 """
 
 import hmac
@@ -12,12 +12,12 @@ from sms_login.errors import InvalidPhone, TokenInvalid
 from sms_login.phone import Phone
 from sms_login.secret import derived_key
 
-_PREFIX = "rt_"  # by which the log knows one
-_MAC = 16  # bytes; 128 bits are plenty for what only this service checks, online
+_PREFIX = "rt_"  # by it, the log recognises and redacts one
+_MAC = 16  # bytes; 128 bits are plenty, since only this service can check a guess, online
 
 
 class RefreshToken(Struct, frozen=True):
-    """What a token says: the `session` of a `phone`, after so many rotations."""
+    """A verified token: a `session` of a `phone`, after `count` rotations."""
 
     phone: Phone
     session: str
@@ -34,12 +34,12 @@ class RefreshTokens:
         self._keys = [derived_key(secret, "refresh") for secret in (current, *previous)]
 
     def issue(self, phone: Phone, session: str, count: int) -> str:
-        """Return the token, which is the same for the same arguments."""
+        """Return the token: the same one for the same arguments."""
         text = f"{phone.e164} {session} {count}".encode()
         return _PREFIX + base64url.encode(_mac(self._keys[0], text) + text)
 
     def read(self, token: str) -> RefreshToken:
-        """Return what a token says that we have issued. Raises TokenInvalid for any other."""
+        """Return the contents of a token that this service issued. Raises TokenInvalid for any other."""
         if not token.startswith(_PREFIX):
             raise TokenInvalid
         try:
@@ -52,7 +52,7 @@ class RefreshTokens:
         phone, session, count = text.decode().split(" ")
         try:
             return RefreshToken(Phone.from_e164(phone), session, int(count))
-        except InvalidPhone:  # the numbering plan has changed since
+        except InvalidPhone:  # the numbering plan has changed since it was issued
             raise TokenInvalid from None
 
 
