@@ -328,10 +328,14 @@ def test_one_message_is_sent(cloud: Cloud) -> None:
     ("mode", "state", "todo"),
     [
         ("refusal", State.PROBLEM, "buy another SMS package"),
-        ("UnauthorizedOperation.SmsSdkAppIdVerifyFail", State.PROBLEM, "see that SMS_SDKAPPID is of this account"),
+        (
+            "UnauthorizedOperation.SmsSdkAppIdVerifyFail",
+            State.PROBLEM,
+            "check that SMS_SDKAPPID belongs to this account",
+        ),
         ("FailedOperation.ForbidAddMarketingTemplates", State.PROBLEM, "look the code up"),
         ("LimitExceeded.PhoneNumberDailyLimit", State.WARNING, "wait, or raise the limit"),
-        ("InternalError.OtherError", State.WARNING, "see whether the message arrives"),
+        ("InternalError.OtherError", State.WARNING, "check whether the message arrives"),
     ],
 )
 def test_a_message_that_is_not_sent_is_told_with_tencents_code(
