@@ -12,7 +12,8 @@ from deploy.env import UNSET
 
 def problems(document: Any) -> list[str]:
     """Return the errors in a file whose references are resolved, each as "path: message" without the wrong value."""
-    errors = (error for error in _validator().iter_errors(document) if error.instance != UNSET)  # told by `resolve`
+    # `resolve` has reported the variables that are not set.
+    errors = (error for error in _validator().iter_errors(document) if error.instance != UNSET)
     return [f"{'.'.join(map(str, error.instance_path)) or 'the file'}: {error.message}" for error in errors]
 
 

@@ -1,4 +1,4 @@
-"""The libraries of a build: wheels for the platform's Python, without what never runs."""
+"""The libraries of a build: wheels for the platform's Python, without files that never run."""
 
 import fnmatch
 import os
@@ -12,9 +12,9 @@ from deploy.sources import BuildError
 
 # SCF's newest Python, on CentOS 7 with glibc 2.17 (cloud.tencent.com/document/product/583/55594).
 PYTHON, PLATFORM = "3.10", "x86_64-manylinux2014"
-# SQLAlchemy names it for asyncio, which we do not use, and it has no wheel for a glibc as old as the platform's.
+# SQLAlchemy requires it for asyncio, which we do not use, and no wheel supports a glibc as old as the platform's.
 _NOT_NEEDED = "greenlet ; sys_platform == 'never'\n"
-# METADATA stays: it says which version is deployed, and libraries ask for it. So do the licences.
+# METADATA stays: it names the deployed version, and libraries read it. So do the licences.
 _KEPT_OF_DIST_INFO = ("METADATA", "LICENSE*", "NOTICE*", "AUTHORS*", "COPYING*", "licenses/*")
 _NEVER_RUNS = (
     ".lock",
@@ -22,7 +22,7 @@ _NEVER_RUNS = (
     "tests/*",
     "*/tests/*",
     "sqlalchemy/testing/*",
-    "__pycache__/*",  # of a single module: an installer may be set to compile for its own Python
+    "__pycache__/*",  # of single modules: an installer may compile for its own Python
     "*/__pycache__/*",
     *(f"*.{suffix}" for suffix in ("c", "cpp", "h", "hpp", "js", "pth", "pxd", "pyi", "pyx", "toml")),
     "*/py.typed",
@@ -32,7 +32,7 @@ _NEVER_RUNS = (
 def install(requirements: Sequence[Path], target: Path) -> None:
     """Put the libraries of requirements files into `target`. Raises BuildError with the installer's reason.
 
-    The files are copied, for they will be changed, and the installer's cache has others that would change with them.
+    The files are copied, not linked: changing a linked file would change the installer's cache.
     """
     overrides = target.with_name("overrides.txt")
     overrides.write_text(_NOT_NEEDED, encoding="utf-8")
@@ -41,7 +41,7 @@ def install(requirements: Sequence[Path], target: Path) -> None:
     command += ["--only-binary", ":all:", "--require-hashes", "--override", str(overrides)]
     for path in requirements:
         command += ["--requirement", str(path)]
-    # One after the other: all of Tencent's packages bring a tencentcloud/__init__.py, and the last one stays.
+    # One after the other: all of Tencent's packages bring a tencentcloud/__init__.py, and the last one wins.
     environ = {**os.environ, "UV_CONCURRENT_INSTALLS": "1"}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)  # noqa: S603 - uv, with our own options
     overrides.unlink()
@@ -51,7 +51,7 @@ def install(requirements: Sequence[Path], target: Path) -> None:
 
 
 def prune(target: Path) -> None:
-    """Remove what never runs, and what an installer notes down for itself."""
+    """Remove files that never run, and the installer's own records."""
     for path in sorted(target.rglob("*"), reverse=True):
         name = path.relative_to(target).as_posix()
         if path.is_dir():
@@ -69,7 +69,7 @@ def _is_bookkeeping(name: str) -> bool:
 
 
 def find_python() -> str | None:
-    """Return the path of a CPython 3.10 of this machine: this one, of the PATH, of pyenv, or of uv; None without."""
+    """Return the path of a CPython 3.10: this one, or one of the PATH, of pyenv or of uv; None if there is none."""
     found = [sys.executable, shutil.which("python3.10")]
     found += sorted(map(str, Path.home().glob(".pyenv/versions/3.10.*/bin/python3.10")))
     find = [sys.executable, "-m", "uv", "python", "find", "--no-python-downloads", "--no-project", PYTHON]
@@ -82,13 +82,13 @@ def find_python() -> str | None:
 
 
 def is_platform(python: str) -> bool:
-    """Tell whether a Python can load what was installed: compile for the platform it can anywhere."""
+    """Return whether a Python can load the installed libraries; it can compile for the platform on any machine."""
     code = "import platform; print(platform.system(), platform.machine(), platform.libc_ver()[0])"
     return _says(python, code) == "Linux x86_64 glibc"
 
 
 def _is_python(path: str) -> bool:
-    """Tell whether it really runs: a shim of pyenv is there for every version that anybody has."""
+    """Return whether a Python runs: pyenv has shims of versions that are not installed."""
     return _says(path, "import sys; print(sys.implementation.cache_tag)") == "cpython-310"
 
 

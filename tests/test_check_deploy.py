@@ -111,15 +111,15 @@ MISTAKES: dict[str, tuple[Change, str]] = {
     "no trigger": (lambda it: it["inputs"].update(events=[]), "inputs.events: the value has less than 1 item"),
     "nobody can call": (
         lambda it: it["inputs"]["events"][0]["http"]["parameters"]["netConfig"].update(enableExtranet=False),
-        "inputs.events: none is on, with netConfig.enableExtranet: true and authType: NONE",
+        "inputs.events: none is enabled with netConfig.enableExtranet: true and authType: NONE",
     ),
     "a trigger that is switched off": (
         lambda it: it["inputs"]["events"][0]["http"]["parameters"].update(enable=False),
-        "inputs.events: none is on",
+        "inputs.events: none is enabled",
     ),
     "a trigger for those who have the account's keys": (
         lambda it: it["inputs"]["events"][0]["http"]["parameters"].update(authType="CAM"),
-        "inputs.events: none is on",
+        "inputs.events: none is enabled",
     ),
     "what an unset variable was made": (
         lambda it: it["inputs"].update(region="undefined"),
@@ -135,14 +135,17 @@ MISTAKES: dict[str, tuple[Change, str]] = {
     ),
     "a part of the build left out": (
         lambda it: it["inputs"]["src"].update(exclude=[".env*", "**/wsgi.py"]),
-        "inputs.src.exclude: **/wsgi.py leaves out what is needed",
+        "inputs.src.exclude: **/wsgi.py leaves out a needed file",
     ),
     "all of the build left out": (
         lambda it: it["inputs"]["src"].update(exclude=["./sms_login"]),
-        "inputs.src.exclude: ./sms_login leaves out what is needed",
+        "inputs.src.exclude: ./sms_login leaves out a needed file",
     ),
     "no way to SendSms": (lambda it: it["inputs"].update(publicAccess=False), "inputs.publicAccess: must be true"),
-    "no time for SendSms": (lambda it: it["inputs"].update(timeout=5), "inputs.timeout: must be SMS_TIMEOUT and 10 s"),
+    "no time for SendSms": (
+        lambda it: it["inputs"].update(timeout=5),
+        "inputs.timeout: must be at least SMS_TIMEOUT plus 10 s",
+    ),
     "a default, which the CLI does not know": (
         lambda it: it["inputs"].update(region="${env:DEPLOY_REGION, 'ap-guangzhou'}"),
         "inputs.region: a reference must be the whole value",
@@ -174,9 +177,12 @@ MISTAKES: dict[str, tuple[Change, str]] = {
     ),
     "a setting that is set and left out": (
         lambda it: it["inputs"]["environment"]["variables"].pop("DAILY_LIMIT"),
-        "DAILY_LIMIT: is set, but not in the file",
+        "DAILY_LIMIT: is set, but missing from the file",
     ),
-    "another place for the build": (lambda it: it["inputs"]["src"].update(src="./dist"), "inputs.src.src: there is no"),
+    "another place for the build": (
+        lambda it: it["inputs"]["src"].update(src="./dist"),
+        "inputs.src.src: dist does not exist",
+    ),
     "not a mapping": (lambda it: it.update(inputs=[]), 'inputs: the value is not of type "object"'),
 }
 
@@ -194,8 +200,8 @@ def test_a_mistake_is_found_and_named(there: Path, name: str, change: Change, pr
 @pytest.mark.parametrize(
     ("before", "after", "problem"),
     [
-        ("timeout: 20", "timeout: 20\n  timeout: 20", ": timeout is there twice"),
-        ("variables:\n", "variables:\n      SECRET: ${env:SECRET}\n", ": SECRET is there twice"),
+        ("timeout: 20", "timeout: 20\n  timeout: 20", ": timeout is repeated"),
+        ("variables:\n", "variables:\n      SECRET: ${env:SECRET}\n", ": SECRET is repeated"),
         ("publicAccess: true", "publicAccess: yes", 'inputs.publicAccess: the value is not of type "boolean"'),
         ("variables:\n", "variables:\n      1: x\n", ": a key is not text"),
         ("timeout: 20", "timeout: 0200", 'inputs.timeout: the value is not of type "integer"'),
@@ -256,7 +262,7 @@ def test_an_environment_that_is_too_large_is_refused(there: Path) -> None:
     origins = ",".join(f"https://{i}.example.com" for i in range(160))
     problems, _ = check.offline(there / "serverless.yml", check.example() | {"ALLOWED_ORIGINS": origins})
     assert len(problems) == 1
-    assert re.fullmatch(r"the environment has \d{4} bytes, the platform takes 4096", problems[0])
+    assert re.fullmatch(r"the environment has \d{4} bytes, but the platform allows 4096", problems[0])
 
 
 @FILES
@@ -293,7 +299,7 @@ def test_a_build_of_other_sources_is_not_deployed(there: Path, name: str, change
     else:
         file.write_text(content)
     assert check.offline(there / name, check.example())[0] == [
-        f"inputs.src.src: build is of other sources, see {changed}: make build"
+        f"inputs.src.src: build was made from other sources, see {changed}: make build"
     ]
 
 
@@ -301,7 +307,7 @@ def test_a_web_function_needs_a_script_that_can_be_executed(there: Path) -> None
     """The platform starts nothing else."""
     (there / "build/scf_bootstrap").chmod(0o644)
     assert check.offline(there / "web/serverless.yml", check.example())[0] == [
-        "inputs.src.src: build has no scf_bootstrap that can be executed: make build"
+        "inputs.src.src: build has no executable scf_bootstrap: make build"
     ]
 
 
