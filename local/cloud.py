@@ -1,4 +1,4 @@
-"""What a function finds around it on Tencent Cloud, on this machine: Redis, two APIs and the environment to match."""
+"""The function's surroundings on this machine: Redis, a stand-in for two APIs of Tencent Cloud, and the environment."""
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +11,7 @@ from local.embedded_redis import embedded_redis
 from local.inbox import Message
 from local.tencent import TencentStandIn
 
-# Any value will do for the stand-in; an environment that has its own keeps it.
+# The stand-in accepts any value; settings of the environment take precedence.
 _DEFAULTS = {
     "SMS_SDKAPPID": "1400000000",
     "SMS_SIGN": "sms-login",
@@ -22,13 +22,13 @@ _DEFAULTS = {
     "ALLOWED_COUNTRIES": "CN",
 }
 _REDIS = ("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB", "REDIS_TLS", "REDIS_CA_FILE", "REDIS_CLUSTER")
-# The SDK would send even loopback through these.
+# The SDK would send even requests to loopback through these.
 _PROXIES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """``environ`` is the function's whole environment, ``tencent`` where its SMS go and its captchas are judged."""
+    """``environ`` is the function's whole environment, ``tencent`` takes its SMS and judges its captchas."""
 
     environ: dict[str, str]
     tencent: TencentStandIn
@@ -43,8 +43,8 @@ def local_cloud(
 ) -> Iterator[Cloud]:
     """Start the stand-in, and ``redis`` unless ``environ`` names one; give the environment that leads to both.
 
-    What ``environ`` says stays (``CODE_TTL=60``), but for the endpoints, the keys and the captcha application of
-    Tencent Cloud: those are always made up, so that no real key is used and no real SMS is sent.
+    Settings of ``environ`` are kept (``CODE_TTL=60``), except for the endpoints, the keys and the captcha application
+    of Tencent Cloud: those are always made up, so that no real key is used and no real SMS is sent.
     """
     settings = {name: value for name, value in environ.items() if name not in _PROXIES}
     with ExitStack() as stack:
