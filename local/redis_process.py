@@ -23,12 +23,12 @@ def redis_process(program: str) -> Iterator[tuple[str, int, str]]:
     Raises RuntimeError if it does not start.
     """
     password = secrets.token_hex(16)
-    with TemporaryDirectory(prefix="sms-login-redis-") as directory:
+    with TemporaryDirectory(prefix="sms-login-redis-") as directory:  # needed only until the server has started
         process, port = _started(program, password, Path(directory))
-        try:
-            yield _HOST, port, password
-        finally:
-            _end(process)
+    try:
+        yield _HOST, port, password
+    finally:
+        _end(process)
 
 
 def _started(program: str, password: str, directory: Path) -> tuple[subprocess.Popen[bytes], int]:
