@@ -1,1 +1,1 @@
-"""What a login costs: ratios measured in one run, each beside its target. `python -m benchmarks`."""
+"""The cost of a login: ratios measured in one run, each beside its target. `python -m benchmarks`."""

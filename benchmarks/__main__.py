@@ -1,7 +1,7 @@
 """Run the benchmarks, all or those named: `python -m benchmarks [cold] [warm] [trips] [memory] [keys] [sql] [web]`.
 
-With `--write` it also writes their tables to docs/performance.md. Exits with 1 if a target is missed. What the function
-logs goes to /dev/null, in the measured processes and in this one.
+With `--write` it also writes their tables to docs/performance.md. Exits with 1 if a target is missed. The function's
+log goes to /dev/null, in the measured processes and in this one.
 """
 
 import os
@@ -43,7 +43,7 @@ def main(args: list[str]) -> int:
         return 2
     missed, tables = 0, []
     for name in names or BENCHMARKS:
-        # A cloud for each, so that none runs into what another left there.
+        # A cloud for each: none meets the data of another.
         with Path(os.devnull).open("w") as sink, redirect_stdout(sink), open_cloud() as cloud:
             table = BENCHMARKS[name](cloud)
         print(table, flush=True)

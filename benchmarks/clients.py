@@ -1,6 +1,6 @@
-"""HTTP clients that ask the same thing over and over: `python -m benchmarks.clients PORT CLIENTS REQUESTS < request`.
+"""HTTP clients that repeat one request: `python -m benchmarks.clients PORT CLIENTS REQUESTS < request`.
 
-A process of its own, so that it is not the measured one that waits for the interpreter's lock. Prints JSON: `seconds`,
+It is a separate process, so that the measured one does not wait for its interpreter lock. Prints JSON: `seconds`,
 `errors` (answers other than 200), and `ms`, the duration of each request.
 """
 
@@ -11,7 +11,7 @@ import time
 
 
 async def _client(port: int, request: bytes, left: list[int], ms: list[float]) -> int:
-    """Ask on one connection until nobody has to; return the number of errors."""
+    """Send requests on one connection until enough are sent; return the number of errors."""
     errors = 0
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while left[0] > 0:

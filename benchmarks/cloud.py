@@ -17,7 +17,7 @@ from tests.testkit.servers import RedisServer
 
 Event = dict[str, Any]
 
-CONTEXT = {"request_id": "5e4e5a2c-0d5b-4a3f-9d6f-6d6e7a8b9c0d"}  # of what the platform passes, all that is read
+CONTEXT = {"request_id": "5e4e5a2c-0d5b-4a3f-9d6f-6d6e7a8b9c0d"}  # the only field that the function reads
 
 
 @dataclass
@@ -30,12 +30,12 @@ class Cloud:
     _count: Iterator[int] = field(default_factory=itertools.count)
 
     def new_phone(self) -> str:
-        """Return a number that nobody has used, in a range of its own: no limit comes into play."""
+        """Return an unused number in a range of its own, so that no limit is reached."""
         i = next(self._count)
         return f"+86138{i % 10_000:04}{i // 10_000:04}"
 
     def app(self, **environ: str) -> Handler:
-        """Return a new app, as a new instance has it."""
+        """Return a new app, as a new instance creates it."""
         return wiring.build(self.environ | environ)
 
     def code(self, phone: str) -> str:
@@ -43,7 +43,7 @@ class Cloud:
         return self.tencent.inbox(phone)[0].params[0]
 
     def send(self, app: Handler, phone: str) -> Event:
-        """Have a code sent, and return the login that it is for."""
+        """Have a code sent, and return the login with it."""
         return self.login(phone, call(app, event("getSms", phone))["sessionId"])
 
     def login(self, phone: str, session: str | None) -> Event:
@@ -54,7 +54,7 @@ class Cloud:
 @contextmanager
 def open_cloud() -> Iterator[Cloud]:
     """Start an empty cloud."""
-    # Of our own environment only what finds programs: whoever measures may have settings of theirs in it.
+    # Of our own environment only PATH: it may have settings of the developer.
     environ = {"PATH": os.environ.get("PATH", "")}
     with RedisServer() as redis:
         environ |= {"REDIS_HOST": redis.host, "REDIS_PORT": str(redis.port)}

@@ -1,4 +1,4 @@
-"""Cold start: a whole process from its start over its first answer to its end, beside one that only imports."""
+"""Cold start: a process from its start through its first answer to its end, beside one that only imports."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -19,7 +19,7 @@ ratios, smallest and largest. Judged by the clock; CPU is user and system. "Unco
 UNCOMPILED = "uncompiled "
 
 END = "\nimport os; os._exit(0)"
-# The check of the answer costs next to nothing.
+# Checking the answer costs next to nothing.
 FIRST_ANSWER = """
 import index
 answer = index.main_handler({event!r}, {context!r})
@@ -78,8 +78,8 @@ def measure(cloud: Cloud) -> Table:
 def _measure(cloud: Cloud, deployed: Deployed, uncompiled: Deployed) -> dict[str, list[Cost]]:
     sender = cloud.app()
     costs: dict[str, list[Cost]] = {name: [] for name in ORDER}
-    for i in range(-1, ROUNDS):  # the one before the first warms the file cache, and tells Redis the scripts
-        # Fresh for every round: a code logs in once, and a number has to wait for its next.
+    for i in range(-1, ROUNDS):  # an extra round warms the file cache, and loads the scripts into Redis
+        # New for every round: a code logs in once, and a number has a cooldown.
         events: dict[str, Event] = {
             "login": cloud.send(sender, cloud.new_phone()),
             "getSms": event("getSms", cloud.new_phone()),

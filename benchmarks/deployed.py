@@ -1,4 +1,4 @@
-"""Processes that see what is deployed and nothing else: a build, run by the platform's Python."""
+"""Processes that see only the deployed package: a build, run by the platform's Python."""
 
 import os
 import subprocess
@@ -17,14 +17,14 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process took, in seconds: by the clock, and of the CPU (user and system)."""
+    """The duration of a process in seconds: by the clock, and of the CPU (user and system)."""
 
     wall: float
     cpu: float
 
 
 class Deployed:
-    """Runs Python code where `import index` works; every process with the same options, and its output thrown away."""
+    """Runs Python code in a build; every process has the same options, and its output is discarded."""
 
     def __init__(self, python: str, directory: Path) -> None:
         self._python = python
@@ -60,9 +60,9 @@ class Deployed:
 
 @contextmanager
 def deploy(*, compiled: bool = True) -> Iterator[Deployed]:
-    """Build what is deployed, for as long as it is needed; as without a Python 3.10 at hand if not `compiled`.
+    """Give a temporary build; without .pyc files unless `compiled`.
 
-    Raises RuntimeError without that Python, which is what the platform runs.
+    Raises RuntimeError without Python 3.10, which the platform runs.
     """
     python = find_python()
     if python is None:

@@ -1,4 +1,4 @@
-"""What a private key costs beside a shared secret: a login, which signs a token, and a call that verifies one."""
+"""The cost of a private key compared with a shared secret: a login signs a token, another call verifies one."""
 
 from statistics import median
 from time import perf_counter

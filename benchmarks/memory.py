@@ -23,7 +23,7 @@ HOW = """\
 RSS of a process with only the deployed packages: getSms and login in turn, a new number each time, SendSms through the
 SDK. Redis: MEMORY USAGE of all keys of a number after its first getSms, without Idempotency-Key."""
 
-# Requests come in on standard input, answers go out on standard error: standard output is the log's.
+# Requests come in on standard input, answers go out on standard error: the log has standard output.
 SERVE = """
 import sys, index, msgspec
 for line in sys.stdin.buffer:

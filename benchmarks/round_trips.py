@@ -49,7 +49,7 @@ def _both(trips: tuple[int, int]) -> str:
 def _count(cloud: Cloud, environ: dict[str, str]) -> dict[str, tuple[int, int]]:
     """Return the round trips of each method, and how many of them are the guard's."""
     app = wiring.build(environ)
-    for _ in range(30):  # until every node of a cluster knows every script
+    for _ in range(30):  # afterwards every node of a cluster knows every script
         phone = cloud.new_phone()
         tokens = call(app, cloud.send(app, phone))
         tokens = call(app, event("refresh", phone, refreshToken=tokens["refreshToken"]))
@@ -73,7 +73,7 @@ def _count(cloud: Cloud, environ: dict[str, str]) -> dict[str, tuple[int, int]]:
 
 @contextmanager
 def _sent() -> Iterator[list[bytes]]:
-    """Give the list of what redis-py sends from now on, a request each."""
+    """Give a list that collects each request of redis-py from now on."""
     requests: list[bytes] = []
     send: Any = Connection.send_packed_command
 

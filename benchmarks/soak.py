@@ -1,9 +1,9 @@
-"""A soak: `python -m benchmarks.soak [REQUESTS]` asks the web function 100,000 things while its world fails.
+"""A soak test: `python -m benchmarks.soak [REQUESTS]` sends the web function 100,000 requests while its world fails.
 
-Twenty people at once, each from an address of their own, ask for codes, guess, log in, repeat, refresh, log out and
-send rubbish. Of the messages 5 % are refused and 1 % hang; Redis is killed and started again, empty, twice. It exits
-with 1 unless every answer is one of the documented ones with its status, no code logs in twice, no key but a user's is
-without an end, and the memory of the function stays.
+Twenty people at once, each from their own address, request codes, guess, log in, repeat, refresh, log out and send
+garbage. Of the messages 5 % are refused and 1 % hang; Redis is killed and restarted, empty, twice. It exits with 1
+unless every answer is documented and has its status, no code logs in twice, every key except users' has a TTL, and the
+memory of the function stays constant.
 """
 
 import http.client
@@ -42,12 +42,12 @@ SETTINGS = {
 }
 DOCUMENTED = {(refusal.number, refusal.name, refusal.status) for refusal in Refusal.__subclasses__()}
 DOCUMENTED |= {(0, "Ok", 200), (0, "Success", 200)}
-# A bug of ours, or a setting of the soak's that is wrong.
+# A bug, or a wrong setting of the soak.
 NEVER = {"InternalError", "OriginNotAllowed", "CountryNotAllowed", "SendingPaused"}
 
 
 class Soak:
-    """What everybody shares: how many requests are left, what was answered, which codes have logged in."""
+    """The shared state: requests left, answers by name, and codes that have logged in."""
 
     def __init__(self, cloud: Cloud, port: int, requests: int) -> None:
         self.cloud, self.port, self.requests = cloud, port, requests
@@ -59,7 +59,7 @@ class Soak:
         self.milestones: list[tuple[float, Callable[[], None]]] = []
 
     def over(self) -> bool:
-        """Count a request; tell whether there have been enough. Somebody does what is due by then."""
+        """Count a request, and return whether the soak is over. One of the callers also kills Redis when it is due."""
         with self.lock:
             self.asked += 1
             due = [act for share, act in self.milestones if self.asked == int(share * self.requests)]
@@ -68,7 +68,7 @@ class Soak:
         return self.asked > self.requests
 
     def check(self, status: int, envelope: dict[str, Any]) -> None:
-        """Keep an answer, and what is wrong with it."""
+        """Count an answer, and record its errors."""
         name = envelope.get("codeStr", "")
         with self.lock:
             self.outcomes[name] += 1
@@ -78,7 +78,7 @@ class Soak:
                 self.wrong.append(f"no envelope: {status} {envelope}")
 
     def logged_in(self, session: str, code: str) -> None:
-        """Keep a login that was not a repeat."""
+        """Record a login that was not a repeat."""
         with self.lock:
             if (session, code) in self.logins:
                 self.wrong.append("a code has logged in twice")
@@ -86,7 +86,7 @@ class Soak:
 
 
 class Person:
-    """Somebody with a phone, an app and little patience."""
+    """A person with a phone, an app and little patience."""
 
     def __init__(self, soak: Soak, seed: int) -> None:
         self.soak = soak
@@ -96,12 +96,12 @@ class Person:
         self.start_anew()
 
     def start_anew(self) -> None:
-        """Become somebody else."""
+        """Become another person."""
         self.phone = f"+86138{self.random.randrange(10**8):08}"
         self.address = f"10.{self.random.randrange(256)}.{self.random.randrange(256)}.{self.random.randrange(256)}"
 
     def live(self) -> None:
-        """Log in and do what one does then, until the soak is over."""
+        """Log in and use the session, until the soak is over."""
         while self.log_in():
             for _ in range(self.random.randrange(4)):
                 self.use()
@@ -109,7 +109,7 @@ class Person:
         self.connection.close()
 
     def ask(self, method: str, *, key: str = "", **params: str | None) -> dict[str, Any] | None:
-        """Ask the function; None once the soak is over."""
+        """Send a request; return None once the soak is over."""
         if self.soak.over():
             return None
         headers = {"Content-Type": "application/json", "X-Forwarded-For": f"203.0.113.1, {self.address}"}
@@ -122,7 +122,7 @@ class Person:
         return envelope
 
     def log_in(self) -> bool:
-        """Ask for a code, guess wrong at times, log in, and repeat that at times; False once the soak is over."""
+        """Request a code, sometimes guess wrong, log in, and sometimes repeat that; False once the soak is over."""
         luck = self.random.random()
         if luck < 0.06:
             self.soak.cloud.tencent.fail("timeout" if luck < 0.01 else "refusal", 1)
@@ -148,7 +148,7 @@ class Person:
         return answer is not None
 
     def use(self) -> None:
-        """Do one of the things that one does when signed in, or send rubbish."""
+        """Make one of the calls of a signed-in user, or send garbage."""
         token, refresh_token = self.tokens.get("token"), self.tokens.get("refreshToken")
         what = self.random.randrange(7)
         if what == 0:
@@ -168,7 +168,7 @@ class Person:
 
 
 def main(requests: int) -> int:
-    """Soak; print what happened, and return the exit code."""
+    """Run the soak, print its results, and return the exit code."""
     with open_cloud() as cloud, deploy() as deployed, serve_ours(deployed, cloud, **SETTINGS) as (port, pid):
         soak = Soak(cloud, port, requests)
         rss: list[float] = []
@@ -192,7 +192,7 @@ def main(requests: int) -> int:
     print(f"RSS {rss[0]:.1f} MiB after {SETTLED_AT:.0%}, {growth:+.1f} at the end; {len(soak.wrong)} wrong answers")
     for wrong in soak.wrong[:10]:
         print(wrong)
-    grown = growth > MOST_GROWTH and requests >= REQUESTS // 2  # a short one never settles
+    grown = growth > MOST_GROWTH and requests >= REQUESTS // 2  # a short one does not settle
     return 1 if soak.wrong or immortal or grown else 0
 
 

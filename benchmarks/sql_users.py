@@ -1,4 +1,4 @@
-"""Users in SQL beside users in Redis: what a login, a round trip and a cold start cost more."""
+"""Users in SQL compared with users in Redis: the extra cost of a login, a round trip and a cold start."""
 
 import subprocess
 import sys
@@ -50,7 +50,7 @@ def measure(cloud: Cloud) -> Table:
 
 @contextmanager
 def databases() -> Iterator[dict[str, str]]:
-    """Give the USERS_URLs of an empty SQLite and, where it is installed, of an empty MariaDB."""
+    """Give the USERS_URLs of an empty SQLite and, if it is installed, of an empty MariaDB."""
     with ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="users-"))
         urls = {"SQLite": f"sqlite:///{directory}/users.db"}
@@ -79,13 +79,13 @@ def _logins(cloud: Cloud, url: str, *, known: bool) -> tuple[Ratio, str]:
 
 
 def _prepare(cloud: Cloud, app: Handler, *, known: bool) -> Event:
-    """Return a login yet to be made."""
+    """Return a login that has not been made yet."""
     phone = cloud.new_phone()
     login = cloud.send(app, phone)
     if known:
         headers = {**login["headers"], "Idempotency-Key": phone.strip("+") * 2}
         login = {**login, "headers": headers}
-        call(app, login)  # the same again is a login of somebody who is known, under its key
+        call(app, login)  # a repeat under its key is the login of a known user
     return login
 
 

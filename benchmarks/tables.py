@@ -1,4 +1,4 @@
-"""How results are put: ratios, and tables of them with targets."""
+"""Ratios, and tables of them with targets."""
 
 import statistics
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ class Ratio:
 
 @dataclass
 class Table:
-    """What one benchmark found. `how` says what was measured, and how."""
+    """The results of one benchmark. `how` describes the measurement."""
 
     title: str
     how: str

@@ -1,4 +1,4 @@
-"""A login on a warm instance, beside redis-py sending what the login sends."""
+"""A login on a warm instance, compared with redis-py sending the same requests."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -50,10 +50,9 @@ def measure(cloud: Cloud) -> Table:
 
 @contextmanager
 def _rehearsals(cloud: Cloud) -> Iterator[Callable[[], tuple[Event, list[Request]]]]:
-    """Give a function that returns a login yet to be made, and the requests to Redis that it will consist of.
+    """Give a function that returns a login that has not been made yet, and the requests to Redis that it consists of.
 
-    These are known from making it once, after which the number's code is put back as it was. The user stays: whoever
-    logs in is known.
+    A rehearsal of the login yields the requests; then the number's code is restored. The user stays, and is known.
     """
     sender = cloud.app()
     with Wire(cloud.redis.port) as wire, closing(redis.Redis(port=cloud.redis.port, protocol=2)) as admin:

@@ -1,4 +1,4 @@
-"""The web function under load, beside the bare WSGI server that answers a constant."""
+"""The web function under load, compared with the bare WSGI server answering a constant."""
 
 import json
 import socket
@@ -41,7 +41,7 @@ OURS = "from sms_login.http.wsgi import main; main()"
 
 @dataclass(frozen=True)
 class Load:
-    """What one round took."""
+    """The results of one round."""
 
     per_second: float
     p50: float  # ms
@@ -49,7 +49,7 @@ class Load:
 
 
 def measure(cloud: Cloud) -> Table:
-    """Put load on both, and tell whether the memory of ours stays."""
+    """Put load on both servers, and check that the memory of ours stays constant."""
     app, phone = cloud.app(), cloud.new_phone()
     token = call(app, cloud.send(app, phone))["token"]
     request = http_request({"method": "getUserInfo", "token": token})
@@ -125,7 +125,7 @@ def _free_port() -> int:
 
 
 def _wait_for(process: "subprocess.Popen[bytes]", port: int) -> None:
-    """Wait until a server answers. Raises RuntimeError if it has ended: whoever answers then is another one."""
+    """Wait until a server answers. Raises RuntimeError if it has ended: another process may have its port."""
     until(lambda: process.poll() is not None or _answers(port), 20)
     if process.poll() is not None:
         raise RuntimeError((process.communicate()[1] or b"").decode())

@@ -1,4 +1,4 @@
-"""What goes over the wire to a server: a relay that keeps every request, so that they can be counted and repeated."""
+"""A relay to a server that records every request, to count and repeat them."""
 
 import select
 import socket
@@ -11,7 +11,7 @@ Request = list[list[str]]  # commands with their arguments; several make a pipel
 
 
 class Wire(AbstractContextManager["Wire"]):
-    """Relays to a server on loopback. What a client sends until the reply begins is one request, so one round trip."""
+    """Relays to a server on loopback. All bytes of a client until the reply begins are one request: one round trip."""
 
     def __init__(self, port: int) -> None:
         self._server = _Server(port)
@@ -61,7 +61,7 @@ class _Relay(socketserver.BaseRequestHandler):
 
 
 def _commands(request: bytes) -> Request:
-    """Read RESP: `*<count>`, and for each argument `$<length>` and itself. None of ours has a line end inside."""
+    """Read RESP: `*<count>`, and for each argument `$<length>` and its text. Ours contain no line ends."""
     lines = request.decode().split("\r\n")[:-1]
     commands = []
     while lines:

@@ -1,1 +1,1 @@
-"""What makes a package for Tencent Cloud SCF and checks how it is deployed. Runs on a developer's machine only."""
+"""Builds the package for Tencent Cloud SCF and checks its configuration, on a developer's machine only."""

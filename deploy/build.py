@@ -1,7 +1,7 @@
-"""Make build/ and build.zip: what runs on Tencent Cloud SCF, and nothing else.
+"""Make build/ and build.zip: the package for Tencent Cloud SCF.
 
-Two builds of the same sources and pins are the same, byte for byte; build.zip too, where zlib is the same. What differs
-between machines, such as times and the order of files and of hashes, is fixed.
+Two builds of the same sources and pins are identical, byte for byte; so is build.zip, given the same zlib. Times and
+the order of files and of hashes, which differ between machines, are fixed.
 """
 
 import argparse
@@ -19,20 +19,20 @@ from typing import NamedTuple
 from deploy import vendor
 from deploy.sources import BASE, BOOTSTRAP, OPTIONS, ROOT, BuildError, deployed, source
 
-MOST_ZIPPED = 5_000_000  # bytes, without options; the platform takes ten times as many, and a cold start fetches them
-CODE = "/var/user"  # where the platform puts it
-_TIME = (1980, 1, 2, 0, 0, 0)  # the first day that zip can name, wherever on earth it is read
-_SECONDS = 315_619_200  # the same since 1970
+MOST_ZIPPED = 5_000_000  # bytes, without options; the platform allows ten times as many, but a cold start fetches them
+CODE = "/var/user"  # the platform's directory for the code
+_TIME = (1980, 1, 2, 0, 0, 0)  # the first day that zip can express in every time zone
+_SECONDS = 315_619_200  # the same as epoch seconds
 _IMPORTS = """
 import pkgutil, index, sms_login
 for module in pkgutil.walk_packages(sms_login.__path__, "sms_login."):
     __import__(module.name)
 """
-SLOWER = "a cold start will take about three times as long: the platform cannot keep what it compiles"
+SLOWER = "a cold start will take about three times as long: the platform cannot keep compiled files"
 
 
 class Build(NamedTuple):
-    """What came out."""
+    """A finished build."""
 
     directory: Path
     archive: Path
@@ -48,12 +48,12 @@ class Build(NamedTuple):
 
 
 def make(directory: Path, options: Collection[str] = (), *, root: Path = ROOT, python: str | None = None) -> Build:
-    """Make a build in `directory` and its archive beside it; without a Python 3.10 it has no bytecode.
+    """Make a build in `directory` and its archive beside it; `python`, a Python 3.10, compiles it.
 
-    Both are made elsewhere first, so that a failed build leaves the old one as it is. Raises BuildError.
+    Both are made in a temporary directory first, so that a failed build leaves the old one intact. Raises BuildError.
     """
     if directory.exists() and not (directory / "index.py").is_file():
-        raise BuildError(f"{directory} is there and is no build: move it away")
+        raise BuildError(f"{directory} exists and is not a build: move it away")
     ours = deployed(root, options)
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".build-") as temporary:
         new = Path(temporary, "build")
@@ -66,7 +66,7 @@ def make(directory: Path, options: Collection[str] = (), *, root: Path = ROOT, p
             shutil.copyfile(root / source(path), new / path)
         if python:
             _compile(python, new)
-            if vendor.is_platform(python):  # a Mac cannot load what is for Linux
+            if vendor.is_platform(python):  # a Mac cannot load libraries for Linux
                 _check(python, new)
         _normalise(new)
         archive = Path(temporary, "build.zip")
@@ -89,17 +89,17 @@ def _files(directory: Path) -> Iterator[Path]:
 
 
 def _compile(python: str, directory: Path) -> None:
-    """Add .pyc files that are never checked against their sources, and whose tracebacks name the platform's paths."""
+    """Add .pyc files that skip the check against their sources, and whose tracebacks name the platform's paths."""
     command = [python, "-s", "-S", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
     command += ["-s", str(directory), "-p", CODE, str(directory)]
-    # The order in which a set of strings is written follows their hashes.
+    # The order of a set of strings in a .pyc file follows their hashes.
     done = subprocess.run(command, env={"PYTHONHASHSEED": "0"}, capture_output=True, text=True, check=False)  # noqa: S603 - a Python that we found
     if done.returncode:
         raise BuildError(f"not compiled:\n{done.stdout}{done.stderr}")
 
 
 def _check(python: str, directory: Path) -> None:
-    """Import all of ours, with nothing but what is there."""
+    """Import all our modules from the build alone."""
     environ = {"PYTHONPATH": str(directory), "PYTHONDONTWRITEBYTECODE": "x"}
     command = [python, "-s", "-S", "-c", _IMPORTS]
     done = subprocess.run(command, cwd=directory, env=environ, capture_output=True, text=True, check=False)  # noqa: S603 - a Python that we found
@@ -121,7 +121,7 @@ def _archive(directory: Path, archive: Path) -> None:
     with zipfile.ZipFile(archive, "w") as file:
         for path in _files(directory):
             info = zipfile.ZipInfo(path.relative_to(directory).as_posix(), _TIME)
-            info.create_system = 3  # Unix: the modes count
+            info.create_system = 3  # Unix: otherwise the modes are ignored
             info.external_attr = (0o100000 | _mode(path)) << 16
             file.writestr(info, path.read_bytes(), zipfile.ZIP_DEFLATED, 9)
 
@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("options", nargs="*", metavar="option", help=" or ".join(OPTIONS))
     options = set(parser.parse_args().options)
     if options - OPTIONS.keys():
-        parser.error(f"there is {' and '.join(OPTIONS)}, not {', '.join(sorted(options - OPTIONS.keys()))}")
+        parser.error(f"the options are {' and '.join(OPTIONS)}, not {', '.join(sorted(options - OPTIONS.keys()))}")
     python = vendor.find_python()
     try:
         build = make(ROOT / "build", options, python=python)

@@ -1,4 +1,4 @@
-"""Check both serverless.yml before they are deployed, without a network: `make check-deploy`.
+"""Check both serverless.yml offline before deploying them: `make check-deploy`.
 
 The service checks little: it ignores an unknown key, and deploys "undefined" for a variable that is not set.
 """
@@ -28,10 +28,10 @@ RESERVED = ("SCF_", "QCLOUD_", "TENCENTCLOUD_")  # 583/32748
 LEAST_AFTER_SMS = 10  # s: a captcha's deadline, and Redis's for a few commands
 _SECRET = re.compile(r"SECRET|PASSWORD|_KEYS?\b|_KEY_|USERS_URL|TEST_NUMBERS$")
 _SECRET_ID = re.compile(r"AKID[A-Za-z0-9]{13,40}")
-# What a build without the option has not.
+# The option of `make build` that a setting needs, and a library that the option brings.
 _NEEDS = {"USERS_URL": ("sql", "sqlalchemy"), "JWT_PRIVATE_KEY": ("asymmetric", "cryptography")}
 
-# For CI, which has no account: what deploy/env.example leaves to the operator.
+# For CI, which has no account: the values that deploy/env.example leaves to the operator.
 _MADE_UP = {
     "DEPLOY_ROLE": "sms-login",
     "DEPLOY_VPC_ID": "vpc-1a2b3c4d",
@@ -44,7 +44,7 @@ _MADE_UP = {
 
 
 class _Recorder(dict[str, str]):
-    """An environment that knows what it was asked for."""
+    """An environment that records the names that are read."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         super().__init__(values)
@@ -56,7 +56,7 @@ class _Recorder(dict[str, str]):
 
 
 def known_settings() -> set[str]:
-    """Return the names of all settings that the function reads, but for those that the platform sets."""
+    """Return the names of all settings that the function reads, without those that the platform sets."""
     recorder = _Recorder({})
     try:
         Settings.read(recorder)
@@ -66,25 +66,25 @@ def known_settings() -> set[str]:
 
 
 def check(path: Path, environ: Mapping[str, str]) -> list[str]:
-    """Return what is wrong with a file and the environment it refers to, without values.
+    """Return the problems of a file and the environment it refers to, without values.
 
-    Raises component.Unavailable where all is right but what the toolkit would say.
+    Raises component.Unavailable if there are none, but the toolkit could not be asked.
     """
     problems, document = offline(path, environ)
-    if not problems:  # else one mistake would be told twice
-        problems += [
-            f"inputs.{name}: makes no difference to the toolkit" for name in component.dropped(document["inputs"])
-        ]
+    if not problems:  # otherwise one mistake would be reported twice
+        problems += [f"inputs.{name}: the toolkit ignores it" for name in component.dropped(document["inputs"])]
     return problems
 
 
 def offline(path: Path, environ: Mapping[str, str]) -> tuple[list[str], Any]:
-    """Return what is wrong, as far as it shows without the toolkit, and the file with its references replaced."""
+    """Return the problems that show without the toolkit, and the file with its references replaced."""
     text = path.read_text(encoding="utf-8")
     try:
         raw = read(text)
+    except yaml.MarkedYAMLError as error:  # without the line itself, which may hold a secret
+        return [f"line {error.problem_mark.line + 1 if error.problem_mark else '?'}: {error.problem}"], None
     except yaml.YAMLError as error:
-        return [f"no YAML: {' '.join(str(error).split())}"], None
+        return [f"not YAML: {' '.join(str(error).split())}"], None
     problems: list[str] = []
     document = resolve(raw, environ, problems)
     problems += schema.problems(document)
@@ -104,7 +104,7 @@ def _variables(raw: Mapping[str, str], variables: Mapping[str, str], environ: Ma
     known = known_settings()
     for name, value in raw.items():
         if name.startswith(RESERVED):
-            yield f"{name}: begins with {' or '.join(RESERVED)}, which only the platform may set"
+            yield f"{name}: begins with {' or '.join(RESERVED)}, a prefix reserved for the platform"
         elif name not in known:
             yield f"{name}: the function knows no such setting"
         reference = REFERENCE.fullmatch(value)
@@ -114,10 +114,10 @@ def _variables(raw: Mapping[str, str], variables: Mapping[str, str], environ: Ma
             yield f"{name}: is given the value of another setting, {reference[1]}"
     for name in sorted(known - raw.keys()):
         if environ.get(name):
-            yield f"{name}: is set, but not in the file: it would not be deployed"
+            yield f"{name}: is set, but missing from the file: it would not be deployed"
     size = sum(len(f"{name}{value}".encode()) for name, value in variables.items())
     if size > MOST_ENVIRONMENT:
-        yield f"the environment has {size} bytes, the platform takes {MOST_ENVIRONMENT}"
+        yield f"the environment has {size} bytes, but the platform allows {MOST_ENVIRONMENT}"
 
 
 def _settings(variables: Mapping[str, str], inputs: Mapping[str, Any]) -> Iterator[str]:
@@ -127,13 +127,13 @@ def _settings(variables: Mapping[str, str], inputs: Mapping[str, Any]) -> Iterat
         yield from error.problems
         return
     if inputs["timeout"] < settings.sms_timeout + LEAST_AFTER_SMS:
-        yield f"inputs.timeout: must be SMS_TIMEOUT and {LEAST_AFTER_SMS} s for captcha and Redis, or more"
+        yield f"inputs.timeout: must be at least SMS_TIMEOUT plus {LEAST_AFTER_SMS} s for captcha and Redis"
     if not inputs["publicAccess"]:
         yield "inputs.publicAccess: must be true, to reach SendSms"
     if inputs["role"] == "SCF_QcsRole":
-        yield "inputs.role: is the service's own: what it may do, every function without a role may do (docs/deploy.md)"
+        yield "inputs.role: is the service's own, whose permissions every function without a role has (docs/deploy.md)"
     if not any(_open(event["http"]["parameters"]) for event in inputs["events"] if event):
-        yield "inputs.events: none is on, with netConfig.enableExtranet: true and authType: NONE: no app can call"
+        yield "inputs.events: none is enabled with netConfig.enableExtranet: true and authType: NONE: no app can call"
 
 
 def _open(trigger: Mapping[str, Any]) -> bool:
@@ -143,23 +143,23 @@ def _open(trigger: Mapping[str, Any]) -> bool:
 
 def _build(build: Path, inputs: Mapping[str, Any], variables: Mapping[str, str]) -> Iterator[str]:
     if not build.is_dir():
-        yield f"inputs.src.src: there is no {build.name}: make build"
+        yield f"inputs.src.src: {build.name} does not exist: make build"
         return
     if inputs["type"] == "web" and not os.access(build / BOOTSTRAP, os.X_OK):
-        yield f"inputs.src.src: {build.name} has no {BOOTSTRAP} that can be executed: make build"
+        yield f"inputs.src.src: {build.name} has no executable {BOOTSTRAP}: make build"
     if old := stale(build):
-        yield f"inputs.src.src: {build.name} is of other sources, see {old[0]}: make build"
+        yield f"inputs.src.src: {build.name} was made from other sources, see {old[0]}: make build"
     for name, (option, library) in _NEEDS.items():
         if variables.get(name) and not (build / library).is_dir():
             yield f"{name}: needs a build with its libraries: make build WITH={option}"
     for pattern in _excluded(build, inputs["src"].get("exclude", ())):
-        yield f"inputs.src.exclude: {pattern} leaves out what is needed: there is nothing else in {build.name}"
+        yield f"inputs.src.exclude: {pattern} leaves out a needed file: {build.name} has no others"
     if any(build.rglob(".env*")):
         yield f"inputs.src.src: {build.name} has a .env file: make build"
 
 
 def _excluded(build: Path, patterns: Collection[str]) -> Iterator[str]:
-    """Return the patterns that may leave out a file of the build, however they are read: better one too many."""
+    """Return the patterns that may leave out a file of the build, in the broadest reading of the pattern."""
     files = (path for path in build.rglob("*") if path.is_file() and not path.name.startswith(".env"))
     names = [f"/{path.relative_to(build).as_posix()}/" for path in files]
     return (name for name in patterns if fnmatch.filter(names, f"*/{name.removeprefix('./').strip('/')}/*"))
@@ -168,7 +168,7 @@ def _excluded(build: Path, patterns: Collection[str]) -> Iterator[str]:
 def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m deploy.check", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--example", action="store_true", help="use deploy/env.example and values that are made up")
+    parser.add_argument("--example", action="store_true", help="use deploy/env.example and made-up values")
     environ = example() if parser.parse_args().example else of_the_cli(ROOT)
     wrong = False
     for name in FILES:
@@ -185,7 +185,7 @@ def main() -> None:
 
 
 def example() -> dict[str, str]:
-    """Return deploy/env.example as somebody without an account may fill it in."""
+    """Return deploy/env.example, completed with made-up values."""
     return {**read_file(ROOT / "deploy/env.example"), **_MADE_UP, "JWT_SECRET": secrets.token_urlsafe(32)}
 
 

@@ -1,4 +1,4 @@
-"""The real tencent-component-toolkit, asked what it would send: node runs its pure functions, which need no network."""
+"""The request that the real tencent-component-toolkit would send: node runs its pure functions, without a network."""
 
 import fcntl
 import json
@@ -14,12 +14,12 @@ from typing import Any
 HOME = Path(__file__).with_name("toolkit")
 
 
-class Unavailable(Exception):  # noqa: N818 - it says what is the matter
-    """Node or the toolkit is not to be had here."""
+class Unavailable(Exception):  # noqa: N818 - named after its cause
+    """Node or the toolkit cannot be used on this machine."""
 
 
 def install() -> None:
-    """Install what the lock file names, unless it is there. Raises Unavailable."""
+    """Install the packages of the lock file, unless they are installed. Raises Unavailable."""
     if not (shutil.which("node") and shutil.which("npm")):
         raise Unavailable("node and npm are missing")
     with _alone():
@@ -28,7 +28,7 @@ def install() -> None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Let others wait: two that install at once, such as two tests, remove each other's files."""
+    """Hold a lock: two concurrent installations, such as those of two tests, would remove each other's files."""
     home = os.open(HOME, os.O_RDONLY)
     try:
         fcntl.flock(home, fcntl.LOCK_EX)
@@ -49,7 +49,7 @@ def _install() -> None:
 
 
 def dropped(inputs: Mapping[str, Any]) -> list[str]:
-    """Return the paths below `inputs` that make no difference to what the toolkit would send. Raises Unavailable."""
+    """Return the paths below `inputs` that do not change the toolkit's request. Raises Unavailable."""
     install()
     command = ["node", "format.js"]
     done = subprocess.run(command, cwd=HOME, input=json.dumps(inputs), capture_output=True, text=True, check=False)  # noqa: S603 - fixed words

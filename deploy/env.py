@@ -1,4 +1,4 @@
-"""The variables that serverless.yml refers to: how the CLI finds and replaces them."""
+"""The variables that serverless.yml refers to, found and replaced as the CLI does."""
 
 import os
 import re
@@ -9,15 +9,15 @@ from typing import Any
 
 import yaml
 
-UNSET = "\0"  # in place of what is not set: no file can have it
+UNSET = "\0"  # in place of a variable that is not set: no file can contain it
 _LINE = re.compile(r"\s*([\w.-]+)\s*=\s*(.*)?\s*")
 REFERENCE = re.compile(r"\$\{env:([\w.-]+)\}")
-# Resolved by the service: the instance's own name, stage and application.
+# The service resolves these: the instance's own name, stage and application.
 _OWN = re.compile(r"\$\{(name|stage|app)\}")
 
 
 def read_file(path: Path) -> dict[str, str]:
-    r"""Return what a .env file sets, as the CLI's dotenv 8 reads it: no comment behind a value, \n in double quotes."""
+    r"""Return the values of a .env file, as the CLI's dotenv 8 reads it: no trailing comments, \n in double quotes."""
     values = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         match = _LINE.fullmatch(line)
@@ -25,21 +25,21 @@ def read_file(path: Path) -> dict[str, str]:
             value = match[2] or ""
             if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
                 value = value[1:-1].replace("\\n", "\n") if value[0] == '"' else value[1:-1]
-            else:  # also of quotes with a blank behind them, which are then a part of the value
+            else:  # quotes with a trailing blank are a part of the value
                 value = value.strip()
             values[match[1]] = value
     return values
 
 
 def env_file(directory: Path, stage: str) -> Path | None:
-    """Return the one .env file that the CLI reads, of those in the directory where it is called."""
+    """Return the .env file that the CLI reads if it is called in `directory`."""
     return next((path for name in (f".env.{stage}", ".env") if (path := directory / name).is_file()), None)
 
 
 def of_the_cli(directory: Path) -> dict[str, str]:
-    """Return the environment that the CLI would see in a directory; a variable that is set goes before the file.
+    """Return the environment that the CLI would use in a directory; variables of the process override the file.
 
-    Exits where there is nothing to see: else every setting would be listed as not set.
+    Exits if there is neither: otherwise every setting would be reported as not set.
     """
     stage = yaml.safe_load((directory / "serverless.yml").read_text(encoding="utf-8")).get("stage", "dev")
     file = env_file(directory, stage)
@@ -49,7 +49,7 @@ def of_the_cli(directory: Path) -> dict[str, str]:
 
 
 def resolve(value: Any, environ: Mapping[str, str], problems: list[str], path: str = "") -> Any:
-    """Return a document with its references replaced. What the CLI would not replace, or by nothing, is a problem."""
+    """Return a document with its references replaced, and add the references that cannot be replaced to `problems`."""
     missing: set[str] = set()
     resolved = _resolve(value, environ, problems, missing, path)
     if missing:
@@ -62,10 +62,19 @@ def _resolve(value: Any, environ: Mapping[str, str], problems: list[str], missin
         return {key: _resolve(each, environ, problems, missing, f"{path}.{key}") for key, each in value.items()}
     if isinstance(value, list):
         return [_resolve(each, environ, problems, missing, f"{path}.{i}") for i, each in enumerate(value)]
-    if not isinstance(value, str) or "${" not in _OWN.sub("", value):
+    if not isinstance(value, str):
         return value
+    if "${" in _OWN.sub("", value):
+        value = _referred_to(value, environ, problems, missing, path)
+    if value == "undefined":
+        problems.append(f"{path.lstrip('.')}: must be set: it is the text 'undefined'")
+        return UNSET
+    return value
+
+
+def _referred_to(value: str, environ: Mapping[str, str], problems: list[str], missing: set[str], path: str) -> str:
     match = REFERENCE.fullmatch(value)
-    if match is None:  # a default value, say: the CLI has none, and would deploy the text as it stands
+    if match is None:  # such as one with a default value, which the CLI would deploy as text
         problems.append(f"{path.lstrip('.')}: a reference must be the whole value, like ${{env:NAME}}")
         return UNSET
     if match[1] not in environ:

@@ -1,4 +1,4 @@
-"""Which of our own files are deployed, and what only some deployments need."""
+"""The files of ours that are deployed, and the options that only some deployments need."""
 
 import re
 from collections.abc import Collection
@@ -10,11 +10,11 @@ BOOTSTRAP = "scf_bootstrap"  # starts the web function, from the top of a build;
 
 
 class BuildError(Exception):
-    """There is no build, for a reason that the developer can mend."""
+    """A build failed for a reason that the developer can fix."""
 
 
 class Option(NamedTuple):
-    """What `make build WITH=…` adds: the requirements file that has its libraries, and our modules that use them."""
+    """An option of `make build WITH=…`: the requirements file with its libraries, and our modules that use them."""
 
     requirements: str
     modules: tuple[str, ...]
@@ -26,12 +26,12 @@ OPTIONS = {
     "sql": Option("requirements/sql.txt", ("sms_login/adapters/sql/*.py",), 6_000_000),
     "asymmetric": Option("requirements/asymmetric.txt", ("sms_login/sessions/pem.py",), 6_000_000),
 }
-_NEVER = ("sms_login/__main__.py",)  # it only names a command of the operator's
+_NEVER = ("sms_login/__main__.py",)  # an operator's command
 _SCRIPT = re.compile(r"""\.run(?:_all)?\(\s*"(\w+)"|"(\w+)\.lua\"""")
 
 
 def deployed(root: Path, options: Collection[str]) -> list[Path]:
-    """Return our files that are deployed, by their paths in a build, in order. Raises BuildError if one is missing."""
+    """Return our files that are deployed, by their paths in a build, sorted. Raises BuildError if one is missing."""
     left_out = [*_NEVER, *(name for option in OPTIONS.keys() - options for name in OPTIONS[option].modules)]
     files = [Path("index.py"), Path("LICENSE"), Path(BOOTSTRAP)]
     for suffix in ("py", "lua"):
@@ -47,7 +47,7 @@ def source(path: Path) -> Path:
 
 
 def stale(build: Path) -> list[Path]:
-    """Return our files that a build lacks, has changed or has beyond the sources, relative to it, in order.
+    """Return our files that differ between a build and the sources, relative to the build, sorted.
 
     A file that only an option brings may be missing.
     """

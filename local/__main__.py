@@ -1,7 +1,7 @@
 """Run the whole login on this machine: ``python -m local``, or ``PORT=9001 CODE_TTL=60 python -m local``.
 
-The function's own handler, store and SDK run unchanged; only Redis (unless REDIS_HOST names one) and Tencent Cloud
-are this package's. Ctrl-C or SIGTERM ends it.
+The function's own handler, store and SDK run unchanged; this package provides only Redis, unless REDIS_HOST names one,
+and a stand-in for Tencent Cloud. Ctrl-C or SIGTERM ends it.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from local.cloud import Cloud, local_cloud
 from local.failures import MODES
 from local.gateway import Gateway
 from local.inbox import Message
+from local.redis_server import redis_server
 from sms_login import wiring
 from sms_login.http.wsgi import cannot_listen, port_of
 from sms_login.settings.reader import ConfigError
@@ -46,8 +47,8 @@ def main() -> None:
     """Run until Ctrl-C or SIGTERM; exits with code 1 and one sentence if the settings or the port cannot be used."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a message may be Chinese, and the terminal not
-    with contextlib.suppress(KeyboardInterrupt), local_cloud(os.environ, on_message=show) as cloud:
+        sys.stdout.reconfigure(errors="backslashreplace")  # a message may be Chinese and the terminal ASCII
+    with contextlib.suppress(KeyboardInterrupt), local_cloud(os.environ, redis=redis_server, on_message=show) as cloud:
         serve(cloud)
 
 
@@ -68,21 +69,21 @@ def serve(cloud: Cloud) -> None:
         try:
             threading.Event().wait()
         finally:
-            cloud.tencent.close()  # before the gateway, which waits for requests that may hang in SendSms
+            cloud.tencent.close()  # before the gateway, which waits for requests that hang in SendSms
 
 
 def check(environ: Mapping[str, str]) -> None:
-    """Exit with code 1 and the problems by name if the settings cannot work: every call would be answered with 500."""
+    """Exit with code 1 and the problems by name if the settings are wrong: every call would be answered with 500."""
     try:
         wiring.assemble(environ)
     except ConfigError as error:
-        # Nothing is built to run it here: what is missing is put beside the Python that runs this.
+        # Running locally needs no build: a missing library is installed for the Python that runs this.
         install = rf"{os.path.relpath(sys.executable)} -m pip install --no-deps --require-hashes -r requirements/\1.txt"
         sys.exit("Cannot run: " + re.sub("make build WITH=([a-z]+)", install, str(error)))
 
 
 def banner(url: str, trouble: str = "") -> str:
-    """Return what is printed at the start: how to log in, read inbox and Redis, get a ticket and make calls fail."""
+    """Return the text printed at the start: how to log in, read inbox and Redis, get a ticket and make calls fail."""
     return BANNER.format(
         url=url,
         phone=PHONE,
@@ -98,7 +99,7 @@ def show(message: Message) -> None:
 
 
 def say(text: str) -> None:
-    """Print at once, also into a pipe, and in one piece, also from several threads."""
+    """Print immediately, into a pipe too, and atomically, from several threads too."""
     print(f"{text}\n", end="", flush=True)
 
 

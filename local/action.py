@@ -1,4 +1,4 @@
-"""What an action of the stand-in is, and one that fails as a whole when it is told to."""
+"""Actions of the stand-in, and the simulated failure of a whole request."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,17 +8,17 @@ from local.failures import WHOLE_MODES, Failures
 
 
 class Action(NamedTuple):
-    """One action: what its requests must be, and what answers them."""
+    """One action: the requirements on its requests, and the function that answers them."""
 
-    service: str  # that its requests are signed for
+    service: str  # named in the signature
     version: str
-    headers: tuple[str, ...]  # that its requests must have
-    answer: Callable[[Any, str], dict[str, Any]]  # to the JSON of a body, in a mode of failure; raises ApiError
+    headers: tuple[str, ...]  # required, without X-TC-
+    answer: Callable[[Any, str], dict[str, Any]]  # from the JSON of a body and a mode of failure; raises ApiError
     failures: Failures
 
 
 def whole(service: str, version: str, headers: tuple[str, ...], answer: Callable[[Any], dict[str, Any]]) -> Action:
-    """Return an action that any code refuses as a whole, since it has no numbers that could be refused one by one."""
+    """Return an action whose failures refuse the whole request: it has no phone numbers to refuse one by one."""
 
     def failing(body: Any, mode: str) -> dict[str, Any]:
         fail(None if mode in WHOLE_MODES else mode)
@@ -28,6 +28,6 @@ def whole(service: str, version: str, headers: tuple[str, ...], answer: Callable
 
 
 def fail(code: str | None) -> None:
-    """Refuse a request, if there is a code to refuse it with; raises ApiError."""
+    """Raise ApiError with `code`, unless it is None."""
     if code:
         raise ApiError(code, "The stand-in was told to fail.")

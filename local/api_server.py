@@ -1,4 +1,4 @@
-"""HTTP for the stand-in, one thread per connection, with what a WSGI server hides: it can hang, and it can hang up."""
+"""HTTP for the stand-in, one thread per connection. Unlike a WSGI server, it can hang, and reset a connection."""
 
 import contextlib
 import json
@@ -20,14 +20,14 @@ MAX_BODY = 10 * 1024 * 1024  # bytes; the platform's own limit for a signed POST
 
 
 class Reply(NamedTuple):
-    """An answer: ``response`` becomes the JSON ``{"Response": …}``, with HTTP status 200 as the platform has it."""
+    """An answer: ``response`` becomes the JSON ``{"Response": …}``, with HTTP status 200 as on the platform."""
 
     response: dict[str, Any]
     content_type: str = "application/json"
 
 
 class NoReply(Enum):
-    """How a request can stay without an answer."""
+    """The ways to leave a request without an answer."""
 
     HANG = "wait until the client leaves or the server is closed"
     RESET = "abort the connection"
@@ -36,13 +36,13 @@ class NoReply(Enum):
 class ApiServer(socketserver.ThreadingTCPServer):
     """Serve POST requests on 127.0.0.1 with ``answer(headers, body)`` from construction to ``close()``.
 
-    Port 0 takes a free one. ``answer`` is called by many threads at once; the header Date is of ``clock``.
-    ``connections`` counts the TCP connections accepted so far. Raises OSError if the port is taken.
+    Port 0 takes a free one. Many threads call ``answer`` at once; ``clock`` sets the header Date. ``connections``
+    counts the TCP connections accepted so far. Raises OSError if the port is taken.
     """
 
-    # Not http.server's HTTPServer: that one looks up the host's name when it binds, which can take seconds.
+    # Not http.server's HTTPServer, which looks up the host's name when it binds: that can take seconds.
     allow_reuse_address = True
-    request_queue_size = 128  # The default of 5 drops connections that arrive at once: they try again after a second.
+    request_queue_size = 128  # the default of 5 drops simultaneous connections, which retry after a second
 
     def __init__(
         self, port: int, answer: Callable[[Headers, bytes], Reply | NoReply], clock: Callable[[], float] = time.time
@@ -59,28 +59,28 @@ class ApiServer(socketserver.ThreadingTCPServer):
         self._thread.start()
 
     def close(self) -> None:
-        """End every connection, also one that hangs, and return when all threads have ended. May be called twice."""
+        """End every connection, also one that hangs, and return once all threads have ended. May be called twice."""
         self._closing = True
-        with contextlib.suppress(OSError):  # It is closed already.
+        with contextlib.suppress(OSError):  # already closed
             socket.create_connection(("127.0.0.1", self.server_address[1]), timeout=1).close()  # wakes the thread up
         self._thread.join()
         with self._lock:
             for connection in self._open:
-                with contextlib.suppress(OSError):  # The client may have been faster.
+                with contextlib.suppress(OSError):  # the client may have closed it
                     connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
 
     def _serve(self) -> None:
-        # The inherited loop looks again and again whether it shall end; this one waits for the next connection.
+        # The inherited loop polls for its end; this one waits for the next connection.
         while not self._closing:
             self.handle_request()
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
-        """Tell whether to serve a connection: not the one that ends the loop."""
+        """Return whether to serve a connection; the one that ends the loop is not served."""
         return bool(request and client_address) and not self._closing
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Note the connection, then let its thread start."""
+        """Record the connection, then start its thread."""
         with self._lock:
             self._open.add(request)
             self.connections += 1
@@ -93,7 +93,7 @@ class ApiServer(socketserver.ThreadingTCPServer):
             request.close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Report a bug on stderr, but not a client that gave up: that is what a timeout looks like from here."""
+        """Report a bug on stderr, but not a client that disconnected, as it does at a timeout."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
@@ -101,7 +101,7 @@ class ApiServer(socketserver.ThreadingTCPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: ApiServer
     protocol_version = "HTTP/1.1"  # connections are kept
-    disable_nagle_algorithm = True  # Head and body are two writes: the second would wait 40 ms for the client's ACK.
+    disable_nagle_algorithm = True  # head and body are two writes: the second would wait 40 ms for the client's ACK
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "")
@@ -117,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
             # With a linger time of zero, closing sends RST instead of FIN.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         else:
-            while self.connection.recv(4096):  # Nothing comes any more: this waits for the end of the connection.
+            while self.connection.recv(4096):  # the client sends nothing more: this waits for the end of the connection
                 pass
 
     def _reply(self, reply: Reply) -> None:
@@ -132,4 +132,4 @@ class _Handler(BaseHTTPRequestHandler):
         return super().date_time_string(self.server.clock() if timestamp is None else timestamp)
 
     def log_message(self, *args: object) -> None:
-        """Say nothing: the inbox tells what happened."""
+        """Log nothing: the inbox shows the requests that succeeded."""

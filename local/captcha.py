@@ -1,4 +1,4 @@
-"""The action DescribeCaptchaResult, API version 2019-07-22: whom it vouches for, without a line about HTTP."""
+"""The action DescribeCaptchaResult, API version 2019-07-22: its tickets and verdicts, without HTTP."""
 
 import ipaddress
 import secrets
@@ -14,13 +14,13 @@ from local.errors import ApiError
 VERSION = "2019-07-22"
 APP_ID = "190000000"
 SECRET = "local-captcha-secret"  # noqa: S105 - made up
-LIFETIME = 300  # seconds that a ticket is good for
+LIFETIME = 300  # s that a ticket is valid
 MAX_TICKETS = 10_000  # older ones are forgotten
-BLOCKED = 100  # the EvilLevel of a user whom the risk control takes for a machine, although the CaptchaCode is 1
+BLOCKED = 100  # EvilLevel of a user whom the risk control takes for a machine, in spite of a CaptchaCode of 1
 KINDS = ("good", "expired", "reused", "mismatched", "blocked")
 
-_CAPTCHA_TYPE = 9  # the only one there is
-_MADE_UP = "trerror_"  # how tickets begin that the widget makes up when it cannot reach its server
+_CAPTCHA_TYPE = 9  # the only one
+_MADE_UP = "trerror_"  # prefix of the tickets that the widget makes up if it cannot reach its server
 _STRINGS = ("Ticket", "UserIp", "Randstr", "AppSecretKey", "MacAddress", "Imei")
 _INTEGERS = ("CaptchaType", "CaptchaAppId", "BusinessId", "SceneId", "NeedGetCaptchaTime")
 _TYPES = dict.fromkeys(_STRINGS, parameters.string) | dict.fromkeys(_INTEGERS, parameters.integer)
@@ -28,7 +28,7 @@ _REQUIRED = ("CaptchaType", "Ticket", "UserIp", "Randstr", "CaptchaAppId", "AppS
 
 
 class Verdict(Enum):
-    """CaptchaCode and CaptchaMsg, as the API's documents have them."""
+    """CaptchaCode and CaptchaMsg, from the API's documents."""
 
     OK = (1, "OK")
     WRONG_RANDSTR = (7, "captcha no match")
@@ -41,7 +41,7 @@ class Verdict(Enum):
 
 
 def validate(params: Any) -> dict[str, Any]:
-    """Return ``params`` if a verdict can be given on them; raises ApiError with the platform's code."""
+    """Return ``params`` if they are valid; raises ApiError with the platform's code."""
     checked = parameters.check(params, _TYPES, _REQUIRED)
     if checked["CaptchaType"] != _CAPTCHA_TYPE:
         raise ApiError("InvalidParameter", f"`CaptchaType` must be {_CAPTCHA_TYPE}.")
@@ -62,10 +62,10 @@ class _Ticket:
 
 
 class TicketOffice:
-    """Issue tickets, as the widget in an app does, and vouch for each of them once; thread-safe.
+    """Issues tickets, as the widget in an app does, and accepts each of them once; thread-safe.
 
-    ``app_id`` and ``secret`` are those of the only captcha application there is, ``clock`` gives epoch seconds. Raises
-    ValueError if ``app_id`` is not a number.
+    ``app_id`` and ``secret`` belong to the only captcha application, ``clock`` returns epoch seconds. Raises ValueError
+    if ``app_id`` is not a number.
     """
 
     def __init__(self, *, app_id: str, secret: str, clock: Callable[[], float]) -> None:
@@ -76,15 +76,15 @@ class TicketOffice:
     def issue(self, kind: str = "good") -> tuple[str, str]:
         """Return a new ticket and its randstr. Raises ValueError, listing the kinds, for any other word.
 
-        - ``good``: it passes, once, for five minutes;
-        - ``expired``, ``reused``: its five minutes are over; it has passed already;
-        - ``mismatched``: the randstr is another ticket's;
-        - ``blocked``: it passes, but with an EvilLevel of 100: its user is taken for a machine.
+        - ``good``: it is accepted once, within five minutes;
+        - ``expired``, ``reused``: its five minutes are over; it has been accepted before;
+        - ``mismatched``: the randstr belongs to another ticket;
+        - ``blocked``: it is accepted, but with an EvilLevel of 100: its user is taken for a machine.
         """
         if kind not in KINDS:
             raise ValueError(f"unknown kind {kind!r}; use {', '.join(KINDS)}")
         now = self._clock()
-        # Both look like the widget's, down to characters that a URL or a form may mangle.
+        # Both look like the widget's, including characters that a URL or a form may mangle.
         ticket, randstr = f"t03{secrets.token_urlsafe(96)}*", _randstr()
         issued = _Ticket(
             randstr=_randstr() if kind == "mismatched" else randstr,
@@ -100,7 +100,7 @@ class TicketOffice:
         return ticket, randstr
 
     def verify(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Return the answer to parameters that ``validate`` let pass; only a CaptchaCode of 1 uses a ticket up."""
+        """Return the answer to valid parameters; only a CaptchaCode of 1 uses a ticket up."""
         with self._lock:
             ticket = self._tickets.get(params["Ticket"])
             verdict = self._judge(params, ticket)

@@ -1,17 +1,17 @@
-"""What a function finds around it on Tencent Cloud, on this machine: Redis, two APIs and the environment to match."""
+"""The function's surroundings on this machine: Redis, a stand-in for two APIs of Tencent Cloud, and the environment."""
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
 from local import captcha
 from local.describe_sms import ABROAD, MAINLAND, Catalogue, Sign, Template, content
+from local.embedded_redis import embedded_redis
 from local.inbox import Message
-from local.redis_server import redis_server
 from local.tencent import TencentStandIn
 
-# Any value will do for the stand-in; an environment that has its own keeps it.
+# The stand-in accepts any value; settings of the environment take precedence.
 _DEFAULTS = {
     "SMS_SDKAPPID": "1400000000",
     "SMS_SIGN": "sms-login",
@@ -22,29 +22,34 @@ _DEFAULTS = {
     "ALLOWED_COUNTRIES": "CN",
 }
 _REDIS = ("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB", "REDIS_TLS", "REDIS_CA_FILE", "REDIS_CLUSTER")
-# The SDK would send even loopback through these.
+# The SDK would send even requests to loopback through these.
 _PROXIES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """``environ`` is the function's whole environment, ``tencent`` where its SMS go and its captchas are judged."""
+    """``environ`` is the function's whole environment, ``tencent`` takes its SMS and judges its captchas."""
 
     environ: dict[str, str]
     tencent: TencentStandIn
 
 
 @contextmanager
-def local_cloud(environ: Mapping[str, str], *, on_message: Callable[[Message], None] | None = None) -> Iterator[Cloud]:
-    """Start the stand-in, and Redis unless ``environ`` names one; give the environment that leads to both.
+def local_cloud(
+    environ: Mapping[str, str],
+    *,
+    redis: Callable[[], AbstractContextManager[tuple[str, int, str]]] = embedded_redis,
+    on_message: Callable[[Message], None] | None = None,
+) -> Iterator[Cloud]:
+    """Start the stand-in, and ``redis`` unless ``environ`` names one; give the environment that leads to both.
 
-    What ``environ`` says stays (``CODE_TTL=60``), but for the endpoints, the keys and the captcha application of
-    Tencent Cloud: those are always made up, so that no real key is used and no real SMS is sent.
+    Settings of ``environ`` are kept (``CODE_TTL=60``), except for the endpoints, the keys and the captcha application
+    of Tencent Cloud: those are always made up, so that no real key is used and no real SMS is sent.
     """
     settings = {name: value for name, value in environ.items() if name not in _PROXIES}
     with ExitStack() as stack:
         if not settings.get("REDIS_HOST"):
-            host, port, password = stack.enter_context(redis_server())
+            host, port, password = stack.enter_context(redis())
             settings = {name: value for name, value in settings.items() if name not in _REDIS}
             settings |= {"REDIS_HOST": host, "REDIS_PORT": str(port), "REDIS_PASSWORD": password}
         settings |= {name: value for name, value in _DEFAULTS.items() if not settings.get(name)}

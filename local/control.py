@@ -1,4 +1,4 @@
-"""What is not the function's: the page, and under /_local/ the inbox, Redis, tickets and the failures to come."""
+"""Paths beside the function's: the page, and under /_local/ the inbox, Redis, captcha tickets and failures."""
 
 import contextlib
 import ipaddress
@@ -14,7 +14,7 @@ from local.tencent import TencentStandIn
 
 
 class Control:
-    """Answers, in the same shapes as the function, for the paths that are not the function's.
+    """Answers events for paths that are not the function's, in the function's format.
 
     ``environ`` is the function's environment, which leads to its Redis.
     """
@@ -36,13 +36,13 @@ class Control:
         if not path.startswith("/_local/"):
             return page_file(event)
         if not _from_here(event["headers"]):
-            return _json({"error": "only this machine's own pages and programs may ask for this"}, 403)
+            return _json({"error": "only pages and programs of this machine may request this"}, 403)
         route = self._routes.get(f"{event['httpMethod']} {path}")
         if route is None:
             return _json({"error": f"there are {', '.join(self._routes)}"}, 404)
         try:
             return _json(route(event["queryString"]))
-        except ValueError as error:  # of the stand-in, which then lists what there is
+        except ValueError as error:  # of the stand-in, which lists the valid values
             return _json({"error": str(error)}, 400)
         except ConnectionError as error:  # of Redis
             return _json({"error": str(error)}, 503)
@@ -53,7 +53,7 @@ class Control:
         return [message.as_json() for message in self._tencent.inbox(e164)]
 
     def _fail(self, query: dict[str, Any]) -> dict[str, Any]:
-        # No mode is not "off", and "two" is not "all": both are refused, with the list of what there is.
+        # A missing mode does not mean "off", nor "two" all: both are refused, with the list of valid values.
         mode, times = str(query.get("mode", "")), query.get("times")
         number = int(str(times)) if re.fullmatch("[0-9]{1,9}", str(times)) else 0
         self._tencent.fail(mode, None if times is None else number, _action(query))
@@ -72,11 +72,11 @@ class Control:
 
 
 def _from_here(headers: Mapping[str, str]) -> bool:
-    """Tell whether it is a program that asks, or our own page: a web page of somebody else must not read codes.
+    """Return whether a program or our own page sent the request: a foreign web page must not read codes.
 
-    A browser names the page's site in Sec-Fetch-Site, and in Origin where the page could read the answer. Whoever
-    lets the name of his site lead here (DNS rebinding) has that name in Host; an address cannot be made to lead
-    elsewhere, so it may be any: an emulator has one of its own for this machine.
+    A browser names the page's site in Sec-Fetch-Site, and in Origin if the page could read the answer. A foreign name
+    that resolves to this machine (DNS rebinding) shows in Host. Any IP address is accepted: it cannot be redirected,
+    and an emulator has its own for this machine.
     """
     host, origin = headers.get("host", ""), headers.get("origin")
     ours = _is_address(host) and origin in (None, f"http://{host}")

@@ -9,10 +9,10 @@ from local.errors import ApiError
 VERSION = "2021-01-11"
 APPROVED, PENDING, REFUSED = 0, 1, -1  # StatusCode of either
 MAINLAND, ABROAD, BOTH = 0, 1, 3  # International; a template may serve both
-MAX_IDS = 100  # of one request, and the highest Limit
-SIGNS = 10  # that are listed where there is no Limit; of templates it is none
+MAX_IDS = 100  # in one request; also the highest Limit
+SIGNS = 10  # listed without a Limit; for templates the default is none
 
-# What an SMS says, by the function's setting SMS_TEMPLATE_PARAMS. A code stands apart, so that `grep -w` finds it.
+# Templates by the function's setting SMS_TEMPLATE_PARAMS. Spaces around the code let `grep -w` find it.
 _TEXTS = {
     MAINLAND: {
         "code,minutes": "{1} 为您的登录验证码，{2} 分钟内有效。",
@@ -29,7 +29,7 @@ _INTEGERS = ("International", "Limit", "Offset")
 
 
 class Template(NamedTuple):
-    """A template; ``reply`` is what the reviewer wrote."""
+    """A template; ``reply`` is the reviewer's remark."""
 
     id: int
     content: str
@@ -49,13 +49,13 @@ class Sign(NamedTuple):
 
 
 class Catalogue:
-    """What the account has. Give ``templates`` or ``signs`` another value, whole, to make the account another one."""
+    """The templates and signatures of the account. Assign ``templates`` or ``signs`` as a whole to change them."""
 
     def __init__(self, templates: Sequence[Template] = (), signs: Sequence[Sign] = ()) -> None:
         self.templates, self.signs = templates, signs
 
     def text(self, template_id: str, variables: Sequence[str], side: int) -> str:
-        """Return what an SMS says; with a template that the account does not have, what a usual one would say."""
+        """Return the text of an SMS; an unknown template has a default text."""
         usual = content("code,minutes" if len(variables) > 1 else "code", side)
         text = next((one.content for one in self._templates_of(side) if str(one.id) == template_id), usual)
         for place, variable in enumerate(variables, 1):
@@ -112,12 +112,12 @@ def _validate(body: Any, ids: str) -> dict[str, Any]:
     if params["International"] not in (MAINLAND, ABROAD):
         raise ApiError("InvalidParameterValue", "`International` must be 0 or 1.")
     if len(params.get(ids, [])) > MAX_IDS or not 0 <= params.get("Limit", 0) <= MAX_IDS:
-        raise ApiError("InvalidParameterValue", f"There are {MAX_IDS} at most in one request.")
+        raise ApiError("InvalidParameterValue", f"One request has at most {MAX_IDS}.")
     return params
 
 
 def _part(found: Sequence[Any], params: dict[str, Any], ids: str, limit: int) -> Sequence[Any]:
-    """Return those that were asked for, by number or else by place."""
+    """Return the requested items: by id, otherwise by Offset and Limit."""
     if params.get(ids):
         return [one for one in found if one.id in params[ids]]
     offset = params.get("Offset", 0)

@@ -1,8 +1,8 @@
-"""The one error of the stand-in: what Tencent Cloud's API answers when it refuses a whole request."""
+"""The one error of the stand-in: the refusal of a whole request by Tencent Cloud's API."""
 
 
 class ApiError(Exception):
-    """A refusal, as ``Response.Error``; ``code`` and ``message`` are what goes over the wire."""
+    """A refusal, sent as ``Response.Error`` with ``code`` and ``message``."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(code, message)

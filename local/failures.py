@@ -1,10 +1,10 @@
-"""The failures that the stand-in can be switched to, and for how many requests."""
+"""The simulated failures of the stand-in, and the number of requests that they affect."""
 
 import re
 import threading
 
 MODES = ("off", "refusal", "throttle", "timeout", "reset", "charset")  # of SendSms
-WHOLE_MODES = ("off", "timeout", "reset", "charset")  # of the others, which have no number that could be refused
+WHOLE_MODES = ("off", "timeout", "reset", "charset")  # of the other actions, which have no phone number to refuse
 
 _NUMBER_CODES = {
     "refusal": "FailedOperation.InsufficientBalanceInSmsPackage",
@@ -12,7 +12,7 @@ _NUMBER_CODES = {
 }
 # Codes of these families refuse the whole request (Response.Error); the others refuse a number (SendStatusSet).
 _TOP_LEVEL = {"AuthFailure", "InternalError", "RequestLimitExceeded"}
-# The API's common codes, which stand alone, without a dot, refuse the whole request, too.
+# The API's common codes, without a dot, also refuse the whole request.
 _COMMON = _TOP_LEVEL - {"AuthFailure"} | {
     "FailedOperation",
     "InvalidParameter",
@@ -27,17 +27,17 @@ _COMMON = _TOP_LEVEL - {"AuthFailure"} | {
 
 
 class Failures:
-    """One action's present mode, one of ``modes`` or a code, and how many requests it still fails; thread-safe."""
+    """An action's current mode, one of ``modes`` or a code, and the number of requests left to fail; thread-safe."""
 
     def __init__(self, modes: tuple[str, ...]) -> None:
         self._modes = modes
         self._lock = threading.Lock()
         self._mode = "off"
-        self._left: int | None = None  # None: until it is set anew
-        self.requests = 0  # that were counted so far, whatever mode they met
+        self._left: int | None = None  # None: until it is set again
+        self.requests = 0  # counted so far, in every mode
 
     def set(self, mode: str | None, times: int | None = None) -> None:
-        """Fail the next ``times`` requests (None: all) as ``mode`` says; None and "off" end it.
+        """Fail the next ``times`` requests (None: all) in ``mode``; None and "off" end it.
 
         Raises ValueError, which lists the modes, for an unknown mode, and for less than one request.
         """
@@ -56,7 +56,7 @@ class Failures:
             return self._mode, self._left
 
     def take(self) -> str:
-        """Count one request and return the mode that it meets."""
+        """Count one request and return its mode."""
         with self._lock:
             mode = self._mode
             self.requests += 1

@@ -18,8 +18,8 @@ Handler = Callable[[Any, Any], dict[str, Any]]
 class Gateway(AbstractContextManager["Gateway"]):
     """Serve ``handler(event, context)`` at ``url`` from construction to ``close()``; also a context manager.
 
-    What control.py has an answer for shows and steers ``tencent`` instead. Port 0 takes a free one. Raises OSError if
-    the port is taken.
+    ``Control`` answers the paths that show and steer ``tencent``. Port 0 takes a free one. Raises OSError if the port
+    is taken.
     """
 
     def __init__(self, handler: Handler, tencent: "TencentStandIn", *, port: int) -> None:
@@ -34,6 +34,6 @@ class Gateway(AbstractContextManager["Gateway"]):
         self.close()
 
     def close(self) -> None:
-        """Stop, once the requests under way are answered; may be called twice."""
+        """Stop after the requests under way are answered; may be called twice."""
         self._server.stop()
         self._thread.join()

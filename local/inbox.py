@@ -1,4 +1,4 @@
-"""The SMS that the stand-in has accepted, for a person or a test to read."""
+"""The SMS that the stand-in has accepted, for people and tests to read."""
 
 import threading
 from collections import deque
@@ -11,7 +11,7 @@ SIZE = 1000  # messages; older ones are forgotten
 
 @dataclass(frozen=True)
 class Message:
-    """One SMS that was accepted. ``phone`` is E.164, ``sent_at`` in epoch seconds."""
+    """An accepted SMS. ``phone`` is E.164, ``sent_at`` in epoch seconds."""
 
     phone: str
     text: str
@@ -19,7 +19,7 @@ class Message:
     sent_at: float
 
     def as_json(self) -> dict[str, Any]:
-        """Return what the inbox shows; ``sentAt`` is ISO 8601, in UTC, with milliseconds."""
+        """Return the message for the inbox; ``sentAt`` is ISO 8601, in UTC, with milliseconds."""
         sent_at = datetime.fromtimestamp(self.sent_at, timezone.utc).isoformat(timespec="milliseconds")
         return {
             "phone": self.phone,

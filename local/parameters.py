@@ -1,4 +1,4 @@
-"""What every action checks of its parameters: that it knows them, that their types are right, that none is missing."""
+"""The checks that every action makes of its parameters: known, of the right type, and none missing."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from local.errors import ApiError
 
 
 def check(params: Any, types: Mapping[str, Callable[[Any], bool]], required: Iterable[str]) -> dict[str, Any]:
-    """Return ``params`` if they are an object with nothing but ``types`` in it, and all that is ``required``.
+    """Return ``params`` if they are an object with only the names of ``types``, and all of ``required``.
 
     Raises ApiError with the platform's code.
     """
@@ -25,20 +25,20 @@ def check(params: Any, types: Mapping[str, Callable[[Any], bool]], required: Ite
 
 
 def string(value: Any) -> bool:
-    """Tell whether a value is a string."""
+    """Return whether a value is a string."""
     return isinstance(value, str)
 
 
 def strings(value: Any) -> bool:
-    """Tell whether a value is a list of strings."""
+    """Return whether a value is a list of strings."""
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def integers(value: Any) -> bool:
-    """Tell whether a value is a list of integers."""
+    """Return whether a value is a list of integers."""
     return isinstance(value, list) and all(integer(item) for item in value)
 
 
 def integer(value: Any) -> bool:
-    """Tell whether a value is an integer; true and false are none, although Python takes them for such."""
+    """Return whether a value is an integer; true and false are not, although Python says so."""
     return isinstance(value, int) and not isinstance(value, bool)

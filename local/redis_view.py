@@ -1,4 +1,4 @@
-"""What Redis holds for one number, for a developer to look at. Nobody can read a code from it, which is the point."""
+"""Shows a developer the Redis keys of one number. No code can be read from them: Redis has its digest alone."""
 
 import contextlib
 from collections.abc import Mapping
@@ -6,11 +6,10 @@ from typing import Any
 
 import phonenumbers
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+
+from sms_login.adapters.redis.client import connect
 
 MAX_KEYS = 200  # of a number; it has about ten, and a hundred sessions at most
-_SECONDS = 2.0  # to connect, and to wait for an answer
 _FAILURES = (redis.RedisError, redis.exceptions.RedisClusterException, OSError)
 
 
@@ -25,7 +24,7 @@ def e164(spelling: str) -> str:
 
 
 def trouble(environ: Mapping[str, str]) -> str:
-    """Return in one sentence why the function's Redis is of no use; "" if it answers. ``environ`` is the function's."""
+    """Return a sentence on why the function's Redis cannot be used; "" if it can. ``environ`` is the function's."""
     try:
         with contextlib.closing(_connect(environ)) as client:
             client.ping()
@@ -40,7 +39,7 @@ def trouble(environ: Mapping[str, str]) -> str:
 
 
 def keys_of(phone: str, environ: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return the keys of a number (E.164) by name: ``key``, ``type``, ``ttl`` in ms (None: for ever) and ``value``.
+    """Return the keys of a number (E.164) by name: ``key``, ``type``, ``ttl`` in ms (None: no expiry) and ``value``.
 
     ``environ`` is the function's, and leads to its Redis. Raises ConnectionError if that does not answer.
     """
@@ -51,27 +50,19 @@ def keys_of(phone: str, environ: Mapping[str, str]) -> list[dict[str, Any]]:
             found = [_read(client, name) for name in names[:MAX_KEYS]]
     except _FAILURES as error:
         raise ConnectionError(f"Redis does not answer ({type(error).__name__})") from None
-    return [key for key in found if key["type"] != "none"]  # which expired in between
+    return [key for key in found if key["type"] != "none"]  # it expired in between
 
 
 def _connect(environ: Mapping[str, str]) -> Any:
-    options: dict[str, Any] = {
-        "host": environ.get("REDIS_HOST", ""),
-        "port": int(environ.get("REDIS_PORT") or 6379),
-        "password": environ.get("REDIS_PASSWORD") or None,
-        "ssl": _is_on(environ, "REDIS_TLS"),
-        "protocol": 2,  # TencentDB has no other
-        "retry": Retry(NoBackoff(), 0),  # a page that looks every second needs no second try
-        "decode_responses": True,
-        "encoding_errors": "replace",
-        "socket_timeout": _SECONDS,
-        "socket_connect_timeout": _SECONDS,
-    }
-    if environ.get("REDIS_CA_FILE"):
-        options["ssl_ca_certs"] = environ["REDIS_CA_FILE"]
-    if _is_on(environ, "REDIS_CLUSTER"):
-        return redis.RedisCluster(**options)
-    return redis.Redis(db=int(environ.get("REDIS_DB") or 0), **options)
+    return connect(
+        environ.get("REDIS_HOST", ""),
+        int(environ.get("REDIS_PORT") or 6379),
+        password=environ.get("REDIS_PASSWORD") or None,
+        db=int(environ.get("REDIS_DB") or 0),
+        tls=_is_on(environ, "REDIS_TLS"),
+        ca_file=environ.get("REDIS_CA_FILE"),
+        cluster=_is_on(environ, "REDIS_CLUSTER"),
+    )
 
 
 def _is_on(environ: Mapping[str, str], name: str) -> bool:

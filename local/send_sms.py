@@ -1,4 +1,4 @@
-"""The action SendSms, API version 2021-01-11: what it accepts, refuses and answers, without a line about HTTP."""
+"""The action SendSms, API version 2021-01-11: its checks and answers, without HTTP."""
 
 import re
 import uuid
@@ -19,7 +19,7 @@ _TYPES = dict.fromkeys(_LISTS, parameters.strings) | dict.fromkeys(_STRINGS, par
 
 
 class Refusal(NamedTuple):
-    """Why one number gets no SMS although the request as a whole was fine."""
+    """The reason why one number of an acceptable request gets no SMS."""
 
     code: str
     message: str
@@ -47,7 +47,7 @@ def _validate_phones(phones: list[str]) -> None:
 
 
 def refusal(phone: str, params: dict[str, Any]) -> Refusal | None:
-    """Return why this number of a valid request gets no SMS, or None if it gets one."""
+    """Return why a number of a valid request gets no SMS, or None if it gets one."""
     variables = params.get("TemplateParamSet", [])
     if not re.fullmatch(r"\+[1-9][0-9]{6,14}", phone):
         return Refusal("InvalidParameterValue.IncorrectPhoneNumber", "not a number in E.164")
@@ -64,12 +64,12 @@ def refusal(phone: str, params: dict[str, Any]) -> Refusal | None:
 
 
 def is_domestic(phone: str) -> bool:
-    """Tell whether a number is of mainland China: its messages have templates and rules of their own."""
+    """Return whether a number belongs to mainland China, whose messages have their own templates and rules."""
     return phone.startswith("+86")
 
 
 def signed(phone: str, sign: str, text: str) -> str:
-    """Return an SMS as it arrives: before its text the signature, in the brackets that are usual there."""
+    """Return an SMS as it arrives: the signature in the brackets that are usual there, then the text."""
     return f"【{sign}】{text}" if is_domestic(phone) else f"[{sign}] {text}"
 
 
@@ -91,4 +91,4 @@ def _iso_code(phone: str) -> str:
         region = phonenumbers.region_code_for_number(phonenumbers.parse(phone))
     except phonenumbers.NumberParseException:
         region = None
-    return region or "DEF"  # what the platform says when it recognises no country
+    return region or "DEF"  # the platform's code for an unknown country

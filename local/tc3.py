@@ -1,6 +1,6 @@
 """Check a request's signature as Tencent Cloud does: "Signature v3" (TC3-HMAC-SHA256) of its API documents.
 
-Everything that is checked is what arrived over the wire: the headers' own values and the hash of the body's own bytes.
+It is checked against the wire: the values of the headers and the hash of the body's bytes as they arrived.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from email.message import Message
 
 from local.errors import ApiError
 
-TOLERANCE = 300  # seconds that a client's clock may be off, either way
+TOLERANCE = 300  # s that a client's clock may be off, either way
 
 _AUTHORIZATION = re.compile(
     r"TC3-HMAC-SHA256 Credential=(?P<secret_id>[^/\s]+)/(?P<scope>[0-9]{4}-[0-9]{2}-[0-9]{2}/[a-z]+/tc3_request), ?"
@@ -30,7 +30,7 @@ def verify(headers: Message, body: bytes, *, service: str, secret_id: str, secre
         raise ApiError("AuthFailure.InvalidAuthorization", "The Authorization header is missing or malformed.")
     timestamp = headers.get("X-TC-Timestamp", "")
     if not re.fullmatch("[0-9]{1,12}", timestamp):
-        raise ApiError("MissingParameter", "The request header `X-TC-Timestamp` is missing or no number.")
+        raise ApiError("MissingParameter", "The request header `X-TC-Timestamp` is missing or not a number.")
     if not _same(authorization["secret_id"], secret_id):
         raise ApiError("AuthFailure.SecretIdNotFound", "The SecretId is not found.")
     if abs(now - int(timestamp)) > TOLERANCE:
@@ -46,7 +46,7 @@ def verify(headers: Message, body: bytes, *, service: str, secret_id: str, secre
 
 
 def canonical_request(headers: Message, signed: list[str], body: bytes) -> str:
-    """Return the text that a POST to ``/`` is signed over; names and values of headers count in lower case."""
+    """Return the text that the signature of a POST to ``/`` covers; header names and values are in lower case."""
     lines = [f"{name}:{headers.get(name, '').strip().lower()}\n" for name in signed]
     return "\n".join(["POST", "/", "", "".join(lines), ";".join(signed), hashlib.sha256(body).hexdigest()])
 
@@ -65,5 +65,5 @@ def _hmac(key: bytes, text: str) -> bytes:
 
 
 def _same(left: str, right: str) -> bool:
-    # As bytes, because compare_digest refuses text that is not ASCII.
+    # As bytes: compare_digest refuses text that is not ASCII.
     return hmac.compare_digest(left.encode(), right.encode())

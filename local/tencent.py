@@ -1,4 +1,4 @@
-"""A stand-in for Tencent Cloud's API: it checks what the real SDKs sign, keeps each SMS, and judges captchas."""
+"""A stand-in for Tencent Cloud's API: it checks the real SDKs' signatures, keeps each SMS, and judges captchas."""
 
 import hmac
 import json
@@ -20,11 +20,11 @@ from local.inbox import Inbox, Message
 class TencentStandIn(AbstractContextManager["TencentStandIn"]):
     """Four actions at ``url``, on loopback, from construction to ``close()``; a context manager.
 
-    ``token`` is the session token that a request must carry (None: none is asked for), ``sign`` stands in the text of
-    an SMS whose request has no SignName, ``captcha_app_id`` and ``captcha_secret`` are those of the only captcha
-    application there is, ``catalogue`` has the account's templates and signatures, ``port`` 0 takes a free one,
-    ``clock`` gives epoch seconds. ``on_message`` is called for each SMS, in the thread of its request. Raises OSError
-    if the port is taken, ValueError if ``captcha_app_id`` is no number.
+    ``token`` is the session token that a request must carry (None: no token), ``sign`` the signature of an SMS whose
+    request has no SignName; ``captcha_app_id`` and ``captcha_secret`` belong to the only captcha application,
+    ``catalogue`` has the account's templates and signatures, ``port`` 0 takes a free one, ``clock`` returns epoch
+    seconds. ``on_message`` is called for each SMS, in the thread of its request. Raises OSError if the port is taken,
+    ValueError if ``captcha_app_id`` is not a number.
     """
 
     def __init__(
@@ -60,38 +60,38 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         self.close()
 
     def close(self) -> None:
-        """End every connection, also one that waits for its answer, and return when it is done; may be repeated."""
+        """End every connection, also one that waits for its answer, then return. May be called twice."""
         self._server.close()
 
     @property
     def connections(self) -> int:
-        """The number of TCP connections accepted so far: it shows whether a client keeps its own."""
+        """The number of TCP connections accepted so far, which shows whether a client reuses its own."""
         return self._server.connections
 
     @property
     def captcha_calls(self) -> int:
-        """The number of requests for DescribeCaptchaResult so far, also of those that were refused or failed."""
+        """The number of requests for DescribeCaptchaResult so far, including refused and failed ones."""
         return self._actions["DescribeCaptchaResult"].failures.requests
 
     @property
     def failing(self) -> tuple[str, int | None]:
-        """The present mode of SendSms ("off" is normal) and how many requests it will still fail (None: all)."""
+        """The current mode of SendSms ("off" is normal) and the number of requests left to fail (None: all)."""
         return self.failing_of("SendSms")
 
     def failing_of(self, action: str) -> tuple[str, int | None]:
-        """Return the same as ``failing`` of an action. Raises ValueError, listing the actions, for any other word."""
+        """Return ``failing`` for any action. Raises ValueError, which lists the actions, for an unknown one."""
         return self._failures(action).get()
 
     def fail(self, mode: str | None, times: int | None = None, action: str = "SendSms") -> None:
-        """Fail the next ``times`` requests (None: all) for an action; those for the others go on as they did.
+        """Fail the next ``times`` requests (None: all) for an action; other actions are not affected.
 
         Raises ValueError, listing the modes or the actions, for any other word.
 
         - ``refusal``, ``throttle``: the number is refused (SMS package used up; asked again within 30 seconds), only
           for SendSms;
-        - ``timeout``: the SMS is kept, or the ticket used up, but the answer never comes;
+        - ``timeout``: the SMS is kept, or the ticket used up, but no answer is sent;
         - ``reset``: the connection is reset, nothing is kept, no ticket is used up;
-        - ``charset``: all goes well, but the Content-Type names a charset, so the SDK skips its check for errors;
+        - ``charset``: the request succeeds, but the Content-Type names a charset: the SDK skips its check for errors;
         - a code of Tencent Cloud: nothing is kept, no ticket is used up. For SendSms, AuthFailure,
           RequestLimitExceeded, InternalError and codes without a dot refuse the request, others the number; for
           the other actions any code refuses the request;
@@ -127,7 +127,7 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         return _reply(response, "application/json; charset=utf-8" if mode == "charset" else None)
 
     def _checked(self, action: Action | None, headers: Headers, body: bytes) -> Action:
-        """Return the action of a request that is right in all but perhaps its parameters; raises ApiError."""
+        """Return the action of a request after checking all but its parameters; raises ApiError."""
         for name in ("Action", "Version", *(action.headers if action else ())):
             if f"X-TC-{name}" not in headers:
                 raise ApiError("MissingParameter", f"The request is missing a required parameter `{name}`.")
@@ -174,7 +174,7 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
 def _json(body: bytes) -> Any:
     try:
         return json.loads(body)
-    except ValueError:  # also for what is not UTF-8
+    except ValueError:  # also if it is not UTF-8
         raise ApiError("InvalidParameter", "The body is not JSON.") from None
 
 

@@ -1,1 +1,1 @@
-"""The API description (OpenAPI 3.1), made of the function's types. Never deployed; `python -m openapi` writes it."""
+"""The API description (OpenAPI 3.1), generated from the function's types by `python -m openapi`. Never deployed."""

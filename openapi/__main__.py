@@ -1,4 +1,4 @@
-"""Write docs/openapi.json anew."""
+"""Write docs/openapi.json."""
 
 from pathlib import Path
 

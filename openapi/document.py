@@ -1,4 +1,4 @@
-"""The description. Limits, patterns, names and numbers are read from the types; here are the words around them."""
+"""The OpenAPI document. Limits, patterns, names and numbers come from the types; this module adds the prose."""
 
 import json
 from collections.abc import Iterable
@@ -13,27 +13,27 @@ from sms_login.http.cors import Origins
 Part = dict[str, Any]
 
 _ABOUT = """\
-Sign people in with an SMS code. There is one URL; `method` says what is wanted. Parameters go into a JSON body, a form,
-or the query string, also that of a POST; where one is in both, the body counts. A parameter that is null or empty
-counts as absent, and an unknown one is ignored. Times are in seconds. A body has 16 KiB at most. One that is
-far longer, and a URL that is too long, may be refused in another form by what stands before the function.
+Sign people in with an SMS code. There is one URL; `method` selects the operation. Send parameters in a JSON body, a
+form, or the query string, also with POST; the body overrides the query string. A parameter that is null or empty
+counts as absent, and an unknown one is ignored. Times are in seconds. A body has at most 16 KiB. A proxy or the
+platform may refuse a much longer body, or a URL that is too long, in another format.
 
-Every answer but the key set of `jwks` has the same envelope. `errorCode` is 0 on success; tell refusals apart by
-`codeStr`. `x-refusals` of a request says with what it can be refused. Other verbs than GET, HEAD, POST and OPTIONS are
+Every answer except the key set of `jwks` has the same envelope. `errorCode` is 0 on success; tell refusals apart by
+`codeStr`. `x-refusals` of a request lists the refusals it can get. Verbs other than GET, HEAD, POST and OPTIONS are
 answered with 405 and `HttpMethodNotAllowed`."""
 _STATUS = {
-    400: "The request cannot be understood.",
-    401: "A code or a token does not count.",
+    400: "The request is malformed.",
+    401: "A code or a token is not valid.",
     403: "Not allowed.",
     404: "There is no such user.",
     405: "Neither GET nor POST.",
     429: "A limit is reached.",
-    500: "A bug or a wrong setting of the operator's.",
-    502: "SendSms refused, for a reason that the operator must mend.",
+    500: "A bug, or a wrong setting.",
+    502: "SendSms refused, for a reason that the operator must fix.",
     503: "Try again later, with the same `Idempotency-Key`.",
-    504: "SendSms gave no clear answer. Should the SMS arrive, its code works with `data.sessionId`.",
+    504: "SendSms gave no clear answer. If the SMS arrives, its code works with `data.sessionId`.",
 }
-# What a page of ALLOWED_ORIGINS is answered with besides, as the function itself says it.
+# The extra headers of an answer to a page of ALLOWED_ORIGINS, taken from the function itself.
 _PAGE = "https://app.example.com"
 _TO_PAGES = Origins(frozenset({_PAGE})).check({"origin": _PAGE}, preflight=False)
 _TO_PREFLIGHTS = Origins(frozenset({_PAGE})).check({"origin": _PAGE}, preflight=True)
@@ -46,7 +46,7 @@ _HEADERS: dict[str, Part] = {
     },
     "Allow": {"required": True, "schema": {"const": "GET, HEAD, POST, OPTIONS"}},
     "Access-Control-Allow-Origin": {
-        "description": "The page's own, if it is in ALLOWED_ORIGINS; the other headers for pages come with it.",
+        "description": "The page's origin, if it is in ALLOWED_ORIGINS; the other headers for pages come with it.",
         "schema": {"type": "string"},
     },
 }
@@ -54,7 +54,7 @@ _PARAMETERS = {
     "Idempotency-Key": {
         "name": "Idempotency-Key",
         "in": "header",
-        "description": "Makes a repeat of `getSms` and `login` harmless: a random one per tap of the button.",
+        "description": "Makes it safe to repeat `getSms` and `login`: a random one per tap of the button.",
         "schema": {"type": "string", "pattern": schemas.ecma(messages.IDEMPOTENCY_KEY)},
         "example": "0b8ac2f3-d1e0-4a55-9a5b-12273adb6f8e",
     },
@@ -81,7 +81,7 @@ def build() -> Part:
     return {
         "openapi": "3.1.0",
         "info": {"title": "sms-login", "version": __version__, "description": _ABOUT, "license": licence},
-        "servers": [{"url": "https://login.example.com", "description": "wherever you have deployed it"}],
+        "servers": [{"url": "https://login.example.com", "description": "the URL of your deployment"}],
         "security": [{}, {"token": []}],
         "paths": {"/": _paths()},
         "components": {
@@ -94,7 +94,7 @@ def build() -> Part:
                     "type": "http",
                     "scheme": "bearer",
                     "bearerFormat": "JWT",
-                    "description": "`token`, where it is not among the parameters.",
+                    "description": "`token`, unless it is among the parameters.",
                 }
             },
         },
@@ -104,10 +104,10 @@ def build() -> Part:
 def _paths() -> Part:
     headers = [_ref("parameters", name) for name in _PARAMETERS]
     responses = {str(status): _ref("responses", str(status)) for status in [200, *_STATUS]}
-    del responses["405"]  # what another verb is answered with
+    del responses["405"]  # the answer to other verbs
     sent = {name: {"value": examples.request(name)} for name in examples.ALL}
     content = {kind: {"schema": schemas.ref("Request"), "examples": sent} for kind in (_JSON, _FORM)}
-    # Each parameter of a request is one of the query string.
+    # Each parameter of a request becomes one of the query string.
     query = {
         "name": "parameters",
         "in": "query",
@@ -154,7 +154,7 @@ def _ok() -> Part:
         "schema": {"anyOf": [schemas.ref(name) for name in answers]},
         "examples": {name: {"value": examples.answer(name)} for name in examples.ALL},
     }
-    return {"description": "It is done.", "headers": _headers(), "content": {_JSON: content}}
+    return {"description": "Success.", "headers": _headers(), "content": {_JSON: content}}
 
 
 def _refused(status: int, *only: type[Refusal]) -> Part:

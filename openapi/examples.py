@@ -1,4 +1,4 @@
-"""A request and an answer of every method; the types of `messages` see to it that they have the right fields."""
+"""A request and an answer of every method; the types of `messages` guarantee the right fields."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ _KEY = {
     "alg": "EdDSA",
 }
 
-# By name: what is sent, and what comes back.
+# Request and answer data by name.
 ALL: dict[str, tuple[Message, Any]] = {
     "getSms": (GetSms(_PHONE), CodeSent(_SESSION, 300, 31, "12273adb-6f8e-4a55-9a5b-0b8ac2f3d1e0", _SERIAL)),
     "getSms again": (GetSms(_PHONE, _SESSION), CodeSent(_SESSION, 300, 31)),
@@ -59,13 +59,13 @@ ALL: dict[str, tuple[Message, Any]] = {
 
 
 def request(name: str) -> dict[str, Any]:
-    """Return what is sent, without what is absent."""
+    """Return the request, without absent parameters."""
     sent = msgspec.to_builtins(ALL[name][0])
     return {key: value for key, value in sent.items() if value not in {None, False}}
 
 
 def answer(name: str) -> dict[str, Any]:
-    """Return what comes back, in its envelope if it has one."""
+    """Return the answer, in its envelope if it has one."""
     data = ALL[name][1]
     if isinstance(data, KeySet):
         return dict(msgspec.to_builtins(data))

@@ -1,4 +1,4 @@
-"""Which refusals each method can answer with, and what they carry besides number, name and message."""
+"""The refusals of each method, and the data they carry besides number, name and message."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from sms_login.http import messages
 Kind = type[Refusal]
 
 ALWAYS: tuple[Kind, ...] = (errors.InvalidParam, errors.OriginNotAllowed, errors.InternalError)
-NO_METHOD: tuple[Kind, ...] = (errors.UnknownMethod, errors.HttpMethodNotAllowed)  # before one is known
+NO_METHOD: tuple[Kind, ...] = (errors.UnknownMethod, errors.HttpMethodNotAllowed)  # before the method is known
 
 _TOKEN: tuple[Kind, ...] = (errors.TokenInvalid, errors.TokenExpired)
 _USER: tuple[Kind, ...] = (errors.NotRegistered, errors.ServiceUnavailable)
@@ -45,12 +45,12 @@ BY_METHOD: dict[type[messages.Message], tuple[Kind, ...]] = {
     messages.Jwks: (),
 }
 
-# Examples of `data`, from which its schema is made; the others' is empty.
+# Examples of `data`, which its schema is generated from; other refusals have none.
 DATA: dict[Kind, dict[str, Any]] = {
     errors.CodeIsError: {"attemptsLeft": 2},
     errors.CaptchaRequired: {"captchaAppId": "190000000"},
     errors.SendUnknown: {"sessionId": "hv2BFvYIitNmiBDL85XEUA", "expiresIn": 300, "resendAfter": 31},
 }
-# Examples of `retryAfter`: who always has one, and who has one at times.
+# Examples of `retryAfter`: refusals that always have one, and refusals that may have one.
 WAIT: dict[Kind, int] = {errors.TooManyRequests: 30, errors.Locked: 86400}
 MAY_WAIT: dict[Kind, int] = {errors.SendingPaused: 3600, errors.SendFailed: 1}

@@ -27,7 +27,7 @@ ANSWERS: dict[type[messages.Message], tuple[type[Any], ...]] = {
 }
 _NULL = {"type": "null"}
 _PLAIN = {"type": ["string", "number", "boolean", "null"]}
-# A form and a query string have no booleans, so the function takes their text, also in JSON.
+# A form and a query string have no booleans, so the function accepts their text, in JSON too.
 _SWITCH = {"type": "string", "pattern": "^([01]|[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$"}
 _BOOLEAN = {"anyOf": [{"type": "boolean"}, _SWITCH, {"enum": [0, 1]}]}
 
@@ -38,12 +38,12 @@ def ref(name: str) -> Schema:
 
 
 def tag(kind: type[messages.Message]) -> str:
-    """Return the value of `method` that asks for this."""
+    """Return the value of `method` for this message."""
     return str(kind.__struct_config__.tag)
 
 
 def ecma(pattern: str) -> str:
-    r"""Return a pattern of ours as JSON Schema has it, where ^ and $ are what \A and \Z are in Python."""
+    r"""Return a pattern for JSON Schema, whose ^ and $ mean \A and \Z of Python."""
     return "^" + pattern.removeprefix(r"\A").removesuffix(r"\Z") + "$"
 
 
@@ -94,7 +94,7 @@ def _parameter(name: str, schema: Schema, *, required: bool) -> Schema:
 
 
 def _answer(found: Schema) -> Schema:
-    """Describe an answer: what has a default is there all the same."""
+    """Describe an answer: fields with a default are always sent."""
     properties = {name: _without_default(schema) for name, schema in found["properties"].items()}
     return {"description": found["description"], "type": "object", "properties": properties, "required": [*properties]}
 
@@ -126,14 +126,14 @@ def _envelope(description: str, number: int, name: str, data: Schema) -> Schema:
         "errorCode": {"const": number},
         "codeStr": {"const": name},
         "errorMessage": {"description": "for a person", "type": "string"},
-        "requestId": {"description": "by which the log has the request", "type": "string"},
+        "requestId": {"description": "identifies the request in the log", "type": "string"},
         "data": data,
     }
     return {"description": description, "type": "object", "properties": properties, "required": [*properties]}
 
 
 def example_of(kind: type[Refusal]) -> dict[str, Any]:
-    """Return an answer as a caller with `Accept-Language: en` gets it."""
+    """Return the answer that a caller with `Accept-Language: en` gets."""
     refusal = messages.malformed("code") if kind is errors.InvalidParam else kind()
     envelope = {
         "errorCode": kind.number,

@@ -16,15 +16,15 @@ from sms_login.logs import redact
 from sms_login.phone import Phone
 
 _CHECK = """\
-Checks the deployment that the environment describes: settings, keys, limits, Redis, users, and what Tencent Cloud says
-of credentials, template, signature and captcha. Run it where the function runs, with the function's environment.
+Checks the deployment that the environment describes: settings, keys, limits, Redis, users, and at Tencent Cloud the
+credentials, template, signature and captcha. Run it on the function's network, with the function's environment.
 """
 _EXIT = "exit code: 0 if there is no problem, 1 if there is one, 2 for a wrong command line"
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        super().error(redact(message))  # it quotes what was given: perhaps a number, and perhaps into a pipeline's log
+        super().error(redact(message))  # it quotes the arguments, perhaps a phone number, for a pipeline's log
 
 
 def main() -> int:
@@ -37,14 +37,14 @@ def main() -> int:
     check.add_argument("--json", action="store_true", help="one JSON object per line: check, state, found, todo")
     check.add_argument("--send", metavar="PHONE", type=_phone, help="send one real message to this number, like +86…")
     options = parser.parse_args()
-    logging.getLogger().addHandler(logging.NullHandler())  # what a library has to say is in the findings
+    logging.getLogger().addHandler(logging.NullHandler())  # the findings tell the errors of libraries
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a template may be Chinese, and the terminal not
+            stream.reconfigure(errors="backslashreplace")  # a template may be Chinese and the terminal ASCII
     try:
         return _check(os.environ, options.send, as_json=options.json)
-    except BrokenPipeError:  # whoever reads, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still flushes at its end
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at exit
         return 1
 
 
@@ -66,13 +66,10 @@ def summary(problems: int, warnings: int, fine: int) -> str:
 
 
 def _phone(text: str) -> Phone:
-    wrong = argparse.ArgumentTypeError("must be a mobile number with its country, like +86…")
-    if not text.startswith("+"):
-        raise wrong
     try:
-        return Phone.parse(text, "ZZ")
+        return Phone.from_e164(text)
     except InvalidPhone:
-        raise wrong from None
+        raise argparse.ArgumentTypeError("must be a mobile number with its country, like +86…") from None
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Every refusal that a caller can meet.
+"""Every refusal that a caller can get.
 
     Refusal
     ├── InvalidParam          -1001  400  a parameter is missing or malformed
@@ -11,10 +11,10 @@
     ├── TokenInvalid          -1005  401
     ├── TokenExpired          -1006  401
     ├── TokenMismatch         -1007  403  the token belongs to another phone
-    ├── CodeHasExpired        -1100  401  no code, or its life is over
+    ├── CodeHasExpired        -1100  401  no code, or it has expired
     ├── CodeHasValid          -1101  401  the code is spent
     ├── CodeIsError           -1102  401  wrong code
-    ├── SessionMismatch       -1103  401  a live code, but not in this session
+    ├── SessionMismatch       -1103  401  a live code, but of another session
     ├── UserStoreFailed       -1201  503  the user record could not be written
     ├── NotRegistered         -1202  404
     ├── TooManyRequests       -1301  429  a limit
@@ -23,10 +23,10 @@
     ├── SendingPaused         -1304  503  the day's budget is spent, or sending is switched off
     ├── OriginNotAllowed      -1305  403  a web page of a foreign site
     ├── Locked                -1401  429  too many failures in a row
-    ├── ServiceUnavailable    -1500  503  Redis or the user table gave no answer
+    ├── ServiceUnavailable    -1500  503  Redis or the user table did not answer
     └── InternalError         -1999  500  a bug or a configuration error of ours
 
-Numbers are those of Tencent's SMS-login demo of 2020, names those of the demo of 2024: an app for either keeps working.
+Numbers come from Tencent's SMS-login demo of 2020, names from the demo of 2024: an app for either keeps working.
 """
 
 from typing import Any, ClassVar
@@ -35,8 +35,8 @@ from typing import Any, ClassVar
 class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the program
     """A request that is answered with a reason instead of data.
 
-    `retry_after` (s) is given when waiting helps; `data` goes into the answer, `detail` only into the log. None of
-    them may hold a clear number, a code or a token.
+    `retry_after` (s) is set if waiting helps; `data` goes into the answer, `detail` only into the log. None of them may
+    hold a clear number, a code or a token.
     """
 
     number: ClassVar[int]
@@ -51,7 +51,7 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the p
 
     @property
     def headers(self) -> dict[str, str]:
-        """What the answer's head says of it: Retry-After (s; RFC 9110, section 10.2.3) when waiting helps."""
+        """The answer's extra headers: Retry-After (s; RFC 9110, section 10.2.3) if waiting helps."""
         return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
 
     def message(self, language: str) -> str:
@@ -60,7 +60,7 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the p
 
 
 class InvalidParam(Refusal):
-    """A parameter is missing or malformed; the message names it and says what it must be."""
+    """A parameter is missing or malformed; the message names it and its rule."""
 
     number, name, status = -1001, "InValidParam", 400
     zh, en = "参数错误", "Invalid parameter"
@@ -70,7 +70,7 @@ class InvalidParam(Refusal):
         self._detail_zh = zh
 
     def message(self, language: str) -> str:
-        """Return the sentence for a person, with what is wrong."""
+        """Return the sentence for a person, with the name and rule of the parameter."""
         return f"{self.en}: {self.detail}." if language == "en" else f"{self.zh}：{self._detail_zh}"
 
 
@@ -82,14 +82,14 @@ class MissingCode(Refusal):
 
 
 class InvalidPhone(Refusal):
-    """Not a number that can receive SMS: a fixed line and a premium number cannot."""
+    """The number cannot receive SMS, like a fixed line or a premium number."""
 
     number, name, status = -1002, "InvalidPhone", 400
     zh, en = "手机号码不正确，或无法接收短信", "This is not a phone number that can receive SMS."
 
 
 class SendFailed(Refusal):
-    """SendSms refused, for a reason that the operator must mend."""
+    """SendSms refused, for a reason that the operator must fix."""
 
     number, name, status = -1003, "SendFailed", 502
     zh, en = "短信发送失败，请稍后再试", "The SMS could not be sent. Please try again later."
@@ -122,14 +122,14 @@ class HttpMethodNotAllowed(Refusal):
 
 
 class TokenInvalid(Refusal):
-    """The token is not one of ours, its session has ended, or its number has signed up anew."""
+    """The token is not valid, its session has ended, or its number now belongs to a new user."""
 
     number, name, status = -1005, "TokenInvalid", 401
     zh, en = "登录状态无效，请重新登录", "The token is not valid. Please sign in again."
 
 
 class TokenExpired(Refusal):
-    """The token was ours, and its life is over."""
+    """The token was valid, but has expired."""
 
     number, name, status = -1006, "TokenExpired", 401
     zh, en = "登录已过期，请重新登录", "The token has expired. Please sign in again."
@@ -143,7 +143,7 @@ class TokenMismatch(Refusal):
 
 
 class CodeHasExpired(Refusal):
-    """The number has no code, or its life is over."""
+    """The number has no code, or the code has expired."""
 
     number, name, status = -1100, "CodeHasExpired", 401
     zh = "验证码不存在或已过期，请重新获取"
@@ -151,7 +151,7 @@ class CodeHasExpired(Refusal):
 
 
 class CodeHasValid(Refusal):
-    """The code is spent: used, or guessed wrong too often."""
+    """The code has been used, or guessed wrong too often."""
 
     number, name, status = -1101, "CodeHasValid", 401
     zh, en = "验证码已失效，请重新获取", "The code can no longer be used. Please ask for a new one."
@@ -165,42 +165,42 @@ class CodeIsError(Refusal):
 
 
 class SessionMismatch(Refusal):
-    """The number has a live code, but not in this session."""
+    """The number has a live code, but of another session."""
 
     number, name, status = -1103, "SessionMismatch", 401
     zh, en = "验证码与本次请求不符，请重新获取", "The code was sent for another session. Please ask for a new one."
 
 
 class UserStoreFailed(Refusal):
-    """The user record could not be written; the code is still good."""
+    """The user record could not be written; the code stays valid."""
 
     number, name, status = -1201, "UserStoreFailed", 503
     zh, en = "登录失败，请用同一验证码重试", "Signing in failed. Please try again with the same code."
 
 
 class NotRegistered(Refusal):
-    """There is no user of this number."""
+    """The number has no user."""
 
     number, name, status = -1202, "NotRegistered", 404
     zh, en = "用户未注册", "There is no such user."
 
 
 class TooManyRequests(Refusal):
-    """A limit is reached; `retry_after` says for how long."""
+    """A limit is reached, for `retry_after` seconds."""
 
     number, name, status = -1301, "TooManyRequests", 429
     zh, en = "操作过于频繁，请稍后再试", "Too many requests. Please try again later."
 
 
 class CaptchaRequired(Refusal):
-    """A captcha has to be solved first, or its ticket is bad; `data["captchaAppId"]` says which."""
+    """A captcha must be solved first, or its ticket was refused; `data["captchaAppId"]` names the captcha."""
 
     number, name, status = -1302, "CaptchaRequired", 403
     zh, en = "请先完成人机验证", "Please solve the captcha first."
 
 
 class CountryNotAllowed(Refusal):
-    """No SMS is sent to this country."""
+    """The operator does not send SMS to this country."""
 
     number, name, status = -1303, "CountryNotAllowed", 403
     zh, en = "暂不支持该国家或地区的号码", "Phone numbers of this country are not supported."
@@ -214,7 +214,7 @@ class SendingPaused(Refusal):
 
 
 class OriginNotAllowed(Refusal):
-    """A browser sent this from a page of a foreign site."""
+    """A browser sent the request from a page of a foreign site."""
 
     number, name, status = -1305, "OriginNotAllowed", 403
     zh, en = "不允许来自该网站的请求", "Requests from this site are not allowed."
@@ -229,19 +229,19 @@ class Locked(Refusal):
 
 
 class ServiceUnavailable(Refusal):
-    """Redis or the user table gave no answer. A repeat with the same Idempotency-Key is safe."""
+    """Redis or the user table did not answer. A retry with the same Idempotency-Key is safe."""
 
     number, name, status = -1500, "ServiceUnavailable", 503
     zh, en = "服务暂时不可用，请稍后再试", "The service is not available. Please try again."
 
 
 class InternalError(Refusal):
-    """A bug or a configuration error of ours; the log has the detail, the answer never."""
+    """A bug or a configuration error; the detail goes into the log, never into the answer."""
 
     number, name, status = -1999, "InternalError", 500
     zh, en = "服务器内部错误", "Internal error."
 
 
 def missing(name: str) -> InvalidParam:
-    """Return what to raise where a parameter is missing."""
+    """Return the refusal for a missing parameter."""
     return InvalidParam(f"{name} is missing", f"缺少 {name}")

@@ -1,6 +1,6 @@
-"""Log lines as JSON on standard output, one per request, and the last net that keeps secrets out of them.
+"""Log lines as JSON on standard output, one per request, and the redaction that keeps secrets out of them.
 
-Phone and Secret print masked by themselves; what is redacted here slipped past them, in a library's message or in a
+Phone and Secret print masked by themselves; `redact` catches values that slip past them in a library's message or in a
 traceback.
 """
 
@@ -22,21 +22,21 @@ from sms_login import __version__
 _log = logging.getLogger("sms_login")
 _facts: ContextVar[dict[str, Any] | None] = ContextVar("facts", default=None)
 _requests = itertools.count()  # of this process
-_MOST = 4096  # bytes that a pipe takes in one piece (PIPE_BUF): lines of several threads stay whole, without a lock
+_MOST = 4096  # bytes that a pipe writes atomically (PIPE_BUF): threads need no lock to keep their lines whole
 
-# In this order: a token's parts would otherwise be eaten piece by piece. Compiled when first needed: a cold start that
-# has nothing to redact does not pay for them.
+# The order matters: later patterns would redact a token piece by piece. Compiled when first needed: a cold start that
+# redacts nothing does not pay for them.
 _SECRETS = (
-    # One of ours in Redis: number and sessionId.
+    # A key of ours in Redis, with a number or a sessionId.
     (r"(otp|user|session|budget):\{[^}\s]*\}?[^\s'\",]*", r"<\1 key>"),
     (r"rt_[A-Za-z0-9_-]{40,}", "<token>"),
     (r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.?[A-Za-z0-9_-]*", "<token>"),
     (r"(://[^:/@\s]*:)[^/\s]*@", r"\1****@"),  # the password in a URL
     (r"(?i)(authorization['\"]?\s*[:=]\s*['\"]?)[^'\"\r\n]+", r"\1****"),
     (r"(?i)((?:password|secret\w*|token|key|digest|nonce)['\"]?\s*[:=]\s*['\"]?)[^\s'\",}]+", r"\1****"),
-    # A phone number, but no block of a UUID.
+    # A phone number, but not a block of a UUID.
     (r"(?<!-[0-9a-fA-F]{4}-)(?<![0-9a-fA-F.])\+?[0-9]{8,15}(?![0-9a-fA-F])(?!-[0-9a-fA-F]{4}-)", "<number>"),
-    # A code, but no fraction of a second, no part of a time or an address.
+    # A code, but not a fraction of a second, or a part of a time or an address.
     (r"(?<![0-9][.:-])(?<![0-9a-fA-F])[0-9]{6}(?![0-9a-fA-F])(?![.:-][0-9])", "******"),
 )
 
@@ -44,7 +44,7 @@ _encode = json.JSONEncoder(default=lambda value: redact(str(value))).encode
 
 
 def redact(text: str) -> str:
-    """Return `text` without what looks like a token, a key, a phone number or a code."""
+    """Return `text` with everything masked that looks like a token, a key, a phone number or a code."""
     for pattern, mask in _SECRETS:
         text = re.sub(pattern, mask, text)
     return text
@@ -54,7 +54,7 @@ class JsonLines(logging.Formatter):
     """One JSON object per record: `time` (UTC), `level`, `event`, then its facts."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, without its end."""
+        """Return the line without a newline."""
         facts = getattr(record, "facts", {})
         if record.name != _log.name:
             facts = {"logger": record.name, **facts}
@@ -68,17 +68,17 @@ def _line(seconds: float, level: str, event: str, facts: Mapping[str, Any], exc_
         line["traceback"] = redact("".join(traceback.format_exception(*exc_info)))
     encoded = _encode(line)
     if exc_info and len(encoded) >= _MOST:
-        line["traceback"] = line["traceback"][len(encoded) - _MOST + 1 :]  # its end says most
+        line["traceback"] = line["traceback"][len(encoded) - _MOST + 1 :]  # the end of a traceback is most useful
         encoded = _encode(line)
     return encoded
 
 
 def _write(line: str) -> None:
-    """Write a line in one piece: a lock would make all threads of a busy web function queue behind one another."""
+    """Write a line atomically: with a lock, all threads of a busy web function would queue behind one another."""
     data = f"{line}\n".encode()
     try:
         descriptor = sys.stdout.fileno()
-    except (OSError, AttributeError):  # somebody has put something else there
+    except (OSError, AttributeError):  # a test or a tool has replaced it
         sys.stdout.write(data.decode())
         sys.stdout.flush()
         return
@@ -87,7 +87,7 @@ def _write(line: str) -> None:
 
 
 class _Stdout(logging.Handler):
-    """Writes to what standard output is at that moment, a line at once."""
+    """Writes to the current standard output, line by line."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -107,12 +107,12 @@ def set_up(level: str) -> None:
 
 
 def begin() -> None:
-    """Begin to collect the facts of a request; the first one of a process is a cold start, and names the version."""
+    """Start collecting the facts of a request; the first one of a process is a cold start, and names the version."""
     _facts.set({"cold_start": True, "version": __version__} if next(_requests) == 0 else {})
 
 
 def note(**facts: Any) -> None:
-    """Add facts to the line of the present request."""
+    """Add facts to the line of the current request."""
     collected = _facts.get()
     if collected is not None:
         collected.update(facts)
@@ -120,7 +120,7 @@ def note(**facts: Any) -> None:
 
 @contextlib.contextmanager
 def outside(name: str) -> Iterator[None]:
-    """Add to the line of the present request one call of `name`, and its milliseconds to those of earlier ones."""
+    """Count a call of `name` and its milliseconds in the line of the current request."""
     started = time.perf_counter()
     try:
         yield
@@ -132,15 +132,15 @@ def outside(name: str) -> Iterator[None]:
 
 
 def alert(name: str, **facts: Any) -> None:
-    """Add to the line of the present request something that an operator should look at."""
+    """Add an alert for the operator to the line of the current request."""
     collected = _facts.get() or {}
     note(alerts=[*collected.get("alerts", []), {"alert": name, **facts}])
 
 
 def end(level: int, *, error: BaseException | None = None) -> None:
-    """Write the line of the present request.
+    """Write the line of the current request.
 
-    It is known to be safe and needs nothing of `logging` but its level, which is half of what a record costs.
+    Its facts are known to be safe, so it bypasses `logging` except for the level: a log record costs twice as much.
     """
     facts = _facts.get() or {}
     _facts.set(None)
@@ -153,5 +153,5 @@ def end(level: int, *, error: BaseException | None = None) -> None:
 
 
 def problem(event: str, **facts: Any) -> None:
-    """Write a line of its own for something wrong outside any request."""
+    """Write a separate line for an error outside any request."""
     _log.error(event, extra={"facts": facts})

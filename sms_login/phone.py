@@ -1,4 +1,4 @@
-"""A phone number: parsed once, the same in every spelling, masked wherever it is printed."""
+"""Phone numbers: parsed once, the same for every spelling, masked when printed."""
 
 import re
 from functools import lru_cache
@@ -9,9 +9,9 @@ from phonenumbers import PhoneNumberType
 
 from sms_login.errors import InvalidPhone
 
-# ASCII only: `\d` would let full-width digits through, and with them a second quota for the same number.
+# ASCII only: `\d` would let full-width digits through.
 _SPELLING = re.compile(r"\+?[0-9]{5,20}\Z")
-_LONG = 12  # characters: of a shorter number, first and last digits together would tell most
+_LONG = 12  # characters: a shorter number would be mostly visible
 _CAN_RECEIVE_SMS = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 
 
@@ -22,7 +22,7 @@ class Phone(Struct, frozen=True):
     region: str
 
     def __str__(self) -> str:
-        """Return the number with all but its first and last digits hidden, fit for a log."""
+        """Return the number for a log, with all but its first and last digits masked."""
         if len(self.e164) < _LONG:
             return f"{self.e164[:3]}****"
         return f"{self.e164[:-8]}****{self.e164[-4:]}"
@@ -31,12 +31,12 @@ class Phone(Struct, frozen=True):
         return f"Phone({self})"
 
     @classmethod
-    @lru_cache(maxsize=1024)  # the same number comes to send, to send again and to log in
+    @lru_cache(maxsize=1024)  # a number is parsed for sending, for sending again and for logging in
     def parse(cls, spelling: str, default_region: str) -> "Phone":
-        """Return the number that `spelling` names: E.164, area code + number, or national to `default_region`.
+        """Return the number that `spelling` names: E.164, country code + number, or national to `default_region`.
 
-        A leading + is always international; otherwise the default country is tried first. Spaces and hyphens do not
-        count. Raises InvalidPhone for anything that is not a number able to receive SMS.
+        A leading + is always international; otherwise the default country is tried first. Spaces and hyphens are
+        ignored. Raises InvalidPhone unless the number can receive SMS.
         """
         digits = spelling.replace(" ", "").replace("-", "")
         if not _SPELLING.match(digits):
@@ -48,7 +48,14 @@ class Phone(Struct, frozen=True):
             except phonenumbers.NumberParseException:
                 continue
             country = phonenumbers.region_code_for_number(number)
-            # A number that is not valid has no type. One of no country is a satellite's, or worse: what pumping loves.
+            # An invalid number has no type. Numbers without a country, such as satellite phones, attract SMS pumping.
             if country in phonenumbers.SUPPORTED_REGIONS and phonenumbers.number_type(number) in _CAN_RECEIVE_SMS:
                 return cls(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), country)
         raise InvalidPhone
+
+    @classmethod
+    def from_e164(cls, number: str) -> "Phone":
+        """Return the number written with its plus and country. Raises InvalidPhone for a national number too."""
+        if not number.startswith("+"):
+            raise InvalidPhone
+        return cls.parse(number, "ZZ")  # no region: the plus already says it

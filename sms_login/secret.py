@@ -1,10 +1,10 @@
-"""Secrets: strings that do not print themselves, and the keys that are derived from them."""
+"""Secrets: strings that print masked, and the keys derived from them."""
 
 import hmac
 
 
 class Secret:
-    """A string that does not print itself."""
+    """A string that prints masked."""
 
     def __init__(self, value: str) -> None:
         self._value = value
@@ -14,7 +14,7 @@ class Secret:
         return self._value
 
     def key(self) -> bytes:
-        """Return the clear value as a key; bytes of the environment that are not UTF-8 stay what they are."""
+        """Return the clear value as a key; bytes of the environment that are not UTF-8 are kept unchanged."""
         return self._value.encode(errors="surrogateescape")
 
     def __bool__(self) -> bool:
@@ -27,5 +27,5 @@ class Secret:
 
 
 def derived_key(secret: bytes, use: str) -> bytes:
-    """Return the key for one `use`, so that no two uses share a key (a one-block HKDF-Expand, RFC 5869)."""
+    """Return the key for one `use`, so that uses never share a key (a one-block HKDF-Expand, RFC 5869)."""
     return hmac.digest(secret, b"sms-login " + use.encode() + b"\x01", "sha256")

@@ -33,7 +33,10 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 class Scheduler(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
-    """Hands tests out one by one with all their parameters, but what is `TOGETHER` to one worker; large lots first."""
+    """Hands tests out one by one with all their parameters, but what is `TOGETHER` to one worker; large lots first.
+
+    xdist's public way, the mark xdist_group, would append the group to each test's name: pytest-dev/pytest-xdist#1119.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
         return next((start for start in TOGETHER if nodeid.startswith(start)), nodeid.partition("[")[0])

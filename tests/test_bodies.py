@@ -107,7 +107,7 @@ def test_a_body_that_is_no_form_is_refused(body: str) -> None:
 @pytest.mark.parametrize("body", ["e30", "e30=\n", "e30=e30=", "!!!!", "é", "{}", "\ud800"])
 def test_a_body_that_is_not_base64_as_it_says_is_refused(body: str) -> None:
     """Broken padding and foreign characters are not skipped."""
-    refused({"body": body, "isBase64Encoded": True}, "not what its encoding says")
+    refused({"body": body, "isBase64Encoded": True}, "does not match its encoding")
 
 
 @pytest.mark.parametrize("flag", [False, None, 0, "", "false"])

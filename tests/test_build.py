@@ -240,7 +240,7 @@ def test_a_directory_that_is_no_build_is_left_alone(tmp_path: Path) -> None:
     """Whatever somebody keeps under that name is not ours to remove."""
     (tmp_path / "build").mkdir()
     (tmp_path / "build" / "notes.txt").touch()
-    with pytest.raises(BuildError, match="is no build: move it away"):
+    with pytest.raises(BuildError, match="is not a build: move it away"):
         make(tmp_path / "build", root=copy(tmp_path))
     assert [path.name for path in (tmp_path / "build").iterdir()] == ["notes.txt"]
 
@@ -333,7 +333,7 @@ def test_an_unknown_option_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     monkeypatch.setattr("sys.argv", ["deploy.build", "sql", "postgres"])
     with pytest.raises(SystemExit):
         command.main()
-    assert "there is sql and asymmetric, not postgres" in capsys.readouterr().err
+    assert "the options are sql and asymmetric, not postgres" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -75,38 +75,51 @@ def test_both_files_say_the_same_of_what_both_have() -> None:
 
 
 MISTAKES: dict[str, tuple[Change, str]] = {
-    "a key misspelt": (lambda it: it["inputs"].update(memorysize=64), "inputs.memorysize: unknown key"),
+    "a key misspelt": (
+        lambda it: it["inputs"].update(memorysize=64),
+        "inputs: Additional properties are not allowed ('memorysize' was unexpected)",
+    ),
     "a key of the trigger misspelt": (
         lambda it: it["inputs"]["events"][0]["http"]["parameters"]["netConfig"].update(enableExtraNet=True),
-        "inputs.events.0.http.parameters.netConfig.enableExtraNet: unknown key",
+        "inputs.events.0.http.parameters.netConfig: Additional properties are not allowed ('enableExtraNet' was",
     ),
-    "a key that is gone": (lambda it: it["inputs"].pop("vpcConfig"), "inputs.vpcConfig: is missing"),
+    "a key that is gone": (lambda it: it["inputs"].pop("vpcConfig"), 'inputs: "vpcConfig" is a required property'),
     "a number as text": (
         lambda it: it["inputs"].update(timeout="20"),
-        "inputs.timeout: must be a whole number from 1 to 900",
+        'inputs.timeout: the value is not of type "integer"',
     ),
-    "a switch as text": (lambda it: it["inputs"].update(publicAccess="true"), "inputs.publicAccess: must be a bool"),
+    "a time beyond the platform's": (
+        lambda it: it["inputs"].update(timeout=901),
+        "inputs.timeout: the value is greater than the maximum of 900",
+    ),
+    "a switch as text": (
+        lambda it: it["inputs"].update(publicAccess="true"),
+        'inputs.publicAccess: the value is not of type "boolean"',
+    ),
     "memory that there is not": (
         lambda it: it["inputs"].update(memorySize=100),
-        "inputs.memorySize: must be one of 64, 128",
+        "inputs.memorySize: the value is not one of 64, 128",
     ),
     "another runtime": (
         lambda it: it["inputs"].update(runtime="Python3.11"),
-        "inputs.runtime: must be one of Python3.10",
+        'inputs.runtime: "Python3.10" was expected',
     ),
-    "API Gateway": (lambda it: it["inputs"].update(events=[{"apigw": {}}]), "inputs.events.0.apigw: unknown key"),
-    "no trigger": (lambda it: it["inputs"].update(events=[]), "inputs.events: must be a list"),
+    "API Gateway": (
+        lambda it: it["inputs"].update(events=[{"apigw": {}}]),
+        "inputs.events.0: Additional properties are not allowed ('apigw' was unexpected)",
+    ),
+    "no trigger": (lambda it: it["inputs"].update(events=[]), "inputs.events: the value has less than 1 item"),
     "nobody can call": (
         lambda it: it["inputs"]["events"][0]["http"]["parameters"]["netConfig"].update(enableExtranet=False),
-        "inputs.events: none is on, with netConfig.enableExtranet: true and authType: NONE",
+        "inputs.events: none is enabled with netConfig.enableExtranet: true and authType: NONE",
     ),
     "a trigger that is switched off": (
         lambda it: it["inputs"]["events"][0]["http"]["parameters"].update(enable=False),
-        "inputs.events: none is on",
+        "inputs.events: none is enabled",
     ),
     "a trigger for those who have the account's keys": (
         lambda it: it["inputs"]["events"][0]["http"]["parameters"].update(authType="CAM"),
-        "inputs.events: none is on",
+        "inputs.events: none is enabled",
     ),
     "what an unset variable was made": (
         lambda it: it["inputs"].update(region="undefined"),
@@ -116,24 +129,23 @@ MISTAKES: dict[str, tuple[Change, str]] = {
         lambda it: it["inputs"].update(timeout="undefined"),
         "inputs.timeout: must be set: it is the text 'undefined'",
     ),
-    "a key that is no text": (
-        lambda it: it["inputs"]["environment"]["variables"].update({1: "x"}),
-        "inputs.environment.variables.1: unknown key",
-    ),
     "the value of another setting": (
         lambda it: it["inputs"]["environment"]["variables"].update(IP_HOURLY_LIMIT="${env:IP_DAILY_LIMIT}"),
         "IP_HOURLY_LIMIT: is given the value of another setting, IP_DAILY_LIMIT",
     ),
     "a part of the build left out": (
         lambda it: it["inputs"]["src"].update(exclude=[".env*", "**/wsgi.py"]),
-        "inputs.src.exclude: **/wsgi.py leaves out what is needed",
+        "inputs.src.exclude: **/wsgi.py leaves out a needed file",
     ),
     "all of the build left out": (
         lambda it: it["inputs"]["src"].update(exclude=["./sms_login"]),
-        "inputs.src.exclude: ./sms_login leaves out what is needed",
+        "inputs.src.exclude: ./sms_login leaves out a needed file",
     ),
     "no way to SendSms": (lambda it: it["inputs"].update(publicAccess=False), "inputs.publicAccess: must be true"),
-    "no time for SendSms": (lambda it: it["inputs"].update(timeout=5), "inputs.timeout: must be SMS_TIMEOUT and 10 s"),
+    "no time for SendSms": (
+        lambda it: it["inputs"].update(timeout=5),
+        "inputs.timeout: must be at least SMS_TIMEOUT plus 10 s",
+    ),
     "a default, which the CLI does not know": (
         lambda it: it["inputs"].update(region="${env:DEPLOY_REGION, 'ap-guangzhou'}"),
         "inputs.region: a reference must be the whole value",
@@ -165,10 +177,13 @@ MISTAKES: dict[str, tuple[Change, str]] = {
     ),
     "a setting that is set and left out": (
         lambda it: it["inputs"]["environment"]["variables"].pop("DAILY_LIMIT"),
-        "DAILY_LIMIT: is set, but not in the file",
+        "DAILY_LIMIT: is set, but missing from the file",
     ),
-    "another place for the build": (lambda it: it["inputs"]["src"].update(src="./dist"), "inputs.src.src: there is no"),
-    "not a mapping": (lambda it: it.update(inputs=[]), "inputs: must be a mapping"),
+    "another place for the build": (
+        lambda it: it["inputs"]["src"].update(src="./dist"),
+        "inputs.src.src: dist does not exist",
+    ),
+    "not a mapping": (lambda it: it.update(inputs=[]), 'inputs: the value is not of type "object"'),
 }
 
 
@@ -185,12 +200,13 @@ def test_a_mistake_is_found_and_named(there: Path, name: str, change: Change, pr
 @pytest.mark.parametrize(
     ("before", "after", "problem"),
     [
-        ("timeout: 20", "timeout: 20\n  timeout: 20", "no YAML: timeout is there twice"),
-        ("variables:\n", "variables:\n      SECRET: ${env:SECRET}\n", "no YAML: SECRET is there twice"),
-        ("publicAccess: true", "publicAccess: yes", "inputs.publicAccess: must be a bool"),
-        ("timeout: 20", "timeout: 0200", "inputs.timeout: must be a whole number"),
-        ("timeout: 20", "timeout: 1:00", "inputs.timeout: must be a whole number"),
-        ("${env:TEST_NUMBERS_UNTIL}", "2027-01-31", "inputs.environment.variables.TEST_NUMBERS_UNTIL: must be a str"),
+        ("timeout: 20", "timeout: 20\n  timeout: 20", ": timeout is repeated"),
+        ("variables:\n", "variables:\n      SECRET: ${env:SECRET}\n", ": SECRET is repeated"),
+        ("publicAccess: true", "publicAccess: yes", 'inputs.publicAccess: the value is not of type "boolean"'),
+        ("variables:\n", "variables:\n      1: x\n", ": a key is not text"),
+        ("timeout: 20", "timeout: 0200", 'inputs.timeout: the value is not of type "integer"'),
+        ("timeout: 20", "timeout: 1:00", 'inputs.timeout: the value is not of type "integer"'),
+        ("${env:TEST_NUMBERS_UNTIL}", "2027-01-31", ": a date must be in quotes"),
     ],
 )
 def test_what_the_cli_reads_otherwise_is_found(there: Path, name: str, before: str, after: str, problem: str) -> None:
@@ -199,7 +215,7 @@ def test_what_the_cli_reads_otherwise_is_found(there: Path, name: str, before: s
     assert text.count(before) == 1
     (there / name).write_text(text.replace(before, after))
     (found,) = check.offline(there / name, check.example())[0]
-    assert found.startswith(problem)
+    assert re.sub(r"^line \d+", "", found).startswith(problem)
 
 
 def test_a_variable_that_was_made_undefined_is_found(there: Path) -> None:
@@ -211,10 +227,12 @@ def test_a_variable_that_was_made_undefined_is_found(there: Path) -> None:
 def test_what_only_one_kind_of_function_has_is_unknown_in_the_other(there: Path) -> None:
     """The toolkit drops the handler of a web function, and the concurrency of an event function, without a word."""
     web = there / "deploy/web/serverless.yml"
-    assert changed(web, lambda it: it["inputs"].update(handler="index.main_handler")) == ["inputs.handler: unknown key"]
+    assert changed(web, lambda it: it["inputs"].update(handler="index.main_handler")) == [
+        "inputs: Additional properties are not allowed ('handler' was unexpected)"
+    ]
     concurrency = {"enable": True, "dynamicEnabled": False, "maxConcurrency": 2}
     assert changed(there / "serverless.yml", lambda it: it["inputs"].update(instanceConcurrencyConfig=concurrency)) == [
-        "inputs.instanceConcurrencyConfig: unknown key"
+        "inputs: Additional properties are not allowed ('instanceConcurrencyConfig' was unexpected)"
     ]
 
 
@@ -245,7 +263,7 @@ def test_an_environment_that_is_too_large_is_refused(there: Path) -> None:
     origins = ",".join(f"https://{i}.example.com" for i in range(160))
     problems, _ = check.offline(there / "serverless.yml", check.example() | {"ALLOWED_ORIGINS": origins})
     assert len(problems) == 1
-    assert re.fullmatch(r"the environment has \d{4} bytes, the platform takes 4096", problems[0])
+    assert re.fullmatch(r"the environment has \d{4} bytes, but the platform allows 4096", problems[0])
 
 
 @FILES
@@ -282,7 +300,7 @@ def test_a_build_of_other_sources_is_not_deployed(there: Path, name: str, change
     else:
         file.write_text(content)
     assert check.offline(there / name, check.example())[0] == [
-        f"inputs.src.src: build is of other sources, see {changed}: make build"
+        f"inputs.src.src: build was made from other sources, see {changed}: make build"
     ]
 
 
@@ -290,7 +308,7 @@ def test_a_web_function_needs_a_script_that_can_be_executed(there: Path) -> None
     """The platform starts nothing else."""
     (there / "build/scf_bootstrap").chmod(0o644)
     assert check.offline(there / "deploy/web/serverless.yml", check.example())[0] == [
-        "inputs.src.src: build has no scf_bootstrap that can be executed: make build"
+        "inputs.src.src: build has no executable scf_bootstrap: make build"
     ]
 
 

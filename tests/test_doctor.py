@@ -184,7 +184,7 @@ def test_a_check_that_crashes_or_hangs_hides_no_other() -> None:
     assert findings[1].state is State.PROBLEM
     assert findings[2:] == [
         ok("hang", "so far so good"),
-        problem("hang", "no end after 0 s", "something on the way there hangs: check the network"),
+        problem("hang", "not finished after 0 s", "the server or the network hangs: check both"),
         ok("last", "fine"),
     ]
 
@@ -192,7 +192,7 @@ def test_a_check_that_crashes_or_hangs_hides_no_other() -> None:
 def test_all_together_take_no_longer_than_they_may() -> None:
     """A check for which no time is left is a warning, not silence."""
     findings = list(run([Check("late", list)], (), in_all=0))
-    assert findings == [warning("late", "not checked: the others took too long", "mend them, then check again")]
+    assert findings == [warning("late", "not checked: the others took too long", "fix those first, then check again")]
 
 
 def test_what_others_wrote_stays_on_one_line() -> None:

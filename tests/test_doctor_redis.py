@@ -128,14 +128,14 @@ def test_a_wrong_password_is_a_problem(password: str) -> None:
     with RedisServer("--requirepass", "hunter2") as server:
         finding = check(server, REDIS_PASSWORD=password)[-1]
     assert (finding.check, finding.state) == ("redis", State.PROBLEM)
-    assert finding.todo.startswith("REDIS_PASSWORD is the instance's password, or instanceId:password")
+    assert finding.todo.startswith("REDIS_PASSWORD must be the instance's password, or instanceId:password")
 
 
 def test_a_password_for_a_redis_without_one_is_a_problem(own: RedisServer) -> None:
     """The same advice covers it."""
     finding = check(own, REDIS_PASSWORD="one-too-many")[-1]
     assert (finding.check, finding.state) == ("redis", State.PROBLEM)
-    assert finding.todo.startswith("REDIS_PASSWORD is")
+    assert finding.todo.startswith("REDIS_PASSWORD must be")
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_a_replica_is_a_problem(either: RedisServer) -> None:
     order(either, "REPLICAOF", "127.0.0.1", "1")
     finding = the(check(either), "redis.scripts")
     assert finding.state is State.PROBLEM
-    assert finding.todo.startswith("REDIS_HOST is that of a read-only replica")
+    assert finding.todo.startswith("REDIS_HOST is a read-only replica")
 
 
 @pytest.mark.parametrize(

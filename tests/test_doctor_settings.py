@@ -30,9 +30,9 @@ GOOD, OTHER = "Zm9vYmFyYmF6cXV4MTIzNA9fX2lzX2ZpbmU", "fUx3Yk1zQ0VtNXB2S2hHOWRXb1
         ("k" * 40, "has only 1 different characters"),
         ("01" * 20, "has only 2 different characters"),
         ("correct-horse-battery" * 2, "repeats itself"),
-        ("abcdefghijklmnopqrstuvwxyz0123456789", "is mostly characters in their order"),
-        ("this-is-my-own-Password-for-jwt-2026", "has a word in it that is tried first"),
-        ("please-change-me-before-you-publish!", "has a word in it that is tried first"),
+        ("abcdefghijklmnopqrstuvwxyz0123456789", "is mostly a run of consecutive characters"),
+        ("this-is-my-own-Password-for-jwt-2026", "contains a common word"),
+        ("please-change-me-before-you-publish!", "contains a common word"),
         (GOOD, None),
         ("9f86d081884c7d659a2feaa0c55ad015", None),  # hexadecimal
         ("u8:kP2?vX-q!Lw4zR@t6Yb#Nc9Hd%Je1Gf", None),
@@ -56,7 +56,7 @@ def test_good_secrets_are_ok() -> None:
     assert found == [
         f"HS256, with a secret of {len(GOOD)} bytes",
         f"SECRET, of {len(OTHER)} bytes",
-        "JWT_SECRET_PREVIOUS still counts: remove it REFRESH_TTL after the change",
+        "JWT_SECRET_PREVIOUS is still accepted: remove it REFRESH_TTL after the change",
     ]
 
 
@@ -178,7 +178,7 @@ def test_test_numbers_near_their_end_are_warnings(until: str, state: State) -> N
         (finding,) = limits.test_numbers(read(TEST_NUMBERS="+8613800138000=424242", TEST_NUMBERS_UNTIL=until))
     assert finding.state is state
     assert until in finding.found
-    assert ("is over" in finding.found) is (until == "2026-11-20")
+    assert ("has passed" in finding.found) is (until == "2026-11-20")
     (none,) = limits.test_numbers(read())
     assert (none.state, none.found) == (State.OK, "none")
 

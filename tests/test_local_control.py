@@ -9,7 +9,7 @@ import pytest
 
 from local.cloud import local_cloud
 from local.control import Control
-from local.redis_server import redis_server as embedded_redis
+from local.embedded_redis import embedded_redis
 from local.redis_view import trouble
 from local.tencent import TencentStandIn
 from sms_login import wiring

@@ -2,6 +2,7 @@ import gc
 import hashlib
 import json
 import pickle
+import shutil
 import socket
 import threading
 from collections.abc import Callable
@@ -17,6 +18,17 @@ from redis.retry import Retry
 from local.cloud import local_cloud
 from local.redis_server import redis_server
 from sms_login import wiring
+from tests.testkit.servers import require
+
+
+@pytest.fixture(params=["redis-server", "embedded"], autouse=True)
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both servers: the process where redis-server is on the PATH, and the embedded one where it is not."""
+    if request.param == "embedded":
+        monkeypatch.setattr("shutil.which", lambda _: None)
+    else:
+        require(shutil.which("redis-server") is not None, "redis-server")
+    return str(request.param)
 
 
 def client(host: str, port: int, password: str | None) -> redis.Redis:
@@ -99,7 +111,7 @@ def test_nobody_without_the_password_gets_to_the_code_inside(tmp_path: Path, pas
 
 def test_a_login_works_with_the_password_that_the_function_is_told() -> None:
     """Its scripts included."""
-    with local_cloud({}) as cloud:
+    with local_cloud({}, redis=redis_server) as cloud:
         app = wiring.build(cloud.environ)
 
         def call(**params: str) -> dict[str, Any]:
@@ -114,11 +126,27 @@ def test_a_login_works_with_the_password_that_the_function_is_told() -> None:
 
 
 def test_a_stranger_who_says_nothing_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The connection is ended, and so is the server."""
-    monkeypatch.setattr("local.redis_server._AUTH_WITHIN", 0.05)
+    """The embedded server closes the connection, and either server ends all the same."""
+    monkeypatch.setattr("local.embedded_redis._AUTH_WITHIN", 0.05)
     with redis_server() as place, socket.create_connection(place[:2], timeout=10) as silent:
         assert client(*place).ping()
-        assert silent.recv(1) == b""
+    assert silent.fileno() == -1
+
+
+def test_the_server_is_the_one_of_the_path_if_there_is_one(kind: str) -> None:
+    """Only the embedded one is a thread of this process."""
+    with redis_server():
+        assert ("redis" in {thread.name for thread in threading.enumerate()}) is (kind == "embedded")
+
+
+def test_a_program_that_does_not_start_is_told_with_its_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a redis-server that lacks a library."""
+    program = tmp_path / "redis-server"
+    program.write_text("#!/bin/sh\necho broken on purpose\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("shutil.which", lambda _: str(program))
+    with pytest.raises(RuntimeError, match="broken on purpose"), redis_server():
+        pass
 
 
 def test_every_server_is_empty_and_its_own() -> None:

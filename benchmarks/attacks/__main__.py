@@ -91,7 +91,7 @@ def _compare() -> int:
 
 
 def _run(jobs: Sequence[Job]) -> list[Tally]:
-    """Run the jobs, as many at once as there are processors."""
+    """Run the jobs in parallel, one per processor."""
     started = perf_counter()
     with ProcessPoolExecutor() as pool:
         tallies = []

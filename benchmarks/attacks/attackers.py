@@ -1,6 +1,6 @@
-"""What attackers do: guess at one number, send and guess at a million, and get in the way of honest users.
+"""The attacks: guess at one number, send and guess at a million, and hinder honest users.
 
-Each is the worst for us that the rules allow, as far as we can argue; the argument is with each.
+Each is the worst that the rules allow, as far as we can argue; its docstring has the argument.
 """
 
 import itertools
@@ -17,11 +17,11 @@ from sms_login.otp.rules import Rules
 from sms_login.phone import Phone
 
 RULES, LIMITS = Rules(), Limits()
-COOLDOWN = RULES.cooldown + 1  # after 30 s to the millisecond, Redis may still have the key
+COOLDOWN = RULES.cooldown + 1  # exactly after the cooldown, Redis may still have the key
 
 
 class Targets:
-    """Numbers to send to: any of some ranges. A range that is full is left alone until its limit ends."""
+    """Numbers to send to, from some ranges. A full range is skipped until its limit ends."""
 
     def __init__(self, chance: random.Random, ranges: Sequence[str]) -> None:
         self._chance = chance
@@ -35,22 +35,22 @@ class Targets:
         return number(self._chance, self._chance.choice(self._open)) if self._open else None
 
     def fill(self, phone: Phone, until: float) -> None:
-        """Leave a number's range alone until then."""
+        """Skip a number's range until a time."""
         range_ = phone.e164[3:-4]
         self._open.remove(range_)
         self._full.append((until, range_))
 
     @property
     def next_at(self) -> float:
-        """When the first of the full ranges has room again."""
+        """The time when the first of the full ranges has room again."""
         return min(self._full)[0]
 
 
 class Attacker:
     """Has addresses, and perhaps phones of his own.
 
-    `together` is how many guesses he sends at one moment, and `pace` the seconds that each request takes an address of
-    his: on the product three and nothing, since more would not be evaluated, and it is limits that hold him up.
+    `together` is the number of simultaneous guesses, and `pace` the seconds that a request takes an address: for the
+    product three and zero, since more would not be evaluated, and limits are the only brake.
     """
 
     def __init__(
@@ -104,10 +104,10 @@ class Attacker:
     def many_numbers(self, ip: str, targets: Targets, *, verifies: bool = False) -> Person:
         """Send to as many numbers as an address may, at once, and guess at each; or, if they are his, log in.
 
-        A sending is the most that a number costs, and six guesses the most that it brings; first those without a
-        session, since the others pass also when the address has used up its guesses. Early is best: all hours have the
-        same limits, and honest users then find less of what all share. Whether a range is full or the address he knows
-        by counting; here he reads it off the reason, which in truth only the log has.
+        A number costs at most one sending and allows at most six guesses; those without a session come first, since the
+        others pass even if the address has used up its guesses. Early is best: all hours have the same limits, and less
+        of the shared budgets is left for honest users. He knows by counting whether a range or the address is full;
+        here he reads it off the reason, which in truth only the log has.
         """
         while True:
             self._launder(ip)
@@ -154,10 +154,10 @@ class Attacker:
                     yield self._day.wait(answer)
 
     def spoil_address(self, ip: str, site: Product, phone: Phone) -> Person:
-        """Have SendSms refuse until the address has no room for refused ones, every hour anew.
+        """Make SendSms refuse until the address reaches its limit of refused sendings, every hour.
 
-        It costs no SMS, and one phone of his own is enough: one that has unsubscribed from the sender, say. What is
-        refused is undone, so neither cooldown nor quota of the phone is in the way. A captcha ends it for the hour.
+        It costs no SMS, and takes one phone of his own, such as one that has unsubscribed from the sender. A refused
+        sending is undone, so neither cooldown nor quota of the phone stops it. A captcha ends it for the hour.
         """
         while True:
             with site.refusing():
@@ -198,7 +198,7 @@ class Attacker:
                 return  # it is the address that is full
 
     def _verify(self, ip: str, sent: Sent) -> None:
-        """Log in twice under one Idempotency-Key: perhaps more is given back than was taken."""
+        """Log in twice under one Idempotency-Key: a faulty limit might refund more than was reserved."""
         if isinstance(self._site, Product):
             for _ in range(2):
                 self._site.log_in(ip, sent, sent.code, "one key for both of them")

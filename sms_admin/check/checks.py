@@ -1,4 +1,4 @@
-"""Which checks there are, and what each needs: a second composition root, beside `wiring`."""
+"""The list of checks, and the settings that each needs: a second composition root, beside `wiring`."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
@@ -23,9 +23,9 @@ _LIMITS = (
 
 
 def examine(environ: Mapping[str, str], phone: Phone | None = None) -> Iterator[Finding]:
-    """Yield what there is to say of the deployment that `environ` describes; with `phone`, send one real message.
+    """Yield the findings on the deployment that `environ` describes; with `phone`, send one real message.
 
-    What needs nobody comes first. What depends on a wrong setting is left out, and the rest is checked all the same.
+    Offline checks come first. A check that depends on a wrong setting is skipped; the others run.
     """
     read, problems, broken = settings.read(environ)
     checks = [Check("settings", partial(settings.check, problems))]
@@ -58,7 +58,7 @@ def _users(read: Settings) -> Iterable[Finding]:
     if not url:
         return [ok("users", "in Redis")]
     try:
-        from sms_admin.check import users  # noqa: PLC0415 - SQLAlchemy: only where it is asked for
+        from sms_admin.check import users  # noqa: PLC0415 - SQLAlchemy is optional
     except ModuleNotFoundError as missing:
         return [problem("users", f"USERS_URL needs {missing.name}", "deploy with requirements/sql.txt")]
     return users.check(url)

@@ -1,4 +1,4 @@
-"""How strong the keys are. Their length is checked with the settings; here is what else gives them away."""
+"""The strength of the keys. The settings check their length; this looks for secrets that could be guessed."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,7 @@ from itertools import pairwise
 from sms_admin.check.report import Finding, ok, warning
 from sms_login.settings.settings import Settings
 
-_LEAST_DISTINCT = 10  # characters; 32 random hexadecimal digits have 14 on average, and 10 at least but for luck
+_LEAST_DISTINCT = 10  # characters; 32 random hexadecimal digits have 14 on average, and hardly ever fewer than 10
 _NAMES = ("JWT_SECRET", "JWT_SECRET_PREVIOUS", "SECRET", "SECRET_PREVIOUS")
 _WORDS = re.compile(r"change.?me|password|secret|example|123456|qwerty", re.IGNORECASE)
 _KINDS = {"EdDSA": "Ed25519", "ES256": "P-256", "RS256": "RSA"}
@@ -15,7 +15,7 @@ _NEW = "make another: openssl rand -base64 32; move this one to {name}_PREVIOUS 
 
 
 def check(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Tell what signs, what protects codes, and which of the secrets could be guessed."""
+    """Report the signing key, the secret that protects codes, and secrets that could be guessed."""
     values = {name: value for name in _NAMES if (value := environ.get(name, "").strip())}
     signer = settings.jwt_keys[0]
     if signer.jwk:
@@ -30,10 +30,10 @@ def check(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
             todo = _NEW.format(name=kind) if kind == name else "remove it as soon as you can"
             yield warning("keys.strength", f"{name} {why}: it could be guessed", todo)
         elif name.endswith("_PREVIOUS") and value == values.get(name.removesuffix("_PREVIOUS")):
-            found = f"{name} is what {name.removesuffix('_PREVIOUS')} is: nothing was rotated"
+            found = f"{name} equals {name.removesuffix('_PREVIOUS')}: nothing was rotated"
             yield warning("keys.rotation", found, "give the first a new value, or remove the second")
         elif name.endswith("_PREVIOUS"):
-            yield ok("keys.rotation", f"{name} still counts: remove it REFRESH_TTL after the change")
+            yield ok("keys.rotation", f"{name} is still accepted: remove it REFRESH_TTL after the change")
 
 
 def _codes(values: Mapping[str, str]) -> str:
@@ -44,14 +44,14 @@ def _codes(values: Mapping[str, str]) -> str:
 
 
 def weakness(secret: str) -> str | None:
-    """Return why a secret is no random text; None if nothing speaks against it."""
+    """Return why a secret does not look random; None if it does."""
     if len(set(secret)) < _LEAST_DISTINCT:
         return f"has only {len(set(secret))} different characters"
-    if secret in (secret * 2)[1:-1]:  # it is found inside itself, moved: it is a shorter text, repeated
+    if secret in (secret * 2)[1:-1]:  # a text that occurs inside its double, shifted, repeats a shorter one
         return "repeats itself"
     steps = sum(abs(ord(a) - ord(b)) <= 1 for a, b in pairwise(secret))
     if steps > len(secret) / 2:
-        return "is mostly characters in their order"
+        return "is mostly a run of consecutive characters"
     if _WORDS.search(secret):
-        return "has a word in it that is tried first"
+        return "contains a common word"
     return None

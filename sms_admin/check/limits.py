@@ -1,4 +1,4 @@
-"""Settings that are possible each by itself, and make little sense together."""
+"""Settings that are valid one by one, but make little sense together."""
 
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -7,13 +7,13 @@ from sms_admin.check.report import Finding, ok, warning
 from sms_login.periods import Calendar
 from sms_login.settings.settings import Settings
 
-_HOME = "CN"  # what the template of mainland China serves
-_PLATFORM_COOLDOWN = 30  # s between two messages of the same content to one number, by Tencent's own default
+_HOME = "CN"  # the one country that the mainland template serves
+_PLATFORM_COOLDOWN = 30  # s between two messages with the same content to one number: Tencent's default
 _SOON = 7  # days
 
 
 def limits(settings: Settings) -> Iterator[Finding]:
-    """Tell which limits can never be reached, because another one is reached before."""
+    """Report limits that can never be reached, because another one is reached first."""
     limit, rules, session = settings.limits, settings.rules, settings.session_rules
     pairs = [
         ("IP_HOURLY_LIMIT", limit.ip_hour, "IP_DAILY_LIMIT", limit.ip_day),
@@ -33,7 +33,7 @@ def limits(settings: Settings) -> Iterator[Finding]:
         ]
     beyond = [pair for pair in pairs if pair[1] > pair[3]]
     for name, value, other, most in beyond:
-        found = f"{name} is {value}, but {other} is {most} and ends it sooner"
+        found = f"{name} is {value}, but {other} is {most} and is reached first"
         yield warning("limits", found, f"set {name} to {most} or less, or raise {other}")
     if rules.cooldown < _PLATFORM_COOLDOWN:
         found = f"RESEND_COOLDOWN is {rules.cooldown} s, but by default Tencent sends the same content once in 30 s"
@@ -43,26 +43,24 @@ def limits(settings: Settings) -> Iterator[Finding]:
 
 
 def sending(settings: Settings) -> Iterator[Finding]:
-    """Tell whether anything is sent, to where, and through what."""
+    """Report whether SMS are sent, and through which endpoint."""
     if not settings.sending:
-        yield warning(
-            "sending", "SENDING is off: no code is sent to anybody", "set it to on when the emergency is over"
-        )
+        yield warning("sending", "SENDING is off: no codes are sent", "set it to on when the emergency is over")
     elif not settings.sms_endpoint.startswith("http://"):
         yield ok("sending", f"on, through {settings.sms_endpoint}")
     if settings.sms_endpoint.startswith("http://"):
         found = f"SMS_ENDPOINT is {settings.sms_endpoint}: a stand-in, and no message reaches a phone"
-        yield warning("sending", found, "remove SMS_ENDPOINT where people are to sign in")
+        yield warning("sending", found, "remove SMS_ENDPOINT in production")
 
 
 def countries(settings: Settings) -> Iterator[Finding]:
-    """Tell whether the countries that are allowed can be reached."""
+    """Report allowed countries that no template serves."""
     allowed, listed = settings.allowed_countries, ", ".join(sorted(settings.allowed_countries or ()))
     if allowed is None:
-        todo = "name the countries of your users: each of the others is one more for SMS pumping"
+        todo = "list the countries of your users: every other country invites SMS pumping"
         yield warning("countries", "ALLOWED_COUNTRIES is *: messages go to every country", todo)
     if settings.sms_abroad is None and (allowed is None or allowed - {_HOME}):
-        todo = "set SMS_INTL_SDKAPPID and SMS_INTL_TEMPLATE_ID, or leave CN alone in ALLOWED_COUNTRIES"
+        todo = "set SMS_INTL_SDKAPPID and SMS_INTL_TEMPLATE_ID, or leave only CN in ALLOWED_COUNTRIES"
         yield warning("countries", f"{listed or '*'} allowed, but there is no international template", todo)
     elif allowed is not None and settings.default_country in allowed:
         yield ok("countries", listed)
@@ -72,29 +70,29 @@ def countries(settings: Settings) -> Iterator[Finding]:
 
 
 def client_ip(settings: Settings) -> Iterator[Finding]:
-    """Tell what CLIENT_IP_SOURCE means."""
+    """Report the source of the client's address."""
     source = settings.client_ip_source
     if source == "none":
         todo = "set it to platform, or to forwarded:N behind N proxies of your own"
         yield warning("client-ip", "CLIENT_IP_SOURCE is none: no limit counts clients", todo)
     elif source == "platform":
-        yield ok("client-ip", "what Tencent Cloud sees of the connection; behind a proxy of your own use forwarded:N")
+        yield ok("client-ip", "the address that Tencent Cloud sees; behind a proxy of your own use forwarded:N")
     else:
         nth = source.partition(":")[2]
         yield ok(
-            "client-ip", f"address {nth} from the right of X-Forwarded-For: right behind {nth} proxies of your own"
+            "client-ip", f"address {nth} from the right of X-Forwarded-For: correct behind {nth} proxies of your own"
         )
 
 
 def test_numbers(settings: Settings) -> Iterator[Finding]:
-    """Tell how many test numbers there are, and until when; not which, since their codes are fixed."""
+    """Report how many test numbers there are, and until when; not the numbers, since their codes are fixed."""
     if not settings.test_numbers:
         yield ok("test-numbers", "none")
         return
     until, today = (_day(name) for name in (settings.test_numbers_until, Calendar(settings.tz_offset).now().day.name))
     left, count = (until - today).days, len(settings.test_numbers)
     if left < 0:
-        found = f"{count}, refused since TEST_NUMBERS_UNTIL {until:%Y-%m-%d} is over"
+        found = f"{count}, refused since {until:%Y-%m-%d} (TEST_NUMBERS_UNTIL) has passed"
         yield warning("test-numbers", found, "remove TEST_NUMBERS, or set a later day if a review is due")
     elif left <= _SOON:
         found = f"{count}, refused after {until:%Y-%m-%d}"

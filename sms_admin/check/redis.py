@@ -1,4 +1,4 @@
-"""Redis: whether it can be reached, and does what the function needs."""
+"""Redis: whether it can be reached and meets the function's needs."""
 
 import ipaddress
 import re
@@ -27,16 +27,16 @@ _OLDEST = (4, 0)
 _PINGS = 11
 _SLOW = 5.0  # ms; a login takes a handful of round trips
 _SKEW = 5.0  # s
-_SUBJECTS = 6  # keys that a script is tried on: on a cluster of three nodes or more they are hardly ever all on one
+_SUBJECTS = 6  # keys to try a script on: in a cluster of three nodes, they are hardly ever all on one node
 
 
 def check(settings: Settings) -> Iterator[Finding]:
-    """Check everything about Redis, as far as it can be reached."""
+    """Check Redis: transport, password, and if it answers, version, latency, memory, clock and scripts."""
     yield from _line(settings)
     if not settings.redis_password:
-        todo = "set a password there, and in REDIS_PASSWORD, unless nobody else can reach it"
-        yield warning("redis.password", "none: whoever reaches this Redis can sign in as anybody", todo)
-    # One connection, whatever the setting says: the server itself tells whether it is a cluster.
+        todo = "set a password there, and in REDIS_PASSWORD, unless only the function can reach it"
+        yield warning("redis.password", "none: anyone who can reach this Redis can sign in as any user", todo)
+    # One connection even if REDIS_CLUSTER is set: the server itself tells whether it is a cluster.
     client = connect_redis(replace(settings, redis_cluster=False))
     address = f"{settings.redis_host}:{settings.redis_port}"
     try:
@@ -64,17 +64,17 @@ def _each_by_itself(settings: Settings, client: Client) -> Iterator[Finding]:
     for name, step in steps.items():
         try:
             yield from step()
-        except redis.RedisError as error:  # noqa: PERF203 - five of them, and each is to be by itself
-            yield problem(name, _said(error), "see what the server's own log says of it")
+        except redis.RedisError as error:  # noqa: PERF203 - five steps, and one that fails must not stop the others
+            yield problem(name, _said(error), "look in the server's own log")
 
 
 def _line(settings: Settings) -> Iterator[Finding]:
-    """Tell who can listen in. Inside a VPC nobody else can, so plain text is usual there."""
+    """Report whether the connection is encrypted. Inside a VPC plain text is usual: others cannot listen in."""
     if settings.redis_tls:
         try:
             ssl.create_default_context(cafile=settings.redis_ca_file or None)
         except OSError as error:  # ssl.SSLError among them
-            todo = "name a PEM file that is there: docs/deploy.md says how it comes to the function"
+            todo = "name a PEM file that exists: docs/deploy.md says how to deploy it"
             yield problem("redis.tls", f"REDIS_CA_FILE cannot be used: {type(error).__name__}", todo)
             return
         whose = "against REDIS_CA_FILE" if settings.redis_ca_file else "against the system's CAs"
@@ -82,7 +82,7 @@ def _line(settings: Settings) -> Iterator[Finding]:
         return
     try:
         found = [str(entry[4][0]) for entry in socket.getaddrinfo(settings.redis_host, None)]
-    except (OSError, UnicodeError):  # a name that leads nowhere, or is none; what follows will say so
+    except (OSError, UnicodeError):  # a name that does not resolve: `check` reports it
         return
     if all(ipaddress.ip_address(address.partition("%")[0]).is_private for address in found):
         yield ok("redis.tls", "off, at a private address")
@@ -95,11 +95,11 @@ def _way_in(settings: Settings, error: Exception) -> str:
     if "DB index" in str(error):
         return "set REDIS_DB to one that the instance has, such as 0"
     if isinstance(error, redis.AuthenticationError) or "AUTH" in str(error):
-        return "REDIS_PASSWORD is the instance's password, or instanceId:password; empty where the instance has none"
-    tls = "REDIS_TLS and REDIS_CA_FILE are right" if settings.redis_tls else "it does not want TLS (REDIS_TLS)"
+        return "REDIS_PASSWORD must be the instance's password, or instanceId:password; empty if the instance has none"
+    tls = "REDIS_TLS and REDIS_CA_FILE are right" if settings.redis_tls else "it does not require TLS (REDIS_TLS)"
     return (
         "a TencentDB instance is reachable from its own VPC only: run this there, and give the function the same VPC "
-        f"(vpcConfig); see that its security group lets the port in, and that {tls}"
+        f"(vpcConfig); check that its security group admits the port, and that {tls}"
     )
 
 
@@ -107,7 +107,7 @@ def _version(info: dict[str, Any]) -> Iterator[Finding]:
     version = str(info.get("redis_version", ""))
     numbers = tuple(map(int, re.findall(r"[0-9]+", version)))
     if not numbers:
-        yield warning("redis.version", "the server does not tell", "see in the console that it is 4.0 or newer")
+        yield warning("redis.version", "the server does not tell", "check in the console that it is 4.0 or newer")
     elif numbers < _OLDEST:
         yield problem("redis.version", f"{version}: the scripts need 4.0", "upgrade the instance to 4.0 or newer")
     else:
@@ -124,7 +124,7 @@ def _latency(client: Client) -> Iterator[Finding]:
     found = f"{median:.1f} ms, the median of {_PINGS} PINGs"
     if median > _SLOW:
         yield warning(
-            "redis.latency", found, "run function and Redis in one region and zone; from elsewhere, never mind"
+            "redis.latency", found, "run function and Redis in one region and zone; from elsewhere, ignore it"
         )
     else:
         yield ok("redis.latency", found)
@@ -137,16 +137,16 @@ def _clock(client: Client) -> Iterator[Finding]:
     skew = ours - (seconds + micros / 1e6)
     if abs(skew) > _SKEW:
         found = f"our clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} Redis's"
-        yield warning("redis.clock", found, "see which of them is right: days and tokens go by the function's clock")
+        yield warning("redis.clock", found, "check which of them is right: days and tokens go by the function's clock")
     else:
         yield ok("redis.clock", f"differs from ours by {abs(skew):.1f} s")
 
 
 def _scripts(settings: Settings, info: dict[str, Any]) -> Iterator[Finding]:
-    """Subject one from counters of our own that last a second, in the way that the function does."""
+    """Reserve from counters of our own, which expire after a second, with the function's own code."""
     if settings.redis_cluster and not int(info.get("cluster_enabled", 1)):
-        todo = "set REDIS_CLUSTER=0: TencentDB's cluster edition, too, is spoken to through a proxy"
-        yield problem("redis.cluster", "REDIS_CLUSTER is 1, but this server is no native cluster", todo)
+        todo = "set REDIS_CLUSTER=0: TencentDB's cluster edition has a proxy"
+        yield problem("redis.cluster", "REDIS_CLUSTER is 1, but this server is not a native cluster", todo)
         return
     window = Window("check", limit=None, left_ms=1000)
     takes = [Subject(f"check-{secrets.token_hex(8)}", [window]) for _ in range(_SUBJECTS)]
@@ -157,7 +157,7 @@ def _scripts(settings: Settings, info: dict[str, Any]) -> Iterator[Finding]:
         budgets.refund(*(take.counted() for take in takes))
         kind = "native" if settings.redis_cluster else "behind a proxy" if int(info.get("cluster_enabled", 0)) else "no"
         yield ok("redis.cluster", kind)
-        yield ok("redis.scripts", "EVALSHA runs ours, and they may write")
+        yield ok("redis.scripts", "EVALSHA runs our scripts, and they may write")
     elif "MovedError" in lost[0]:
         found = "REDIS_CLUSTER is 0, but this is a native cluster without a proxy"
         yield problem("redis.cluster", found, "set REDIS_CLUSTER=1, or connect to the proxy")
@@ -166,12 +166,12 @@ def _scripts(settings: Settings, info: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _permission(detail: str) -> str:
-    # Before 7.0 what a script was refused is an error of the script.
+    # Before 7.0, Redis reports the refusal of a script's command as an error of the script.
     if "ReadOnlyError" in detail or "READONLY" in detail:
-        return "REDIS_HOST is that of a read-only replica: use the instance's own address"
+        return "REDIS_HOST is a read-only replica: use the address of the instance itself"
     if "OutOfMemoryError" in detail or "OOM " in detail:
         return "the memory is full: enlarge the instance"
-    return "see in the console that the account may read and write, and that no command is disabled"
+    return "check in the console that the account may read and write, and that no command is disabled"
 
 
 def _said(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Redis's memory: whether there is room, and what goes when there is none."""
+"""Redis's memory: how full it is, and which keys Redis evicts when it is full."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,31 +12,31 @@ _FILLING, _FULL = 0.75, 0.95  # shares of maxmemory
 
 
 def memory(info: dict[str, Any], client: Client, *, users_here: bool) -> Iterator[Finding]:
-    """Tell what happens when the memory is full, and how far away that is. `users_here`: users are kept in Redis."""
+    """Report the eviction policy and the memory in use. `users_here`: users are kept in Redis."""
     yield _policy(info.get("maxmemory_policy") or _config(client), users_here=users_here)
     used, most = (int(info.get(name) or 0) for name in ("used_memory", "maxmemory"))
     if "used_memory" not in info:
-        yield warning("redis.memory", "the server does not tell", "see in the console how full it is")
+        yield warning("redis.memory", "the server does not tell", "check in the console how full it is")
     elif not most:
         yield ok("redis.memory", f"{_mb(used)} used, no limit set")
     elif used < most * _FILLING:
         yield ok("redis.memory", f"{_mb(used)} of {_mb(most)} used")
     else:
-        found, todo = f"{_mb(used)} of {_mb(most)} used", "enlarge the instance: when it is full, nobody can sign in"
+        found, todo = f"{_mb(used)} of {_mb(most)} used", "enlarge the instance: when it is full, logins fail"
         yield (problem if used >= most * _FULL else warning)("redis.memory", found, todo)
 
 
 def _config(client: Client) -> str:
     try:
         return str(client.config_get("maxmemory-policy").get("maxmemory-policy", ""))
-    except redis.ResponseError:  # TencentDB need not allow it
+    except redis.ResponseError:  # TencentDB may not allow it
         return ""
 
 
 def _policy(policy: str, *, users_here: bool) -> Finding:
     todo = "set maxmemory-policy to noeviction (in the console: the instance's parameters)"
     if not policy:
-        return warning("redis.eviction", "the server does not tell maxmemory-policy", f"see there, and {todo}")
+        return warning("redis.eviction", "the server does not tell maxmemory-policy", f"check there, and {todo}")
     if policy == "noeviction":
         return ok("redis.eviction", "noeviction: nothing is dropped")
     if policy.startswith("allkeys-") and users_here:

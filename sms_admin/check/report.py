@@ -1,4 +1,4 @@
-"""What a check finds, and how checks are run: each by itself, none for longer than it may take."""
+"""Findings, and the runner of checks, which isolates each check and limits its time."""
 
 import queue
 import threading
@@ -10,19 +10,19 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-_EACH, _ALL = 20.0, 60.0  # s that one check, and all together, may take
+_EACH, _ALL = 20.0, 60.0  # s for one check, and for all together
 
 
 class State(Enum):
-    """How it stands with what was checked."""
+    """The result of a check."""
 
     OK = "ok"
     WARNING = "warning"  # it works, but an operator should know
-    PROBLEM = "problem"  # logins fail, or soon will
+    PROBLEM = "problem"  # logins fail, or will soon
 
 
 class Finding(Struct, frozen=True):
-    """One line: what was checked, its state, what was found, and what is to be done about it ("" if nothing is)."""
+    """One line of the report: name of the check, state, fact found, and advice ("" if none is needed)."""
 
     check: str
     state: State
@@ -30,7 +30,7 @@ class Finding(Struct, frozen=True):
     todo: str = ""
 
     def text(self) -> str:
-        """Return the line for a person; what is to be done is a second one."""
+        """Return the line for a person; the advice is a second line."""
         line = f"{self.state.value:8} {self.check:20} {_plain(self.found)}"
         return f"{line}\n{'':8} {'':20} → {_plain(self.todo)}" if self.todo else line
 
@@ -40,22 +40,22 @@ class Finding(Struct, frozen=True):
 
 
 def ok(check: str, found: str) -> Finding:
-    """Return that all is well."""
+    """Return a finding without advice."""
     return Finding(check, State.OK, found)
 
 
 def warning(check: str, found: str, todo: str) -> Finding:
-    """Return something that an operator should know."""
+    """Return a finding that an operator should know."""
     return Finding(check, State.WARNING, found, todo)
 
 
 def problem(check: str, found: str, todo: str) -> Finding:
-    """Return something that must be mended."""
+    """Return a finding that must be fixed."""
     return Finding(check, State.PROBLEM, found, todo)
 
 
 class Check(Struct, frozen=True):
-    """A check: its name, what it does, and the settings that it `needs`, by the beginning of their names."""
+    """A check: its name, the function that yields its findings, and prefixes of the settings that it `needs`."""
 
     name: str
     findings: Callable[[], Iterable[Finding]]
@@ -63,9 +63,9 @@ class Check(Struct, frozen=True):
 
 
 def run(checks: Sequence[Check], broken: Iterable[str], each: float = _EACH, in_all: float = _ALL) -> Iterator[Finding]:
-    """Yield what the checks find, as they find it. One that crashes or hangs is a finding, and the next one goes on.
+    """Yield the findings as the checks report them. A check that crashes or hangs becomes a finding.
 
-    A check that needs a `broken` setting is left out. `each` and `in_all` are the seconds that one and all may take.
+    A check that needs a `broken` setting is skipped. `each` and `in_all` limit the seconds of one check and of all.
     """
     end = time.monotonic() + in_all
     for check in checks:
@@ -78,7 +78,7 @@ def run(checks: Sequence[Check], broken: Iterable[str], each: float = _EACH, in_
 
 def _run(check: Check, seconds: float) -> Iterator[Finding]:
     if seconds <= 0:
-        yield warning(check.name, "not checked: the others took too long", "mend them, then check again")
+        yield warning(check.name, "not checked: the others took too long", "fix those first, then check again")
         return
     findings: queue.SimpleQueue[Finding | None] = queue.SimpleQueue()
 
@@ -86,24 +86,22 @@ def _run(check: Check, seconds: float) -> Iterator[Finding]:
         try:
             for finding in check.findings():
                 findings.put(finding)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other checks go on
+        except Exception as error:  # noqa: BLE001 - the other checks must go on
             findings.put(_crash(check.name, error))
         findings.put(None)
 
-    # A daemon, since what hangs must not hold up the end of the process.
+    # A daemon: a check that hangs must not keep the process alive.
     threading.Thread(target=collect, daemon=True, name=check.name).start()
     end = time.monotonic() + seconds
     try:
         while finding := findings.get(timeout=max(0, end - time.monotonic())):
             yield finding
     except queue.Empty:
-        yield problem(
-            check.name, f"no end after {seconds:.0f} s", "something on the way there hangs: check the network"
-        )
+        yield problem(check.name, f"not finished after {seconds:.0f} s", "the server or the network hangs: check both")
 
 
 def _crash(name: str, error: BaseException) -> Finding:
-    """Tell where a check failed; not the error's message, since nobody knows what is in it."""
+    """Return the place where a check failed, without the error's message, which may hold a secret."""
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next
@@ -112,5 +110,5 @@ def _crash(name: str, error: BaseException) -> Finding:
 
 
 def _plain(text: str) -> str:
-    """Return a text on one line; what it quotes was written by others."""
+    """Return a text on one line without control characters: it may quote texts from outside."""
     return "".join(char if char.isprintable() else " " for char in text)

@@ -1,4 +1,4 @@
-"""One real message, through the very code that sends the others."""
+"""One real message, sent by the function's own code."""
 
 import secrets
 from collections.abc import Iterator, Mapping
@@ -12,16 +12,16 @@ from sms_login.wiring import tencent_sms
 
 _TODO = {
     "FailedOperation.InsufficientBalanceInSmsPackage": "buy another SMS package",
-    "FailedOperation.SignatureIncorrectOrUnapproved": "see what is said of the signature",
-    "FailedOperation.TemplateIncorrectOrUnapproved": "see what is said of the template",
-    "FailedOperation.TemplateParamSetNotMatchApprovedTemplate": "see what is said of the parameters",
-    "UnauthorizedOperation.SmsSdkAppIdVerifyFail": "see that SMS_SDKAPPID is of this account, in SMS_REGION",
+    "FailedOperation.SignatureIncorrectOrUnapproved": "see the finding on the signature",
+    "FailedOperation.TemplateIncorrectOrUnapproved": "see the finding on the template",
+    "FailedOperation.TemplateParamSetNotMatchApprovedTemplate": "see the finding on the parameters",
+    "UnauthorizedOperation.SmsSdkAppIdVerifyFail": "check that SMS_SDKAPPID belongs to this account, in SMS_REGION",
     "AuthFailure.UnauthorizedOperation": "allow the role the action sms:SendSms",
 }
 
 
 def check(settings: Settings, environ: Mapping[str, str], phone: Phone) -> Iterator[Finding]:
-    """Send a code that is good for nothing: no session knows it."""
+    """Send a code that cannot log in: no session stores it."""
     sms = tencent_sms(settings, environ)
     if not sms.reaches(phone):
         todo = "set SMS_INTL_SDKAPPID and SMS_INTL_TEMPLATE_ID"
@@ -30,7 +30,7 @@ def check(settings: Settings, environ: Mapping[str, str], phone: Phone) -> Itera
     try:
         receipt = sms.send(phone, CodeMaker(secrets.token_bytes(32)).new(phone)[1])
     except SendUnknown as unknown:
-        todo = "see whether the message arrives; if so, raise SMS_TIMEOUT"
+        todo = "check whether the message arrives; if so, raise SMS_TIMEOUT"
         yield warning("send", f"no clear answer about {phone}: {unknown.detail}", todo)
     except TooManyRequests as early:
         todo = "wait, or raise the limit of the application in the SMS console: by default it is two a day"
@@ -40,4 +40,4 @@ def check(settings: Settings, environ: Mapping[str, str], phone: Phone) -> Itera
         yield problem("send", f"Tencent refused {phone}: {refusal.detail}", todo)
     else:
         found = f"requestId {receipt.request_id}, serialNo {receipt.serial_no}, fee {receipt.fee}"
-        yield ok("send", f"accepted for {phone}: {found}; now see that it arrives and reads well")
+        yield ok("send", f"accepted for {phone}: {found}; now check that it arrives and reads well")

@@ -1,21 +1,40 @@
-"""Tencent Cloud: whether it accepts the credentials, and knows template and signature."""
+"""Tencent Cloud: the credentials, the SMS templates and the signatures of the account."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sms_admin.check import texts
+from msgspec import Struct
+
 from sms_admin.check.report import Finding, ok, problem, warning
-from sms_admin.check.texts import Side
 from sms_login.adapters.tencent.client import TencentClient
 from sms_login.settings.settings import Settings
+from sms_login.sms import SmsRoute
 
 _TIMEOUT = 5.0  # s
-_PAGE, _PAGES = 100, 20  # signatures in one request, which is the most; and requests
+_PAGE, _PAGES = 100, 20  # signatures in one request, which is the API's maximum; and requests
 _OUTSIDE = "a function in a VPC needs publicAccess (or a NAT gateway) to reach it"
+_APPROVED = 0  # StatusCode: SendSms takes no other
+_STATES = {1: "is still being reviewed", 2: "is approved, but not in effect yet", -1: "was refused"}
+_VARIABLE = re.compile(r"\{([0-9]+)\}")
+
+
+class Side(Struct, frozen=True):
+    """Mainland China or the rest of the world: the `name` of its findings, its number in the API, and its settings."""
+
+    name: str
+    international: int
+    route: SmsRoute
+    params: Sequence[str]
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of its settings' names."""
+        return "SMS_INTL_" if self.international else "SMS_"
 
 
 class Refused(Exception):  # noqa: N818 - it is an answer
-    """A request without a result: what to report, and whether others would fare the same."""
+    """A request that failed: its finding, and whether every other request would fail for the same reason."""
 
     def __init__(self, finding: Finding, *, always: bool) -> None:
         super().__init__()
@@ -23,27 +42,28 @@ class Refused(Exception):  # noqa: N818 - it is an answer
 
 
 def check(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Check credentials, templates and signatures, for each side of the border that has an application."""
+    """Check the credentials, then the template and the signature of each application: mainland and international."""
     secret_id, secret_key, token = (
         environ.get(f"TENCENTCLOUD_{name}", "") for name in ("SECRETID", "SECRETKEY", "SESSIONTOKEN")
     )
     if not (secret_id and secret_key):
-        todo = "give the function an execution role; to check from elsewhere, set TENCENTCLOUD_SECRETID and the others"
-        yield problem("credentials", "none in the environment: no code can be sent", todo)
+        todo = "give the function an execution role; to check from elsewhere, set TENCENTCLOUD_SECRETID and …SECRETKEY"
+        yield problem("credentials", "missing from the environment: no code can be sent", todo)
         return
     if not token:
-        todo = "on SCF an execution role is better: it has temporary ones, which nobody has to keep or rotate"
-        yield warning("credentials.kind", "permanent: there is no TENCENTCLOUD_SESSIONTOKEN", todo)
+        todo = "use an execution role on SCF: its credentials are temporary and rotate by themselves"
+        yield warning("credentials.kind", "permanent: TENCENTCLOUD_SESSIONTOKEN is not set", todo)
     else:
         yield ok("credentials.kind", "temporary")
     account = _Account(settings, environ)
-    sides = [Side("sms", 0, settings.sms_mainland)]
-    sides += [Side("sms.intl", 1, settings.sms_abroad)] if settings.sms_abroad else []
+    params = settings.sms_template_params
+    sides = [Side("sms", 0, settings.sms_mainland, params)]
+    sides += [Side("sms.intl", 1, settings.sms_abroad, params)] if settings.sms_abroad else []
     told = False
     for side in sides:
         for ask in (_template, _sign):
             try:
-                findings = list(ask(account, settings, side))
+                findings = list(ask(account, side))
             except Refused as refused:
                 findings = [refused.finding]
                 if refused.always:
@@ -56,7 +76,7 @@ def check(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
 
 
 class _Account:
-    """The way to the account's texts. `accepted`: its credentials were, at some call."""
+    """Calls the SMS API of the account. `accepted` is True once Tencent Cloud has accepted its credentials."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         where = {"name": "sms", "region": settings.sms_region, "endpoint": settings.sms_endpoint}
@@ -65,12 +85,12 @@ class _Account:
 
     def ask(self, action: str, request: Any, about: str) -> Any:
         """Return the answer to a request. Raises Refused."""
-        from tencentcloud.common.exception import TencentCloudSDKException  # noqa: PLC0415 - heavy, and Redis comes first
+        from tencentcloud.common.exception import TencentCloudSDKException  # noqa: PLC0415 - heavy, and Redis is checked before
 
         try:
             answer = self._api.call(lambda client: getattr(client, action)(request))
         except TimeoutError:
-            found = f"Tencent Cloud gave no answer within {_TIMEOUT:.0f} s"
+            found = f"Tencent Cloud did not answer within {_TIMEOUT:.0f} s"
             raise Refused(problem("tencent", found, _OUTSIDE), always=True) from None
         except TencentCloudSDKException as error:
             refused = _refused(error.get_code() or "no code", action, about)
@@ -80,53 +100,89 @@ class _Account:
         return answer
 
 
-def _template(account: _Account, settings: Settings, side: Side) -> Iterator[Finding]:
-    from tencentcloud.sms.v20210111 import models  # noqa: PLC0415 - heavy, and Redis is checked before
+def _template(account: _Account, side: Side) -> Iterator[Finding]:
+    from tencentcloud.sms.v20210111 import models  # noqa: PLC0415 - as above
 
+    name, setting = f"{side.name}.template", f"{side.prefix}TEMPLATE_ID"
     if not side.route.template_id.isdecimal():
-        yield problem(f"{side.name}.template", f"{side.prefix}TEMPLATE_ID is no number", "take it from the SMS console")
+        yield problem(name, f"{setting} is not a number", "copy it from the SMS console")
         return
     request = models.DescribeSmsTemplateListRequest()
     request.International = side.international
     request.TemplateIdSet = [int(side.route.template_id)]
-    answer = account.ask("DescribeSmsTemplateList", request, f"{side.name}.template")
+    answer = account.ask("DescribeSmsTemplateList", request, name)
     found = [one for one in answer.DescribeTemplateStatusSet or [] if str(one.TemplateId) == side.route.template_id]
-    yield from texts.template(side, found[0] if found else None, settings)
+    if not found:
+        where = "global SMS" if side.international else "mainland China"
+        todo = f"check in the SMS console that the template belongs to this account and is for {where}"
+        yield problem(name, f"{setting} names a template that does not exist", todo)
+        return
+    yield _state(name, setting, found[0])
+    yield _parameters(side, found[0].TemplateContent or "")
 
 
-def _sign(account: _Account, settings: Settings, side: Side) -> Iterator[Finding]:
+def _parameters(side: Side, text: str) -> Finding:
+    """Show the template beside the values that SMS_TEMPLATE_PARAMS puts into it: only a person can tell if they fit."""
+    name, numbers = f"{side.name}.parameters", sorted(set(map(int, _VARIABLE.findall(text))))
+    if numbers != [*range(1, len(side.params) + 1)]:
+        variables = ", ".join(f"{{{number}}}" for number in numbers) or "no variable"
+        found = f"the template has {variables}, but SMS_TEMPLATE_PARAMS is {','.join(side.params)}: “{text}”"
+        return problem(name, found, "set SMS_TEMPLATE_PARAMS to one value for each variable, or use another template")
+    values = ", ".join(f"{{{number}}} = {value}" for number, value in zip(numbers, side.params, strict=True))
+    return ok(name, f"{values} in “{text}”")
+
+
+def _sign(account: _Account, side: Side) -> Iterator[Finding]:
     from tencentcloud.sms.v20210111 import models  # noqa: PLC0415 - as above
 
-    del settings
-    if not side.route.sign:  # abroad it may be missing
-        yield ok(f"{side.name}.sign", f"none set in {side.prefix}SIGN")
+    name, setting = f"{side.name}.sign", f"{side.prefix}SIGN"
+    if not side.route.sign:  # optional outside mainland China
+        yield ok(name, f"{setting} is not set")
         return
     signs: list[Any] = []
-    for page in range(_PAGES):  # a signature cannot be asked for by its name
+    for page in range(_PAGES):  # the API cannot look a signature up by its name
         request = models.DescribeSmsSignListRequest()
         request.International, request.Limit, request.Offset = side.international, _PAGE, page * _PAGE
-        answer = account.ask("DescribeSmsSignList", request, f"{side.name}.sign")
+        answer = account.ask("DescribeSmsSignList", request, name)
         listed = answer.DescribeSignListStatusSet or []
         signs += [one for one in listed if one.SignName == side.route.sign]
         if len(listed) < _PAGE:
             break
-    yield from texts.sign(side, signs)
+    if not signs:
+        todo = "copy the signature's text from the SMS console, without the brackets 【】"
+        yield problem(name, f"{setting} names a signature that this account does not have", todo)
+        return
+    best = next((one for one in signs if one.StatusCode == _APPROVED), signs[0])
+    yield _state(name, setting, best)
+
+
+def _state(name: str, setting: str, found: Any) -> Finding:
+    if found.StatusCode == _APPROVED:
+        return ok(name, "approved")
+    state = _STATES.get(found.StatusCode, f"has the unknown status {found.StatusCode}")
+    why = f" ({found.ReviewReply})" if found.ReviewReply else ""
+    todo = "wait for the review" if found.StatusCode in (1, 2) else "submit another in the SMS console"
+    return problem(name, f"{setting} {state}{why}: SendSms refuses it", todo)
 
 
 def _refused(code: str, action: str, about: str) -> Refused:
     if code.startswith(("ClientNetworkError", "ServerNetworkError")):
         return Refused(problem("tencent", f"Tencent Cloud cannot be reached: {code}", _OUTSIDE), always=True)
     if code == "AuthFailure.SignatureExpire":
-        todo = "set the clock: every sending is refused until then"
-        return Refused(problem("clock.tencent", "more than five minutes off Tencent Cloud's", todo), always=True)
+        todo = "set the clock: Tencent Cloud refuses every SMS until then"
+        return Refused(
+            problem("clock.tencent", "differs from Tencent Cloud's by more than five minutes", todo), always=True
+        )
     if code == "UnauthorizedOperation.RequestPermissionDeny":
-        todo = "the account is a person's, and may not ask for this: see in the SMS console instead"
+        todo = "the account belongs to a person, whom the API refuses: look in the SMS console instead"
         return Refused(warning(about, f"not checked: {code}", todo), always=False)
     if code.startswith("UnauthorizedOperation") or code == "AuthFailure.UnauthorizedOperation":
-        todo = f"allow the action sms:{action} for whoever runs this check, or see in the SMS console instead"
+        todo = f"allow the operator the action sms:{action}, or look in the SMS console instead"
         return Refused(warning(about, f"not checked: {code}", todo), always=False)
     if code.startswith("AuthFailure"):
-        todo = "see that id, key and token belong together, and that the key is enabled; a temporary one ends by itself"
+        todo = (
+            "check that id, key and token belong together, that the key is enabled, and that the token has not expired"
+        )
         return Refused(problem("credentials", f"refused: {code}", todo), always=True)
     todo = f"look the code up in the documentation of {action}, or check again later"
     return Refused(warning(about, f"not checked: {code}", todo), always=False)

@@ -1,4 +1,4 @@
-"""The table of users in SQL. Imported only where USERS_URL is set, as are the libraries."""
+"""The table of users in SQL. Imported only if USERS_URL is set, as are the libraries."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,14 +12,14 @@ from sms_login.adapters.sql.schema import USERS
 from sms_login.errors import ServiceUnavailable
 from sms_login.logs import redact
 
-_CREATE = "make it: python -m sms_login.adapters.sql.users create"
+_CREATE = "create it: python -m sms_login.adapters.sql.users create"
 
 
 def check(url: str) -> Iterator[Finding]:
-    """Tell whether the table of users at a USERS_URL can be read, and has our columns."""
+    """Report whether the table of users at a USERS_URL can be read and has all columns."""
     address = make_url(url)
     if address.get_backend_name() == "sqlite" and not Path(address.database or "").is_file():
-        yield problem("users", "the file of USERS_URL does not exist", _CREATE)  # to connect would make an empty one
+        yield problem("users", "the file of USERS_URL does not exist", _CREATE)  # connecting would create an empty one
         return
     try:
         engine = connect(url)
@@ -30,7 +30,7 @@ def check(url: str) -> Iterator[Finding]:
         try:
             yield _table(client)
         except ServiceUnavailable as error:
-            todo = "see that the database is in the function's VPC, and that user and password are right"
+            todo = "check that the database is in the function's VPC, and that user and password are right"
             yield problem("users", redact(error.detail), todo)
 
 
@@ -40,7 +40,7 @@ def _table(client: SqlClient) -> Finding:
         if not inspector.has_table(USERS.name):
             return problem("users", f"there is no table {USERS.name}", _CREATE)
         there = {column["name"] for column in inspector.get_columns(USERS.name)}
-        if missing := [name for name in USERS.columns.keys() if name not in there]:  # noqa: SIM118 - no mapping
+        if missing := [name for name in USERS.columns.keys() if name not in there]:  # noqa: SIM118 - not a mapping
             return problem("users", f"{USERS.name} has no column {', '.join(missing)}", "compare it with docs/users.md")
         connection.execute(select(USERS).limit(1))
-    return ok("users", f"{USERS.name} can be read, and has all columns")
+    return ok("users", f"{USERS.name} can be read and has all columns")

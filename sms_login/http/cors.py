@@ -1,7 +1,7 @@
-"""Browsers: which web pages may call us. A page of a foreign site must not make its visitors ask for codes.
+"""CORS: the web pages that may call the function. A foreign page must not request codes in its visitors' name.
 
-An app sends no Origin. A browser does, and says in Sec-Fetch-Site whose page sent the request, also where it sends no
-Origin (Fetch standard, section 3.2; Fetch Metadata).
+An app sends no Origin. A browser sends Origin for most requests and Sec-Fetch-Site for all of them (Fetch standard,
+section 3.2; Fetch Metadata).
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ _PREFLIGHT = {
 
 
 class Origins:
-    """Those that are `allowed`, besides our own host: "https://app.example.com", "capacitor://localhost", "null"."""
+    """The `allowed` origins, such as "https://app.example.com", "capacitor://localhost", "null", and our own host."""
 
     def __init__(self, allowed: frozenset[str]) -> None:
         self._allowed = allowed
@@ -28,7 +28,7 @@ class Origins:
         if origin.lower() in self._allowed:
             allow = {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": "Retry-After"}
             return {**allow, "Vary": "Origin", **(_PREFLIGHT if preflight else {})}
-        # Same-site is foreign as well: the functions of all the platform's customers may share one site.
+        # Same-site counts as foreign: functions of all the platform's customers may share one site.
         foreign = headers.get("sec-fetch-site") in {"cross-site", "same-site"}
         if foreign or (origin and not _is_host(origin, headers.get("host", ""))):
             raise OriginNotAllowed
@@ -38,5 +38,5 @@ class Origins:
 def _is_host(origin: str, host: str) -> bool:
     try:
         return bool(host) and urlsplit(origin.lower()).netloc == host.lower()
-    except ValueError:  # brackets that hold no address
+    except ValueError:  # brackets without an address
         return False

@@ -23,9 +23,10 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 class Request(Struct, frozen=True):
-    """What is known of a call before its parameters are read.
+    """A call whose parameters have not been read yet.
 
-    `headers` have names in lower case; `verb` is the HTTP method; `source_ip` what the platform says of the client.
+    `headers` have names in lower case; `verb` is the HTTP method; `source_ip` the client's address as the platform sees
+    it.
     """
 
     id: str
@@ -47,7 +48,7 @@ class Request(Struct, frozen=True):
 
 
 def read_head(event: Any, context: Any) -> Request:
-    """Return the request. It takes whatever comes, so that any refusal can be answered."""
+    """Return the request. It accepts any event, so that every refusal can be answered."""
     event = event if isinstance(event, dict) else {}
     headers = {
         name.lower(): value
@@ -70,7 +71,7 @@ def read_head(event: Any, context: Any) -> Request:
 
 
 def read_params(event: Any, headers: Mapping[str, str]) -> dict[str, Any]:
-    """Return the parameters of the body, and those of the query string that the body does not have.
+    """Return the parameters of the body and the query string; the body overrides the query string.
 
     A parameter that is null or empty counts as absent. Raises InvalidParam.
     """
@@ -90,7 +91,7 @@ def read_params(event: Any, headers: Mapping[str, str]) -> dict[str, Any]:
 
 
 def to_event_answer(status: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-    """Return an answer as API Gateway (integrated response) and Function URL take it."""
+    """Return an answer in the format of API Gateway (integrated response) and Function URL."""
     return {"isBase64Encoded": False, "statusCode": status, "headers": dict(headers), "body": body.decode()}
 
 
@@ -123,10 +124,10 @@ def _raw_body(event: Mapping[str, Any]) -> bytes:
     if not isinstance(body, str):
         raise InvalidParam("the body is not text", "请求体不是文本")
     try:
-        # A lone surrogate cannot be encoded; base64 has its own alphabet.
+        # A lone surrogate cannot be encoded as UTF-8; base64 is checked against its alphabet.
         return base64.b64decode(body, validate=True) if event.get("isBase64Encoded") is True else body.encode()
     except (UnicodeEncodeError, binascii.Error, ValueError):
-        raise InvalidParam("the body is not what its encoding says", "请求体编码不正确") from None
+        raise InvalidParam("the body does not match its encoding", "请求体编码不正确") from None
 
 
 def _json(raw: bytes) -> Mapping[str, Any]:
@@ -140,7 +141,7 @@ def _json(raw: bytes) -> Mapping[str, Any]:
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object. Two readers of one that names a key twice may see different values, so nobody gets any."""
+    """Return an object. Refuse a repeated key: two JSON readers may take different values from it."""
     if len(pairs) > MAX_FIELDS:
         raise InvalidParam("the body has too many parameters", "请求体参数过多")
     params = dict(pairs)
@@ -150,7 +151,7 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(_name: str) -> None:
-    raise ValueError  # NaN and Infinity, which are no JSON
+    raise ValueError  # NaN and Infinity are not JSON
 
 
 def _form(raw: bytes) -> Mapping[str, Any]:
@@ -172,7 +173,7 @@ def _form(raw: bytes) -> Mapping[str, Any]:
 
 
 def _check(name: Any, value: Any) -> None:
-    """Refuse what no parameter can be: repeated in the query string, nested, or not Unicode text."""
+    """Refuse a parameter that is repeated in the query string, nested, or not valid Unicode."""
     if isinstance(value, (list, dict)):
         what = name if isinstance(name, str) and _NAME.fullmatch(name) else "a parameter"
         raise InvalidParam(f"{what} is given twice, or is not a plain value", f"{what} 重复或不是普通值")

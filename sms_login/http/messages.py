@@ -1,4 +1,4 @@
-"""What each method takes and gives. After `parse` only good values exist."""
+"""The parameters and answers of each method. After `parse`, every value is valid."""
 
 import re
 import unicodedata
@@ -14,7 +14,7 @@ from sms_login.otp.verify import LoggedIn
 from sms_login.sessions.service import Refreshed, StillLoggedIn, UserInfo
 
 # Every pattern is anchored and ASCII: `\d` and `$` would let Unicode digits and a trailing newline through.
-# An empty parameter counts as absent, so none has to be refused here; the lengths say so to whoever reads the types.
+# An empty parameter counts as absent and never reaches these types; min_length documents that.
 Spelling = Annotated[str, Meta(min_length=1, max_length=40)]
 Code = Annotated[str, Meta(pattern=r"\A[0-9]{6}\Z")]
 SessionId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{22}\Z")]
@@ -22,7 +22,7 @@ Token = Annotated[str, Meta(min_length=1, max_length=4096)]
 Ticket = Annotated[str, Meta(pattern=r"\A[\x21-\x7e]{1,2048}\Z")]
 NickName = Annotated[str, Meta(min_length=1, max_length=64)]
 
-# What a parameter must be, for the caller who sent something else.
+# The rule for each parameter, as an InvalidParam tells it.
 MUST_BE = {
     "phone": ("a phone number", "电话号码"),
     "code": ("6 digits", "6 位数字"),
@@ -40,13 +40,13 @@ MUST_BE = {
 }
 IDEMPOTENCY_KEY = r"[A-Za-z0-9_-]{16,64}"
 _NOT_IN_A_NAME = {"Cc", "Cs", "Zl", "Zp"}  # Unicode categories: controls, lone surrogates, line and paragraph ends
-# They set the direction of the text after them, also of what stands beside the name: UAX #9, section 2.
+# They set the direction of the text after them, beyond the name too: UAX #9, section 2.
 _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-# A name has to have something else than spaces, joiners and marks, which show nothing by themselves. Not assigned (Cn)
-# and private use (Co) count as visible: a phone knows newer emoji than this Python.
+# Spaces, joiners and marks are invisible by themselves. Unassigned characters (Cn) and private use (Co) count as
+# visible: a phone knows newer emoji than this Python.
 _ALONE_INVISIBLE = {"Cf", "Zs", "Mn", "Mc", "Me"}
-# Letters and symbols that are blank: fillers of Hangul, the empty pattern of Braille, a musical one, and what Unicode
-# reserves for invisible characters (Default_Ignorable_Code_Point).
+# Letters and symbols that are blank: fillers of Hangul, the empty pattern of Braille, a musical one, and code points
+# reserved for invisible characters (Default_Ignorable_Code_Point).
 _BLANK = "[\u115f\u1160\u180f\u2065\u2800\u3164\uffa0\ufff0-\ufff8\U0001d159\U000e0000-\U000e0fff]"
 
 
@@ -60,7 +60,7 @@ class GetSms(Struct, frozen=True, tag_field="method", tag="getSms", rename="came
 
 
 class Login(Struct, frozen=True, tag_field="method", tag="login", rename="camel"):
-    """Log in with a code; without one, ask whether a token still counts."""
+    """Log in with a code; without one, check whether a token is still valid."""
 
     phone: Spelling
     code: Code | None = None
@@ -83,7 +83,7 @@ class Logout(Struct, frozen=True, tag_field="method", tag="logout", rename="came
 
 
 class DeleteAccount(Struct, frozen=True, tag_field="method", tag="deleteAccount", rename="camel"):
-    """Have the user forgotten; a fresh code shows that it is them."""
+    """Delete the user. A fresh code proves their identity."""
 
     token: Token
     code: Code
@@ -91,24 +91,24 @@ class DeleteAccount(Struct, frozen=True, tag_field="method", tag="deleteAccount"
 
 
 class GetUserInfo(Struct, frozen=True, tag_field="method", tag="getUserInfo"):
-    """Show whom a token is for."""
+    """Return the user of a token."""
 
     token: Token
 
 
 class SetNickname(Struct, frozen=True, tag_field="method", tag="setNickname"):
-    """Give oneself a nickname."""
+    """Set the user's nickname."""
 
     token: Token
     name: NickName
 
 
 class Health(Struct, frozen=True, tag_field="method", tag="health"):
-    """Tell whether Redis answers."""
+    """Check that Redis answers."""
 
 
 class Jwks(Struct, frozen=True, tag_field="method", tag="jwks"):
-    """Show the public keys that verify tokens."""
+    """Return the public keys that verify tokens."""
 
 
 Message = GetSms | Login | Refresh | Logout | GetUserInfo | SetNickname | DeleteAccount | Health | Jwks
@@ -116,7 +116,7 @@ METHODS: dict[str, type[Message]] = {kind.__struct_config__.tag: kind for kind i
 
 
 class Done(Struct, frozen=True):
-    """It is done, and there is nothing to tell."""
+    """Success without data."""
 
 
 class Healthy(Struct, frozen=True):
@@ -127,7 +127,7 @@ class Healthy(Struct, frozen=True):
 
 
 class KeySet(Struct, frozen=True):
-    """JSON Web Keys (RFC 7517), the one that signs first; none where a shared secret signs. It has no envelope."""
+    """JSON Web Keys (RFC 7517), the signing key first; empty if a shared secret signs. Sent without the envelope."""
 
     keys: Sequence[Mapping[str, str]]
 
@@ -141,10 +141,10 @@ def parse(params: Mapping[str, Any]) -> Message:
     kind = METHODS.get(method) if isinstance(method, str) else None
     if kind is None:
         raise UnknownMethod
-    if kind is Login and "code" in params:  # then it is a login by code, whatever token comes along
+    if kind is Login and "code" in params:  # a login by code ignores any token
         params = {name: value for name, value in params.items() if name != "token"}
     try:
-        message = convert(params, kind, strict=kind is not Logout)  # a form has no other way to say true
+        message = convert(params, kind, strict=kind is not Logout)  # a form can only send the text "true"
     except ValidationError as error:
         raise _explain(str(error)) from None
     if isinstance(message, GetSms) and message.captcha_ticket and not message.captcha_randstr:
@@ -157,21 +157,21 @@ def parse(params: Mapping[str, Any]) -> Message:
 
 
 def idempotency_key(value: str | None) -> str | None:
-    """Return the header's value as it came. Raises InvalidParam if it is not one we take."""
+    """Return the header's value unchanged. Raises InvalidParam if it does not match IDEMPOTENCY_KEY."""
     if value is not None and not re.fullmatch(IDEMPOTENCY_KEY, value):
         raise malformed("Idempotency-Key")
     return value
 
 
 def malformed(name: str) -> InvalidParam:
-    """Return what to raise where a parameter is not what it must be."""
+    """Return the refusal for a parameter that breaks its rule."""
     en, zh = MUST_BE[name]
-    space = " " if zh[0].isascii() else ""  # as it is typeset between Chinese and a digit or Latin letter
+    space = " " if zh[0].isascii() else ""  # Chinese typesetting puts one before a digit or a Latin letter
     return InvalidParam(f"{name} must be {en}", f"{name} 应为{space}{zh}")
 
 
 def _explain(problem: str) -> InvalidParam:
-    """Turn msgspec's message into one that a caller of this API understands."""
+    """Turn msgspec's message into a refusal that a caller of this API understands."""
     if absent := re.search(r"missing required field `(\w+)`", problem):
         return missing(absent[1])
     name = re.search(r"`\$\.(\w+)`", problem)
@@ -179,7 +179,7 @@ def _explain(problem: str) -> InvalidParam:
 
 
 def _printable(name: str) -> bool:
-    """Tell whether a name shows something, and stays within its place."""
+    """Return whether a name is visible and cannot affect the text around it."""
     if any(unicodedata.category(char) in _NOT_IN_A_NAME or char in _REORDERING for char in name):
         return False
     return any(unicodedata.category(char) not in _ALONE_INVISIBLE for char in re.sub(_BLANK, "", name))

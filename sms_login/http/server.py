@@ -1,4 +1,8 @@
-"""HTTP for whoever has a socket: waitress, with limits, and an end that loses no answer."""
+"""The web server: waitress, with limits on clients, and a stop that loses no answer.
+
+Waitress 3.0.2 lacks some of that. The classes below add it by overriding its methods; each names its issue, if there
+is one, and goes when a release has solved it.
+"""
 
 import logging
 import socket
@@ -11,19 +15,20 @@ from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 
-THREADS = 32  # more than one core needs, since an SMS that hangs holds its thread for SMS_TIMEOUT
+THREADS = 32  # more than one core needs: an SMS that hangs holds its thread for SMS_TIMEOUT
 CONNECTIONS = 1_000  # at once; idle and slow ones cost no thread
-IDLE = 30  # s without a request, or for one to arrive in, after which a connection is closed
-GRACE = 8  # s for the requests under way when told to stop; containers are killed after 10
+IDLE = 30  # s that a connection may take to complete a request, and stay open without one
+GRACE = 8  # s to finish the requests under way after `stop`; containers are killed after 10
 MAX_HEADERS = 16 * 1024  # bytes
-MAX_BODY = 64 * 1024  # bytes: above what the function takes, so that it is the function that says so
+MAX_BODY = 64 * 1024  # bytes: above the function's own limit, so that the function refuses the body itself
 
 
 class _Request(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
     def parse_header(self, header_plus: bytes) -> None:
-        """Refuse what a server before us may have read otherwise: it might take for a body what we take for a request.
+        """Refuse a request whose length or host is ambiguous: a proxy may have read another one (request smuggling).
 
-        That is a length given in two ways, or in one that is not the version's (RFC 9112, section 6.1), or two hosts.
+        That is a length given in two ways, or in one that the HTTP version lacks (RFC 9112, section 6.1), or two hosts.
+        Solved after 3.0.2: Pylons/waitress#464 and #462.
         """
         super().parse_header(header_plus)
         fields: dict[bytes, list[bytes]] = {}
@@ -33,7 +38,7 @@ class _Request(HTTPRequestParser):  # type: ignore[misc] # waitress has no types
         coding = fields.get(b"transfer-encoding")
         unclear = coding and (coding != [b"chunked"] or not self.chunked or b"content-length" in fields)
         if unclear or len(fields.get(b"host", [])) > 1:
-            self.expect_continue = False  # no body is wanted
+            self.expect_continue = False  # the client must not send the body
             raise ParsingError("Length or Host is ambiguous")
 
 
@@ -42,9 +47,10 @@ class _Connection(HTTPChannel):  # type: ignore[misc] # as above
     last_activity: float
 
     def handle_read(self) -> None:
+        """Give a client IDLE seconds for the whole request; waitress gives as many for each byte."""
         request, active = self.request, self.last_activity
         super().handle_read()
-        if request and request is self.request:  # not all there yet: a byte now and then buys no time
+        if request and request is self.request:  # still incomplete
             self.last_activity = active
 
     def service(self) -> None:
@@ -53,7 +59,7 @@ class _Connection(HTTPChannel):  # type: ignore[misc] # as above
         super().service()
 
     def say_goodbye(self) -> None:
-        """Let the next answer say that it is the last: a client might go on for as long as others do."""
+        """Make the next answer the last of the connection: a client that keeps asking would delay the stop."""
         for request in self.requests:
             request.headers["CONNECTION"] = "close"
 
@@ -61,12 +67,14 @@ class _Connection(HTTPChannel):  # type: ignore[misc] # as above
 class Server:
     """Serves a WSGI application on `host` and `port` (0 takes a free one), within the limits above.
 
-    It takes connections from construction on, and answers while `serve` runs. What is no HTTP, or beyond the limits, is
-    refused by waitress, in plain text. Raises OSError if the port cannot be had.
+    It accepts connections from construction on, and answers while `serve` runs. Waitress refuses malformed or too large
+    requests, in plain text. Raises OSError if the port cannot be bound.
+
+    Waitress has no graceful stop (Pylons/waitress#198), so `serve` runs the loop in place of its `run`.
     """
 
     def __init__(self, application: Any, host: str, port: int) -> None:
-        # Bound here, because waitress leaves threads and sockets behind when it fails to bind.
+        # Bound here: waitress leaves threads and sockets behind if it fails to bind.
         listener = socket.create_server((host, port), backlog=CONNECTIONS)
         self.port: int = listener.getsockname()[1]
         self._sockets: dict[int, Any] = {}
@@ -79,25 +87,25 @@ class Server:
             channel_timeout=IDLE,
             cleanup_interval=IDLE // 3,
             max_request_header_size=MAX_HEADERS,
-            max_request_body_size=MAX_BODY + 1,  # waitress refuses what is not smaller
-            clear_untrusted_proxy_headers=False,  # X-Forwarded-For is the function's to judge
+            max_request_body_size=MAX_BODY + 1,  # waitress refuses a body of just this size too
+            clear_untrusted_proxy_headers=False,  # the function itself judges X-Forwarded-For
             ident="",
         )
-        # It warns of each request that has to wait for a thread, which says nothing that the request's line does not.
+        # It warns of each request that waits for a thread; the log line of the request shows the delay already.
         self._server.task_dispatcher.queue_logger.setLevel(logging.ERROR)
         self._server.channel_class = _Connection
         self._server.stopping = False
-        self._ending = threading.RLock()  # of stop() in one thread, and of serve() in another
+        self._ending = threading.RLock()  # stop() and serve() run in different threads
 
     def serve(self) -> None:
-        """Answer until `stop` is called; then the requests under way, for GRACE seconds at most. Only once."""
+        """Answer until `stop` is called, then finish the requests under way within GRACE seconds. Call it once."""
         while not self._server.stopping:
             self._loop(IDLE / 3)
-        known = -1  # what has already arrived counts as under way, also what the kernel has accepted for us
+        known = -1  # connections that the kernel has already accepted count as under way
         while known < len(self._sockets):
             known = len(self._sockets)
             self._server.handle_accept()
-        wasyncore.dispatcher.close(self._server)  # listens no more
+        wasyncore.dispatcher.close(self._server)  # stops listening
         for connection in [*self._server.active_channels.values()]:
             connection.say_goodbye()
         deadline = time.monotonic() + GRACE
@@ -109,14 +117,14 @@ class Server:
             wasyncore.close_all(self._sockets)
 
     def stop(self) -> None:
-        """Let `serve` come to its end; from any thread, or a signal handler, and as often as one likes."""
+        """Make `serve` finish. May be called from any thread or signal handler, and more than once."""
         with self._ending:
             if not self._server.stopping:
                 self._server.stopping = True
                 self._server.pull_trigger()
 
     def _loop(self, seconds: float) -> None:
-        # Not waitress's own run(), which ends without answering anybody; poll, since select() ends at 1,024 sockets.
+        # poll: select() is limited to 1,024 sockets
         wasyncore.loop(timeout=seconds, use_poll=True, map=self._sockets, count=1)
 
     def _busy(self) -> bool:

@@ -1,7 +1,7 @@
-"""The same handler behind HTTP: as SCF web function, in a container, and on a developer's machine.
+"""The same handler behind HTTP: as an SCF web function, in a container, and on a developer's machine.
 
-A web function's answers are not logged by the platform; those of an event function are, tokens included (Tencent Cloud
-document 583/56125). `python -m sms_login.http.wsgi` listens on PORT, or 9000; with `--scf` it believes the headers that
+The platform logs the answers of an event function, tokens included, but not those of a web function (Tencent Cloud
+document 583/56125). `python -m sms_login.http.wsgi` listens on PORT, or 9000; with `--scf` it trusts the headers that
 the platform adds for a web function.
 """
 
@@ -25,7 +25,7 @@ StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 _MAX_PORT = 65535
 
-# What the platform adds to a request of a web function whose role has credentials.
+# The platform adds these headers to each request, if the web function has an execution role.
 _CREDENTIALS = {
     "HTTP_X_SCF_SECRET_ID": "TENCENTCLOUD_SECRETID",
     "HTTP_X_SCF_SECRET_KEY": "TENCENTCLOUD_SECRETKEY",
@@ -35,9 +35,9 @@ _of_request: ContextVar[Mapping[str, str]] = ContextVar("credentials", default={
 
 
 class RequestEnviron(Mapping[str, str]):
-    """`environ`, in which the credentials that came with the present request go before those of the process.
+    """`environ`, overridden by the credentials of the current request.
 
-    A web function is one process for hours: the credentials in its environment are those of its start, and expire.
+    A web function is one process for hours: the credentials in its environment date from its start, and expire.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -56,8 +56,8 @@ class RequestEnviron(Mapping[str, str]):
 class Application:
     """`handle(event, context)` as a WSGI application (PEP 3333); several threads may call it at once.
 
-    With `scf` the credentials, the request's id and the client's address come from the platform's headers. Without, the
-    client is whoever has connected.
+    With `scf`, credentials, request id and client address come from the platform's headers; without it, the client's
+    address is that of the connection.
     """
 
     def __init__(self, handle: Handle, *, scf: bool = False) -> None:
@@ -68,7 +68,7 @@ class Application:
         """Answer one request."""
         if self._scf:
             sent = {name: environ.get(header, "") for header, name in _CREDENTIALS.items()}
-            # All or none: an id with the key of another is worse than those of the environment.
+            # All or none: an id with another id's key would fail, while the environment's may still work.
             _of_request.set(sent if all(sent.values()) else {})
         request_id = environ.get("HTTP_X_SCF_REQUEST_ID") if self._scf else None
         answer = self._handle(self._event(environ), {"request_id": request_id})
@@ -106,7 +106,7 @@ def _body(body: bytes) -> dict[str, Any]:
 
 
 def port_of(environ: Mapping[str, str]) -> int:
-    """Return PORT, or 9000. Exits with one sentence if it is no port."""
+    """Return PORT, or 9000. Exits with one sentence if it is not a port."""
     port = environ.get("PORT") or "9000"
     if not re.fullmatch("[0-9]{1,5}", port) or int(port) > _MAX_PORT:
         sys.exit(f"PORT is {port!r}, but a port is a number from 0 to {_MAX_PORT}.")
@@ -114,7 +114,7 @@ def port_of(environ: Mapping[str, str]) -> int:
 
 
 def cannot_listen(port: int, error: OSError) -> str:
-    """Return in one sentence why a port cannot be had, and what to do."""
+    """Return a sentence that says why a port cannot be used, and how to choose another."""
     return f"Cannot listen on port {port} ({os.strerror(error.errno or 0)}): choose another one, as in PORT=9001."
 
 

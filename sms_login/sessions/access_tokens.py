@@ -1,4 +1,4 @@
-"""Access tokens: short-lived JWTs in the form of RFC 9068, checked as RFC 8725 says. `keys` signs and verifies them."""
+"""Access tokens: short-lived JWTs (RFC 9068), checked as RFC 8725 requires. `keys` signs and verifies them."""
 
 import time
 from secrets import token_urlsafe
@@ -11,14 +11,14 @@ from sms_login.phone import Phone
 from sms_login.sessions.keys import KeyRing
 from sms_login.users import User
 
-_TYPE = "at+jwt"  # RFC 9068, section 2.1: keeps other kinds of JWT from passing as an access token
+_TYPE = "at+jwt"  # RFC 9068, section 2.1: no other kind of JWT passes as an access token
 _TYPES = {_TYPE, f"application/{_TYPE}"}  # RFC 9068, section 4
-_AVATAR = 1024  # bytes as JSON that the claim may have: with a longer one, the token would be longer than one may be
-_LEEWAY = 60  # s by which two machines' clocks may differ
+_AVATAR = 1024  # bytes of the claim as JSON: with a longer one, the token would exceed the length of a parameter
+_LEEWAY = 60  # s that two machines' clocks may differ by
 
 
 class Claims(Struct, frozen=True):
-    """Whom a token is for, and of which session."""
+    """The user and the session of a token."""
 
     user_id: str
     phone: Phone
@@ -50,13 +50,13 @@ class AccessTokens:
         self.ttl = ttl
 
     def issue(self, user: User, session: str) -> str:
-        """Return a token for `user` in a session."""
+        """Return a token for `user` and `session`."""
         now = int(time.time())
         claims = {
             "iss": self._issuer,
             "sub": user.id,
             "aud": self._audience,
-            "client_id": self._audience,  # who asks for a token is the app that it is for: there are no other clients
+            "client_id": self._audience,  # the app requests tokens for itself: there are no other clients
             "iat": now,
             "exp": now + self.ttl,
             "jti": token_urlsafe(16),
@@ -68,11 +68,11 @@ class AccessTokens:
         return self._ring.sign(msgspec.json.encode(claims), _TYPE)
 
     def verify(self, token: str) -> Claims:
-        """Return the claims of one of our tokens. Raises TokenExpired, or TokenInvalid for anything else amiss."""
+        """Return the claims of a token that this service issued. Raises TokenExpired, or TokenInvalid."""
         try:
             text = self._ring.verify(token, _TYPES).decode()  # UTF-8 and nothing else: RFC 8725, section 3.7
             claims = msgspec.json.decode(text, type=_Payload)
-            verified = Claims(claims.sub, Phone.parse(claims.phone, "ZZ"), claims.sid)
+            verified = Claims(claims.sub, Phone.from_e164(claims.phone), claims.sid)
         except (ValueError, RecursionError, InvalidPhone):
             raise TokenInvalid from None
         ours = claims.iss == self._issuer and self._audience in _listed(claims.aud)

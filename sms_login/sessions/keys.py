@@ -1,10 +1,9 @@
-"""The keys that sign and verify tokens. Each has its one algorithm, and no token can choose another.
+"""The keys that sign and verify tokens. Each has one algorithm, and a token cannot choose another.
 
-A token names its key (`kid`; RFC 7515, section 4.1.4). The name is looked up among our own keys and nowhere else: RFC
-8725, sections 3.1 and 3.10. A shared secret has no name, since every name that it could have would be a digest of it.
+A token names its key (`kid`; RFC 7515, section 4.1.4), which is looked up among our own keys only: RFC 8725, sections
+3.1 and 3.10. A shared secret has no name: a name derived from it would be a digest of the secret.
 """
 
-import base64
 import hashlib
 from collections.abc import Container, Mapping
 from functools import cached_property
@@ -13,17 +12,18 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from sms_login import base64url
 from sms_login.errors import TokenInvalid
 
-# What identifies a public key, in the order of RFC 7638, section 3.2, and RFC 8037, section 2.
+# The members that identify a public key, in the order of RFC 7638, section 3.2, and RFC 8037, section 2.
 _MEMBERS = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
 
 
 class Key(Struct, frozen=True):
-    """A key with the `algorithm` that it is for (RFC 7518, section 3.1; RFC 8037).
+    """A key and its one `algorithm` (RFC 7518, section 3.1; RFC 8037).
 
-    `verifier` and `signer` are what PyJWT takes: a public and a private key of `cryptography`, or twice the bytes of a
-    shared secret. Without a signer it only verifies. `jwk` has the members of a public key (RFC 7517).
+    `verifier` and `signer` are keys for PyJWT: a public and a private key of `cryptography`, or both the bytes of a
+    shared secret. Without a signer the key only verifies. `jwk` has the members of a public key (RFC 7517).
     """
 
     algorithm: str
@@ -41,25 +41,25 @@ class Key(Struct, frozen=True):
 
 
 def shared_key(secret: bytes) -> Key:
-    """Return the key that a secret is, of 32 bytes or more (RFC 7518, section 3.2)."""
+    """Return the HS256 key of a secret of 32 bytes or more (RFC 7518, section 3.2)."""
     return Key("HS256", secret, secret)
 
 
 def thumbprint(jwk: Mapping[str, str]) -> str:
-    """Return the SHA-256 thumbprint of a public key (RFC 7638), which is a name that nobody has to choose."""
+    """Return the SHA-256 thumbprint of a public key (RFC 7638), which names it."""
     members = {name: jwk[name] for name in _MEMBERS[jwk["kty"]]}
-    return base64.urlsafe_b64encode(hashlib.sha256(msgspec.json.encode(members)).digest()).rstrip(b"=").decode()
+    return base64url.encode(hashlib.sha256(msgspec.json.encode(members)).digest())
 
 
 class _Header(Struct, frozen=True):
-    """What is read of a token before its signature is verified: it only selects among what is ours."""
+    """The header of a token whose signature has not been verified yet: it only selects among our own keys."""
 
     typ: str
     kid: str | None = None
 
 
 class KeyRing:
-    """The `current` key signs; the `previous` ones still verify, so that a rotation logs nobody out."""
+    """The `current` key signs; the `previous` ones still verify, so that users stay signed in across a rotation."""
 
     def __init__(self, current: Key, *previous: Key) -> None:
         self._current = current
@@ -68,20 +68,20 @@ class KeyRing:
             self._keys.setdefault(key.kid, []).append(key)
 
     def public(self) -> list[dict[str, str]]:
-        """Return the public keys as JSON Web Keys (RFC 7517), with their private members nowhere near."""
+        """Return the public keys as JSON Web Keys (RFC 7517), without private members."""
         ours = [(kid, keys[0]) for kid, keys in self._keys.items()]
         return [{**key.jwk, "use": "sig", "alg": key.algorithm, "kid": kid} for kid, key in ours if kid and key.jwk]
 
     def sign(self, payload: bytes, typ: str) -> str:
-        """Return a JWS in compact form (RFC 7515) whose header says what `typ` of token it is."""
+        """Return a JWS in compact form (RFC 7515) whose header has this `typ`."""
         kid = self._current.kid
         headers = {"typ": typ, "kid": kid} if kid else {"typ": typ}
         token: str = self._jws.encode(payload, self._current.signer, self._current.algorithm, headers)
         return token
 
     def verify(self, token: str, types: Container[str]) -> bytes:
-        """Return the payload of a token that one of our keys signed. Raises TokenInvalid, also for other `types`."""
-        import jwt  # noqa: PLC0415 - only a path that needs it pays for it on a cold start
+        """Return the payload of a token of one of `types` that one of our keys signed. Raises TokenInvalid."""
+        import jwt  # noqa: PLC0415 - a cold start that needs no token does not pay for it
 
         header = _read_header(token)
         if header.typ not in types:
@@ -90,7 +90,7 @@ class KeyRing:
             try:
                 payload: bytes = self._jws.decode_complete(token, key.verifier, [key.algorithm])["payload"]
             except jwt.InvalidSignatureError:
-                continue  # the secret before or after this one
+                continue  # another secret may have signed it
             except jwt.InvalidTokenError:
                 break
             return payload
@@ -98,27 +98,17 @@ class KeyRing:
 
     @cached_property
     def _jws(self) -> Any:
-        """PyJWT with the algorithms of our keys alone, and with secrets examined once: it does so at every use."""
+        """PyJWT with the algorithms of our keys alone."""
         import jwt  # noqa: PLC0415 - as above
-        from jwt.algorithms import HMACAlgorithm  # noqa: PLC0415 - as above
 
-        class Examined(HMACAlgorithm):
-            def prepare_key(self, key: Any) -> Any:
-                return key
-
-        jws = jwt.PyJWS([key.algorithm for keys in self._keys.values() for key in keys if key.jwk])
-        if secrets := self._keys.get(None):
-            for secret in secrets:
-                HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret.verifier)
-            jws.register_algorithm("HS256", Examined(HMACAlgorithm.SHA256))
-        return jws
+        return jwt.PyJWS([key.algorithm for keys in self._keys.values() for key in keys])
 
 
 def _read_header(token: str) -> _Header:
-    # A JWT is ASCII, and has no padding where PyJWT would let it pass: RFC 7515, section 2.
+    # A JWT is ASCII without padding (RFC 7515, section 2); PyJWT would accept padding.
     if not token.isascii() or "=" in token:
         raise TokenInvalid
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(token.partition(".")[0] + "=="), type=_Header)
+        return msgspec.json.decode(base64url.decode(token.partition(".")[0]), type=_Header)
     except (ValueError, RecursionError):
         raise TokenInvalid from None

@@ -1,23 +1,23 @@
 """Refresh tokens: they name a session, count its rotations, and carry a MAC, so that the store holds no token.
 
-Rotated at every use, as RFC 9700, section 4.14.2 says for apps that can keep no secret.
+They rotate at every use, as RFC 9700, section 4.14.2 requires for public clients.
 """
 
-import base64
 import hmac
 
 from msgspec import Struct
 
+from sms_login import base64url
 from sms_login.errors import InvalidPhone, TokenInvalid
 from sms_login.phone import Phone
 from sms_login.secret import derived_key
 
-_PREFIX = "rt_"  # by which the log knows one
-_MAC = 16  # bytes; 128 bits are plenty for what only this service checks, online
+_PREFIX = "rt_"  # by it, the log recognises and redacts one
+_MAC = 16  # bytes; 128 bits are plenty, since only this service can check a guess, online
 
 
 class RefreshToken(Struct, frozen=True):
-    """What a token says: the `session` of a `phone`, after so many rotations."""
+    """A verified token: a `session` of a `phone`, after `count` rotations."""
 
     phone: Phone
     session: str
@@ -34,34 +34,27 @@ class RefreshTokens:
         self._keys = [derived_key(secret, "refresh") for secret in (current, *previous)]
 
     def issue(self, phone: Phone, session: str, count: int) -> str:
-        """Return the token, which is the same for the same arguments."""
+        """Return the token: the same one for the same arguments."""
         text = f"{phone.e164} {session} {count}".encode()
-        return _PREFIX + _encode(_mac(self._keys[0], text) + text)
+        return _PREFIX + base64url.encode(_mac(self._keys[0], text) + text)
 
     def read(self, token: str) -> RefreshToken:
-        """Return what a token says that we have issued. Raises TokenInvalid for any other."""
-        raw = _decode(token.removeprefix(_PREFIX)) if token.startswith(_PREFIX) else b""
+        """Return the contents of a token that this service issued. Raises TokenInvalid for any other."""
+        if not token.startswith(_PREFIX):
+            raise TokenInvalid
+        try:
+            raw = base64url.decode(token.removeprefix(_PREFIX))
+        except ValueError:
+            raise TokenInvalid from None
         mac, text = raw[:_MAC], raw[_MAC:]
         if not any(hmac.compare_digest(mac, _mac(key, text)) for key in self._keys):
             raise TokenInvalid
         phone, session, count = text.decode().split(" ")
         try:
-            return RefreshToken(Phone.parse(phone, "ZZ"), session, int(count))
-        except InvalidPhone:  # the numbering plan has changed since
+            return RefreshToken(Phone.from_e164(phone), session, int(count))
+        except InvalidPhone:  # the numbering plan has changed since it was issued
             raise TokenInvalid from None
 
 
 def _mac(key: bytes, text: bytes) -> bytes:
     return hmac.digest(key, text, "sha256")[:_MAC]
-
-
-def _encode(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-def _decode(text: str) -> bytes:
-    try:
-        raw = base64.urlsafe_b64decode(text + "==")  # as much padding as any needs; more is ignored
-    except ValueError:  # binascii.Error among them
-        return b""
-    return raw if _encode(raw) == text else b""  # one spelling for one token; base64 has more

@@ -1,4 +1,4 @@
-"""The one place where SQLAlchemy is set up and spoken to. Imported only where USERS_URL is set: it takes its time."""
+"""The one place that sets up and uses SQLAlchemy. Imported only if USERS_URL is set: the import is slow."""
 
 import logging
 import re
@@ -12,32 +12,31 @@ from sqlalchemy import Connection, Engine, create_engine, exc, make_url
 from sms_login import logs
 from sms_login.errors import ServiceUnavailable
 
-_POOL = 8  # connections that an instance keeps at most; it opens one more only where a thread finds none free
-_WAIT = 2.0  # s that a thread waits for one of them
+_POOL = 8  # connections per instance at most; a new one is opened only if none is free
+_WAIT = 2.0  # s that a thread waits for a free one
 
-# Below WARNING it logs statements, at DEBUG whole rows.
+# Below WARNING SQLAlchemy logs statements, at DEBUG whole rows.
 logging.getLogger("sqlalchemy").setLevel(logging.WARNING)
 
 
 def connect(url: str, *, timeout: float = 1.0) -> Engine:
-    """Return an engine for a USERS_URL, connected to nothing yet, that waits `timeout` seconds for an answer.
+    """Return an engine for a USERS_URL, not connected yet, that waits `timeout` seconds for an answer.
 
-    Every statement is a transaction of its own: none sees an older snapshot than now, and there is nothing to commit or
-    to roll back. A frozen instance may wake up to connections that are dead, so each is pinged before it is used: a
-    round trip more, and no request that fails for it. Nothing else is ever sent twice. Raises ModuleNotFoundError
-    without the library for the URL.
+    Every statement is its own transaction: none reads an old snapshot, and there is nothing to commit or to roll back.
+    The connections of a frozen instance may be dead when it wakes up, so each is pinged before use; that costs a round
+    trip. Nothing else is sent twice. Raises ModuleNotFoundError if the library for the URL is not installed.
     """
     address = make_url(url)
-    driver: dict[str, Any] = {"timeout": timeout}  # of sqlite3: for somebody else's lock
+    driver: dict[str, Any] = {"timeout": timeout}  # sqlite3 waits so long for a lock
     if address.get_backend_name() == "mysql":
         driver = {
-            "charset": "utf8mb4",  # whatever the URL says: MySQL's utf8 has no emoji
-            "sql_mode": "STRICT_ALL_TABLES",  # what does not fit is an error, and is not cut
-            "autocommit": True,  # so that SQLAlchemy need not switch it on
+            "charset": "utf8mb4",  # overrides the URL: MySQL's utf8 lacks emoji
+            "sql_mode": "STRICT_ALL_TABLES",  # refuse values that do not fit, instead of cutting them
+            "autocommit": True,  # saves SQLAlchemy the statement that switches it on
             "connect_timeout": min(timeout, 5.0),
             "read_timeout": timeout,
             "write_timeout": timeout,
-            "password": (address.password or "").encode(),  # PyMySQL makes latin-1 of a string
+            "password": (address.password or "").encode(),  # PyMySQL would encode a string as latin-1
         }
     return create_engine(
         address,
@@ -53,19 +52,18 @@ def connect(url: str, *, timeout: float = 1.0) -> Engine:
 
 
 class SqlClient:
-    """Gives connections to one database, to any number of threads."""
+    """Gives connections to one database. Thread-safe."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """Give a live connection. Raises ServiceUnavailable if there is none, or if it fails at what is done with it.
+        """Give a live connection. Raises ServiceUnavailable if connecting or a statement fails.
 
-        Connecting fails only for reasons outside: the server, the network, a wrong address, a certificate, a library
-        that an account's way of signing in needs. So does a statement, whose text is fixed and tested, unless its
-        values are at fault: DataError and IntegrityError are bugs of ours, which no repeat mends, and go on to the
-        catch-all.
+        Connecting fails only for outside reasons: the server, the network, a wrong address, a certificate, a library
+        for the account's way of signing in. Statements are fixed and tested, so the same holds for them, except for
+        wrong values: DataError and IntegrityError are bugs that a retry does not solve, and pass through.
         """
         with logs.outside("sql"), self._connect() as connection:
             try:
@@ -82,12 +80,12 @@ class SqlClient:
             raise _unavailable(error) from error
 
     def close(self) -> None:
-        """Close all connections that nobody uses."""
+        """Close all idle connections."""
         self._engine.dispose()
 
 
 def _unavailable(error: Exception) -> ServiceUnavailable:
-    """Return the failure with the library's reason, but for what MySQL quotes in it: that may be a value."""
+    """Return the failure with the library's reason, without MySQL's quotations, which may be values."""
     cause = error.orig if isinstance(error, exc.DBAPIError) and error.orig else error
     reason = re.sub(r"(?<!\w)'.*'(?!\w)", "'…'", " ".join(str(arg) for arg in cause.args))
     return ServiceUnavailable(f"sql: {type(cause).__name__}: {reason}"[:200])

@@ -1,4 +1,4 @@
-"""The table of users in SQL: how it is made, and how the users of Tencent's SMS-login demo of 2020 come into it."""
+"""The table of users in SQL: creating it, and migrating the users of Tencent's SMS-login demo of 2020 into it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -31,7 +31,7 @@ _BATCH = 500  # users per statement
 
 
 def _ascii(length: int) -> TypeEngine[str]:
-    """Return a string that is compared byte by byte: to MySQL's own collations `A` equals `a`."""
+    """Return a string type that compares byte by byte: in MySQL's default collations `A` equals `a`."""
     return String(length).with_variant(mysql.VARCHAR(length, charset="ascii", collation="ascii_bin"), "mysql")
 
 
@@ -51,7 +51,7 @@ OLD = table("info", *(column(name) for name in ("userId", "phone", "name", "avat
 
 
 def create(client: SqlClient) -> bool:
-    """Make the table of users; False if it is there already. Raises ServiceUnavailable, also if that is another's."""
+    """Create the table of users; return False if it exists. Raises ServiceUnavailable, also for a foreign table."""
     with client.connection() as connection:
         there = inspect(connection).has_table(USERS.name)
         connection.execute(CreateTable(USERS, if_not_exists=True))
@@ -60,10 +60,10 @@ def create(client: SqlClient) -> bool:
 
 
 class Migration(Struct):
-    """What became of the old users: how many are `new` here and how many were `known` before, by number and userId.
+    """The result of a migration: how many users are `new` in our table, and how many it already had.
 
-    `left` has the userIds of those that were not taken over, by the reason; `trimmed` of those whose name or avatar was
-    too long: the name is cut, the avatar left out.
+    `left` has the userIds of users that were not migrated, by reason; `trimmed` those with a too long name or avatar:
+    the name is cut, the avatar dropped.
     """
 
     new: int = 0
@@ -72,21 +72,20 @@ class Migration(Struct):
     trimmed: list[str] = field(default_factory=list)
 
     def leave(self, user_id: str, why: str) -> None:
-        """Put on record that a user is not taken over."""
+        """Record the reason why a user is not migrated."""
         self.left.setdefault(why, []).append(user_id or "(none)")
 
 
 def migrate(client: SqlClient) -> Migration:
     """Copy the users of the demo's table `info`; may be repeated. Raises ServiceUnavailable.
 
-    Where a number is there twice, whoever signed up first keeps it; a user who has come to our table since is not
-    touched, and neither is `info`.
+    If two users have the same number, the older one keeps it. Users in our table are not changed, nor is `info`.
     """
     migration = Migration()
     with client.connection() as connection:
         if not inspect(connection).has_table(OLD.name):
             raise ServiceUnavailable(f"sql: there is no table {OLD.name} to take users from")
-        # All at once, some 750 MB for a million: an open result would be in the way of our own writing.
+        # All at once, some 750 MB for a million users: an open result would block our own writes.
         rows = connection.execute(select(OLD).order_by(OLD.c.time, OLD.c.userId)).all()
         users = [user for row in rows if (user := _user(row, migration))]
         for i in range(0, len(users), _BATCH):
@@ -95,7 +94,7 @@ def migrate(client: SqlClient) -> Migration:
 
 
 def _user(row: Row[Any], migration: Migration) -> dict[str, Any] | None:
-    """Return what our table shall have of an old user; None, and put on record why, if there is no way."""
+    """Return the row for an old user; None, with the reason recorded, if the user cannot be migrated."""
     user_id = "" if row.userId is None else str(row.userId)
     if not (user_id.isascii() and 0 < len(user_id) <= _ID):
         migration.leave(user_id, f"have no userId of at most {_ID} ASCII characters")
@@ -104,8 +103,8 @@ def _user(row: Row[Any], migration: Migration) -> dict[str, Any] | None:
         phone = Phone.parse(str(row.phone), "CN")
     except InvalidPhone:
         phone = None
-    # The demo knew mainland China only. To let 11 digits that are wrong there be a number of elsewhere, as a request
-    # may, would give their user to a stranger.
+    # The demo served mainland China only. Eleven digits that are wrong there may be a number abroad, but taking them
+    # for one would give the user to a stranger.
     if phone is None or phone.region != "CN":
         migration.leave(user_id, "have no valid mobile number of mainland China")
         return None
@@ -120,11 +119,11 @@ def _ms(time: Any) -> int:
     try:
         return int(time)
     except (TypeError, ValueError):
-        return 0  # nobody knows when they signed up
+        return 0  # the time of signing up is unknown
 
 
 def _copy(connection: Connection, users: Sequence[dict[str, Any]], migration: Migration) -> None:
-    """Insert those whose number and userId are free, in one statement; then see who has them."""
+    """Insert the users whose number and userId are free, in one statement; then read the owners of the numbers."""
     ignoring = insert(USERS).prefix_with("IGNORE", dialect="mysql").prefix_with("OR IGNORE", dialect="sqlite")
     new = connection.execute(ignoring.values(users)).rowcount
     numbers = [user["phone"] for user in users]

@@ -1,4 +1,4 @@
-"""Users in SQL: TencentDB for MySQL, or SQLite. `python -m sms_login.adapters.sql.users` makes their table."""
+"""Users in SQL: TencentDB for MySQL, or SQLite. `python -m sms_login.adapters.sql.users` creates their table."""
 
 import os
 import sys
@@ -38,10 +38,10 @@ class SqlUsers:
             row = {"phone": phone.e164, "id": user.id, "name": "", "avatar": "", "created": user.created}
             try:
                 connection.execute(insert(USERS).values(row))
-            except exc.IntegrityError:  # somebody was faster
+            except exc.IntegrityError:  # a concurrent sign-in was faster
                 if other := _find(connection, phone):
                     return other
-                raise  # no, the id is another's
+                raise  # the id belongs to another user
             return user
 
     def find(self, phone: Phone) -> User | None:
@@ -70,7 +70,7 @@ def _is(phone: Phone, user_id: str) -> ColumnElement[bool]:
 
 
 def _find(connection: Connection, phone: Phone, user_id: str | None = None) -> User | None:
-    """Return the number's user, if they are the one: compared here, because to MySQL `id` equals `id` and a space."""
+    """Return the number's user, if `user_id` matches. Compared here: for MySQL `id` equals `id` and a space."""
     row = connection.execute(select(USERS).where(USERS.c.phone == phone.e164)).first()
     if not row or (user_id is not None and row.id != user_id):
         return None
@@ -78,13 +78,13 @@ def _find(connection: Connection, phone: Phone, user_id: str | None = None) -> U
 
 
 def main() -> int:
-    """Run a command on the database of USERS_URL; return its exit code: 0, or 1 if anything is left to be done."""
+    """Run a command on the database of USERS_URL; return its exit code: 1 after a failure or a partial migration."""
     command = sys.argv[1] if len(sys.argv) == 2 else ""  # noqa: PLR2004 - the program and the command
     if command not in {"create", "migrate"}:
         sys.stderr.write(_USAGE)
         return 2
     try:
-        engine = connect(users_url(os.environ).reveal(), timeout=60.0)  # a large table takes its time
+        engine = connect(users_url(os.environ).reveal(), timeout=60.0)  # a large table is slow
         with closing(SqlClient(engine)) as client:
             made = create(client)
             print(f"The table {USERS.name} " + ("is made." if made else "was there already."))

@@ -7,16 +7,16 @@ from sms_login.adapters.tencent.client import NoCredentials, TencentClient
 from sms_login.errors import ServiceUnavailable
 
 _TIMEOUT = 3.0  # s; SendSms comes after it, within the same request
-_PUZZLE = 9  # the only CaptchaType there is
+_PUZZLE = 9  # the only CaptchaType
 _OK = 1
 _BLOCKED = 100  # EvilLevel
-_MADE_UP = "trerror_"  # what the widget hands out where it cannot reach its server, and anybody can write
+_MADE_UP = "trerror_"  # prefix of the tickets that the widget makes up if it cannot reach its server; easy to forge
 
 
 class TencentCaptcha:
     """`limits.captcha.Captcha` on Tencent Captcha.
 
-    `app_id` and `app_secret` are the captcha application's, not the account's.
+    `app_id` and `app_secret` belong to the captcha application, not to the account.
     """
 
     def __init__(self, environ: Mapping[str, str], *, app_id: str, app_secret: str, endpoint: str) -> None:
@@ -26,7 +26,7 @@ class TencentCaptcha:
 
     def refusal(self, ticket: str, randstr: str, ip: str) -> str | None:
         """See `limits.captcha.Captcha.refusal`."""
-        from tencentcloud.captcha.v20190722 import models  # noqa: PLC0415 - heavy, and only where a ticket comes
+        from tencentcloud.captcha.v20190722 import models  # noqa: PLC0415 - heavy, and only needed for a ticket
         from tencentcloud.common.exception import TencentCloudSDKException  # noqa: PLC0415 - as above
 
         if ticket.startswith(_MADE_UP):
@@ -44,7 +44,7 @@ class TencentCaptcha:
             raise ServiceUnavailable(f"captcha: {str(error) or 'timeout'}") from None
         except TencentCloudSDKException as error:
             raise ServiceUnavailable(f"captcha: {error.get_code()}") from None
-        if answer.CaptchaCode is None:  # the SDK did not find what it looks for, and does not say so
+        if answer.CaptchaCode is None:  # the SDK does not report an answer without it
             raise ServiceUnavailable("captcha: no CaptchaCode")
         if answer.CaptchaCode != _OK:
             return f"code {answer.CaptchaCode}"

@@ -1,4 +1,4 @@
-"""The one place where Tencent's SDK is set up: credentials, deadline, connections. It never retries."""
+"""The one place that sets up Tencent's SDK: credentials, deadline, connections. It never retries."""
 
 import logging
 import queue
@@ -10,21 +10,21 @@ from typing import Any
 
 from sms_login import logs
 
-_IDLE = 30.0  # s without use after which a connection may be dropped on the way, which would leave a sending unclear
+_IDLE = 30.0  # s; the network may drop a connection that is idle for longer, and a sending would end without an answer
 
 # At DEBUG the SDK logs whole requests, the code included.
 logging.getLogger("tencentcloud_sdk_common").setLevel(logging.INFO)
 
 
-class NoCredentials(Exception):  # noqa: N818 - it says what there is not
+class NoCredentials(Exception):  # noqa: N818 - named after its cause
     """The environment has no key to sign with."""
 
 
 class TencentClient:
     """One of the SDK's clients, made by `make(credential, region, profile)` when it is first needed.
 
-    `name` is how log lines call it. `environ` holds the credentials, read at every signing, since SCF replaces them.
-    `timeout` is for a whole call, in seconds. One client and its kept connections serve all threads.
+    Log lines call it `name`. `environ` holds the credentials, read at every signing, since SCF replaces them. `timeout`
+    limits a whole call, in seconds. One client and its kept connections serve all threads.
     """
 
     def __init__(
@@ -48,9 +48,9 @@ class TencentClient:
         self._made = 0.0
 
     def call(self, action: Callable[[Any], Any]) -> Any:
-        """Return what `action(client)` returns, or raise what it raises, such as the SDK's own exception.
+        """Return the result of `action(client)`, whose exceptions, such as the SDK's, pass through.
 
-        Raises NoCredentials, and TimeoutError when it has taken too long; it may still succeed after that.
+        Raises NoCredentials, and TimeoutError after `timeout`; the call may still succeed after that.
         """
         if not self._credential.complete():
             raise NoCredentials("no credentials in the environment: has the function an execution role?")
@@ -59,11 +59,11 @@ class TencentClient:
             return _within(self._timeout, lambda: action(client))
 
     def _ready_client(self) -> Any:
-        """Return the client, made anew every _IDLE seconds: none of its connections has then been idle for longer.
+        """Return the client, replaced every _IDLE seconds, so that no connection of it is idle for longer.
 
-        How long each has been, nothing tells, and those of an earlier burst stay in its pool while others are used.
+        The SDK does not tell how long a connection has been idle, and keeps those of an earlier burst in its pool.
         """
-        from tencentcloud.common.profile.client_profile import ClientProfile  # noqa: PLC0415 - heavy, and not for login
+        from tencentcloud.common.profile.client_profile import ClientProfile  # noqa: PLC0415 - heavy, and login does without
         from tencentcloud.common.profile.http_profile import HttpProfile  # noqa: PLC0415 - as above
 
         with self._lock:
@@ -77,7 +77,7 @@ class TencentClient:
 
 
 class _Credential:
-    """The SDK asks it at every signing."""
+    """The credentials of the environment, which the SDK reads at every signing."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -87,25 +87,25 @@ class _Credential:
         return bool(secret_id and secret_key)
 
     def get_credential_info(self) -> tuple[str, str, str]:
-        """Return id, key and session token, "" for what is missing."""
+        """Return id, key and session token; each is "" if it is missing."""
         names = ("TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN")
         secret_id, secret_key, token = (self._environ.get(name, "") for name in names)
         return secret_id, secret_key, token
 
 
 def _within(seconds: float, call: Callable[[], Any]) -> Any:
-    """Return what `call` returns, or raise what it raises. Raises TimeoutError after `seconds`.
+    """Return the result of `call`, whose exceptions pass through. Raises TimeoutError after `seconds`.
 
-    The SDK's timeout is for each read, and for neither name resolution nor a trickling answer; only another thread sees
-    the whole. It is a daemon, so that it cannot hold up the end of the process, and runs in our context, to which the
-    credentials of the request belong.
+    The SDK's timeout limits each read, but neither name resolution nor a trickling answer, so `call` has a thread.
+    It is a daemon, to let the process end, and runs in the caller's context, which has the request's
+    credentials.
     """
     answers: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
 
     def run() -> None:
         try:
             answers.put((call(), None))
-        except BaseException as error:  # noqa: BLE001 - it is raised again, in the waiting thread
+        except BaseException as error:  # noqa: BLE001 - the waiting thread raises it again
             answers.put((None, error))
 
     threading.Thread(target=copy_context().run, args=(run,), daemon=True, name="Tencent Cloud").start()

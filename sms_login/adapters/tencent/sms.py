@@ -16,8 +16,8 @@ _MAINLAND = "CN"
 class TencentSms:
     """`sms.Sms` on Tencent Cloud SMS.
 
-    `template_params` are what the templates want, in their order, of `code` and `minutes`. The rest is explained in
-    `TencentClient`.
+    `template_params` are the values of the templates' variables in their order: `code` or `minutes`. `TencentClient`
+    explains the rest.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class TencentSms:
 
     def send(self, phone: Phone, code: str) -> Receipt:
         """See `sms.Sms.send`."""
-        from tencentcloud.common.exception import TencentCloudSDKException  # noqa: PLC0415 - heavy, and only for getSms
+        from tencentcloud.common.exception import TencentCloudSDKException  # noqa: PLC0415 - heavy, and only getSms needs it
 
         request = self._request(phone, code)
         try:
@@ -56,9 +56,9 @@ class TencentSms:
         except TencentCloudSDKException as error:
             raise _refusal(error.get_code() or "", answered=error.get_request_id() is not None) from None
         statuses = answer.SendStatusSet or []
-        if len(statuses) != 1:  # the SDK did not find what it looks for, and does not say so
+        if len(statuses) != 1:  # the SDK does not report an answer without it
             raise SendUnknown("no SendStatusSet")
-        if statuses[0].Code != "Ok":  # a refused number is HTTP 200, and no exception
+        if statuses[0].Code != "Ok":  # the API answers 200 for a refused number, so the SDK raises nothing
             raise _refusal(statuses[0].Code or "", answered=True)
         return Receipt(answer.RequestId or "", statuses[0].SerialNo or "", statuses[0].Fee or 0)
 
@@ -85,7 +85,7 @@ def _client(credential: Any, region: str, profile: Any) -> Any:
     return SmsClient(credential, region, profile)
 
 
-# What Tencent's error codes mean for the caller (document 382/55981, "Error codes").
+# Tencent's error codes, by the refusal that the caller gets (document 382/55981, "Error codes").
 _NUMBER = (
     "InvalidParameterValue.IncorrectPhoneNumber",
     "FailedOperation.PhoneNumberParseFail",
@@ -101,14 +101,14 @@ _UNCLEAR = ("ClientNetworkError", "ServerNetworkError", "InternalError")
 
 
 def _refusal(code: str, *, answered: bool) -> Refusal:
-    """Return what an error code means. `answered` says that Tencent Cloud gave it, not the SDK."""
+    """Return the refusal for an error code. `answered`: the code comes from Tencent Cloud, not from the SDK."""
     if code in _NUMBER:
         return InvalidPhone(code)
     if code in _WAIT:
         return TooManyRequests(code, retry_after=_WAIT[code])
     if code in _WAIT_UNTIL_TOMORROW:
         return TooManyRequests(code, retry_after=_until_tomorrow())
-    if code.startswith("RequestLimitExceeded"):  # refused before anything was sent
+    if code.startswith("RequestLimitExceeded"):  # Tencent Cloud refused before sending
         return SendFailed(code, retry_after=1)
     if code.startswith(_UNCLEAR) or not (answered and code):
         return SendUnknown(code)
