@@ -28,6 +28,7 @@ SETTINGS = {
     "RANGE_HOURLY_LIMIT": "1000",
     "IP_REFUSED_LIMIT": "1000",
     "ALLOWED_COUNTRIES": "CN,DE",
+    "RESEND_COOLDOWN": str(RULES.cooldown),
 }
 Visit = Callable[..., Person]
 

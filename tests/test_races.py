@@ -20,7 +20,7 @@ def two_worlds(backend: Backend, clock: time_machine.Traveller) -> World:
 
 
 @pytest.mark.parametrize("with_session", [True, False])
-def test_of_200_simultaneous_wrong_guesses_a_codes_own_are_evaluated(world: World, *, with_session: bool) -> None:
+def test_of_200_simultaneous_wrong_guesses_few_are_evaluated(world: World, *, with_session: bool) -> None:
     """The others learn nothing, and are no failures."""
     opened = world.get_sms().session_id
     session = opened if with_session else None

@@ -14,7 +14,7 @@ from sms_login.otp.rules import Rules
 from tests.testkit.world import Backend
 
 SCREENSHOTS = Path(__file__).parents[2] / "test-screenshots"  # of tests that failed
-RULES = Rules()  # of the function behind the page
+RULES = Rules(cooldown=30)  # of the function behind the page, which writes a minute in another way than seconds
 ARGUMENTS = """
     --no-sandbox --headless --disable-gpu --disable-quic --no-first-run --disable-background-networking
     --disable-component-update --disable-sync
