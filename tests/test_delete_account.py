@@ -8,11 +8,12 @@ from sms_login.errors import InvalidPhone, ServiceUnavailable
 from sms_login.otp.rules import Rules
 from sms_login.phone import Phone
 from tests.testkit.devices import Device, devices
+from tests.testkit.keys import otp_key
 from tests.testkit.limits import counts
 from tests.testkit.world import OTHER_PHONE, PHONE, REVIEW_CODE, REVIEW_PHONE, World
 
 KEY = {"Idempotency-Key": "idempotency-key-1"}
-OTP, SESSION, USER = (f"{kind}:{{{PHONE.e164}}}" for kind in ("otp", "session", "user"))
+SESSION, USER = (f"{kind}:{{{PHONE.e164}}}" for kind in ("session", "user"))
 RECORD = Rules().age + Rules().repeat_for  # s for which Redis remembers a code
 
 
@@ -45,8 +46,8 @@ def test_user_sessions_and_code_are_gone_and_what_counts_against_abuse_stays(
     assert client.call("deleteAccount", token=device.token, **spends)["data"] == {}
     after = client.backend.dump()
     kept = {key for key in after if PHONE.e164 in key}
-    days = {key for key in kept if key.startswith(f"{OTP}:day:")}
-    assert kept - days == {f"{OTP}:cooldown", f"{SESSION}:generation"}
+    days = {key for key in kept if key.startswith(otp_key(PHONE, "day:"))}
+    assert kept - days == {otp_key(PHONE, "cooldown"), f"{SESSION}:generation"}
     assert client.sent_today() == 3
     totals = {key: value for key, value in before.items() if ":total:" in key}
     assert totals
@@ -62,14 +63,14 @@ def test_failures_before_it_were_cleared_and_a_lock_is_not_got_round(world: Worl
     world.cool_down()
     spends = ask(world)
     assert delete(device, code=world.wrong, sessionId=spends["sessionId"]) == "CodeIsError"
-    assert world.backend.client.get(f"{OTP}:failures") == "1"
+    assert world.failures() == "1"
     assert delete(device, **spends) == "Success"
-    assert f"{OTP}:failures" not in world.backend.expiries()
+    assert world.failures() is None
     world.cool_down()
     other = Device(world)
     world.cool_down()
     spends = ask(world)
-    world.backend.client.set(f"{OTP}:failures", 100, px=5000)
+    world.lock()
     assert delete(other, **spends) == "Locked"
     assert other.is_in
 
