@@ -2,6 +2,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 import phonenumbers
@@ -29,6 +30,7 @@ SETTINGS = {
     "IP_REFUSED_LIMIT": "1000",
     "ALLOWED_COUNTRIES": "CN,DE",
     "RESEND_COOLDOWN": str(RULES.cooldown),
+    "TZ_OFFSET": str(12 - datetime.now(timezone.utc).hour),  # about noon: a test that lets time pass stays in the day
 }
 Visit = Callable[..., Person]
 
