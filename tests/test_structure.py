@@ -19,8 +19,7 @@ _SQL = {"adapters.sql.client", "adapters.sql.schema", "adapters.sql.users"}
 THIRD_PARTY = {
     "http.server": "waitress",
     "phone": "phonenumbers",
-    "settings.settings": "phonenumbers",
-    "settings.reader": "phonenumbers",
+    "settings.kinds": "phonenumbers",
     "sessions.keys": "jwt",
     "sessions.pem": "cryptography",
     "adapters.redis.client": "redis",
@@ -41,7 +40,6 @@ MAX_LINES, MAX_CODE_IN_ALL = 200, 2_900
 _APART = _SQL | {"sessions.pem", "http.wsgi", "http.server", "__main__"}
 OPTIONAL = {f"sms_login/{name.replace('.', '/')}.py" for name in _APART}
 LONGER = {
-    "sms_login/settings/settings.py",  # settings are read in one place, all their problems at once
     "sms_login/errors.py",  # every refusal in one place; three quarters of it are sentences
     "local/page/words.js",  # all that the page says, in both languages
 }
