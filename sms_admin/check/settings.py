@@ -8,30 +8,16 @@ from msgspec.structs import replace
 
 from sms_admin.check.report import Finding, ok, problem
 from sms_login.settings.reader import ConfigError
-from sms_login.settings.settings import Settings
+from sms_login.settings.settings import TABLE, Settings
 
 _NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
-# Instead of what is required and missing, so that the rest can be read. No check looks at them.
+# Placeholders for required settings that are missing, so that the rest can be read. No check examines them.
 _INSTEAD = {
-    "REDIS_HOST": "127.0.0.1",
-    "SMS_SDKAPPID": "0",
-    "SMS_SIGN": "-",
-    "SMS_TEMPLATE_ID": "0",
+    **{row.name: "0" for row in TABLE if row.required},
     "JWT_SECRET": "not a secret, only long enough to pass for one",
 }
-_SECRETS = (
-    "REDIS_PASSWORD",
-    "USERS_URL",
-    "JWT_SECRET",
-    "JWT_SECRET_PREVIOUS",
-    "SECRET",
-    "SECRET_PREVIOUS",
-    "JWT_PRIVATE_KEY",
-    "CAPTCHA_APP_SECRET",
-    "TENCENTCLOUD_SECRETID",
-    "TENCENTCLOUD_SECRETKEY",
-    "TENCENTCLOUD_SESSIONTOKEN",
-)
+_SECRETS = [row.name for row in TABLE if row.secret]
+_SECRETS += ["TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN"]
 _SHORTEST = 6  # characters of a secret that is looked for in what is printed; a shorter one would be found in any word
 
 
