@@ -12,7 +12,7 @@ COMPILE = $(if $(INDEX),UV_DEFAULT_INDEX=$(INDEX) )$(BIN)/uv pip compile -q --un
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test cover lint format openapi bench attack soak build check-deploy pins clean
+.PHONY: help run test cover lint format openapi settings bench attack soak build check-deploy pins clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ format: $(VENV)/ready ## Format the code
 
 openapi: $(VENV)/ready ## Write docs/openapi.json anew from the function's types
 	$(BIN)/python -m openapi
+
+settings: $(VENV)/ready ## Write the table of settings into documentation and deployment files
+	$(BIN)/python -m deploy.settings
 
 bench: $(VENV)/ready ## Measure cold start, warm login, memory, load; prints ratios (ARGS="cold web" for some)
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -20,13 +20,12 @@ from deploy.document import read
 from deploy.env import REFERENCE, of_the_cli, read_file, resolve
 from deploy.sources import BOOTSTRAP, ROOT, stale
 from sms_login.settings.reader import ConfigError
-from sms_login.settings.settings import Settings
+from sms_login.settings.settings import TABLE, Settings
 
 FILES = ("serverless.yml", "deploy/web/serverless.yml")
 MOST_ENVIRONMENT = 4096  # bytes: cloud.tencent.com/document/product/583/11637
 RESERVED = ("SCF_", "QCLOUD_", "TENCENTCLOUD_")  # 583/32748
 LEAST_AFTER_SMS = 10  # s: a captcha's deadline, and Redis's for a few commands
-_SECRET = re.compile(r"SECRET|PASSWORD|_KEYS?\b|_KEY_|USERS_URL|TEST_NUMBERS$")
 _SECRET_ID = re.compile(r"AKID[A-Za-z0-9]{13,40}")
 # The option of `make build` that a setting needs, and a library that the option brings.
 _NEEDS = {"USERS_URL": ("sql", "sqlalchemy"), "JWT_PRIVATE_KEY": ("asymmetric", "cryptography")}
@@ -41,28 +40,6 @@ _MADE_UP = {
     "SMS_SIGN": "sms-login",
     "SMS_TEMPLATE_ID": "1000000",
 }
-
-
-class _Recorder(dict[str, str]):
-    """An environment that records the names that are read."""
-
-    def __init__(self, values: Mapping[str, str]) -> None:
-        super().__init__(values)
-        self.asked: set[str] = set()
-
-    def get(self, name: str, default: Any = None) -> Any:
-        self.asked.add(name)
-        return super().get(name, default)
-
-
-def known_settings() -> set[str]:
-    """Return the names of all settings that the function reads, without those that the platform sets."""
-    recorder = _Recorder({})
-    try:
-        Settings.read(recorder)
-    except ConfigError:
-        return recorder.asked
-    raise AssertionError("there are required settings")
 
 
 def check(path: Path, environ: Mapping[str, str]) -> list[str]:
@@ -101,14 +78,15 @@ def offline(path: Path, environ: Mapping[str, str]) -> tuple[list[str], Any]:
 
 
 def _variables(raw: Mapping[str, str], variables: Mapping[str, str], environ: Mapping[str, str]) -> Iterator[str]:
-    known = known_settings()
+    known = {row.name for row in TABLE}
+    secret = {row.name for row in TABLE if row.secret}
     for name, value in raw.items():
         if name.startswith(RESERVED):
             yield f"{name}: begins with {' or '.join(RESERVED)}, a prefix reserved for the platform"
         elif name not in known:
             yield f"{name}: the function knows no such setting"
         reference = REFERENCE.fullmatch(value)
-        if _SECRET.search(name) and value and not reference:
+        if name in secret and value and not reference:
             yield f"{name}: a secret is in the file: write ${{env:{name}}}"
         if reference and name in known and reference[1] in known - {name}:
             yield f"{name}: is given the value of another setting, {reference[1]}"

@@ -16,8 +16,7 @@ import yaml
 from deploy import check, component
 from deploy.env import env_file, of_the_cli, read_file
 from deploy.sources import ROOT, deployed, source
-from sms_login.secret import Secret
-from sms_login.settings.settings import Settings
+from sms_login.settings.settings import TABLE
 from tests.testkit.servers import require
 
 FILES = pytest.mark.parametrize("name", check.FILES)
@@ -59,7 +58,7 @@ def test_both_files_are_right(there: Path, name: str) -> None:
     """With every setting that the function knows, and every key known to the real toolkit."""
     assert check.check(there / name, check.example()) == []
     variables = yaml.safe_load((there / name).read_text())["inputs"]["environment"]["variables"]
-    assert variables == {setting: f"${{env:{setting}}}" for setting in check.known_settings()}
+    assert variables == {row.name: f"${{env:{row.name}}}" for row in TABLE}
 
 
 def test_both_files_say_the_same_of_what_both_have() -> None:
@@ -336,24 +335,6 @@ def test_no_lock_file_names_a_registry() -> None:
     assert "registry" not in lock
     assert lock.count('"integrity": "sha512-') == lock.count('    "node_modules/')
     assert '"tencent-component-toolkit": "2.27.6"' in lock
-
-
-def test_every_setting_that_is_a_secret_is_taken_for_one() -> None:
-    """By its type in the settings, or because it may hold one."""
-    fields = {
-        name.upper() for name, kind in Settings.__annotations__.items() if kind is Secret or "Secret" in str(kind)
-    }
-    fields = (fields - {"SECRETS"}) | {
-        "SECRET",
-        "SECRET_PREVIOUS",
-        "JWT_SECRET",
-        "JWT_SECRET_PREVIOUS",
-        "JWT_PRIVATE_KEY",
-    }
-    assert fields <= check.known_settings()
-    assert [name for name in fields if not check._SECRET.search(name)] == []  # noqa: SLF001 - the rule itself
-    plain = {"SMS_SIGN", "TOKEN_TTL", "JWT_PUBLIC_KEYS_PREVIOUS", "TEST_NUMBERS_UNTIL", "REDIS_HOST"}
-    assert [name for name in plain if check._SECRET.search(name)] == []  # noqa: SLF001 - as above
 
 
 def test_without_an_env_file_it_says_how_to_make_one(there: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,10 +124,10 @@ def test_previous_keys_that_cannot_verify_are_refused_by_name(what: str) -> None
 
 
 def test_one_of_the_two_signs() -> None:
-    """Without either nothing can, and with both nobody knows which one should."""
+    """Exactly one of JWT_SECRET and JWT_PRIVATE_KEY has to be set."""
     private = {"JWT_PRIVATE_KEY": private_pem("Ed25519"), "SECRET": OTHER_KEY}
     assert problems(NO_SECRET) == ["JWT_SECRET or JWT_PRIVATE_KEY is required"]
-    both = ["JWT_SECRET and JWT_PRIVATE_KEY are one too many: move the secret to JWT_SECRET_PREVIOUS"]
+    both = ["JWT_SECRET and JWT_PRIVATE_KEY are mutually exclusive: move the secret to JWT_SECRET_PREVIOUS"]
     assert problems({**LEAST, **private}) == both
     assert signer(private_pem("Ed25519")).algorithm == "EdDSA"
     assert read().jwt_keys[0].algorithm == "HS256"

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
+from sms_login.adapters.redis.codes import otp_key
 from sms_login.errors import InvalidPhone, ServiceUnavailable
 from sms_login.otp.rules import Rules
 from sms_login.phone import Phone
 from tests.testkit.devices import Device, devices
-from tests.testkit.keys import otp_key
 from tests.testkit.limits import counts
 from tests.testkit.world import OTHER_PHONE, PHONE, REVIEW_CODE, REVIEW_PHONE, World
 

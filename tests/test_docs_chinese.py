@@ -103,6 +103,7 @@ def targets(text: str, page: str) -> set[str]:
     titles = [re.sub(r"^#+ ", "", block.text) for block in blocks(page) if block.kind.startswith("#")]
     known = {f"](#{title.lower().replace(' ', '-')})": f"heading {place}" for place, title in enumerate(titles)}
     known |= dict.fromkeys(("](README.md)", "](README.zh-CN.md)"), "the other README")
+    known |= dict.fromkeys(("](docs/settings.md)", "](docs/settings.zh-CN.md)"), "the settings in its language")
     known |= dict.fromkeys(("](docs/page.png)", "](docs/page-zh.png)"), "the page in its language")
     return {known.get(target, target) for target in re.findall(r"\]\([^)\s]+\)|https?://[^\s>)]+", text)}
 

@@ -156,7 +156,7 @@ def test_settings_that_cannot_work_are_named_at_the_start() -> None:
     """All of them, as the function would name them, instead of a banner above a login that answers 500."""
     with run(CODE_TTL="abc", LOG_LEVEL="loud") as process:
         output, errors = process.communicate(timeout=DEADLINE)
-    problems = "CODE_TTL must be a whole number from 30 to 600; LOG_LEVEL must match DEBUG|INFO|WARNING|ERROR"
+    problems = "CODE_TTL must be a whole number from 30 to 600; LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR"
     assert (process.returncode, output, errors) == (1, "", f"Cannot run: {problems}\n")
 
 

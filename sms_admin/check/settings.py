@@ -1,4 +1,4 @@
-"""The settings: their errors, and as many of them as can be used in spite of those."""
+"""The settings: what is wrong with them, and as much of them as can be used all the same."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -8,37 +8,23 @@ from msgspec.structs import replace
 
 from sms_admin.check.report import Finding, ok, problem
 from sms_login.settings.reader import ConfigError
-from sms_login.settings.settings import Settings
+from sms_login.settings.settings import TABLE, Settings
 
 _NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
-# Placeholders for required settings that are missing, so that the rest can be read. No check uses them.
+# Placeholders for required settings that are missing, so that the rest can be read. No check examines them.
 _INSTEAD = {
-    "REDIS_HOST": "127.0.0.1",
-    "SMS_SDKAPPID": "0",
-    "SMS_SIGN": "-",
-    "SMS_TEMPLATE_ID": "0",
+    **{row.name: "0" for row in TABLE if row.required},
     "JWT_SECRET": "not a secret, only long enough to pass for one",
 }
-_SECRETS = (
-    "REDIS_PASSWORD",
-    "USERS_URL",
-    "JWT_SECRET",
-    "JWT_SECRET_PREVIOUS",
-    "SECRET",
-    "SECRET_PREVIOUS",
-    "JWT_PRIVATE_KEY",
-    "CAPTCHA_APP_SECRET",
-    "TENCENTCLOUD_SECRETID",
-    "TENCENTCLOUD_SECRETKEY",
-    "TENCENTCLOUD_SESSIONTOKEN",
-)
-_SHORTEST = 6  # characters of a secret that is masked in the output; a shorter one would match common words
+_SECRETS = [row.name for row in TABLE if row.secret]
+_SECRETS += ["TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN"]
+_SHORTEST = 6  # characters of a secret that is looked for in what is printed; a shorter one would be found in any word
 
 
 def read(environ: Mapping[str, str]) -> tuple[Settings | None, list[str], frozenset[str]]:
-    """Return the settings, the problems with them, and the names of the wrong ones.
+    """Return the settings, what is wrong with them, and the names that are to blame.
 
-    Wrong settings are left out, or replaced by placeholders if required. The settings are None if that does not help.
+    With problems, what is to blame is left out or stands for nothing. None if that does not help.
     """
     problems: list[str] = []
     broken: set[str] = set()
@@ -52,7 +38,7 @@ def read(environ: Mapping[str, str]) -> tuple[Settings | None, list[str], frozen
         if not blamed:
             return None, problems, frozenset(broken)
         broken |= blamed
-        if any(name.startswith("SMS_INTL_") for name in blamed):  # one alone is invalid
+        if any(name.startswith("SMS_INTL_") for name in blamed):  # they make sense together, or not at all
             broken |= {name for name in usable if name.startswith(("SMS_INTL_", "SMS_SENDER_ID"))}
         usable = {name: value for name, value in environ.items() if name not in broken}
         instead = {name: value for name, value in _INSTEAD.items() if not usable.get(name)}
@@ -62,15 +48,15 @@ def read(environ: Mapping[str, str]) -> tuple[Settings | None, list[str], frozen
 
 
 def check(problems: list[str]) -> Iterator[Finding]:
-    """Report the problems with the settings, without values."""
+    """Tell what is wrong with the settings; no value is in it."""
     for sentence in problems:
         yield problem("settings", sentence, "correct it (docs/settings.md): until then every call answers 500")
     if not problems:
-        yield ok("settings", "complete and valid")
+        yield ok("settings", "complete, and each by itself possible")
 
 
 class Net:
-    """Masks secrets of the environment in findings, should a check have let one slip."""
+    """The last net: no secret of the environment is in what it lets through."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         values = [environ.get(name, "").strip() for name in _SECRETS]
@@ -79,7 +65,7 @@ class Net:
         self._values = sorted((value for value in values if len(value) >= _SHORTEST), key=len, reverse=True)
 
     def let_through(self, finding: Finding) -> Finding:
-        """Return a finding with secrets masked, and with characters replaced that UTF-8 cannot encode."""
+        """Return a finding without them, and with nothing in it that cannot be printed as UTF-8."""
         return replace(finding, found=self._hide(finding.found), todo=self._hide(finding.todo))
 
     def _hide(self, text: str) -> str:

@@ -1,1 +1,1 @@
-"""Settings: read once, with all their problems at once."""
+"""Settings: one table, read once, with all problems reported at once."""

@@ -1,6 +1,7 @@
-"""The settings that are keys: what protects codes, and what signs and verifies tokens."""
+"""The settings that are keys: those that protect codes, and those that sign and verify tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sms_login.secret import Secret
 from sms_login.sessions.keys import Key, shared_key
@@ -9,29 +10,27 @@ from sms_login.settings.reader import Reader
 _KINDS = "Ed25519, P-256, or RSA of at least 2048 bits"
 
 
-def read_keys(read: Reader) -> tuple[tuple[Secret, ...], tuple[Key, ...]]:
-    """Return the secrets of codes and the keys of tokens; the first of either makes new ones.
+def read_keys(read: Reader, values: Mapping[str, Any]) -> tuple[tuple[Secret, ...], tuple[Key, ...]]:
+    """Return the secrets for codes and the keys for tokens. The first of each makes new ones; all of them verify.
 
-    Whatever was set before may stay as what is previous, of whichever kind: nobody is logged out, no code refused.
+    Previous keys may be of any kind, so that a change of keys logs nobody out and refuses no code.
     """
-    jwt_secret, jwt_previous = read.secret("JWT_SECRET"), read.secret("JWT_SECRET_PREVIOUS")
-    secret, secret_previous = read.secret("SECRET"), read.secret("SECRET_PREVIOUS")
-    private, public = read.text("JWT_PRIVATE_KEY", ""), read.text("JWT_PUBLIC_KEYS_PREVIOUS", "")
-    if jwt_secret and private:  # which of them should sign?
-        read.problem("JWT_SECRET and JWT_PRIVATE_KEY", "are one too many: move the secret to JWT_SECRET_PREVIOUS")
-    if not jwt_secret and not private:
+    shared, private = read.given("JWT_SECRET"), read.given("JWT_PRIVATE_KEY")
+    if shared and private:  # which of them should sign?
+        read.problem("JWT_SECRET and JWT_PRIVATE_KEY", "are mutually exclusive: move the secret to JWT_SECRET_PREVIOUS")
+    if not shared and not private:
         read.problem("JWT_SECRET or JWT_PRIVATE_KEY", "is required")
-    if private and not secret:
+    if private and not read.given("SECRET"):
         read.problem("SECRET", "is required with JWT_PRIVATE_KEY")
+    jwt_secret, jwt_previous = values["JWT_SECRET"], values["JWT_SECRET_PREVIOUS"]
     # A rotated JWT_SECRET is also the previous secret of the codes in flight.
-    secrets = _ring(secret or jwt_secret, secret_previous, jwt_secret, jwt_previous)
-    shared = [shared_key(secret.key()) for secret in _ring(jwt_secret, jwt_previous)]
-    signs = _pem(read, "JWT_PRIVATE_KEY", private)
-    return secrets, (*signs, *shared, *_pem(read, "JWT_PUBLIC_KEYS_PREVIOUS", public))
+    secrets = _ring(values["SECRET"] or jwt_secret, values["SECRET_PREVIOUS"], jwt_secret, jwt_previous)
+    signer, previous = (_pem(read, name, values[name]) for name in ("JWT_PRIVATE_KEY", "JWT_PUBLIC_KEYS_PREVIOUS"))
+    return secrets, (*signer, *(shared_key(secret.key()) for secret in _ring(jwt_secret, jwt_previous)), *previous)
 
 
 def _ring(*secrets: Secret) -> tuple[Secret, ...]:
-    """Return those that are set, each once, in order."""
+    """Return the secrets that are set, each once, in order."""
     return tuple({secret.reveal(): secret for secret in secrets if secret}.values())
 
 

@@ -1,0 +1,167 @@
+"""Settings and their kinds: a kind turns the text of an environment variable into a value."""
+
+import re
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+import phonenumbers
+from msgspec import Struct
+
+from sms_login.errors import InvalidPhone
+from sms_login.phone import Phone
+from sms_login.secret import Secret
+
+_LEAST_KEY = 32  # bytes: RFC 7518, section 3.2
+# PyJWT refuses to sign with these, except base64-encoded PEM; a public key must never serve as a secret.
+_KEY_FILE = ("-----BEGIN", "LS0tLS1CRUdJTi", "ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-", "{")
+_USERS_URL = (
+    r"sqlite:///[^:?#]+"
+    r"|mysql\+pymysql://[^:@/?#]+(:[^@]*)?@[A-Za-z0-9._-]+(:(?P<port>[0-9]{1,5}))?/[^/?#]+"
+    r"(\?(&?(charset=utf8mb4|ssl_(ca|cert|key)=[^&#]+|ssl_check_hostname=(true|false))(?=&|\Z))+)?"
+)
+_ORIGIN = r"null|[a-z][a-z0-9+.-]*://[a-z0-9.-]+(:[0-9]+)?|[a-z][a-z0-9+.-]*://\[[0-9a-f:]+\](:[0-9]+)?"
+
+
+class Setting(Struct, frozen=True):
+    """One setting, named as its environment variable."""
+
+    name: str
+    kind: Callable[["Setting", str], Any]  # a function below, which returns the value of a text or raises Wrong
+    default: str | float = ""
+    least: float = 0
+    most: float = 0
+    pattern: str = ""  # of the whole text; of a choice, its words
+    required: bool = False
+    secret: bool = False
+    field: str = ""  # its name in Rules, Limits or SessionRules
+
+
+class Wrong(Exception):  # noqa: N818 - the setting is wrong, not the program
+    """The text of a setting is no value of its kind. The message completes "NAME must …" and never holds the text."""
+
+
+def text(setting: Setting, given: str) -> str:
+    """Return the text. If there is a pattern, all of the text must match it."""
+    if setting.pattern and given != setting.default:  # so that a cold start compiles no pattern for a default
+        _matching(setting.pattern, given, f"match {setting.pattern}")
+    return given
+
+
+def choice(setting: Setting, given: str) -> str:
+    """Return one of the words in the pattern."""
+    return _among(setting.pattern.split("|"), given, f"be one of {setting.pattern.replace('|', ', ')}")
+
+
+def switch(_: Setting, given: str) -> bool:
+    """Return whether the switch is on."""
+    return _among(("0", "1", "false", "true"), given.lower(), "be 0 or 1") in {"1", "true"}
+
+
+def on_off(_: Setting, given: str) -> bool:
+    """Return whether the switch is on."""
+    return _among(("on", "off"), given, "be on or off") == "on"
+
+
+def integer(setting: Setting, given: str) -> int:
+    """Return a whole number."""
+    return int(_within(setting, int, given, "a whole number"))
+
+
+def number(setting: Setting, given: str) -> float:
+    """Return a number."""
+    return _within(setting, float, given, "a number")
+
+
+def password(_: Setting, given: str) -> Secret:
+    """Return a text that another party issued, as a Secret."""
+    return Secret(given)
+
+
+def key(_: Setting, given: str) -> Secret:
+    """Return random text that is long enough to sign with, as a Secret."""
+    secret = Secret(given)
+    if given.startswith(_KEY_FILE):
+        raise Wrong("be random text, not a key file")
+    if given and len(secret.key()) < _LEAST_KEY:
+        raise Wrong(f"be at least {_LEAST_KEY} bytes long")
+    return secret
+
+
+def users_url(_: Setting, given: str) -> Secret:
+    """Return the address of a database in SQLAlchemy's form, which may hold a password, as a Secret."""
+    form = given and re.fullmatch(_USERS_URL, given)
+    if given and not (form and int(form["port"] or 1) in range(1, 65536) and given.isprintable()):
+        raise Wrong("be mysql+pymysql://user:password@host:3306/database or sqlite:///path, as in docs/users.md")
+    return Secret(given)
+
+
+def country(_: Setting, given: str) -> str:
+    """Return an ISO country code in capitals."""
+    return _among(phonenumbers.SUPPORTED_REGIONS, given.upper(), "be an ISO country code, like CN")
+
+
+def countries(_: Setting, given: str) -> frozenset[str] | None:
+    """Return ISO country codes in capitals, or None for all countries."""
+    must = "be ISO country codes with commas between, or *"
+    names = (name.strip() for name in given.upper().split(","))
+    return None if given == "*" else frozenset(_among(phonenumbers.SUPPORTED_REGIONS, name, must) for name in names)
+
+
+def origins(_: Setting, given: str) -> frozenset[str]:
+    """Return origins of web pages in small letters."""
+    must = "be like https://app.example.com, without a path, with commas between"
+    return frozenset(_matching(_ORIGIN, origin, must) for origin in _items(given.lower()))
+
+
+def params(_: Setting, given: str) -> tuple[str, ...]:
+    """Return the names of an SMS template's parameters in their order."""
+    must = "be code, or code and minutes in the template's order"
+    names = ",".join(name.strip() for name in given.split(","))
+    return tuple(_among(("code", "code,minutes", "minutes,code"), names, must).split(","))
+
+
+def codes(_: Setting, given: str) -> dict[str, Secret]:
+    """Return fixed codes by phone number in E.164."""
+    must = "be like +8613800000000=123456, with commas between, each number once"
+    pairs = [_matching(r"\+[0-9]+=[0-9]{6}", item, must).split("=") for item in _items(given)]
+    try:
+        found = {Phone.parse(phone, "ZZ").e164: Secret(code) for phone, code in pairs}
+    except InvalidPhone:
+        raise Wrong(must) from None
+    if len(found) < len(pairs):
+        raise Wrong(must)
+    return found
+
+
+def date(_: Setting, given: str) -> str:
+    """Return a day as YYYYMMDD."""
+    must = "be a date like 2027-01-31"
+    with suppress(ValueError):  # strptime alone would also take 2027-1-5, which sorts elsewhere as text
+        if not given or datetime.strptime(_matching("[0-9]{4}-[0-9]{2}-[0-9]{2}", given, must), "%Y-%m-%d"):  # noqa: DTZ007 - a day
+            return given.replace("-", "")
+    raise Wrong(must)
+
+
+def _among(words: Collection[str], given: str, must: str) -> str:
+    if given not in words:
+        raise Wrong(must)
+    return given
+
+
+def _matching(pattern: str, given: str, must: str) -> str:
+    if not re.fullmatch(pattern, given):
+        raise Wrong(must)
+    return given
+
+
+def _within(setting: Setting, convert: Callable[[str], float], given: str, what: str) -> float:
+    with suppress(ValueError):
+        if setting.least <= (value := convert(given)) <= setting.most:
+            return value
+    raise Wrong(f"be {what} from {setting.least} to {setting.most}")
+
+
+def _items(given: str) -> list[str]:
+    return [item.strip() for item in given.split(",") if item.strip()]

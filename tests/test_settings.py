@@ -1,0 +1,108 @@
+"""The table of settings, and the files that `make settings` writes from it."""
+
+import re
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+import yaml
+
+from deploy import settings
+from deploy.check import FILES
+from deploy.sources import ROOT
+from sms_login.secret import Secret
+from sms_login.settings import kinds
+from sms_login.settings.kinds import Setting
+from sms_login.settings.settings import TABLE, Settings
+
+WORDS: dict[str, Any] = yaml.safe_load(settings.WORDS.read_text(encoding="utf-8"))
+WRITTEN = [*FILES, "deploy/env.example", "docs/settings.md", "docs/settings.zh-CN.md", "README.md", "README.zh-CN.md"]
+HINTS = get_type_hints(Settings, include_extras=True)
+
+
+@pytest.mark.parametrize("path", WRITTEN)
+def test_every_file_is_as_make_settings_writes_it(path: str) -> None:
+    """A change of the table without `make settings`, or of what it wrote, fails here."""
+    assert (ROOT / path).read_text(encoding="utf-8") == settings.files()[path]
+
+
+def test_make_settings_writes_these_files_and_no_other() -> None:
+    """The test above sees every file."""
+    assert sorted(settings.files()) == sorted(WRITTEN)
+
+
+def test_a_new_setting_takes_one_row_and_one_entry_of_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make settings` then brings it into every file; into a README only if it is a limit."""
+    row = Setting("NEW_LIMIT", kinds.integer, 7, 1, 9, field="new")
+    words = {"en": "New things per day.", "zh": "每天的新事物。"}
+    limit = {"refund": {"en": "no", "zh": "否"}, "against": {"en": "a new attack", "zh": "新的攻击"}}
+    monkeypatch.setattr(settings, "TABLE", (*TABLE, row))
+    monkeypatch.setattr(settings, "WORDS", tmp_path / "words.yaml")
+    for entry, expected in ((words, WRITTEN[:-2]), (words | limit, WRITTEN)):
+        changed = {**WORDS, "settings": {**WORDS["settings"], "NEW_LIMIT": entry}}
+        settings.WORDS.write_text(yaml.safe_dump(changed, allow_unicode=True), encoding="utf-8")
+        lines = {
+            path: [line for line in text.splitlines() if "NEW_LIMIT" in line] for path, text in settings.files().items()
+        }
+        assert [path for path in WRITTEN if lines[path]] == expected
+    assert lines["serverless.yml"] == ["      NEW_LIMIT: ${env:NEW_LIMIT}"]
+    assert lines["deploy/env.example"] == ["NEW_LIMIT=7"]
+    assert lines["docs/settings.md"] == ["| `NEW_LIMIT` | 7 | 1 to 9 | New things per day. |"]
+    assert lines["docs/settings.zh-CN.md"] == ["| `NEW_LIMIT` | 7 | 1 至 9 | 每天的新事物。 |"]
+    assert lines["README.md"] == ["| New things per day | 7 | no | a new attack | `NEW_LIMIT` |"]
+    assert lines["README.zh-CN.md"] == ["| 每天的新事物 | 7 | 否 | 新的攻击 | `NEW_LIMIT` |"]
+
+
+def test_a_file_without_its_marks_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is written then, and the error names the file."""
+    monkeypatch.setattr(settings, "ROOT", tmp_path)
+    (tmp_path / FILES[0]).write_text("component: scf\n")
+    with pytest.raises(ValueError, match=f"^{FILES[0]} has 0 regions between"):
+        settings.files()
+
+
+def test_every_setting_and_every_kind_has_its_words() -> None:
+    """The table and the file of words have the same names, the settings in the same order."""
+    assert list(WORDS["settings"]) == [row.name for row in TABLE]
+    assert {row.kind.__name__ for row in TABLE} == WORDS["kinds"].keys()
+
+
+@pytest.mark.parametrize("name", [row.name for row in TABLE])
+def test_a_setting_is_described_by_one_sentence_in_each_language(name: str) -> None:
+    """Both sentences name the same settings, values and numbers."""
+    english, chinese = WORDS["settings"][name]["en"], WORDS["settings"][name]["zh"]
+    assert re.fullmatch(r"[A-Z0-9`].*[^.]\.", english)
+    assert re.fullmatch(r".*[^。]。", chinese)
+    assert not re.search(r"\. [A-Z]", english)
+    assert "。" not in chinese[:-1]
+    for words in (r"`[^`]+`", r"\]\([a-z-]+\.md\)", r"[0-9]+(?:\.[0-9]+)?"):
+        assert sorted(re.findall(words, chinese)) == sorted(re.findall(words, english))
+
+
+def test_names_are_unique() -> None:
+    """Two rows of one name would read one variable into two fields."""
+    assert len({row.name for row in TABLE}) == len(TABLE)
+
+
+@pytest.mark.parametrize("field", [field for field, hint in HINTS.items() if len(hint.__metadata__) == 1])
+def test_the_kind_of_a_setting_makes_the_type_of_its_field(field: str) -> None:
+    """A field of one setting has the setting's name and its kind's type, which no type checker compares."""
+    (row,) = HINTS[field].__metadata__
+    assert row.name == field.upper()
+    assert get_type_hints(row.kind)["return"] == HINTS[field].__origin__
+
+
+@pytest.mark.parametrize("field", [field for field, hint in HINTS.items() if hint.__metadata__[0].field])
+def test_the_settings_of_a_part_are_fields_of_it(field: str) -> None:
+    """Rules, limits and routes are made of their settings; the defaults are those of the part, where it has some."""
+    part = HINTS[field].__origin__
+    for row in HINTS[field].__metadata__:
+        assert get_type_hints(row.kind)["return"] is get_type_hints(part)[row.field]
+        assert row.required or row.default == getattr(part(), row.field)
+
+
+def test_a_setting_that_is_read_as_a_secret_is_marked_as_one() -> None:
+    """The mark keeps it out of deployment files and of the output of the check."""
+    hidden = [row.name for row in TABLE if "Secret" in str(get_type_hints(row.kind)["return"])]
+    assert {row.name for row in TABLE if row.secret} == {*hidden, "JWT_PRIVATE_KEY"}
+    assert Secret.__name__ in str(get_type_hints(kinds.codes)["return"])
