@@ -110,7 +110,7 @@ def handler() -> Iterator[Any]:
     index._app = app  # noqa: SLF001 - as above
 
 
-@settings(max_examples=5000, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2500, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(drawn=events(), context=st.sampled_from([{"request_id": "c"}, *ODD]))
 def test_no_event_gets_through_to_the_catch_all(handler: Any, drawn: Any, context: Any) -> None:
     """Bad input gets a specific answer; the catch-all is for our bugs."""
