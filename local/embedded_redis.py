@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import redis
-from fakeredis import TcpFakeServer
+from fakeredis import FakeRedis, TcpFakeServer
 from fakeredis._clients._tcp_server import TCPFakeRequestHandler  # not exported; see _Handler for the reason
 
 _AUTH_WITHIN = 1.0  # s; leaving the server waits for it
@@ -66,6 +66,8 @@ class _Server(TcpFakeServer):
     def __init__(self, password: str, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.RequestHandlerClass = _Handler
+        with FakeRedis(server=self.fake_server) as client:
+            client.ping()  # the first connection makes the database, without a lock: two at once would each make one
         self._auth = f"*2\r\n$4\r\nAUTH\r\n${len(password)}\r\n{password}\r\n".encode()
 
     def finish_request(self, request: Any, client_address: Any) -> None:

@@ -1,6 +1,7 @@
 """The Redis servers that tests run on, and a clock that they can move."""
 
 import functools
+import hashlib
 import json
 import logging
 import os
@@ -23,8 +24,8 @@ from tests.testkit.servers import RedisCluster, RedisServer, find_redis_6, find_
 from tests.testkit.tencent_client import SECRET_ID, SECRET_KEY, TOKEN
 from tests.testkit.world import Backend, World
 
-# Files of one worker: what they set up takes long; and the last test of openapi_live looks at what the others tried.
-TOGETHER = ("tests/test_build.", "tests/test_openapi_live.", "tests/test_page.", "tests/test_users")
+# Files of one worker: what they set up takes long; and openapi_live counts what all its tests tried.
+TOGETHER = tuple(f"tests/test_{name}" for name in ("build.", "check_deploy.", "openapi_live.", "page.", "users"))
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -48,9 +49,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse tests of the same name: the workers would run one of them and pass over the others."""
+    """Refuse tests of the same name: the workers would run one of them and pass over the others.
+
+    With a SEED in the environment, shuffle: the modules, and the tests within each, in the same way in every worker.
+    """
     if twice := sorted(name for name, count in Counter(item.nodeid for item in items).items() if count > 1):
         raise pytest.UsageError(f"more than one test is called {', '.join(twice)}")
+    if seed := os.environ.get("SEED"):
+        items.sort(
+            key=lambda item: [hashlib.sha256(f"{seed} {name}".encode()).digest() for name in (item.path, item.nodeid)]
+        )
 
 
 @pytest.fixture(scope="session")

@@ -298,7 +298,7 @@ def test_failing_without_an_answer(tencent: TencentStandIn, mode: str, after: in
     pair = tencent.captcha_ticket()
     tencent.fail(mode, times=1, action=CAPTCHA)
     assert codes(sms_client(tencent).SendSms(sms_request())) == ["Ok"]
-    sdk = client(tencent, timeout=0.2 if mode == "timeout" else 10)
+    sdk = client(tencent, timeout=1 if mode == "timeout" else 10)
     assert code_of(lambda: sdk.DescribeCaptchaResult(request(pair))) == "ClientNetworkError"
     assert verdict(tencent, pair) == after
 

@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 import redis
+from fakeredis import FakeServer
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from local.cloud import local_cloud
 from local.redis_server import redis_server
 from sms_login import wiring
+from tests.testkit.backends import fake_backend
 from tests.testkit.servers import require
 
 
@@ -56,6 +58,45 @@ def test_a_script_counts_exactly_for_twenty_threads() -> None:
             answers = [number for numbers in threads.map(work, range(20)) for number in numbers]
         assert sorted(answers) == list(range(1, 1001))
         assert 0 < shared.pttl("n") <= 60_000
+
+
+@pytest.fixture
+def _held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hold the other threads while fakeredis makes a database for them, until two are there."""
+    own, two, init = threading.current_thread(), threading.Barrier(2, timeout=5), FakeServer.__init__
+
+    def held(server: Any, *args: Any, **options: Any) -> None:
+        init(server, *args, **options)
+        make = server.dbs.default_factory
+
+        def made() -> Any:
+            if threading.current_thread() is not own:
+                two.wait()
+            return make()
+
+        server.dbs.default_factory = made
+
+    monkeypatch.setattr(FakeServer, "__init__", held)
+
+
+def race(*clients: redis.Redis) -> set[bool | None]:
+    """Return the answers of clients that each want to be the one that sets a key."""
+    with ThreadPoolExecutor(len(clients)) as threads:
+        return set(threads.map(lambda client: client.set("key", "value", nx=True), clients))
+
+
+@pytest.mark.usefixtures("_held")
+def test_the_first_two_connections_at_once_share_a_database() -> None:
+    """A getSms and its repeat, at once on a new server, find one Idempotency-Key: else both would send."""
+    with redis_server() as place, client(*place) as one, client(*place) as other:
+        assert race(one, other) == {True, None}
+
+
+@pytest.mark.usefixtures("_held")
+def test_the_first_two_connections_at_once_to_the_tests_fakeredis_share_a_database() -> None:
+    """Else a race on it now and then has two winners."""
+    fake = fake_backend().client
+    assert race(fake, fake) == {True, None}
 
 
 def test_an_error_is_a_reply_and_the_connection_goes_on() -> None:

@@ -49,7 +49,7 @@ def test_failing_as_a_whole(tencent: TencentStandIn, code: str) -> None:
 def test_failing_by_timeout(tencent: TencentStandIn) -> None:
     """The SMS is kept, the answer never comes, and the next request is answered over a new connection."""
     tencent.fail("timeout", times=1)
-    sdk = client(tencent, timeout=0.2)
+    sdk = client(tencent, timeout=1)
     assert code_of(lambda: sdk.SendSms(request())) == "ClientNetworkError"
     assert len(tencent.inbox()) == 1
     assert codes(client(tencent).SendSms(request())) == ["Ok"]

@@ -48,7 +48,7 @@ def test_a_command_whose_answer_is_lost_was_sent_once(redis_server: RedisServer)
             client.command("incr", "counter")
         with pytest.raises(ServiceUnavailable, match="Timeout"):
             client.run("sign_in", ["user"], ["id", 1])
-        assert admin.get("counter") == b"1"
+        until(lambda: admin.get("counter") == b"1", 20)  # Redis may be slower than the timeout
         relay.mute = False
         assert client.command("incr", "counter") == 2
 

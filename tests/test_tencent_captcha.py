@@ -41,8 +41,8 @@ def captcha(tencent: TencentStandIn, environ: dict[str, str] | None = None, **ch
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait a fifth of a second for the service instead of three."""
-    monkeypatch.setattr("sms_login.adapters.tencent.captcha._TIMEOUT", 0.2)
+    """Wait one second for the service instead of three."""
+    monkeypatch.setattr("sms_login.adapters.tencent.captcha._TIMEOUT", 1.0)
 
 
 # Tickets.

@@ -14,4 +14,5 @@ def fake_backend() -> Backend:
     client = fakeredis.FakeRedis(
         server=fakeredis.FakeServer(), decode_responses=True, encoding_errors="replace", max_connections=1024
     )
+    client.ping()  # The first connection makes the database, without a lock: two at once would each make one.
     return Backend(client, ages_by_itself=True)

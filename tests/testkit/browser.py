@@ -22,6 +22,8 @@ ARGUMENTS = """
 # A browser reports each refusal of the function as an error of the network. That is what refusals look like.
 _REFUSAL = re.compile(r"Failed to load resource: the server responded with a status of [45][0-9]{2} ")
 _NUMBERS = itertools.count(13_800_138_100)
+_DEADLINE = 20_000  # ms; far more than a page needs, since other tests take turns with it
+expect.set_options(timeout=_DEADLINE)
 
 
 def find_chromium() -> str | None:
@@ -53,7 +55,7 @@ class Person:
     lost: bool = False  # whether the network may be broken on purpose
 
     def __post_init__(self) -> None:
-        self.page.set_default_timeout(5_000)
+        self.page.set_default_timeout(_DEADLINE)
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("request", self._request)

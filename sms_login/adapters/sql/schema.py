@@ -125,18 +125,20 @@ def _ms(time: Any) -> int:
 def _copy(connection: Connection, users: Sequence[dict[str, Any]], migration: Migration) -> None:
     """Insert the users whose number and userId are free, in one statement; then read the owners of the numbers."""
     ignoring = insert(USERS).prefix_with("IGNORE", dialect="mysql").prefix_with("OR IGNORE", dialect="sqlite")
-    new = connection.execute(ignoring.values(users)).rowcount
     numbers = [user["phone"] for user in users]
-    here = connection.execute(select(USERS.c.phone, USERS.c.id).where(USERS.c.phone.in_(numbers)))
-    owners: dict[str, str] = {row.phone: row.id for row in here}
-    taken_over = 0
+    owned = select(USERS.c.phone, USERS.c.id).where(USERS.c.phone.in_(numbers))
+    # Not by rowcount: for an INSERT, Python's sqlite3 gives -1 in a Turkish locale, whose lower case of I is not i.
+    known = {(row.phone, row.id) for row in connection.execute(owned)}
+    connection.execute(ignoring.values(users))
+    owners: dict[str, str] = {row.phone: row.id for row in connection.execute(owned)}
     for user in users:
-        owner = owners.get(user["phone"])
-        if owner == user["id"]:
-            taken_over += 1
+        phone, owner = user["phone"], owners.get(user["phone"])
+        if (phone, user["id"]) in known:
+            migration.known += 1
+        elif owner == user["id"]:
+            migration.new += 1
+            known.add((phone, owner))
         elif owner is None:
             migration.leave(user["id"], "have the userId of another number")
         else:
             migration.leave(user["id"], "have the number of another user")
-    migration.new += new
-    migration.known += taken_over - new
