@@ -12,8 +12,8 @@ from time import perf_counter
 from benchmarks.cloud import CONTEXT, Cloud, Event, call, check, event
 from benchmarks.tables import Ratio, Table
 from benchmarks.wire import Wire
+from sms_admin.users_table import create
 from sms_login.adapters.sql.client import SqlClient, connect
-from sms_login.adapters.sql.schema import create
 from sms_login.wiring import Handler
 from tests.testkit.mariadb import MariaDbServer, find_mariadb
 

@@ -13,22 +13,6 @@ from sms_login.http import events, messages
 from sms_login.http.client_ip import client_of
 from sms_login.http.cors import Origins
 from sms_login.http.events import Request
-from sms_login.http.messages import (
-    Answer,
-    DeleteAccount,
-    Done,
-    GetSms,
-    GetUserInfo,
-    Health,
-    Healthy,
-    Jwks,
-    KeySet,
-    Login,
-    Logout,
-    Message,
-    Refresh,
-    SetNickname,
-)
 from sms_login.limits.client import Client
 from sms_login.limits.guard import Caller
 from sms_login.otp.send import CodeSent, Sender
@@ -38,6 +22,7 @@ from sms_login.sessions.service import Sessions
 
 _HEADERS = {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"}
 _SUCCESS = {"zh": "成功", "en": "Success"}
+_FROM_A_PAGE = {"origin", "sec-fetch-site"}  # headers that a browser sends and an app does not
 _VERBS = {"GET", "HEAD", "POST", ""}  # "": the event does not name one
 
 
@@ -65,63 +50,63 @@ class App:
         self._origins = origins
         self._client_ip_source = client_ip_source
         # What each method does with its message, its Idempotency-Key and its request.
-        self._methods: dict[type[Message], Callable[[Any, str | None, Request], Answer | None]] = {
-            GetSms: self._get_sms,
-            Login: self._log_in,
-            Refresh: lambda message, *_: sessions.refresh(message.refresh_token),
-            Logout: lambda message, *_: sessions.logout(
+        self._methods: dict[type[messages.Message], Callable[[Any, str | None, Request], messages.Answer | None]] = {
+            messages.GetSms: self._get_sms,
+            messages.Login: self._log_in,
+            messages.Refresh: lambda message, *_: sessions.refresh(message.refresh_token),
+            messages.Logout: lambda message, *_: sessions.logout(
                 message.token, message.refresh_token, everywhere=message.everywhere
             ),
-            GetUserInfo: lambda message, *_: sessions.user_info(message.token),
-            SetNickname: lambda message, *_: sessions.set_nickname(message.token, message.name),
-            DeleteAccount: lambda message, _, request: login.delete_account(
-                message.token, message.code, message.session_id, self._client(request)
-            ),
-            Jwks: lambda *_: KeySet(self._public_keys),
-            Health: self._health,
+            messages.GetUserInfo: lambda message, *_: sessions.user_info(message.token),
+            messages.SetNickname: lambda message, *_: sessions.set_nickname(message.token, message.name),
+            messages.DeleteAccount: self._delete_account,
+            messages.Jwks: lambda *_: messages.KeySet(self._public_keys),
+            messages.Health: self._health,
         }
 
     def handle(self, event: Any, context: Any) -> dict[str, Any]:
         """Return the answer to one event, in the platform's form. Never raises."""
         return _respond(event, context, self._origins, self._answer)
 
-    def _answer(self, event: Any, request: Request) -> Answer:
+    def _answer(self, event: Any, request: Request) -> messages.Answer:
         if request.verb not in _VERBS:
             raise HttpMethodNotAllowed
         params = events.read_params(event, request.headers)
         if request.bearer:
             params.setdefault("token", request.bearer)
         message = messages.parse(params)
-        logs.note(method=message.__struct_config__.tag)
         key = messages.idempotency_key(request.headers.get("idempotency-key"))
-        return self._methods[type(message)](message, key, request) or Done()
+        logs.note(method=message.__struct_config__.tag)
+        return self._methods[type(message)](message, key, request) or messages.Done()
 
-    def _get_sms(self, message: GetSms, key: str | None, request: Request) -> Answer:
-        phone = self._phone(message.phone)
-        caller = Caller(self._client(request), message.captcha_ticket or "", message.captcha_randstr or "")
+    def _get_sms(self, message: messages.GetSms, key: str | None, request: Request) -> messages.Answer:
+        phone, client = self._phone_and_client(message.phone, request)
+        caller = Caller(client, message.captcha_ticket or "", message.captcha_randstr or "")
         return self.sender.get_sms(phone, message.session_id, key, caller)
 
-    def _log_in(self, message: Login, key: str | None, request: Request) -> Answer:
-        phone = self._phone(message.phone)
+    def _log_in(self, message: messages.Login, key: str | None, request: Request) -> messages.Answer:
+        phone, client = self._phone_and_client(message.phone, request)
         if message.code:
-            return self.login.log_in(Guess(phone, message.code, message.session_id, key, self._client(request)))
+            return self.login.log_in(Guess(phone, message.code, message.session_id, key, client))
         if message.token:
             return self.sessions.still_logged_in(phone, message.token)
         raise MissingCode
 
-    def _health(self, *_: object) -> Answer:
-        self._ping()
-        return Healthy()
-
-    def _phone(self, spelling: str) -> Phone:
-        phone = Phone.parse(spelling, self._country)
-        logs.note(phone=str(phone), country=phone.region)
-        return phone
-
-    def _client(self, request: Request) -> Client:
+    def _delete_account(self, message: messages.DeleteAccount, _key: str | None, request: Request) -> None:
         client = client_of(self._client_ip_source, request.source_ip, request.headers)
         logs.note(client=client.counted_as)
-        return client
+        self.login.delete_account(message.token, message.code, message.session_id, client)
+
+    def _health(self, *_: object) -> messages.Answer:
+        self._ping()
+        return messages.Healthy()
+
+    def _phone_and_client(self, spelling: str, request: Request) -> tuple[Phone, Client]:
+        phone = Phone.parse(spelling, self._country)
+        masked = str(phone)
+        client = client_of(self._client_ip_source, request.source_ip, request.headers)
+        logs.note(phone=masked, country=phone.region, client=client.counted_as)
+        return phone, client
 
 
 class Misconfigured:
@@ -135,13 +120,13 @@ class Misconfigured:
         """Return InternalError, in the platform's form."""
         return _respond(event, context, None, self._answer)
 
-    def _answer(self, event: Any, request: Request) -> Answer:  # noqa: ARG002 - whatever comes
+    def _answer(self, event: Any, request: Request) -> messages.Answer:  # noqa: ARG002 - whatever comes
         logs.note(problems=self._problems)
         raise InternalError
 
 
 def _respond(
-    event: Any, context: Any, origins: Origins | None, answer: Callable[[Any, Request], Answer]
+    event: Any, context: Any, origins: Origins | None, answer: Callable[[Any, Request], messages.Answer]
 ) -> dict[str, Any]:
     logs.begin()
     started = time.perf_counter()
@@ -150,7 +135,7 @@ def _respond(
     envelope: Any = None
     try:
         preflight = origins is not None and request.verb == "OPTIONS"
-        if origins:
+        if origins and (preflight or not _FROM_A_PAGE.isdisjoint(request.headers)):
             headers = {**headers, **origins.check(request.headers, preflight=preflight)}
         if preflight:
             status, outcome = 204, "Preflight"
@@ -158,7 +143,7 @@ def _respond(
             data = answer(event, request)
             status, outcome = 200, "Ok" if isinstance(data, CodeSent) else "Success"
             success = _envelope(0, outcome, _SUCCESS[request.language], request, data)
-            envelope = data if isinstance(data, KeySet) else success  # RFC 7517 says what a key set looks like
+            envelope = data if isinstance(data, messages.KeySet) else success  # RFC 7517 says what a key set looks like
     except Exception as error:  # noqa: BLE001 - the one catch-all: whatever else it is, it is a bug of ours
         refusal = error if isinstance(error, Refusal) else InternalError()
         crash = None if isinstance(error, Refusal) else error

@@ -13,7 +13,7 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -118,17 +118,15 @@ def note(**facts: Any) -> None:
         collected.update(facts)
 
 
-@contextlib.contextmanager
-def outside(name: str) -> Iterator[None]:
-    """Count a call of `name` and its milliseconds in the line of the current request."""
-    started = time.perf_counter()
-    try:
-        yield
-    finally:
-        facts, ms = _facts.get(), (time.perf_counter() - started) * 1000
-        if facts is not None:
-            facts[f"{name}_calls"] = facts.get(f"{name}_calls", 0) + 1
-            facts[f"{name}_ms"] = round(facts.get(f"{name}_ms", 0.0) + ms, 1)
+def spent(name: str, started: float) -> None:
+    """Add one call of an outside party to the line of the present request, with its milliseconds since `started`.
+
+    `started` is a time of `time.perf_counter`.
+    """
+    facts, ms = _facts.get(), (time.perf_counter() - started) * 1000
+    if facts is not None:
+        facts[f"{name}_calls"] = facts.get(f"{name}_calls", 0) + 1
+        facts[f"{name}_ms"] = round(facts.get(f"{name}_ms", 0.0) + ms, 1)
 
 
 def alert(name: str, **facts: Any) -> None:

@@ -27,9 +27,6 @@ class Receipt(Struct, frozen=True):
 class Sms(Protocol):
     """The way to a phone."""
 
-    def reaches(self, phone: Phone) -> bool:
-        """Tell whether messages to the number's country are set up."""
-
     def send(self, phone: Phone, code: str) -> Receipt:
         """Send a code, once.
 

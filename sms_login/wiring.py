@@ -13,7 +13,7 @@ from sms_login.adapters.redis.limits import RedisLimits
 from sms_login.adapters.redis.sessions import RedisSessions
 from sms_login.adapters.redis.users import RedisUsers
 from sms_login.adapters.tencent.captcha import TencentCaptcha
-from sms_login.adapters.tencent.sms import TencentSms
+from sms_login.adapters.tencent.sms import MAINLAND, TencentSms
 from sms_login.app import App, Misconfigured
 from sms_login.http.cors import Origins
 from sms_login.limits.captcha import Captcha, CaptchaPolicy
@@ -108,8 +108,7 @@ def app(settings: Settings, outside: Outside) -> App:
     guard = Guard(
         store=outside.limits,
         policy=Policy(settings.limits, home=settings.default_country, captcha=captcha is not None),
-        sms=outside.sms,
-        countries=settings.allowed_countries,
+        countries=_countries(settings),
         captcha=captcha,
         sending=settings.sending,
     )
@@ -178,6 +177,14 @@ def tencent_captcha(settings: Settings, environ: Mapping[str, str]) -> TencentCa
         app_secret=settings.captcha_app_secret.reveal(),
         endpoint=settings.captcha_endpoint,
     )
+
+
+def _countries(settings: Settings) -> frozenset[str] | None:
+    """Return the allowed countries that a template reaches; None for all."""
+    if settings.sms_abroad:
+        return settings.allowed_countries
+    mainland = frozenset({MAINLAND})
+    return mainland if settings.allowed_countries is None else settings.allowed_countries & mainland
 
 
 def _captcha_policy(settings: Settings, captcha: Captcha | None) -> CaptchaPolicy | None:

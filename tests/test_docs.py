@@ -5,8 +5,9 @@ import re
 from typing import Any
 
 from local.failures import MODES
+from sms_admin.users_table import OLD
 from sms_login import errors
-from sms_login.adapters.sql.schema import OLD, USERS
+from sms_login.adapters.sql.schema import USERS
 from sms_login.http import messages
 from sms_login.otp.send import CodeSent
 from sms_login.otp.verify import LoggedIn
@@ -98,7 +99,7 @@ def test_users_in_sql_need_two_libraries_more() -> None:
 def test_users_in_sql_are_documented_as_they_are() -> None:
     """The page has the commands, the table and its columns, the demo's table and the codes of an outage."""
     page = (ROOT / "docs" / "users.md").read_text(encoding="utf-8")
-    words = ["python -m sms_login.adapters.sql.users create", "python -m sms_login.adapters.sql.users migrate"]
+    words = ["python -m sms_admin.users_table create", "python -m sms_admin.users_table migrate"]
     words += [USERS.name, *USERS.columns.keys(), OLD.name, *OLD.columns.keys()]
     words += [errors.UserStoreFailed.name, errors.ServiceUnavailable.name, "requirements/sql.txt", "USERS_URL"]
     typed = re.findall(r"(?m)^ *\$ (?:.venv/bin/)?(.*)$", page)

@@ -14,8 +14,8 @@ from sms_admin.check.checks import _users
 from sms_admin.check.keys import weakness
 from sms_admin.check.report import Finding, State
 from sms_admin.check.settings import read as read_as_far_as_possible
+from sms_admin.users_table import create
 from sms_login.adapters.sql.client import SqlClient, connect
-from sms_login.adapters.sql.schema import create
 from sms_login.settings.settings import Settings
 from tests.testkit.environ import LEAST, read
 from tests.testkit.findings import bad

@@ -107,7 +107,7 @@ def test_a_request_id_that_is_no_plain_name_is_not_taken_over(bad: Any) -> None:
 )
 def test_messages_are_in_english_for_those_who_ask_for_it_first(header: str | None, language: str) -> None:
     """Everybody else reads Chinese."""
-    assert Request("id", {} if header is None else {"accept-language": header}).language == language
+    assert read_head({"headers": {} if header is None else {"accept-language": header}}, {}).language == language
 
 
 @pytest.mark.parametrize(

@@ -199,11 +199,12 @@ def test_a_country_that_is_not_allowed_is_refused(make: Make) -> None:
     assert make(countries=frozenset({"CN", "GB"})).get_sms(phone=ABROAD).request_id
 
 
-def test_a_country_without_a_template_is_refused(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Though it is allowed."""
-    world = make()
-    monkeypatch.setattr(world.outbox, "reaches", lambda phone: phone.region == "CN")
+@pytest.mark.parametrize("countries", [None, frozenset({"CN", "GB"})], ids=["all", "listed"])
+def test_a_country_without_a_template_is_refused(make: Make, countries: frozenset[str] | None) -> None:
+    """Without an international template only the mainland gets messages, whatever countries are allowed."""
+    world = make(countries=countries, abroad=False)
     refused(world, CountryNotAllowed, ABROAD)
+    refused(world, CountryNotAllowed, Phone.parse("+85261234567", "CN"))  # Hong Kong has no mainland template
     assert world.get_sms().request_id
 
 

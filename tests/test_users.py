@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 
+from sms_admin.users_table import create
 from sms_login.adapters.redis.client import RedisClient, connect
 from sms_login.adapters.redis.users import RedisUsers
 from sms_login.adapters.sql.client import SqlClient
 from sms_login.adapters.sql.client import connect as connect_sql
-from sms_login.adapters.sql.schema import create
 from sms_login.adapters.sql.users import SqlUsers
 from sms_login.errors import ServiceUnavailable
 from sms_login.phone import Phone

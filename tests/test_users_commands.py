@@ -1,4 +1,4 @@
-"""`python -m sms_login.adapters.sql.users`: makes the table of users, and takes over those of the 2020 demo."""
+"""`python -m sms_admin.users_table`: makes the table of users, and takes over those of the 2020 demo."""
 
 import os
 import subprocess
@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
+from sms_admin.users_table import main
 from sms_login.adapters.sql.client import SqlClient, connect
-from sms_login.adapters.sql.users import SqlUsers, main
+from sms_login.adapters.sql.users import SqlUsers
 from sms_login.phone import Phone
 from sms_login.users import User
 from tests.testkit.mariadb import PASSWORD, MariaDbServer
@@ -213,7 +214,7 @@ def test_other_commands_are_told_which_there_are(database: Database, arguments: 
     """And change nothing."""
     code, out, err = database.run(*arguments)
     assert (code, out) == (2, "")
-    assert err.startswith("usage: USERS_URL=… python -m sms_login.adapters.sql.users create|migrate\n")
+    assert err.startswith("usage: USERS_URL=… python -m sms_admin.users_table create|migrate\n")
 
 
 @pytest.mark.parametrize(
@@ -230,7 +231,7 @@ def test_a_url_that_leads_nowhere_is_one_sentence(url: str | None, message: str)
     """The command as it is run: exit code 1, no traceback and no password."""
     environ = {name: value for name, value in os.environ.items() if name != "USERS_URL"}
     environ |= {"USERS_URL": url} if url else {}
-    command = [sys.executable, "-W", "error", "-m", "sms_login.adapters.sql.users", "create"]
+    command = [sys.executable, "-W", "error", "-m", "sms_admin.users_table", "create"]
     done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)  # noqa: S603 - ours
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(message)
@@ -243,7 +244,7 @@ def test_a_wrong_password_is_one_sentence(mariadb: MariaDbServer, database: Data
     del database
     url = mariadb.new_database().replace("%40", "wrong")
     done = subprocess.run(
-        [sys.executable, "-m", "sms_login.adapters.sql.users", "create"],
+        [sys.executable, "-m", "sms_admin.users_table", "create"],
         cwd=ROOT,
         env={**os.environ, "USERS_URL": url},
         capture_output=True,

@@ -15,8 +15,8 @@ import pytest
 import time_machine
 from sqlalchemy import event
 
+from sms_admin.users_table import create
 from sms_login.adapters.sql.client import SqlClient, connect
-from sms_login.adapters.sql.schema import create
 from sms_login.adapters.sql.users import SqlUsers
 from sms_login.errors import ServiceUnavailable
 from sms_login.phone import Phone

@@ -14,9 +14,9 @@ import pytest
 import redis
 
 from local.cloud import Cloud, local_cloud
+from sms_admin.users_table import create
 from sms_login import logs, wiring
 from sms_login.adapters.sql.client import SqlClient, connect
-from sms_login.adapters.sql.schema import create
 from tests.testkit.environ import LEAST
 from tests.testkit.leaks import Raw, call, leaked
 from tests.testkit.mariadb import PASSWORD, MariaDbServer

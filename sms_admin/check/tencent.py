@@ -88,7 +88,7 @@ class _Account:
         from tencentcloud.common.exception import TencentCloudSDKException  # noqa: PLC0415 - heavy, and Redis is checked before
 
         try:
-            answer = self._api.call(lambda client: getattr(client, action)(request))
+            answer = self._api.call(action, request)
         except TimeoutError:
             found = f"Tencent Cloud did not answer within {_TIMEOUT:.0f} s"
             raise Refused(problem("tencent", found, _OUTSIDE), always=True) from None

@@ -12,7 +12,7 @@ from sms_login.adapters.sql.schema import USERS
 from sms_login.errors import ServiceUnavailable
 from sms_login.logs import redact
 
-_CREATE = "create it: python -m sms_login.adapters.sql.users create"
+_CREATE = "create it: python -m sms_admin.users_table create"
 
 
 def check(url: str) -> Iterator[Finding]:

@@ -33,12 +33,7 @@ class Request(Struct, frozen=True):
     headers: Mapping[str, str]
     verb: str = ""
     source_ip: str = ""
-
-    @property
-    def language(self) -> str:
-        """The language of messages: "en" if Accept-Language prefers it, else "zh"."""
-        preferred = self.headers.get("accept-language", "").strip().lower()
-        return "en" if preferred.startswith("en") else "zh"
+    language: str = "zh"
 
     @property
     def bearer(self) -> str | None:
@@ -67,6 +62,7 @@ def read_head(event: Any, context: Any) -> Request:
         headers=headers,
         verb=verb if isinstance(verb, str) else "",
         source_ip=source_ip if isinstance(source_ip, str) else "",
+        language="en" if headers.get("accept-language", "").strip().lower().startswith("en") else "zh",
     )
 
 

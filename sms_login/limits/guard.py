@@ -9,14 +9,20 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from sms_login import logs
-from sms_login.errors import CaptchaRequired, CountryNotAllowed, SendingPaused, ServiceUnavailable, TooManyRequests
+from sms_login.errors import (
+    CaptchaRequired,
+    CountryNotAllowed,
+    Refusal,
+    SendingPaused,
+    ServiceUnavailable,
+    TooManyRequests,
+)
 from sms_login.limits.captcha import CaptchaPolicy
 from sms_login.limits.client import Client
 from sms_login.limits.policy import ALL_SENDINGS, Policy, Reservation
 from sms_login.limits.store import LimitStore, Reserved, Subject, Verdict, WindowNames
 from sms_login.periods import Now, retry_after
 from sms_login.phone import Phone
-from sms_login.sms import Sms
 
 _WITHOUT_CAPTCHA = 2  # sendings a day to one number
 _ALERTS = (80, 100)  # % of the day's budget
@@ -33,8 +39,8 @@ class Caller(Struct, frozen=True):
 class Guard:
     """Holds requests against the limits.
 
-    `countries` are ISO codes, None for all; a country must be listed and have a template that reaches it. `sending`
-    False is the emergency stop.
+    `countries` are the ISO codes of the countries that messages go to, None for all. `sending` False is the emergency
+    stop.
     """
 
     def __init__(
@@ -42,14 +48,12 @@ class Guard:
         *,
         store: LimitStore,
         policy: Policy,
-        sms: Sms,
         countries: frozenset[str] | None,
         captcha: CaptchaPolicy | None,
         sending: bool,
     ) -> None:
         self._store = store
         self._policy = policy
-        self._sms = sms
         self._countries = countries
         self._captcha = captcha
         self._sending = sending
@@ -61,20 +65,33 @@ class Guard:
         SendingPaused, CountryNotAllowed, CaptchaRequired, TooManyRequests and ServiceUnavailable, and has then reserved
         nothing.
         """
-        if not self._sending:
-            raise SendingPaused
-        allowed = self._countries is None or phone.region in self._countries
-        if not allowed or not self._sms.reaches(phone):
-            raise CountryNotAllowed
+        self._admit(phone)
         client = caller.client.counted_as
         subjects = self._policy.sending(client, phone, now)
-        captcha_needed = self._check(subjects) or sent_today >= _WITHOUT_CAPTCHA
-        passed = self._captcha is not None and (captcha_needed or self._captcha.always)
-        if passed:
+        captcha = sent_today >= _WITHOUT_CAPTCHA
+        checked = self._store.check(subjects)
+        for answer in checked:
+            if answer.verdict is Verdict.CAPTCHA:
+                captcha = True
+            elif answer.verdict is not Verdict.FREE:
+                raise self._refusal(subjects, checked)
+        captcha = self._captcha is not None and (captcha or self._captcha.always)
+        if captcha:
             self._pass_captcha(caller)
-        *_, budget = self._reserve(subjects, captcha_passed=passed)
-        self._watch_spending(budget.counts[-1])
+        reserved = self._store.reserve(subjects, captcha_passed=captcha)
+        for answer in reserved:
+            if answer.verdict is not Verdict.RESERVED:  # other requests were faster since the check
+                raise self._refunded(subjects, reserved)
+        for percent in _ALERTS:
+            if reserved[-1].counts[-1] == math.ceil(self._policy.limits.total * percent / 100):
+                logs.alert("daily_budget", percent=percent)
         return Reservation(now.hour.name, now.day.name, client)
+
+    def _admit(self, phone: Phone) -> None:
+        if not self._sending:
+            raise SendingPaused
+        if self._countries is not None and phone.region not in self._countries:
+            raise CountryNotAllowed
 
     def cancel(self, phone: Phone, reservation: Reservation, *, verified: bool) -> None:
         """Refund a cancelled sending; if a login has `verified` it, only its totals."""
@@ -85,14 +102,14 @@ class Guard:
         """Count a sending that SendSms refused because of the number."""
         if client.counted_as:
             subject = self._policy.refused(client.counted_as, now)
-            self._best_effort(lambda: self._reserve([subject]))
+            self._best_effort(lambda: self._reserve(subject))
 
     def reserve_guess(self, client: Client, now: Now) -> WindowNames:
         """Reserve a guess in the client's budget, and return the windows to refund. Raises TooManyRequests."""
         if not client.counted_as:
             return {}
         subject = self._policy.guess(client.counted_as, now)
-        self._reserve([subject])
+        self._reserve(subject)
         return subject.counted()
 
     def refund_guess(self, guess: WindowNames) -> None:
@@ -103,24 +120,32 @@ class Guard:
         """Refund what a login has proven honest: its guess, and the sendings of its challenge."""
         self._refund(guess, *(self._policy.unverified(reservation, phone) for reservation in reservations))
 
-    def _check(self, subjects: Sequence[Subject]) -> bool:
-        """Return whether a captcha is required. Raises the refusal for a used-up budget."""
-        verdicts = self._store.check(subjects)
-        _refuse(subjects, verdicts)
-        return any(answer.verdict is Verdict.CAPTCHA for answer in verdicts)
+    def _reserve(self, subject: Subject) -> None:
+        [answer] = self._store.reserve([subject])
+        if answer.verdict is not Verdict.RESERVED:
+            raise self._refunded([subject], [answer])
 
-    def _reserve(self, subjects: Sequence[Subject], *, captcha_passed: bool = False) -> Sequence[Reserved]:
-        """Reserve one in every subject, or refund them all and raise the refusal."""
-        verdicts = self._store.reserve(subjects, captcha_passed=captcha_passed)
-        if all(answer.verdict is Verdict.RESERVED for answer in verdicts):
-            return verdicts
-        # Other requests were faster since the check.
-        outcome = zip(subjects, verdicts, strict=True)
+    def _refunded(self, subjects: Sequence[Subject], reserved: Sequence[Reserved]) -> Refusal:
+        """Refund the subjects that were reserved, and return the refusal for the others."""
+        outcome = zip(subjects, reserved, strict=True)
         self._refund(*(subject.counted() for subject, answer in outcome if answer.verdict is Verdict.RESERVED))
-        if any(answer.verdict is Verdict.NO_ANSWER for answer in verdicts):
+        if any(answer.verdict is Verdict.NO_ANSWER for answer in reserved):
             logs.alert("budgets_not_corrected")
-        _refuse(subjects, verdicts)
-        raise self._captcha_required()
+        return self._refusal(subjects, reserved)
+
+    def _refusal(self, subjects: Sequence[Subject], answers: Sequence[Reserved]) -> Refusal:
+        """Return the refusal for a missing answer, a used-up budget, or a missing captcha, in this order."""
+        outcome = list(zip(subjects, answers, strict=True))
+        for _, answer in outcome:
+            if answer.verdict is Verdict.NO_ANSWER:
+                return ServiceUnavailable(answer.detail)
+        waits = {subject.name: answer.wait_ms for subject, answer in outcome if answer.verdict is Verdict.FULL}
+        if not waits:
+            return self._captcha_required()
+        refusal = SendingPaused if ALL_SENDINGS in waits else TooManyRequests
+        # Only the kind of a range: with the masked number beside it, the log would hold the whole number.
+        kinds = ", ".join(name.partition(":")[0] for name in waits)
+        return refusal(f"budget: {kinds}", retry_after=retry_after(max(waits.values())))
 
     def _pass_captcha(self, caller: Caller) -> None:
         """Use up the caller's ticket. Raises CaptchaRequired without a good one."""
@@ -148,22 +173,3 @@ class Guard:
             change()
         except ServiceUnavailable as error:
             logs.alert("budgets_not_corrected", cause=logs.redact(error.detail))
-
-    def _watch_spending(self, sent: int) -> None:
-        for percent in _ALERTS:
-            if sent == math.ceil(self._policy.limits.total * percent / 100):
-                logs.alert("daily_budget", percent=percent)
-
-
-def _refuse(subjects: Sequence[Subject], verdicts: Sequence[Reserved]) -> None:
-    """Raise the refusal for a missing answer or a used-up budget; return if there is neither."""
-    outcome = list(zip(subjects, verdicts, strict=True))
-    for _, answer in outcome:
-        if answer.verdict is Verdict.NO_ANSWER:
-            raise ServiceUnavailable(answer.detail)
-    waits = {subject.name: answer.wait_ms for subject, answer in outcome if answer.verdict is Verdict.FULL}
-    if waits:
-        refusal = SendingPaused if ALL_SENDINGS in waits else TooManyRequests
-        # Only the kind of a range: with the masked number beside it, the log would hold the whole number.
-        kinds = ", ".join(name.partition(":")[0] for name in waits)
-        raise refusal(f"budget: {kinds}", retry_after=retry_after(max(waits.values())))

@@ -15,8 +15,3 @@ class Rules(Struct, frozen=True):
     lock_at: int = 100  # failures in a row that lock a number: NIST SP 800-63B-4, section 3.2.2
     lock_for: int = 86400  # s without a failure after which failures are forgotten
     repeat_for: int = 60  # s in which a login may be repeated under its Idempotency-Key
-
-    @property
-    def resend_after(self) -> int:
-        """The s that an app waits for before it asks again: one more than the cooldown, for the way there."""
-        return self.cooldown + 1

@@ -29,6 +29,9 @@ class CodeSent(Struct, frozen=True, rename="camel"):
     serial_no: str | None = None
 
 
+_ALLOWED = {SendOutcome.NEW, SendOutcome.RESEND}
+
+
 class Sender:
     """Sends codes. Thread-safe."""
 
@@ -48,7 +51,8 @@ class Sender:
         self._guard = guard
         self._maker = maker
         self._fixed = fixed
-        self._rules = rules
+        self._life = rules.life
+        self._resend_after = rules.cooldown + 1  # s: one more, for the way to the app
         self._calendar = calendar
 
     def get_sms(self, phone: Phone, challenge_id: str | None, idempotency_key: str | None, caller: Caller) -> CodeSent:
@@ -57,7 +61,8 @@ class Sender:
         Raises Locked, TooManyRequests, SendingPaused, CountryNotAllowed, CaptchaRequired, InvalidPhone, SendFailed,
         SendUnknown (with the sessionId in which the code works if it arrives) and ServiceUnavailable.
         """
-        if self._fixed.has(phone):
+        if phone.e164 in self._fixed.codes:
+            self._fixed.use(phone)
             return self._sent(secrets.token_urlsafe(16))
         now = self._calendar.now()
         request = SendRequest(phone, now.day, challenge_id, idempotency_key)
@@ -67,7 +72,8 @@ class Sender:
                 return answer
             request = replace(request, stale_id=check.challenge_id)
             check = self._challenges.check(request)
-        _refuse(check)
+        if check.outcome not in _ALLOWED:
+            _refuse(check)
         reservation = self._guard.reserve(phone, caller, now, sent_today=check.sent_today)
         return self._send(request, check, reservation, caller, now)
 
@@ -99,8 +105,8 @@ class Sender:
             # The SMS may have been sent: the sending counts, and its code works.
             unknown.data = {
                 "sessionId": issued.challenge_id,
-                "expiresIn": self._rules.life,
-                "resendAfter": self._rules.resend_after,
+                "expiresIn": self._life,
+                "resendAfter": self._resend_after,
             }
             raise
         except (InvalidPhone, TooManyRequests, SendFailed) as refusal:
@@ -116,8 +122,8 @@ class Sender:
             session_id=challenge_id,
             request_id=receipt.request_id if receipt else None,
             serial_no=receipt.serial_no if receipt else None,
-            expires_in=self._rules.life,
-            resend_after=self._rules.resend_after,
+            expires_in=self._life,
+            resend_after=self._resend_after,
         )
 
     def _overtaken(self, phone: Phone, decision: SendDecision, reservation: Reservation) -> CodeSent:

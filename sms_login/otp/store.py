@@ -75,6 +75,18 @@ class GuessOutcome(Enum):
     LOCKED = "locked"
 
 
+class Attempt(Struct, frozen=True):
+    """A guess by the login `login_id`: its `digests`, one under each valid secret.
+
+    A `shared` guess is counted in the budget of logins without a sessionId.
+    """
+
+    login_id: str
+    digests: Sequence[str]
+    shared: bool
+    idempotency_key: str | None
+
+
 class Redemption(Struct, frozen=True):
     """An outcome with its facts.
 
@@ -118,20 +130,8 @@ class ChallengeStore(Protocol):
         Count its own guesses and, if `shared`, also those of logins without a sessionId.
         """
 
-    def redeem(
-        self,
-        phone: Phone,
-        challenge_id: str,
-        digests: Sequence[str],
-        *,
-        shared: bool,
-        login_id: str,
-        idempotency_key: str | None,
-    ) -> Redemption:
-        """Compare a guess (its digest under each valid secret) with a code, and spend the code if it is right.
-
-        A `shared` guess is counted in the budget of logins without a sessionId.
-        """
+    def redeem(self, phone: Phone, challenge_id: str, attempt: Attempt) -> Redemption:
+        """Compare a guess with a code, and spend the code if the guess is right."""
 
     def unredeem(self, phone: Phone, challenge_id: str, login_id: str) -> bool:
         """Make the code valid again that `login_id` spent; False if the record is gone or another login's."""

@@ -14,25 +14,22 @@ class FixedCodes:
     """The `codes` of test numbers by E.164, valid through the day `until` ("YYYYMMDD")."""
 
     def __init__(self, codes: Mapping[str, Secret], until: str, calendar: Calendar) -> None:
-        self._codes = codes
+        self.codes = codes
         self._until = until
         self._calendar = calendar
 
-    def has(self, phone: Phone) -> bool:
-        """Return whether it is a test number, and log its use. Raises InvalidPhone after the last day."""
-        if phone.e164 not in self._codes:
-            return False
+    def use(self, phone: Phone) -> None:
+        """Log the use of a test number. Raises InvalidPhone after the last day."""
         if self.ended(phone):
             raise InvalidPhone("a test number, after TEST_NUMBERS_UNTIL")
-        return True
 
     def ended(self, phone: Phone) -> bool:
         """Return whether it is a test number whose last day is over, and log its use."""
-        if phone.e164 not in self._codes:
+        if phone.e164 not in self.codes:
             return False
         logs.note(test_number=True)
         return self._calendar.now().day.name > self._until
 
     def right(self, phone: Phone, code: str) -> bool:
         """Return whether it is the test number's code."""
-        return hmac.compare_digest(self._codes[phone.e164].key(), code.encode())
+        return hmac.compare_digest(self.codes[phone.e164].key(), code.encode())

@@ -26,7 +26,7 @@ from sms_login.limits.guard import Guard
 from sms_login.limits.store import WindowNames
 from sms_login.otp.codes import CodeMaker
 from sms_login.otp.rules import Rules
-from sms_login.otp.store import ChallengeStore, GuessOutcome, Redemption
+from sms_login.otp.store import Attempt, ChallengeStore, GuessOutcome, Redemption
 from sms_login.otp.test_numbers import FixedCodes
 from sms_login.periods import Calendar, retry_after
 from sms_login.phone import Phone
@@ -119,7 +119,8 @@ class LoginService:
         if guess.challenge_id is None and self._require_session:
             raise missing("sessionId")
         login_id = secrets.token_hex(16)
-        if self._fixed.has(phone):
+        if phone.e164 in self._fixed.codes:
+            self._fixed.use(phone)
             if not self._fixed.right(phone, guess.code):
                 raise CodeIsError(data={"attemptsLeft": self._rules.guesses})
             return Spent(use(login_id), login_id, None)
@@ -154,14 +155,9 @@ class LoginService:
             return {}, refusal
 
     def _redeem(self, guess: Guess, challenge_id: str, login_id: str) -> Redemption:
-        return self._challenges.redeem(
-            guess.phone,
-            challenge_id,
-            self._maker.digests(guess.phone, challenge_id, guess.code),
-            shared=guess.challenge_id is None,
-            login_id=login_id,
-            idempotency_key=guess.idempotency_key,
-        )
+        digests = self._maker.digests(guess.phone, challenge_id, guess.code)
+        attempt = Attempt(login_id, digests, guess.challenge_id is None, guess.idempotency_key)
+        return self._challenges.redeem(guess.phone, challenge_id, attempt)
 
     @contextlib.contextmanager
     def _unredeem_on_failure(

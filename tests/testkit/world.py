@@ -42,6 +42,8 @@ ENVIRON = {
     "SMS_SDKAPPID": "1400000000",
     "SMS_SIGN": "sign",
     "SMS_TEMPLATE_ID": "1",
+    "SMS_INTL_SDKAPPID": "1400000001",
+    "SMS_INTL_TEMPLATE_ID": "2",
     "JWT_SECRET": "replaced in every world, by a secret",
     "JWT_ISSUER": "issuer",
     "JWT_AUDIENCE": "audience",
@@ -61,10 +63,6 @@ class Outbox:
         self.sent: list[tuple[Phone, str]] = []
         self.refuse: list[Refusal] = []
         self.meanwhile: Callable[[], object] = lambda: None  # happens while SendSms is under way
-
-    def reaches(self, phone: Phone) -> bool:
-        """Reach every country."""
-        return bool(phone)
 
     def send(self, phone: Phone, code: str) -> Receipt:
         """Keep the message, or refuse."""
@@ -148,6 +146,7 @@ class World:
     limits: Limits = field(default_factory=Limits)
     captcha_mode: str = "off"
     countries: frozenset[str] | None = None
+    abroad: bool = True  # whether an international template is set
     sending: bool = True
     origins: frozenset[str] = frozenset()
     ip: str | None = None  # whose calls these are; None: no limit counts clients
@@ -171,6 +170,7 @@ class World:
             captcha_mode=self.captcha_mode,
             allowed_countries=self.countries,
             sending=self.sending,
+            **({} if self.abroad else {"sms_abroad": None}),
             allowed_origins=self.origins,
             client_ip_source="platform" if self.ip else "none",
         )

@@ -76,39 +76,39 @@ class RedisClient:
 
     def command(self, name: str, *args: str) -> Any:
         """Send one command of redis-py's."""
-        try:
-            with logs.outside("redis"):
-                return getattr(self._ready(), name)(*args)
-        except _FAILURES as error:
-            raise _unavailable(error) from error
+        return self._timed(lambda client: getattr(client, name)(*args))
 
     def run(self, name: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
-        """Run lua/<name>.lua: one round trip, and one more where the server does not know the script yet."""
+        """Run lua/<name>.lua: one round trip, and one more if the server does not know the script yet."""
         body, sha = self._script(name)
-        try:
-            with logs.outside("redis"):
-                client = self._ready()
-                try:
-                    return client.evalsha(sha, len(keys), *keys, *args)
-                except redis.exceptions.NoScriptError:
-                    return client.eval(body, len(keys), *keys, *args)
-        except _FAILURES as error:
-            raise _unavailable(error) from error
+
+        def evaluate(client: Client) -> Any:
+            try:
+                return client.evalsha(sha, len(keys), *keys, *args)
+            except redis.exceptions.NoScriptError:
+                return client.eval(body, len(keys), *keys, *args)
+
+        return self._timed(evaluate)
 
     def run_all(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[str | int]]]) -> list[Any]:
         """Run lua/<name>.lua for each call's keys and arguments: in one round trip, on a cluster in one for each call.
 
-        Return the answers; ServiceUnavailable is one of a call that failed, since others may have been done.
+        Return the answers; a failed call answers ServiceUnavailable, since the others may have been made.
         """
-        try:
-            client = self._ready()
-            if len(calls) == 1 or not isinstance(client, redis.Redis):
-                return self._run_each(name, calls)
+
+        def pipelined(client: redis.Redis) -> list[Any]:
             pipeline = client.pipeline(transaction=False)
             for keys, args in calls:
                 pipeline.evalsha(self._script(name)[1], len(keys), *keys, *args)
-            with logs.outside("redis"):
-                answers: list[Any] = pipeline.execute(raise_on_error=False)
+            answers: list[Any] = pipeline.execute(raise_on_error=False)
+            return answers
+
+        try:
+            if len(calls) == 1 or not isinstance(self._ready(), redis.Redis):
+                return self._run_each(name, calls)
+            answers: list[Any] = self._timed(pipelined)
+        except ServiceUnavailable as error:
+            return [error] * len(calls)
         except _FAILURES as error:
             return [_unavailable(error)] * len(calls)
         for i, answer in enumerate(answers):
@@ -117,6 +117,15 @@ class RedisClient:
             elif isinstance(answer, Exception):
                 answers[i] = _unavailable(answer)
         return answers
+
+    def _timed(self, send: Callable[[Client], Any]) -> Any:
+        started = time.perf_counter()
+        try:
+            return send(self._ready())
+        except _FAILURES as error:
+            raise _unavailable(error) from error
+        finally:
+            logs.spent("redis", started)
 
     def _run_each(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[str | int]]]) -> list[Any]:
         """Run them one after the other, up to one that fails."""

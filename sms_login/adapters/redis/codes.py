@@ -15,13 +15,12 @@ Read only, of `sessions`:
 """
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from sms_login.adapters.redis.client import RedisClient
 from sms_login.limits.policy import Reservation
 from sms_login.otp.rules import Rules
-from sms_login.otp.store import Challenge, GuessOutcome, Redemption, SendDecision, SendOutcome, SendRequest
+from sms_login.otp.store import Attempt, Challenge, GuessOutcome, Redemption, SendDecision, SendOutcome, SendRequest
 from sms_login.phone import Phone
 
 _RESERVATION = re.compile(r"([0-9]+) ([0-9]{8}) ([0-9a-z.:/-]+)")
@@ -47,50 +46,21 @@ class RedisChallenges:
     def _issue(
         self, mode: str, request: SendRequest, new: Challenge, sending_id: str = "", reservation: str = ""
     ) -> SendDecision:
-        rules, phone, key = self._rules, request.phone, request.idempotency_key
+        rules, key = self._rules, request.idempotency_key
         tail_ms = rules.repeat_for * 1000  # a spent code is kept for as long as its login may be repeated
-        keys = [
-            otp_key(phone, request.challenge_id or new.id),
-            otp_key(phone, new.id),
-            otp_key(phone, "latest"),
-            otp_key(phone, "cooldown"),
-            otp_key(phone, f"day:{request.day.name}"),
-            otp_key(phone, "failures"),
-            otp_key(phone, f"sent:{key}" if key else "cooldown"),
-        ]
-        args = [
-            mode,
-            request.challenge_id or "",
-            new.id,
-            request.stale_id or "",
-            1 if key else 0,
-            new.nonce,
-            new.digest,
-            sending_id,
-            reservation,
-            rules.life * 1000,
-            rules.age * 1000 + tail_ms,
-            tail_ms,
-            rules.guesses,
-            rules.lock_at,
-            rules.daily,
-            request.day.left_ms,
-            rules.cooldown * 1000,
-        ]
-        return _decision(request, new, self._redis.run("issue", keys, args))
+        names = (request.challenge_id or new.id, new.id, "latest", "cooldown", f"day:{request.day.name}", "failures")
+        keys = [otp_key(request.phone, name) for name in (*names, f"sent:{key}" if key else "cooldown")]
+        ids = (request.challenge_id or "", new.id, request.stale_id or "")
+        texts = (mode, *ids, 1 if key else 0, new.nonce, new.digest, sending_id, reservation)
+        lives = (rules.life * 1000, rules.age * 1000 + tail_ms, tail_ms)
+        limits = (rules.guesses, rules.lock_at, rules.daily, request.day.left_ms, rules.cooldown * 1000)
+        return _decision(request, new, self._redis.run("issue", keys, [*texts, *lives, *limits]))
 
     def undo(self, request: SendRequest, challenge_id: str, sending_id: str, *, issued: bool) -> bool:
         """See `otp.store.ChallengeStore.undo`."""
-        phone, requested = request.phone, request.challenge_id or challenge_id
-        key = request.idempotency_key
-        keys = [
-            otp_key(phone, requested),
-            otp_key(phone, challenge_id),
-            otp_key(phone, "latest"),
-            otp_key(phone, "cooldown"),
-            otp_key(phone, f"day:{request.day.name}"),
-            otp_key(phone, f"sent:{key}" if key else "cooldown"),
-        ]
+        requested, key = request.challenge_id or challenge_id, request.idempotency_key
+        names = (requested, challenge_id, "latest", "cooldown", f"day:{request.day.name}")
+        keys = [otp_key(request.phone, name) for name in (*names, f"sent:{key}" if key else "cooldown")]
         word = self._redis.run("undo", keys, [sending_id, requested, challenge_id])
         # A recorded sending that is gone was spent to delete the account, and then forgotten.
         return word == "verified" or (issued and word == "gone")
@@ -106,30 +76,13 @@ class RedisChallenges:
             self._redis.run("remaining", [otp_key(phone, challenge_id)], [1 if shared else 0, self._rules.guesses])
         )
 
-    def redeem(
-        self,
-        phone: Phone,
-        challenge_id: str,
-        digests: Sequence[str],
-        *,
-        shared: bool,
-        login_id: str,
-        idempotency_key: str | None,
-    ) -> Redemption:
+    def redeem(self, phone: Phone, challenge_id: str, attempt: Attempt) -> Redemption:
         """See `otp.store.ChallengeStore.redeem`."""
         rules = self._rules
         keys = [otp_key(phone, challenge_id), otp_key(phone, "failures"), f"session:{{{phone.e164}}}:generation"]
-        args = [
-            "shared_guesses" if shared else "guesses",
-            login_id,
-            idempotency_key or "",
-            rules.guesses,
-            rules.lock_at,
-            rules.lock_for * 1000,
-            rules.repeat_for * 1000,
-            *digests,
-        ]
-        return _redemption(self._redis.run("redeem", keys, args))
+        texts = ("shared_guesses" if attempt.shared else "guesses", attempt.login_id, attempt.idempotency_key or "")
+        limits = (rules.guesses, rules.lock_at, rules.lock_for * 1000, rules.repeat_for * 1000)
+        return _redemption(self._redis.run("redeem", keys, [*texts, *limits, *attempt.digests]))
 
     def unredeem(self, phone: Phone, challenge_id: str, login_id: str) -> bool:
         """See `otp.store.ChallengeStore.unredeem`."""

@@ -3,6 +3,7 @@
 import logging
 import re
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -65,13 +66,16 @@ class SqlClient:
         for the account's way of signing in. Statements are fixed and tested, so the same holds for them, except for
         wrong values: DataError and IntegrityError are bugs that a retry does not solve, and pass through.
         """
-        with logs.outside("sql"), self._connect() as connection:
-            try:
+        started = time.perf_counter()
+        try:
+            with self._connect() as connection:
                 yield connection
-            except (exc.DataError, exc.IntegrityError):
-                raise
-            except exc.DBAPIError as error:
-                raise _unavailable(error) from error
+        except (exc.DataError, exc.IntegrityError):
+            raise
+        except exc.DBAPIError as error:
+            raise _unavailable(error) from error
+        finally:
+            logs.spent("sql", started)
 
     def _connect(self) -> Connection:
         try:

@@ -1,26 +1,14 @@
-"""Users in SQL: TencentDB for MySQL, or SQLite. `python -m sms_login.adapters.sql.users` creates their table."""
+"""Users in SQL: TencentDB for MySQL, or SQLite."""
 
-import os
-import sys
 import time
-from contextlib import closing
 
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, and_, delete, exc, insert, select, update
 
-from sms_login.adapters.sql.client import SqlClient, connect
-from sms_login.adapters.sql.schema import USERS, create, migrate
-from sms_login.errors import ServiceUnavailable
+from sms_login.adapters.sql.client import SqlClient
+from sms_login.adapters.sql.schema import USERS
 from sms_login.phone import Phone
-from sms_login.settings.reader import ConfigError, users_url
 from sms_login.users import User
-
-_USAGE = """\
-usage: USERS_URL=… python -m sms_login.adapters.sql.users create|migrate
-
-create   makes the table of users, if it is not there
-migrate  also copies the users of Tencent's SMS-login demo of 2020, from its table `info`; may be repeated
-"""
 
 
 class SqlUsers:
@@ -75,34 +63,3 @@ def _find(connection: Connection, phone: Phone, user_id: str | None = None) -> U
     if not row or (user_id is not None and row.id != user_id):
         return None
     return User(row.id, phone, row.name, row.avatar, row.created)
-
-
-def main() -> int:
-    """Run a command on the database of USERS_URL; return its exit code: 1 after a failure or a partial migration."""
-    command = sys.argv[1] if len(sys.argv) == 2 else ""  # noqa: PLR2004 - the program and the command
-    if command not in {"create", "migrate"}:
-        sys.stderr.write(_USAGE)
-        return 2
-    try:
-        engine = connect(users_url(os.environ).reveal(), timeout=60.0)  # a large table is slow
-        with closing(SqlClient(engine)) as client:
-            made = create(client)
-            print(f"The table {USERS.name} " + ("is made." if made else "was there already."))
-            return _migrate(client) if command == "migrate" else 0
-    except (ConfigError, ServiceUnavailable, ModuleNotFoundError) as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-
-
-def _migrate(client: SqlClient) -> int:
-    done = migrate(client)
-    print(f"Of the users in info, {done.new} are taken over now and {done.known} were before.")
-    if done.trimmed:
-        print(f"{len(done.trimmed)} had a name or an avatar that is too long: {' '.join(done.trimmed)}")
-    for why, user_ids in done.left.items():
-        print(f"{len(user_ids)} are NOT taken over: they {why}: {' '.join(user_ids)}")
-    return 1 if done.left else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

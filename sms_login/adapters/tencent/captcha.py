@@ -39,7 +39,7 @@ class TencentCaptcha:
         request.CaptchaAppId = self._app_id
         request.AppSecretKey = self._app_secret
         try:
-            answer = self._api.call(lambda client: client.DescribeCaptchaResult(request))
+            answer = self._api.call("DescribeCaptchaResult", request)
         except (NoCredentials, TimeoutError) as error:
             raise ServiceUnavailable(f"captcha: {str(error) or 'timeout'}") from None
         except TencentCloudSDKException as error:

@@ -47,16 +47,18 @@ class TencentClient:
         self._client: Any = None
         self._made = 0.0
 
-    def call(self, action: Callable[[Any], Any]) -> Any:
-        """Return the result of `action(client)`, whose exceptions, such as the SDK's, pass through.
+    def call(self, action: str, request: Any) -> Any:
+        """Return the answer to a request of the SDK's, such as SendSms; the SDK's own exceptions pass through.
 
         Raises NoCredentials, and TimeoutError after `timeout`; the call may still succeed after that.
         """
         if not self._credential.complete():
             raise NoCredentials("no credentials in the environment: has the function an execution role?")
-        client = self._ready_client()
-        with logs.outside(self._name):
-            return _within(self._timeout, lambda: action(client))
+        client, started = self._ready_client(), time.perf_counter()
+        try:
+            return _within(self._timeout, lambda: getattr(client, action)(request))
+        finally:
+            logs.spent(self._name, started)
 
     def _ready_client(self) -> Any:
         """Return the client, replaced every _IDLE seconds, so that no connection of it is idle for longer.

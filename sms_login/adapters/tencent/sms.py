@@ -10,7 +10,7 @@ from sms_login.errors import InvalidPhone, Refusal, SendFailed, SendUnknown, Too
 from sms_login.phone import Phone
 from sms_login.sms import Receipt, SmsRoute
 
-_MAINLAND = "CN"
+MAINLAND = "CN"  # the one country of the mainland route
 
 
 class TencentSms:
@@ -38,17 +38,13 @@ class TencentSms:
         self._template_params = template_params
         self._minutes = str(minutes)
 
-    def reaches(self, phone: Phone) -> bool:
-        """See `sms.Sms.reaches`."""
-        return phone.region == _MAINLAND or self._abroad is not None
-
     def send(self, phone: Phone, code: str) -> Receipt:
         """See `sms.Sms.send`."""
         from tencentcloud.common.exception import TencentCloudSDKException  # noqa: PLC0415 - heavy, and only getSms needs it
 
         request = self._request(phone, code)
         try:
-            answer = self._api.call(lambda client: client.SendSms(request))
+            answer = self._api.call("SendSms", request)
         except NoCredentials as error:
             raise SendFailed(str(error)) from None
         except TimeoutError:
@@ -65,7 +61,7 @@ class TencentSms:
     def _request(self, phone: Phone, code: str) -> Any:
         from tencentcloud.sms.v20210111 import models  # noqa: PLC0415 - as above
 
-        route = self._mainland if phone.region == _MAINLAND or self._abroad is None else self._abroad
+        route = self._mainland if phone.region == MAINLAND or self._abroad is None else self._abroad
         values = {"code": code, "minutes": self._minutes}
         request = models.SendSmsRequest()
         request.PhoneNumberSet = [phone.e164]
