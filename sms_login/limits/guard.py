@@ -68,17 +68,17 @@ class Guard:
         self._admit(phone)
         client = caller.client.counted_as
         subjects = self._policy.sending(client, phone, now)
-        captcha = sent_today >= _WITHOUT_CAPTCHA
+        captcha_needed = sent_today >= _WITHOUT_CAPTCHA
         checked = self._store.check(subjects)
         for answer in checked:
             if answer.verdict is Verdict.CAPTCHA:
-                captcha = True
+                captcha_needed = True
             elif answer.verdict is not Verdict.FREE:
                 raise self._refusal(subjects, checked)
-        captcha = self._captcha is not None and (captcha or self._captcha.always)
-        if captcha:
+        captcha_needed = self._captcha is not None and (captcha_needed or self._captcha.always)
+        if captcha_needed:
             self._pass_captcha(caller)
-        reserved = self._store.reserve(subjects, captcha_passed=captcha)
+        reserved = self._store.reserve(subjects, captcha_passed=captcha_needed)
         for answer in reserved:
             if answer.verdict is not Verdict.RESERVED:  # other requests were faster since the check
                 raise self._refunded(subjects, reserved)
