@@ -21,7 +21,7 @@ from sms_login.http.messages import (
 )
 from sms_login.otp.send import CodeSent
 from sms_login.otp.verify import LoggedIn
-from sms_login.sessions.service import Refreshed, StillLoggedIn, UserInfo
+from sms_login.sessions.service import SignedIn, StillLoggedIn, UserInfo
 
 _PHONE, _SESSION, _CODE = "+8613800138000", "hv2BFvYIitNmiBDL85XEUA", "123456"
 _TOKEN, _REFRESH = "eyJhbGciOi…", "rt_5nZ0Zc…"
@@ -47,7 +47,7 @@ ALL: dict[str, tuple[Message, Any]] = {
     "getSms again": (GetSms(_PHONE, _SESSION), CodeSent(_SESSION, 300, 31)),
     "login": (Login(_PHONE, _CODE, _SESSION), LoggedIn(**_USER, **_TOKENS, is_new_user=True)),
     "login with a token": (Login(_PHONE, token=_TOKEN), StillLoggedIn(**_USER)),
-    "refresh": (Refresh(_REFRESH), Refreshed(**_USER, **_TOKENS)),
+    "refresh": (Refresh(_REFRESH), SignedIn(**_USER, **_TOKENS)),
     "logout": (Logout(refresh_token=_REFRESH), Done()),
     "logout everywhere": (Logout(refresh_token=_REFRESH, everywhere=True), Done()),
     "getUserInfo": (GetUserInfo(_TOKEN), UserInfo(**_USER)),

@@ -10,14 +10,14 @@ from sms_login.errors import Refusal
 from sms_login.http import events, messages
 from sms_login.otp.send import CodeSent
 from sms_login.otp.verify import LoggedIn
-from sms_login.sessions.service import Refreshed, StillLoggedIn, UserInfo
+from sms_login.sessions.service import SignedIn, StillLoggedIn, UserInfo
 
 Schema = dict[str, Any]
 
 ANSWERS: dict[type[messages.Message], tuple[type[Any], ...]] = {
     messages.GetSms: (CodeSent,),
     messages.Login: (LoggedIn, StillLoggedIn),
-    messages.Refresh: (Refreshed,),
+    messages.Refresh: (SignedIn,),
     messages.Logout: (messages.Done,),
     messages.GetUserInfo: (UserInfo,),
     messages.SetNickname: (UserInfo,),

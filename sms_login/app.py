@@ -49,7 +49,8 @@ class App:
         self._country = default_country
         self._origins = origins
         self._client_ip_source = client_ip_source
-        # What each method does with its message, its Idempotency-Key and its request.
+        # Each method takes its message, Idempotency-Key and request. A new one also needs its message in
+        # http/messages.py and its entries in openapi/.
         self._methods: dict[type[messages.Message], Callable[[Any, str | None, Request], messages.Answer | None]] = {
             messages.GetSms: self._get_sms,
             messages.Login: self._log_in,
@@ -110,7 +111,7 @@ class App:
 
 
 class Misconfigured:
-    """Answers every event with 500, and logs what is wrong with the settings."""
+    """Answers every event with 500, and logs the problems of the settings."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self._problems = problems
@@ -143,7 +144,7 @@ def _respond(
             data = answer(event, request)
             status, outcome = 200, "Ok" if isinstance(data, CodeSent) else "Success"
             success = _envelope(0, outcome, _SUCCESS[request.language], request, data)
-            envelope = data if isinstance(data, messages.KeySet) else success  # RFC 7517 says what a key set looks like
+            envelope = data if isinstance(data, messages.KeySet) else success  # in the form of RFC 7517
     except Exception as error:  # noqa: BLE001 - the one catch-all: whatever else it is, it is a bug of ours
         refusal = error if isinstance(error, Refusal) else InternalError()
         crash = None if isinstance(error, Refusal) else error

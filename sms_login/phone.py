@@ -16,7 +16,10 @@ _CAN_RECEIVE_SMS = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE
 
 
 class Phone(Struct, frozen=True):
-    """One number. `e164` is the clear number ("+8618566246600"); `region` its ISO country code ("CN")."""
+    """One number, which any room may read and which prints masked.
+
+    `e164` is the clear number ("+8618566246600"); `region` its ISO country code ("CN").
+    """
 
     e164: str
     region: str

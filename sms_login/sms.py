@@ -17,7 +17,7 @@ class SmsRoute(Struct, frozen=True):
 
 
 class Receipt(Struct, frozen=True):
-    """What SendSms gave for an accepted message. `fee` is the number of messages that it is charged as."""
+    """The provider's answer to an accepted message. `fee` is the number of messages that are charged."""
 
     request_id: str
     serial_no: str

@@ -27,7 +27,7 @@ class Users(Protocol):
         """Return the number's user."""
 
     def rename(self, phone: Phone, user_id: str, name: str) -> User | None:
-        """Give the number's user a nickname; None if there is no such user."""
+        """Give the number's user a nickname; None if the id is not theirs."""
 
     def delete(self, phone: Phone, user_id: str) -> bool:
-        """Forget the number's user if this is their id; tell whether it was."""
+        """Delete the number's user if `user_id` is theirs; return whether one was deleted."""

@@ -11,7 +11,7 @@ from sms_login.adapters.sql.schema import USERS
 from sms_login.http import messages
 from sms_login.otp.send import CodeSent
 from sms_login.otp.verify import LoggedIn
-from sms_login.sessions.service import Refreshed, StillLoggedIn, UserInfo
+from sms_login.sessions.service import SignedIn, StillLoggedIn, UserInfo
 from sms_login.settings.reader import users_url
 from sms_login.settings.settings import TABLE
 from tests.testkit.events import PHONE
@@ -63,7 +63,7 @@ def test_every_method_is_in_the_readme_with_what_it_gives() -> None:
     gives: dict[str, list[Any]] = {
         "getSms": [CodeSent],
         "login": [LoggedIn, StillLoggedIn],
-        "refresh": [Refreshed],
+        "refresh": [SignedIn],
         "logout": [messages.Done],
         "deleteAccount": [messages.Done],
         "getUserInfo": [UserInfo],

@@ -77,7 +77,7 @@ def test_a_whole_login_at_debug_prints_no_secret(
 def test_a_whole_session_at_debug_prints_no_secret(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Refreshed, reused, logged out, deleted; with tokens of the wrong kind, cut off and in the wrong places."""
+    """SignedIn, reused, logged out, deleted; with tokens of the wrong kind, cut off and in the wrong places."""
     handler = wiring.build({**cloud.environ, "CAPTCHA_MODE": "off"})
     raw = Raw()
     logging.getLogger().addHandler(raw)

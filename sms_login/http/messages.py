@@ -11,7 +11,7 @@ from sms_login import __version__
 from sms_login.errors import InvalidParam, UnknownMethod, missing
 from sms_login.otp.send import CodeSent
 from sms_login.otp.verify import LoggedIn
-from sms_login.sessions.service import Refreshed, StillLoggedIn, UserInfo
+from sms_login.sessions.service import SignedIn, StillLoggedIn, UserInfo
 
 # Every pattern is anchored and ASCII: `\d` and `$` would let Unicode digits and a trailing newline through.
 # An empty parameter counts as absent and never reaches these types; min_length documents that.
@@ -132,7 +132,7 @@ class KeySet(Struct, frozen=True):
     keys: Sequence[Mapping[str, str]]
 
 
-Answer = CodeSent | LoggedIn | Refreshed | StillLoggedIn | UserInfo | Done | Healthy | KeySet
+Answer = CodeSent | LoggedIn | SignedIn | StillLoggedIn | UserInfo | Done | Healthy | KeySet
 
 
 def parse(params: Mapping[str, Any]) -> Message:

@@ -1,1 +1,1 @@
-"""Limits: what may be sent and guessed, and how often."""
+"""Limits on sendings and guesses."""

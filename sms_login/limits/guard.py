@@ -4,7 +4,7 @@ It fails closed: without an answer of the store, nothing is sent and no guess is
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -61,9 +61,9 @@ class Guard:
     def reserve(self, phone: Phone, caller: Caller, now: Now, *, sent_today: int) -> Reservation:
         """Reserve a sending in all budgets. `sent_today` counts the number's sendings of the day.
 
-        The check comes first, as a dry run: a refused request holds no budget of others, not even for a moment. Raises
-        SendingPaused, CountryNotAllowed, CaptchaRequired, TooManyRequests and ServiceUnavailable, and has then reserved
-        nothing.
+        The check comes first, as a dry run: a request that it refuses reserves nothing, not even for a moment. If
+        others were faster since the check, the reserved budgets are refunded. Raises SendingPaused, CountryNotAllowed,
+        CaptchaRequired, TooManyRequests and ServiceUnavailable.
         """
         self._admit(phone)
         client = caller.client.counted_as
@@ -101,29 +101,27 @@ class Guard:
     def count_refused(self, client: Client, now: Now) -> None:
         """Count a sending that SendSms refused because of the number."""
         if client.counted_as:
-            subject = self._policy.refused(client.counted_as, now)
-            self._best_effort(lambda: self._reserve(subject))
+            [answer] = self._store.reserve([self._policy.refused(client.counted_as, now)])
+            if answer.verdict is not Verdict.RESERVED:
+                logs.alert("budgets_not_corrected", cause=logs.redact(answer.detail))
 
     def reserve_guess(self, client: Client, now: Now) -> WindowNames:
         """Reserve a guess in the client's budget, and return the windows to refund. Raises TooManyRequests."""
         if not client.counted_as:
             return {}
         subject = self._policy.guess(client.counted_as, now)
-        self._reserve(subject)
-        return subject.counted()
-
-    def refund_guess(self, guess: WindowNames) -> None:
-        """Refund a guess that was not evaluated."""
-        self._refund(guess)
-
-    def refund_verified(self, phone: Phone, reservations: Sequence[Reservation], guess: WindowNames) -> None:
-        """Refund what a login has proven honest: its guess, and the sendings of its challenge."""
-        self._refund(guess, *(self._policy.unverified(reservation, phone) for reservation in reservations))
-
-    def _reserve(self, subject: Subject) -> None:
         [answer] = self._store.reserve([subject])
         if answer.verdict is not Verdict.RESERVED:
             raise self._refunded([subject], [answer])
+        return subject.counted()
+
+    def refund_guess(self, reserved: WindowNames) -> None:
+        """Refund a guess that was not evaluated, or whose code was made valid again."""
+        self._refund(reserved)
+
+    def refund_verified(self, phone: Phone, reservations: Sequence[Reservation], reserved: WindowNames) -> None:
+        """Refund a verified login: its guess, and the sendings of its challenge."""
+        self._refund(reserved, *(self._policy.unverified(reservation, phone) for reservation in reservations))
 
     def _refunded(self, subjects: Sequence[Subject], reserved: Sequence[Reserved]) -> Refusal:
         """Refund the subjects that were reserved, and return the refusal for the others."""
@@ -164,12 +162,9 @@ class Guard:
         return CaptchaRequired(data={"captchaAppId": self._captcha.app_id if self._captcha else ""})
 
     def _refund(self, *windows: WindowNames) -> None:
-        if any(windows):
-            self._best_effort(lambda: self._store.refund(*windows))
-
-    def _best_effort(self, change: Callable[[], object]) -> None:
-        """Change counters after the answer is decided: without Redis they stay wrong until their window ends."""
+        """Refund windows after the answer is decided: without Redis they stay wrong until they end."""
         try:
-            change()
+            if any(windows):
+                self._store.refund(*windows)
         except ServiceUnavailable as error:
             logs.alert("budgets_not_corrected", cause=logs.redact(error.detail))

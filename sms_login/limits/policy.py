@@ -99,7 +99,7 @@ class Policy:
         windows = [
             self._unverified("hour", hour, limits.ip_hour * share, lifted=self._captcha),
             self._unverified("day", now.day, limits.ip_day * share),
-            # Compared only: `refused` counts what SendSms has refused.
+            # Compared only: a sending that SendSms refuses is counted when it is refused.
             Window(
                 f"refused:{hour.name}",
                 limit=None if self._captcha else refused,

@@ -61,7 +61,7 @@ class Reserved(Struct, frozen=True):
 
 
 class LimitStore(Protocol):
-    """Counters by subject; each expires with its window. Never raises: a failure is a verdict."""
+    """Counters by subject; each expires with its window. `check` and `reserve` never raise: a failure is a verdict."""
 
     def check(self, subjects: Sequence[Subject]) -> Sequence[Reserved]:
         """Return the verdicts that `reserve` would give without a captcha, and count nothing (a dry run)."""

@@ -7,7 +7,7 @@ class Rules(Struct, frozen=True):
     """The rules of a code."""
 
     life: int = 300  # s that a code works after its last sending
-    age: int = 600  # s after its first sending that it never works: NIST SP 800-63B-4, section 3.1.3.2
+    age: int = 600  # s after its first sending at which it ends, however often it is sent: NIST SP 800-63B-4, 3.1.3.2
     guesses: int = 3  # wrong ones per code, and as many again shared by all logins without a sessionId
     cooldown: int = 30  # s between two sendings to one number
     daily: int = 10  # sendings to one number per calendar day

@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sms_login import logs
-from sms_login.errors import InvalidPhone, Locked, SendFailed, SendUnknown, ServiceUnavailable, TooManyRequests
+from sms_login.errors import InvalidPhone, Locked, Refusal, SendFailed, SendUnknown, ServiceUnavailable, TooManyRequests
 from sms_login.limits.guard import Caller, Guard
 from sms_login.limits.policy import Reservation
 from sms_login.otp.codes import CodeMaker
@@ -73,7 +73,7 @@ class Sender:
             request = replace(request, stale_id=check.challenge_id)
             check = self._challenges.check(request)
         if check.outcome not in _ALLOWED:
-            _refuse(check)
+            raise _refusal(check)
         reservation = self._guard.reserve(phone, caller, now, sent_today=check.sent_today)
         return self._send(request, check, reservation, caller, now)
 
@@ -95,7 +95,7 @@ class Sender:
         match issued.outcome:
             case SendOutcome.NEW:
                 code = new_code
-            case SendOutcome.RESEND if old_code:
+            case SendOutcome.RESEND if old_code:  # without one, the request names no challenge
                 code = old_code
             case _:  # another request was faster since the check
                 return self._overtaken(phone, issued, reservation)
@@ -131,8 +131,7 @@ class Sender:
         self._guard.cancel(phone, reservation, verified=False)
         if decision.outcome is SendOutcome.REPEAT and (answer := self._repeated(phone, decision)):
             return answer
-        _refuse(decision)
-        raise TooManyRequests(retry_after=1)  # a repeat of a sending that is being undone at this moment
+        raise _refusal(decision)
 
     def _undo(
         self, request: SendRequest, challenge_id: str, sending_id: str, reservation: Reservation, *, issued: bool
@@ -153,9 +152,11 @@ class Sender:
         return CodeSent(session_id=decision.challenge_id, expires_in=life, resend_after=cooldown + 1)
 
 
-def _refuse(decision: SendDecision) -> None:
-    """Raise the refusal for a decision against a sending; return for any other."""
-    if decision.outcome is SendOutcome.LOCKED:
-        raise Locked(retry_after=retry_after(decision.wait_ms))
-    if decision.outcome in {SendOutcome.COOLDOWN, SendOutcome.DAILY_LIMIT}:
-        raise TooManyRequests(retry_after=retry_after(decision.wait_ms))
+def _refusal(decision: SendDecision) -> Refusal:
+    """Return the refusal for a decision against a sending."""
+    match decision.outcome:
+        case SendOutcome.LOCKED:
+            return Locked(retry_after=retry_after(decision.wait_ms))
+        case SendOutcome.COOLDOWN | SendOutcome.DAILY_LIMIT:
+            return TooManyRequests(retry_after=retry_after(decision.wait_ms))
+    return TooManyRequests(retry_after=1)  # a repeat of a sending that is being undone at this moment

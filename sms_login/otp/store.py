@@ -1,6 +1,6 @@
 """Challenges, as the code rules need them of a store.
 
-A challenge is the session of a code: `getSms` opens it, `login` answers it, and the wire calls its id `sessionId`.
+A challenge is a sent code with its state: `getSms` opens it, `login` answers it, and the wire calls its id `sessionId`.
 Implementations raise ServiceUnavailable where the server gives no answer. Durations are milliseconds.
 """
 

@@ -30,13 +30,13 @@ from sms_login.otp.store import Attempt, ChallengeStore, GuessOutcome, Redemptio
 from sms_login.otp.test_numbers import FixedCodes
 from sms_login.periods import Calendar, retry_after
 from sms_login.phone import Phone
-from sms_login.sessions.service import Refreshed, Sessions
+from sms_login.sessions.service import Sessions, SignedIn
 from sms_login.users import Users
 
 T = TypeVar("T")
 
 
-class LoggedIn(Refreshed, frozen=True, rename="camel"):
+class LoggedIn(SignedIn, frozen=True, rename="camel"):
     """The code was right."""
 
     is_new_user: bool
@@ -52,8 +52,8 @@ class Guess(Struct, frozen=True):
     client: Client
 
 
-class Spent(Struct, Generic[T], frozen=True):
-    """A code that `login_id` spent, and the `result` of its use; `challenge_id` is None for a test number."""
+class Used(Struct, Generic[T], frozen=True):
+    """A code that `login_id` redeemed, with the `result` of its use; `challenge_id` is None for a test number."""
 
     result: T
     login_id: str
@@ -87,16 +87,19 @@ class LoginService:
         self._require_session = require_session
 
     def log_in(self, guess: Guess) -> LoggedIn:
-        """Sign the number's user in or up, and begin a session. Raises what `_spend` raises."""
-        spent = self._spend(guess, lambda login_id: self._users.sign_in(guess.phone, login_id))
-        tokens = self._sessions.begin(spent.result)
+        """Sign the number's user in or up, and begin a session. Raises the refusals of `_redeem_and_use`."""
+
+        def sign_in(login_id: str) -> SignedIn:
+            return self._sessions.begin(self._users.sign_in(guess.phone, login_id))
+
+        login = self._redeem_and_use(guess, sign_in)
         # A user is named after the login that signed them up, so a repeated login gives the same answer.
-        return LoggedIn(**asdict(tokens), is_new_user=spent.result.id == spent.login_id)
+        return LoggedIn(**asdict(login.result), is_new_user=login.result.user_id == login.login_id)
 
     def delete_account(self, token: str, code: str, challenge_id: str | None, client: Client) -> None:
         """Delete the token's user and all sessions, after a right code.
 
-        Raises what `_spend` raises, TokenInvalid and TokenExpired.
+        Raises TokenInvalid, TokenExpired, and the refusals of `_redeem_and_use`.
         """
         claims = self._sessions.claims(token)
 
@@ -104,13 +107,13 @@ class LoginService:
             self._users.delete(claims.phone, claims.user_id)
             self._sessions.end_all(claims.phone)
 
-        spent = self._spend(Guess(claims.phone, code, challenge_id, None, client), delete)
+        deletion = self._redeem_and_use(Guess(claims.phone, code, challenge_id, None, client), delete)
         with contextlib.suppress(ServiceUnavailable):  # the account is deleted; the challenge expires by itself
-            if spent.challenge_id:
-                self._challenges.forget(claims.phone, spent.challenge_id)
+            if deletion.challenge_id:
+                self._challenges.forget(claims.phone, deletion.challenge_id)
 
-    def _spend(self, guess: Guess, use: Callable[[str], T]) -> Spent[T]:
-        """Spend a code on `use(login_id)`.
+    def _redeem_and_use(self, guess: Guess, use: Callable[[str], T]) -> Used[T]:
+        """Redeem a code for `use(login_id)`.
 
         Raises CodeIsError, CodeHasExpired, CodeHasValid, SessionMismatch, Locked, TooManyRequests, InvalidParam if a
         required sessionId is missing, UserStoreFailed (the code stays valid) and ServiceUnavailable.
@@ -123,7 +126,7 @@ class LoginService:
             self._fixed.use(phone)
             if not self._fixed.right(phone, guess.code):
                 raise CodeIsError(data={"attemptsLeft": self._rules.guesses})
-            return Spent(use(login_id), login_id, None)
+            return Used(use(login_id), login_id, None)
         reserved, over_limit = self._reserve(guess)
         challenge_id = guess.challenge_id or self._challenges.latest(phone)
         if challenge_id is None:
@@ -139,7 +142,7 @@ class LoginService:
         with self._unredeem_on_failure(phone, challenge_id, login_id, reserved):
             result = use(login_id)
         self._guard.refund_verified(phone, redemption.reservations, reserved)
-        return Spent(result, login_id, challenge_id)
+        return Used(result, login_id, challenge_id)
 
     def _reserve(self, guess: Guess) -> tuple[WindowNames, TooManyRequests | None]:
         """Reserve the guess in the client's budget; return the windows to refund, and the refusal if there is no room.
@@ -161,18 +164,24 @@ class LoginService:
 
     @contextlib.contextmanager
     def _unredeem_on_failure(
-        self, phone: Phone, challenge_id: str, login_id: str, guess: WindowNames
+        self, phone: Phone, challenge_id: str, login_id: str, reserved: WindowNames
     ) -> Iterator[None]:
         """Make the code valid again if its use fails, even through a bug of ours."""
         try:
             yield
         except Exception as error:
             # A repeated login is not unredeemed: one of the two may have delivered its token.
-            if self._challenges.unredeem(phone, challenge_id, login_id):
-                self._guard.refund_guess(guess)
+            if self._unredeem(phone, challenge_id, login_id):
+                self._guard.refund_guess(reserved)
                 if isinstance(error, ServiceUnavailable):
                     raise UserStoreFailed(error.detail) from error
             raise
+
+    def _unredeem(self, phone: Phone, challenge_id: str, login_id: str) -> bool:
+        try:
+            return self._challenges.unredeem(phone, challenge_id, login_id)
+        except ServiceUnavailable:  # the answer stays the earlier failure, and the code stays spent
+            return False
 
     def _refusal(self, phone: Phone, redemption: Redemption) -> Refusal:
         match redemption.outcome:

@@ -1,4 +1,4 @@
-"""Being signed in: what a login begins, and what one may do with its tokens."""
+"""Sessions: beginning, refreshing and ending them, and the requests that need one."""
 
 import secrets
 from collections.abc import Callable
@@ -25,12 +25,12 @@ class UserInfo(Struct, frozen=True, rename="camel"):
 
 
 class StillLoggedIn(UserInfo, frozen=True, rename="camel"):
-    """The token counts."""
+    """The user of a token that is still valid."""
 
     is_new_user: bool = False
 
 
-class Refreshed(UserInfo, frozen=True, rename="camel"):
+class SignedIn(UserInfo, frozen=True, rename="camel"):
     """A user with the tokens of a session; the refresh token expires unless it is used."""
 
     token: str
@@ -40,10 +40,10 @@ class Refreshed(UserInfo, frozen=True, rename="camel"):
 
 
 class Sessions:
-    """Begins and continues sessions, and answers those who hold a token.
+    """Begins, refreshes and ends sessions. Thread-safe.
 
-    Every method that is given a token raises TokenInvalid, TokenExpired, NotRegistered if the user is gone, and
-    ServiceUnavailable. Those of a test number count through its last day, as its code does.
+    Every method with a token raises TokenInvalid, TokenExpired, NotRegistered if the user is gone, and
+    ServiceUnavailable. The tokens of a test number are valid through its last day, as its code is.
     """
 
     def __init__(
@@ -61,17 +61,17 @@ class Sessions:
         self._refresh = refresh
         self._test_number_ended = test_number_ended
 
-    def begin(self, user: User) -> Refreshed:
+    def begin(self, user: User) -> SignedIn:
         """Return the tokens of a new session. Raises ServiceUnavailable."""
         session = secrets.token_urlsafe(16)  # 128 bits
         return self._tokens(user, session, 1, self._store.begin(user.phone, session, user.id))
 
-    def refresh(self, token: str) -> Refreshed:
-        """Return new tokens for a refresh token, which counts no more; one that counted no more ends the session."""
+    def refresh(self, token: str) -> SignedIn:
+        """Rotate a refresh token and return the new tokens; a token that returns too late ends its session."""
         old = self._refresh.read(token)
         if self._test_number_ended(old.phone):
             raise TokenInvalid
-        user = self._users.find(old.phone)  # first: what fails after the rotation costs a repeat
+        user = self._users.find(old.phone)  # first: a failure after the rotation would cost a repeat
         rotated = self._store.rotate(old.phone, old.session, old.count)
         if rotated.rotation is Rotation.REUSED:
             logs.alert("refresh_token_reused", user=user.id if user else None)
@@ -99,7 +99,7 @@ class Sessions:
         self._store.end_all(phone)
 
     def claims(self, token: str) -> Claims:
-        """Return whom an access token is for, if its session has not ended."""
+        """Return the claims of an access token whose session has not ended."""
         claims = self._access.verify(token)
         ended = self._test_number_ended(claims.phone)
         if ended or self._store.owner(claims.phone, claims.session) != claims.user_id:
@@ -107,7 +107,7 @@ class Sessions:
         return claims
 
     def still_logged_in(self, phone: Phone, token: str) -> StillLoggedIn:
-        """Tell whether a token still counts for this phone. Raises TokenMismatch if it is another's."""
+        """Return the user of a token that is valid for this phone. Raises TokenMismatch if it is another's."""
         claims = self.claims(token)
         if claims.phone.e164 != phone.e164:
             raise TokenMismatch
@@ -115,7 +115,7 @@ class Sessions:
         return StillLoggedIn(user.id, user.phone.e164, user.name, user.avatar)
 
     def user_info(self, token: str) -> UserInfo:
-        """Show whom the token is for."""
+        """Return the token's user."""
         claims = self.claims(token)
         return _info(_owner(claims.user_id, self._users.find(claims.phone)))
 
@@ -125,8 +125,8 @@ class Sessions:
         user = self._users.rename(claims.phone, claims.user_id, name) or self._users.find(claims.phone)
         return _info(_owner(claims.user_id, user))
 
-    def _tokens(self, user: User, session: str, count: int, left_ms: int) -> Refreshed:
-        return Refreshed(
+    def _tokens(self, user: User, session: str, count: int, left_ms: int) -> SignedIn:
+        return SignedIn(
             user_id=user.id,
             phone=user.phone.e164,
             name=user.name,

@@ -64,7 +64,7 @@ class RedisClient:
 
     `connect` makes redis-py's client, at the first use. Every method raises ServiceUnavailable, with the failure as its
     detail. All fails closed: without an answer nothing counts as checked, and nothing is sent. But Redis may have run
-    what it did not answer: that is what Idempotency-Key and undoing are for.
+    a command that it did not answer: Idempotency-Key and undoing cover this.
     """
 
     def __init__(self, connect: Callable[[], Client]) -> None:

@@ -15,9 +15,8 @@ from sms_login.phone import Phone
 from sms_login.sessions.store import LONGEST_SESSION, Rotated, Rotation, SessionRules
 
 _AT_ONCE = 100  # sessions of one number; one more ends the oldest
-_KEPT = (
-    LONGEST_SESSION + 86400
-)  # s that the means of ending sessions live: longer than any session, whatever SESSION_TTL
+# s; the keys that end sessions outlive any session, whatever SESSION_TTL is.
+_KEPT = LONGEST_SESSION + 86400
 
 
 class RedisSessions:
@@ -57,7 +56,7 @@ class RedisSessions:
         self._delete(phone, self._redis.run("end_sessions", keys, [_KEPT * 1000]))
 
     def _delete(self, phone: Phone, sessions: Sequence[str]) -> None:
-        """Delete sessions that have ended already; without an answer they expire by themselves."""
+        """Delete sessions; without an answer they live until they expire, ended ones without effect."""
         with contextlib.suppress(ServiceUnavailable):
             if sessions:
                 self._redis.command("delete", *(_key(phone, session) for session in sessions))
