@@ -180,7 +180,7 @@ def test_a_check_that_crashes_or_hangs_hides_no_other() -> None:
     findings = list(run(checks, (), each=0.5))
     gate.set()
     assert findings[0] == ok("crash", "so far so good")
-    assert findings[1].found.startswith("the check itself failed: ValueError at test_doctor.py:")
+    assert findings[1].found.startswith("the check itself failed: ValueError at test_check.py:")
     assert findings[1].state is State.PROBLEM
     assert findings[2:] == [
         ok("hang", "so far so good"),
