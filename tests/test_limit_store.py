@@ -42,7 +42,7 @@ def key(subject: str, window: str) -> str:
 
 
 def lost(answers: Sequence[Reserved], why: str) -> list[bool]:
-    """Return for each answer whether the store gave none, for this reason."""
+    """Tell for each subject whether the store got no answer, for this reason."""
     return [answer.verdict is Verdict.NO_ANSWER and why in answer.detail for answer in answers]
 
 
