@@ -1,7 +1,7 @@
-"""Whether the pins are all that an environment needs.
+"""Check that the pins of an environment are closed.
 
-`pip install --no-deps` asks no resolver, so the pins must be closed: each dependency that the metadata of a pinned
-package names is pinned as well, in a version that the package accepts.
+`pip install --no-deps` resolves nothing, so each dependency that the metadata of a pinned package names must be pinned
+as well, in a version that the package accepts.
 """
 
 import functools
@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from deploy.pins import Environment, Pin
 
-# The requirements files, each with the extras and the dependency groups of pyproject.toml that it is made of.
+# The requirements files, each with the extras and the dependency groups of pyproject.toml in it.
 FILES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "requirements.txt": ((), ()),
     "requirements/sql.txt": (("sql",), ()),
@@ -27,15 +27,15 @@ FILES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 class Release(msgspec.Struct, forbid_unknown_fields=True):
-    """A pinned version of a package, as the index has it."""
+    """A pinned version of a package, with its metadata in the index."""
 
     python: str  # Requires-Python
     requires: list[str]  # Requires-Dist
-    wheels: dict[str, str]  # SHA-256 by file name, of those that our environments install
+    wheels: dict[str, str]  # SHA-256 by file name, of the wheels that our environments install
 
 
 def wanted(name: str, project: Mapping[str, Any]) -> list[str]:
-    """Return the requirements in pyproject.toml that a requirements file is made of."""
+    """Return the requirements in pyproject.toml from which a requirements file is made."""
     extras, groups = FILES[name]
     found: list[str] = [*project["project"]["dependencies"]]
     for extra in extras:
@@ -48,7 +48,7 @@ def wanted(name: str, project: Mapping[str, Any]) -> list[str]:
 def problems(
     pins: Collection[Pin], requirements: Collection[str], releases: Mapping[str, Release], environment: Environment
 ) -> Iterator[str]:
-    """Yield what is missing, wrong or more than enough if an environment installs the pins to meet requirements."""
+    """Yield a sentence for each pin that an environment lacks, cannot install or does not need for the requirements."""
     chosen: dict[str, Pin] = {}
     for pin in pins:
         if pin.applies(environment):
@@ -75,7 +75,7 @@ def problems(
 def _asked_for(
     chosen: Mapping[str, Pin], requirements: Collection[str], releases: Mapping[str, Release], environment: Environment
 ) -> Iterator[tuple[str, Requirement]]:
-    """Yield all requirements that apply in an environment, of ours and of packages in turn, with who has them."""
+    """Yield all requirements that apply in an environment, each with its source: ours, then the packages' in turn."""
     variables = environment.markers()
     waiting = [("pyproject.toml", Requirement(text), "") for text in requirements]
     seen: set[tuple[str, str]] = set()

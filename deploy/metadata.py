@@ -1,6 +1,6 @@
-"""Write requirements/metadata.json: what the index says of each pin. The last step of `make pins`.
+"""Write requirements/metadata.json, the index's metadata of each pin: the last step of `make pins`.
 
-It lets a test prove, without a network, that the pins are closed and that each environment has a wheel of each.
+It lets a test prove, without a network, that the pins are closed and that each environment has a wheel of each pin.
 """
 
 import json
@@ -19,7 +19,7 @@ from deploy.pins import ENVIRONMENTS, FIRST, LAST, Environment, read
 from deploy.sources import ROOT
 
 FILE = ROOT / "requirements/metadata.json"
-ALL_PINS = ROOT / "requirements/dev.txt"  # the pins of the other files are among them
+ALL_PINS = ROOT / "requirements/dev.txt"  # it includes the pins of the other files
 
 
 def load(path: Path = FILE) -> dict[str, Release]:
@@ -28,7 +28,7 @@ def load(path: Path = FILE) -> dict[str, Release]:
 
 
 def ask(environment: Environment) -> list[dict[str, Any]]:
-    """Return pip's account of the wheels that an environment would install, without installing any."""
+    """Return pip's report on the wheels that an environment would install, without installing any."""
     also = environment._replace(python=environment.python.removesuffix(LAST) + FIRST)
     pins = [str(pin) for pin in read(ALL_PINS) if pin.applies(environment) or pin.applies(also)]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--report", "-"]

@@ -36,7 +36,7 @@ class Environment(NamedTuple):
 
     @property
     def platforms(self) -> list[str]:
-        """Return the platform tags of wheels that it can install: those for glibc 2.28 of 2018, or for macOS 11."""
+        """Return the platform tags of its wheels: those for glibc 2.28 of 2018, or for macOS 11."""
         if self.system == "darwin":
             return ["macosx_11_0_arm64"]  # pip adds the older ones
         return manylinux(28, self.machine)
@@ -66,7 +66,7 @@ class Pin(NamedTuple):
         return f"{self.name}=={self.version}"
 
     def applies(self, environment: Environment) -> bool:
-        """Tell whether an environment installs it."""
+        """Tell whether an environment installs the pin."""
         return self.marker is None or self.marker.evaluate(environment.markers())
 
 

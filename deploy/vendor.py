@@ -1,6 +1,6 @@
-"""The libraries of a build: the platform's wheels, without what never runs.
+"""The libraries of a build: the platform's wheels, without files that never run.
 
-No installer unpacks them: if two packages bring one path, it would keep the file of the one that it installs last.
+No installer unpacks them: if two packages bring one path, it would keep only the file that it installs last.
 """
 
 import fnmatch
@@ -19,11 +19,11 @@ from deploy.sources import BuildError
 # SCF's newest Python, on CentOS 7 with glibc 2.17 (cloud.tencent.com/document/product/583/55594).
 PYTHON, GLIBC, MACHINE = "3.10", 17, "x86_64"
 _PLATFORM = Environment(f"{PYTHON}.0", "linux", MACHINE)
-# SQLAlchemy names it for asyncio, which we do not use, and it has no wheel for a glibc as old as the platform's.
+# SQLAlchemy requires it for asyncio, which we do not use, and it has no wheel for a glibc as old as the platform's.
 _NOT_NEEDED = {"greenlet"}
-# The package whose file is taken where others bring another one of the same path.
+# By path: the package whose file is kept if several packages bring different files of this path.
 _WINNERS = {
-    # Only its __version__ differs, which the SDK sends as its own: that of the package whose code sends it.
+    # The files differ only in __version__, which the SDK sends; the code that sends it is in this package.
     "tencentcloud/__init__.py": "tencentcloud-sdk-python-common",
 }
 # METADATA stays: it says which version is deployed, and libraries ask for it. So do the licences.
@@ -64,7 +64,7 @@ def _read(path: Path) -> list[Pin]:
 
 
 def _download(pins: Collection[Pin], directory: Path) -> None:
-    """Fetch the platform's wheels, from where pip's settings say."""
+    """Fetch the platform's wheels with pip, from the source in its settings."""
     listed = directory / "requirements.txt"  # without markers, which pip would evaluate for the Python that it runs on
     lines = (" ".join([str(pin), *(f"--hash=sha256:{digest}" for digest in pin.hashes)]) for pin in pins)
     listed.write_text("\n".join(lines), encoding="utf-8")
@@ -88,7 +88,7 @@ def _download(pins: Collection[Pin], directory: Path) -> None:
 
 
 def merge(wheels: Path, winners: Mapping[str, str] = _WINNERS) -> dict[str, bytes]:
-    """Return the files of all wheels in a directory by their paths, without what never runs.
+    """Return the files of all wheels in a directory by their paths, without files that never run.
 
     Raises BuildError if packages bring different files of one path, and none of them is its winner.
     """
@@ -110,7 +110,7 @@ def _choose(name: str, contents: Mapping[str, bytes], winner: str) -> bytes:
 
 
 def _unpack(wheel: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield path and content of what is needed of a wheel, as it is installed."""
+    """Yield path and content of each needed file of a wheel, with the path that it has after installation."""
     with zipfile.ZipFile(wheel) as archive:
         for info in archive.infolist():
             head, _, rest = info.filename.partition(".data/")
@@ -136,7 +136,7 @@ def _is_bookkeeping(name: str) -> bool:
 
 
 def find_python() -> str | None:
-    """Return the path of a CPython 3.10 of this machine: this one, of the PATH, of pyenv, or of uv; None without."""
+    """Return the path of a CPython 3.10: the running one, or one in PATH, pyenv or uv. None if there is none."""
     found = [sys.executable, shutil.which("python3.10")]
     found += sorted(map(str, Path.home().glob(".pyenv/versions/3.10.*/bin/python3.10")))
     find = [sys.executable, "-m", "uv", "python", "find", "--no-python-downloads", "--no-project", PYTHON]
@@ -149,13 +149,13 @@ def find_python() -> str | None:
 
 
 def is_platform(python: str) -> bool:
-    """Tell whether a Python can load what was installed: compile for the platform it can anywhere."""
+    """Tell whether a Python can load the platform's libraries; any Python can compile for the platform."""
     code = "import platform; print(platform.system(), platform.machine(), platform.libc_ver()[0])"
     return _says(python, code) == "Linux x86_64 glibc"
 
 
 def _is_python(path: str) -> bool:
-    """Tell whether it really runs: a shim of pyenv is there for every version that anybody has."""
+    """Tell whether a Python really runs: pyenv has a shim for every version that is installed, selected or not."""
     return _says(path, "import sys; print(sys.implementation.cache_tag)") == "cpython-310"
 
 

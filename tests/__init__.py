@@ -1,5 +1,5 @@
-"""The tests; what they share with the benchmarks is in tests.testkit."""
+"""The tests; tests.testkit holds the code that they share with the benchmarks."""
 
 import pytest
 
-pytest.register_assert_rewrite("tests.testkit")  # so that an assertion there says as much as one in a test
+pytest.register_assert_rewrite("tests.testkit")  # so that a failed assertion there shows its values

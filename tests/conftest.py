@@ -24,17 +24,17 @@ from tests.testkit.servers import RedisCluster, RedisServer, find_redis_6, find_
 from tests.testkit.tencent_client import SECRET_ID, SECRET_KEY, TOKEN
 from tests.testkit.world import Backend, World
 
-# Files of one worker: what they set up takes long; and openapi_live counts what all its tests tried.
+# Groups of files that run in one worker: their fixtures are slow, and openapi_live counts over all its tests.
 TOGETHER = tuple(f"tests/test_{name}" for name in ("build.", "check_deploy.", "openapi_live.", "page.", "users"))
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return how many workers `-n auto` starts: one more than cores, since many tests wait for a server or browser."""
+    """Return the number of workers of `-n auto`: one more than cores, since many tests wait for a server or browser."""
     return min(4, (os.cpu_count() or 1) + 1)
 
 
 class Scheduler(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
-    """Hands tests out one by one with all their parameters, but what is `TOGETHER` to one worker; large lots first.
+    """Hands out each test with all its parameters, and each group of `TOGETHER` to one worker; large lots first.
 
     xdist's public way, the mark xdist_group, would append the group to each test's name: pytest-dev/pytest-xdist#1119.
     """
@@ -44,14 +44,14 @@ class Scheduler(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
-    """Return what hands out the tests."""
+    """Return the scheduler that hands out the tests."""
     return Scheduler(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse tests of the same name: the workers would run one of them and pass over the others.
+    """Refuse two tests of the same name: the workers would run only one of them.
 
-    With a SEED in the environment, shuffle: the modules, and the tests within each, in the same way in every worker.
+    If the environment has a SEED, shuffle the modules and the tests within each, in the same way in every worker.
     """
     if twice := sorted(name for name, count in Counter(item.nodeid for item in items).items() if count > 1):
         raise pytest.UsageError(f"more than one test is called {', '.join(twice)}")
@@ -71,7 +71,7 @@ def redis_server() -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="session")
 def redis_4() -> Iterator[RedisServer]:
-    """What stands in for Redis 4.0."""
+    """A server that stands in for Redis 4.0."""
     require(find_redis_6() is not None, "redis-server 6.x, which stands in for 4.0,")
     with redis_4_server() as server:
         yield server
@@ -90,7 +90,7 @@ def mariadb() -> Iterator[MariaDbServer]:
     """A real MariaDB."""
     require(find_mariadb() is not None, "mariadbd")
     with MariaDbServer() as server, pytest.MonkeyPatch.context() as patch:
-        # For each connection without TLS, PyMySQL reads the authorities that the system knows: 20 ms, for nothing.
+        # Even for a connection without TLS, PyMySQL reads the system's certificate authorities, which takes 20 ms.
         patch.setenv("SSL_CERT_FILE", os.devnull)
         yield server
 
@@ -100,7 +100,7 @@ _SERVERS = {"real": "redis_server", "redis-4": "redis_4", "cluster": "redis_clus
 
 @pytest.fixture(scope="session")
 def client_of() -> Iterator[Callable[[str, RedisServer | RedisCluster], Any]]:
-    """A client for a kind of Redis, made once: that of a cluster asks for its slots and for a table of all commands."""
+    """A client for each kind of Redis, made once: a cluster's client asks for its slots and a table of all commands."""
     with ExitStack() as stack:
 
         @functools.cache
@@ -135,7 +135,7 @@ def clock() -> Iterator[time_machine.Traveller]:
 
 
 def _logging() -> Iterator[None]:
-    """Give logging back as it was: the product takes it over."""
+    """Restore logging after each test or module: the product takes it over."""
     root = logging.getLogger()
     handlers, level, raises = root.handlers[:], root.level, logging.raiseExceptions
     yield
@@ -144,7 +144,7 @@ def _logging() -> Iterator[None]:
 
 
 after_each_test = pytest.fixture(_logging, autouse=True)
-after_each_module = pytest.fixture(_logging, autouse=True, scope="module")  # whose own fixtures may run the product
+after_each_module = pytest.fixture(_logging, autouse=True, scope="module")  # its own fixtures may run the product
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def world(any_backend: Backend, clock: time_machine.Traveller) -> World:
 
 @pytest.fixture
 def make(any_backend: Backend, clock: time_machine.Traveller) -> Make:
-    """Make services on one Redis of each kind, called from one address, at half past three or so."""
+    """A factory of services on one Redis of each kind, which all calls reach from one address at the time `NOW`."""
     clock.move_to(NOW, tick=False)
 
     def made(**options: Any) -> World:
@@ -166,13 +166,13 @@ def make(any_backend: Backend, clock: time_machine.Traveller) -> Make:
 
 @pytest.fixture
 def printed(capsys: pytest.CaptureFixture[str]) -> Printed:
-    """Give what the function has logged since the last look."""
+    """A function that returns the log lines since its last call."""
     logs.set_up("INFO")
     return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
 @pytest.fixture
 def tencent() -> Iterator[TencentStandIn]:
-    """Give a stand-in for Tencent Cloud that asks for a token."""
+    """A stand-in for Tencent Cloud that requires a session token."""
     with TencentStandIn(secret_id=SECRET_ID, secret_key=SECRET_KEY, token=TOKEN) as stand_in:
         yield stand_in

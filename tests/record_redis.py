@@ -1,7 +1,7 @@
-"""Record what this version keeps in Redis: `python -m tests.record_redis` writes tests/recorded/<version>.json.
+"""Record this version's keys in Redis: `python -m tests.record_redis` writes tests/recorded/<version>.json.
 
-The file has every key with its type, value and the milliseconds it has left (null: it never expires), and what the apps
-of these numbers hold: session ids, codes, tokens. All of it is made up. `test_recorded_redis` replays it.
+The file has every key with its type, its value and its remaining milliseconds (null: it never expires), and the values
+that the apps of these numbers hold: session ids, codes, tokens. All of it is made up. `test_recorded_redis` replays it.
 """
 
 import json
@@ -29,36 +29,36 @@ RECORDED = Path(__file__).with_name("recorded")
 OTHER_KEY = "idempotency-key-2"
 FAILURES, LOCKED = 3, 100  # wrong codes in a row
 
-Held = dict[str, Any]  # what an app holds: its `phone`, and what answers have told it
+Held = dict[str, Any]  # the values that an app holds: its `phone`, and fields of its answers
 
 
 class Driver:
-    """Brings numbers into the states that Redis can hold of them; every number has a range of its own."""
+    """Brings numbers into every state that Redis can store; each number has a range of its own."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.apps: dict[str, Held] = {}
 
     def call(self, method: str, key: str | None = None, /, **params: Any) -> Held:
-        """Return the data of an answer, which must be a success. `key` is an Idempotency-Key."""
+        """Call a method, and return the data of its answer, which must be a success. `key` is an Idempotency-Key."""
         headers = {"Idempotency-Key": key} if key else {}
         answer = self.world.call(method, headers, **params)
         assert answer["errorCode"] == 0, answer
         return dict(answer["data"])
 
     def app(self, state: str, phone: str = "") -> Held:
-        """Return a new app with a number of its own, in the recording under the name of its state."""
+        """Return a new app with a number of its own; the recording lists it under its state."""
         self.apps[state] = {"phone": phone or stranger(len(self.apps)).e164}
         return self.apps[state]
 
     def send(self, app: Held, key: str | None = None) -> None:
-        """Have a code sent: the same one again if the app has a session."""
+        """Have a code sent; if the app has a sessionId, the same code is sent again."""
         again = {"sessionId": app["sessionId"]} if "sessionId" in app else {}
         sent = self.call("getSms", key, phone=app["phone"], **again)
         app |= {"sessionId": sent["sessionId"], "code": self.world.outbox.code}
 
     def guess(self, app: Held, times: int, *, shared: bool = False) -> None:
-        """Guess wrong, `shared` without the session."""
+        """Send wrong codes; if `shared`, without the sessionId."""
         session = {} if shared else {"sessionId": app["sessionId"]}
         wrong = f"{(int(app['code']) + 1) % 1_000_000:06}"
         for _ in range(times):
@@ -66,7 +66,7 @@ class Driver:
             assert answer["codeStr"] == "CodeIsError", answer
 
     def log_in(self, app: Held, key: str | None = None, *, name: str = "") -> None:
-        """Log in with the code, and take a nickname."""
+        """Log in with the code, and set a nickname if there is one."""
         answer = self.call("login", key, phone=app["phone"], code=app["code"], sessionId=app["sessionId"])
         app |= {field: answer[field] for field in ("userId", "token", "refreshToken")}
         if name:
@@ -74,14 +74,14 @@ class Driver:
             app["name"] = name
 
     def refresh(self, app: Held) -> None:
-        """Rotate the refresh token, and keep the one before."""
+        """Rotate the refresh token, and keep the earlier one."""
         answer = self.call("refresh", refreshToken=app["refreshToken"])
         app |= {"earlierRefreshToken": app["refreshToken"]}
         app |= {field: answer[field] for field in ("token", "refreshToken")}
 
 
 def drive(world: World) -> Driver:
-    """Bring numbers into every state, those that take time first. The Redis of `world` must be empty."""
+    """Bring numbers into every state, the slow ones first. The Redis of `world` must be empty."""
     driver = Driver(world)
     driver.send(driver.app("expired"))
     lenient = World(world.backend, world.clock, rules=Rules(guesses=LOCKED))
@@ -131,7 +131,7 @@ def _codes(driver: Driver) -> None:
     driver.log_in(spent, KEY, name="Spent")
     driver.send(lost)
     driver.log_in(lost)
-    world.wait(5)  # a full second at least: what is left is recorded in seconds
+    world.wait(5)  # at least a full second: remaining times are recorded in seconds
 
     world.outbox.refuse.append(InvalidPhone())
     assert world.call("getSms", phone=stranger(99).e164)["codeStr"] == "InvalidPhone"
@@ -148,7 +148,7 @@ def _codes(driver: Driver) -> None:
 
 def record(world: World) -> Held:
     """Drive an empty Redis through every state; return the recording, as JSON has it."""
-    # Not random, so that a recording made anew differs only where it must.
+    # With a fixed seed, so that a new recording shows only real changes.
     with patch("secrets.token_bytes", random.Random(0).randbytes):  # noqa: S311 - nothing here is secret
         apps = drive(world).apps
     left, client = world.backend.expiries(), world.backend.client
@@ -167,7 +167,7 @@ def record(world: World) -> Held:
 
 
 def _whole_seconds(ms: int) -> int | None:
-    """Return the milliseconds that a key has left, rounded up: how fast this machine is does not show."""
+    """Return a key's remaining milliseconds, rounded up to seconds so that this machine's speed does not show."""
     return None if ms == -1 else -(-ms // 1000) * 1000
 
 
@@ -187,7 +187,7 @@ def restore(backend: Backend, keys: Mapping[str, Held]) -> None:
 
 def main() -> None:
     """Run the command."""
-    logging.getLogger("sms_login").setLevel(logging.ERROR)  # a locked number is what we want
+    logging.getLogger("sms_login").setLevel(logging.ERROR)  # a locked number is intended
     with ExitStack() as stack:
         server = stack.enter_context(RedisServer())
         client = stack.enter_context(closing(connect(server.host, server.port)))

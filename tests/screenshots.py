@@ -1,4 +1,4 @@
-"""Make the pictures of the page that the documents show: ``python -m tests.screenshots``."""
+"""Make the documents' screenshots of the page: `python -m tests.screenshots`."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -20,14 +20,14 @@ NUMBER = "13800138000"
 
 
 def main() -> None:
-    """Log in twice, on a wide window and on a phone; and as far as the code in Chinese."""
+    """Take screenshots of a login in English in a wide window and on a phone, and of half a code in Chinese."""
     with sync_playwright() as playwright, launch(playwright) as browser:
-        with _place(browser) as visit:
+        with _fresh_service(browser) as visit:
             wide = visit(locale="en-US", viewport={"width": 1360, "height": 880})
             wide.ask_for_code()
             expect(wide.page.locator(".arrived")).to_be_visible()
             wide.page.get_by_label("Six-digit code").fill(wide.codes[0][:4])
-            _take(wide, "page.png")
+            _save(wide, "page.png")
             wide.type_code(wide.codes[0])
             expect(wide.screen("home")).to_be_visible()
             wide.page.get_by_label("Nickname").fill("小明")
@@ -38,20 +38,20 @@ def main() -> None:
             size = {"width": 390, "height": 760}
             phone = visit(locale="en-US", viewport=size, color_scheme="dark", device_scale_factor=2, is_mobile=True)
             phone.sign_in()
-            _take(phone, "page-mobile.png")
-        with _place(browser) as visit:
-            # As GitHub shows it, which is smaller than the window is wide.
+            _save(phone, "page-mobile.png")
+        with _fresh_service(browser) as visit:
+            # GitHub shows the picture smaller than the window.
             chinese = visit(locale="zh-CN", viewport={"width": 1360, "height": 880}, device_scale_factor=0.75)
             chinese.page.locator("#phone").fill(NUMBER)
             chinese.press("获取验证码")
             expect(chinese.page.locator(".arrived")).to_be_visible()
             chinese.page.locator("#digits").fill(chinese.codes[0][:4])
-            _take(chinese, "page-zh.png")
+            _save(chinese, "page-zh.png")
 
 
 @contextmanager
-def _place(browser: Browser) -> Iterator[Callable[..., Person]]:
-    """Run everything anew, and give what opens the page in a window."""
+def _fresh_service(browser: Browser) -> Iterator[Callable[..., Person]]:
+    """Run a fresh service, and yield a function that opens the page in a new window."""
     with local_cloud({"LOG_LEVEL": "WARNING"}) as cloud:
         os.environ.update(cloud.environ)
         host, port, password = (cloud.environ[f"REDIS_{name}"] for name in ("HOST", "PORT", "PASSWORD"))
@@ -68,8 +68,8 @@ def _place(browser: Browser) -> Iterator[Callable[..., Person]]:
             yield visit
 
 
-def _take(person: Person, name: str) -> None:
-    person.page.mouse.move(0, 0)  # nothing is lit up under it
+def _save(person: Person, name: str) -> None:
+    person.page.mouse.move(0, 0)  # so that the pointer highlights nothing
     person.settle()
     person.page.screenshot(path=DOCS / name)
 

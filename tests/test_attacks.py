@@ -1,4 +1,4 @@
-"""Attacks on codes and budgets, through the whole app: what an attacker gets, exactly, and that nobody is harmed."""
+"""Attacks on codes and limits, through the whole app: their exact yield, and that no victim is harmed."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -17,18 +17,18 @@ from tests.testkit.world import OTHER_PHONE, REVIEW_CODE, REVIEW_PHONE, Backend,
 
 @pytest.fixture(name="world")
 def guarded(backend: Backend, clock: time_machine.Traveller) -> World:
-    """A login service with the limits that it has by default."""
+    """A login service with the default limits."""
     return World(backend, clock, ip=HOME)
 
 
 @pytest.fixture
 def addresses() -> Iterator[str]:
-    """As many addresses as an attacker wants."""
+    """An endless supply of addresses for an attacker."""
     return (f"198.51.{i // 250}.{i % 250}" for i in count())
 
 
 def about(seconds: int) -> Any:
-    """Stand for a wait that a real Redis tells: its clock runs while the test does."""
+    """Match a wait within 5 s: the clock of a real Redis runs on during the test."""
     return pytest.approx(seconds, abs=5)
 
 
@@ -36,7 +36,7 @@ def about(seconds: int) -> Any:
 
 
 def test_brute_force_of_one_code(world: World, addresses: Iterator[str]) -> None:
-    """Without the session all addresses together have as many guesses as a session has; the victim's own stay."""
+    """Without the sessionId all addresses share one set of guesses at a code; the victim's own guesses remain."""
     session = ask(world)["data"]["sessionId"]
     answers = [guess(world, world.wrong, ip=next(addresses)) for _ in range(100)]
     guesses = world.rules.guesses
@@ -52,7 +52,7 @@ def test_brute_force_of_one_code(world: World, addresses: Iterator[str]) -> None
 def guess_for(
     hours: int, world: World, addresses: Iterator[str], *, resends: bool
 ) -> tuple[Counter[str], Counter[str]]:
-    """Ask and guess as much as there is, with and without the session; return what both were answered with."""
+    """Send and guess as often as allowed for `hours`, with and without the sessionId; return the outcomes of both."""
     asked, guessed, session = [], [], None
     for _ in range(hours):
         for tries in (1, world.rules.guesses + 1) if resends else (world.rules.guesses + 1,):
@@ -66,7 +66,7 @@ def guess_for(
 
 
 def test_brute_force_across_codes(world: World, addresses: Iterator[str]) -> None:
-    """Ten codes are sixty guesses a day; after a hundred in a row the number is locked until a quiet day is over."""
+    """Ten codes allow 60 guesses a day, and 100 failures in a row lock the number for a day."""
     asked, guessed = guess_for(12, world, addresses, resends=False)
     assert asked == {"Ok": 10, "TooManyRequests": 2}
     assert guessed == {"CodeIsError": 60, "CodeHasValid": 20, "CodeHasExpired": 16}
@@ -83,7 +83,7 @@ def test_brute_force_across_codes(world: World, addresses: Iterator[str]) -> Non
 
 
 def test_brute_force_across_resends(world: World, addresses: Iterator[str]) -> None:
-    """A code that is sent again has no guesses more: a day's sendings are five codes, each sent twice."""
+    """A resent code has no additional guesses: a day's ten sendings are five codes, each sent twice."""
     asked, guessed = guess_for(12, world, addresses, resends=True)
     assert asked == {"Ok": 10, "TooManyRequests": 14}
     assert guessed["CodeIsError"] == 5 * 2 * world.rules.guesses
@@ -92,7 +92,7 @@ def test_brute_force_across_resends(world: World, addresses: Iterator[str]) -> N
 
 
 def test_replay_of_a_used_code(world: World, addresses: Iterator[str]) -> None:
-    """Whoever saw the code, the session, or both gets nothing for it; the victim's token counts."""
+    """After the login, an attacker with the code, the sessionId or both gets no token; the victim's token works."""
     session = ask(world)["data"]["sessionId"]
     token = guess(world, world.outbox.code, session=session)["data"]["token"]
     answers = [guess(world, world.outbox.code, ip=next(addresses), session=s) for s in (session, None, FORGED)]
@@ -102,7 +102,7 @@ def test_replay_of_a_used_code(world: World, addresses: Iterator[str]) -> None:
 
 
 def test_parallel_replay(world: World) -> None:
-    """Of forty simultaneous right answers, half of them without the session, exactly one gets a token."""
+    """Of forty simultaneous correct codes, half of them without the sessionId, exactly one gets a token."""
     session = ask(world)["data"]["sessionId"]
     answers = race(40, lambda i: guess(world, world.outbox.code, session=session if i % 2 else None))
     assert outcomes(answers) == {"Success": 1, "CodeHasValid": 39}
@@ -113,13 +113,13 @@ def test_parallel_replay(world: World) -> None:
 # Locking the victim out.
 
 
-def test_lockout_of_a_victim_who_has_a_session(world: World, addresses: Iterator[str]) -> None:
-    """A hundred addresses that guess and send as much as they can leave the victim's code, life and guesses alone."""
+def test_lockout_of_a_victim_who_has_a_session_id(world: World, addresses: Iterator[str]) -> None:
+    """Strangers who send and guess as often as they can do not affect the victim's code, its life or its guesses."""
     session = ask(world)["data"]["sessionId"]
     code = world.outbox.code
     guessed = [guess(world, world.wrong, ip=next(addresses), session=s) for s in [None, FORGED] * 6]
     rules = world.rules
-    sendings = min(rules.daily - 1, rules.life // (rules.cooldown + 1))  # in the life of the victim's code
+    sendings = min(rules.daily - 1, rules.life // (rules.cooldown + 1))  # during the life of the victim's code
     for _ in range(sendings):
         world.cool_down()
         attackers = ask(world, ip=next(addresses))["data"]["sessionId"]
@@ -130,8 +130,8 @@ def test_lockout_of_a_victim_who_has_a_session(world: World, addresses: Iterator
     assert world.failures() is None
 
 
-def test_lockout_of_a_victim_who_has_no_session(world: World, addresses: Iterator[str]) -> None:
-    """Ten sendings in a row keep a number from new codes until midnight: a true wait, and tokens still count."""
+def test_lockout_of_a_victim_who_has_no_session_id(world: World, addresses: Iterator[str]) -> None:
+    """Ten sendings in a row block new codes until midnight; the stated wait is true, and tokens still work."""
     session = ask(world)["data"]["sessionId"]
     token = guess(world, world.outbox.code, session=session)["data"]["token"]
     for _ in range(9):
@@ -142,7 +142,7 @@ def test_lockout_of_a_victim_who_has_no_session(world: World, addresses: Iterato
     world.cool_down()
     refused, midnight = ask(world), HALF_A_DAY - 10 * (world.rules.cooldown + 1)
     assert (refused["codeStr"], refused["retryAfter"]) == ("TooManyRequests", about(midnight))
-    assert guess(world, world.outbox.code)["codeStr"] == "CodeHasValid"  # the victim's phone got it, in vain
+    assert guess(world, world.outbox.code)["codeStr"] == "CodeHasValid"  # the victim's own phone shows this code
     assert world.call("login", phone=VICTIM, token=token)["codeStr"] == "Success"
     world.wait(midnight)
     session = ask(world)["data"]["sessionId"]
@@ -153,7 +153,7 @@ def test_lockout_of_a_victim_who_has_no_session(world: World, addresses: Iterato
 
 
 def test_bombing_of_one_number(world: World, addresses: Iterator[str]) -> None:
-    """From however many addresses, with a session or without, a person gets ten messages a day, and not at once."""
+    """A number gets ten messages a day with a cooldown between them, from any number of addresses."""
     session, resend = None, world.rules.cooldown + 1
     for day in (1, 2):
         answers = []
@@ -169,7 +169,7 @@ def test_bombing_of_one_number(world: World, addresses: Iterator[str]) -> None:
 
 
 def test_pumping_of_a_range(world: World, addresses: Iterator[str]) -> None:
-    """Numbers of one block get 30 messages an hour and 100 a day that nobody verifies; other blocks are served."""
+    """A block of numbers gets 30 unverified messages an hour and 100 a day; other blocks are still served."""
     numbers = (mobile(i) for i in count())
     for hour, sent in enumerate([30, 30, 30, 10, 0]):
         answers = [ask(world, next(numbers), ip=next(addresses)) for _ in range(35)]
@@ -183,9 +183,9 @@ def test_pumping_of_a_range(world: World, addresses: Iterator[str]) -> None:
 
 
 def test_pumping_of_a_range_with_verification(world: World, addresses: Iterator[str]) -> None:
-    """A fraudster who verifies every message gets 300 a day out of a block."""
+    """A fraudster who verifies every message gets 300 messages a day from a block of numbers."""
     assert ask(world, mobile(300))["codeStr"] == "Ok"
-    world.backend.client.incrby(f"budget:{{range:{mobile(0)[:-4]}}}:total:20261121", 249)  # as if they were sent
+    world.backend.client.incrby(f"budget:{{range:{mobile(0)[:-4]}}}:total:20261121", 249)  # stands for 249 sendings
     for i in range(50):
         address = next(addresses)
         assert ask(world, mobile(i), ip=address)["codeStr"] == "Ok"
@@ -199,7 +199,7 @@ def test_pumping_of_a_range_with_verification(world: World, addresses: Iterator[
 
 @pytest.mark.parametrize("address", ["198.51.100.9", "2001:db8:1:2:{}::1"])
 def test_pumping_of_many_ranges_from_one_client(world: World, address: str) -> None:
-    """One client, and all addresses of its /64 together, gets 20 unverified messages an hour and 50 a day."""
+    """One client, or all addresses of one /64 together, gets 20 unverified messages an hour and 50 a day."""
     numbers = (mobile(i, block=i) for i in count())
     for hour, sent in enumerate([20, 20, 10, 0]):
         answers = [ask(world, next(numbers), ip=address.format(i + 1)) for i in range(25)]
@@ -211,7 +211,7 @@ def test_pumping_of_many_ranges_from_one_client(world: World, address: str) -> N
 
 
 def test_pumping_of_a_foreign_country(world: World, addresses: Iterator[str]) -> None:
-    """A country gets 100 unverified messages an hour and 1000 in all a day; at home nobody notices."""
+    """A country gets 100 unverified messages an hour and 1000 in total a day; other countries are still served."""
     answers = [ask(world, abroad(i), ip=next(addresses)) for i in range(105)]
     assert outcomes(answers) == {"Ok": 100, "TooManyRequests": 5}
     assert answers[-1]["retryAfter"] == 3600
@@ -226,18 +226,18 @@ def test_pumping_of_a_foreign_country(world: World, addresses: Iterator[str]) ->
 
 
 def test_pumping_of_a_country_that_is_not_served(backend: Backend, clock: time_machine.Traveller) -> None:
-    """A country that is not listed gets nothing, whatever the number's spelling, and nothing is counted."""
+    """A country that is not allowed gets no message for any spelling of a number, and no counter changes."""
     world = World(backend, clock, ip=HOME, countries=frozenset({"CN"}))
     answers = [ask(world, spelling) for spelling in (abroad(1), abroad(1)[1:], "00" + abroad(1)[1:], "+12015550123")]
     assert outcomes(answers) == {"CountryNotAllowed": 4}
     assert (world.outbox.sent, backend.dump()) == ([], {})
 
 
-# Getting budgets back.
+# Refunds.
 
 
 def test_laundering_with_ones_own_phones(world: World) -> None:
-    """However many own messages a client verifies in between, it sends 20 to strangers in an hour."""
+    """A client that verifies its own messages in between still sends only 20 to strangers in an hour."""
     strangers, own = [], []
     for i in range(30):
         own.append(ask(world, mobile(i, block=1)))
@@ -252,8 +252,8 @@ def test_laundering_with_ones_own_phones(world: World) -> None:
     assert ask(world, ip=CARRIER)["codeStr"] == "Ok"
 
 
-def test_laundering_what_another_session_took(world: World) -> None:
-    """A login gives back its session's sendings, to the client who asked; not the number's, not its own client's."""
+def test_laundering_of_another_challenges_sendings(world: World) -> None:
+    """A login refunds only its own challenge's sendings, to the client that asked for them."""
     ask(world)
     world.cool_down()
     session = ask(world)["data"]["sessionId"]
@@ -268,7 +268,7 @@ def test_laundering_what_another_session_took(world: World) -> None:
 
 
 def test_laundering_into_a_later_window(world: World) -> None:
-    """What is verified in the next hour gives nothing of that hour back, and a counter that is gone stays gone."""
+    """A login in the next hour refunds nothing of that hour, and recreates no counter that is gone."""
     world.wait(3590)
     first = ask(world)["data"]["sessionId"]
     world.wait(20)
@@ -282,7 +282,7 @@ def test_laundering_into_a_later_window(world: World) -> None:
 
 
 def test_laundering_with_test_numbers(world: World) -> None:
-    """A test number takes nothing, so its logins give nothing back."""
+    """A test number reserves nothing, so its logins refund nothing."""
     assert [ask(world, mobile(0, block=i))["codeStr"] for i in range(20)] == ["Ok"] * 20
     before = world.backend.dump()
     answers = [ask(world, REVIEW_PHONE.e164), guess(world, REVIEW_CODE, REVIEW_PHONE.e164), ask(world, mobile(0, 99))]
@@ -296,7 +296,7 @@ def test_laundering_with_test_numbers(world: World) -> None:
 
 
 def test_guessing_from_the_victims_address(world: World) -> None:
-    """Where a stranger has spent the guesses of an address, its other users still log in with a live session."""
+    """If a stranger uses up the guesses of an address, its other users still log in with a live sessionId."""
     expired = ask(world)["data"]["sessionId"]
     world.wait(600)
     session = ask(world)["data"]["sessionId"]
@@ -319,7 +319,7 @@ def test_guessing_from_the_victims_address(world: World) -> None:
 
 
 def sent_with(world: World, headers: dict[str, str]) -> Counter[str]:
-    """Ask for 25 codes, each with other addresses in the headers: "{}" is the number of the request."""
+    """Ask for 25 codes with forged headers, in which {} is the number of the request; return the outcomes."""
     answers = []
     for i in range(25):
         forged = {name: value.replace("{}", str(i)) for name, value in headers.items()}
@@ -328,7 +328,7 @@ def sent_with(world: World, headers: dict[str, str]) -> Counter[str]:
 
 
 def test_forged_address_of_the_client(world: World) -> None:
-    """Where the platform says whose connection it is, no header says otherwise, of oneself or of a victim."""
+    """If the platform names the client's address, no header overrides it."""
     names = ("X-Forwarded-For", "X-Real-IP", "X-Scf-Remote-Addr", "Forwarded", "True-Client-IP", "X-Client-IP")
     assert sent_with(world, dict.fromkeys(names, "192.0.2.{}")) == {"Ok": 20, "TooManyRequests": 5}
     subjects = {key.partition("}")[0] for key in world.backend.expiries() if key.startswith("budget:{ip:")}
@@ -337,7 +337,7 @@ def test_forged_address_of_the_client(world: World) -> None:
 
 @pytest.mark.parametrize("forged", ["192.0.2.{}, 198.51.100.9", "x{}, , 192.0.2.{}:80,198.51.100.9:4{}"])
 def test_forged_hops_before_the_own_proxy(world: World, forged: str) -> None:
-    """Behind one proxy the address that it has written counts, and nothing left of it."""
+    """Behind one proxy, only the address that this proxy has appended counts."""
     world.app = App(
         sender=world.sender,
         login=world.login,

@@ -1,4 +1,4 @@
-"""Attacks by what is sent or stored, through the whole app: spellings, pages, tickets, tokens, bodies, poison."""
+"""Attacks by input and by stored data, through the whole app: spellings, pages, tickets, tokens, bodies, poison."""
 
 import base64
 import hmac
@@ -33,7 +33,7 @@ GET_SMS = {"method": "getSms", "phone": VICTIM}
 
 @pytest.fixture(name="world")
 def guarded(backend: Backend, clock: time_machine.Traveller) -> World:
-    """A login service with the limits that it has by default, and a web page that may call."""
+    """A login service with the default limits, and one web page that may call it."""
     return World(backend, clock, ip=HOME, origins=frozenset({LISTED}))
 
 
@@ -45,7 +45,7 @@ SPELLINGS += ["+86 013800138000", "0 138 0013 8000", "8601380013 8000", "+861795
 
 
 def test_spelling_tricks_that_name_the_same_number(world: World) -> None:
-    """A number has one cooldown, one quota, one code and one user in all of its spellings, trunk and carrier too."""
+    """All spellings of a number, with trunk and carrier prefixes too, share one cooldown, quota, code and user."""
     for i, spelling in enumerate(SPELLINGS):
         sent = ask(world, spelling)
         assert (spelling, sent["codeStr"]) == (spelling, "Ok")
@@ -68,7 +68,7 @@ NO_NUMBER = [
 
 
 def test_spelling_tricks_that_name_no_number(world: World) -> None:
-    """Foreign digits, invisible characters and the rest are refused, for a sending and for a login."""
+    """Foreign digits, invisible characters and other odd spellings are refused, for a sending and for a login."""
     for spelling in NO_NUMBER:
         answers = [ask(world, spelling), guess(world, "123456", spelling)]
         assert (spelling, outcomes(answers)) == (spelling, {"InvalidPhone": 2})
@@ -79,7 +79,7 @@ def test_spelling_tricks_that_name_no_number(world: World) -> None:
 
 
 def from_page(world: World, headers: dict[str, str], verb: str = "POST") -> dict[str, Any]:
-    """Send getSms as a browser would from a page, to https://api.example.com."""
+    """Send getSms to https://api.example.com as a browser would from a page."""
     params = {"queryString": GET_SMS} if verb == "GET" else {"body": json.dumps(GET_SMS)}
     event = {"httpMethod": verb, "headers": {"Host": "api.example.com", **headers}, **params}
     return world.app.handle({**event, "requestContext": {"sourceIp": HOME}}, {})
@@ -97,7 +97,7 @@ def from_page(world: World, headers: dict[str, str], verb: str = "POST") -> dict
     ],
 )
 def test_cross_site_request(world: World, headers: dict[str, str]) -> None:
-    """A page of another site makes its visitors do nothing at all, and reads nothing."""
+    """A request from another site's page is refused, changes nothing, and the page cannot read its answer."""
     for verb in ("GET", "POST", "OPTIONS"):
         answer = from_page(world, headers, verb)
         assert (answer["statusCode"], json.loads(answer["body"])["codeStr"]) == (403, "OriginNotAllowed")
@@ -105,8 +105,8 @@ def test_cross_site_request(world: World, headers: dict[str, str]) -> None:
     assert (world.outbox.sent, world.backend.dump()) == ([], {})
 
 
-def test_no_cross_site_request(world: World) -> None:
-    """Our own pages, the listed ones, whoever types the address, and apps are served."""
+def test_requests_that_are_not_cross_site_are_served(world: World) -> None:
+    """Our own pages, listed pages, typed addresses and apps are served."""
     listed = {"Origin": LISTED, "Sec-Fetch-Site": "cross-site"}
     own = {"Origin": "https://api.example.com", "Sec-Fetch-Site": "same-origin"}
     for headers in (listed, own, {"Sec-Fetch-Site": "none"}, {}):
@@ -119,7 +119,7 @@ def test_no_cross_site_request(world: World) -> None:
 
 
 def test_preflight_of_a_listed_page(world: World) -> None:
-    """It is told what it may send, and nothing is sent, whatever the body says."""
+    """A preflight gets the permissions of the page, and sends nothing, although its body is a getSms."""
     answer = from_page(world, {"Origin": LISTED, "Access-Control-Request-Method": "POST"}, "OPTIONS")
     assert (answer["statusCode"], answer["body"]) == (204, "")
     assert answer["headers"]["Access-Control-Allow-Origin"] == LISTED
@@ -132,31 +132,33 @@ def test_preflight_of_a_listed_page(world: World) -> None:
 
 @pytest.fixture
 def tencent() -> Iterator[TencentStandIn]:
-    """Tencent Captcha."""
+    """A stand-in for Tencent Captcha."""
     with TencentStandIn(secret_id="id", secret_key="key", token="token") as stand_in:
         yield stand_in
 
 
-def gated(world: World, tencent: TencentStandIn, mode: str) -> World:
-    """Return a service on the same Redis that asks the stand-in about tickets."""
-    gated = World(world.backend, world.clock, ip=HOME, captcha_mode=mode)
+def with_captcha(world: World, tencent: TencentStandIn, mode: str) -> World:
+    """Return a service on the same Redis that verifies tickets with the stand-in."""
+    service = World(world.backend, world.clock, ip=HOME, captcha_mode=mode)
     adapter = TencentCaptcha(CREDENTIALS, app_id=captcha.APP_ID, app_secret=captcha.SECRET, endpoint=tencent.url)
-    gated.captchas.refusal = adapter.refusal  # type: ignore[method-assign] # the real one instead
-    return gated
+    service.captchas.refusal = adapter.refusal  # type: ignore[method-assign] # the real one instead
+    return service
 
 
-def show(world: World, ticket: tuple[str, str], phone: str = VICTIM, headers: dict[str, str] | None = None) -> Any:
+def ask_with(world: World, ticket: tuple[str, str], phone: str = VICTIM, headers: dict[str, str] | None = None) -> Any:
     """Ask for a code with a ticket."""
     return world.call("getSms", headers, phone=phone, captchaTicket=ticket[0], captchaRandstr=ticket[1])
 
 
 def test_captcha_replay(world: World, tencent: TencentStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ticket is good for one message: of twenty simultaneous uses and later ones, one sends."""
-    monkeypatch.setattr("sms_login.adapters.tencent.captcha._TIMEOUT", 30)  # a busy machine is slow, not away
-    world = gated(world, tencent, "always")
+    """A ticket allows one message: of twenty simultaneous uses and five later ones, one sends."""
+    monkeypatch.setattr(
+        "sms_login.adapters.tencent.captcha._TIMEOUT", 30
+    )  # a slow machine must not look like an outage
+    world = with_captcha(world, tencent, "always")
     ticket = tencent.captcha_ticket()
-    answers = race(20, lambda i: show(world, ticket, mobile(i, block=i)))
-    answers += [show(world, ticket, mobile(20 + i)) for i in range(5)]
+    answers = race(20, lambda i: ask_with(world, ticket, mobile(i, block=i)))
+    answers += [ask_with(world, ticket, mobile(20 + i)) for i in range(5)]
     assert outcomes(answers) == {"Ok": 1, "CaptchaRequired": 24}
     assert answers[-1]["data"] == {"captchaAppId": "190000"}
     assert (len(world.outbox.sent), tencent.captcha_calls) == (1, 25)
@@ -165,47 +167,47 @@ def test_captcha_replay(world: World, tencent: TencentStandIn, monkeypatch: pyte
 
 @pytest.mark.parametrize("kind", ["trerror_", "expired", "reused", "mismatched", "blocked", "made up", "another's"])
 def test_captcha_forgery(world: World, tencent: TencentStandIn, kind: str) -> None:
-    """A bad ticket is none, and one that the widget makes up where it has no connection is not even looked at."""
-    world = gated(world, tencent, "always")
+    """A bad ticket is refused, and one that the widget made up offline is refused without a call to Tencent."""
+    world = with_captcha(world, tencent, "always")
     ticket, randstr = tencent.captcha_ticket(kind if kind in captcha.KINDS else "good")
     forged = {"trerror_": f"trerror_1001_{ticket}", "made up": "t03made-up*"}.get(kind, ticket)
     randstr = tencent.captcha_ticket()[1] if kind == "another's" else randstr
-    assert show(world, (forged, randstr))["codeStr"] == "CaptchaRequired"
+    assert ask_with(world, (forged, randstr))["codeStr"] == "CaptchaRequired"
     assert tencent.captcha_calls == (kind != "trerror_")
     assert (world.outbox.sent, world.backend.dump()) == ([], {})
 
 
 @pytest.mark.parametrize("failure", ["reset", "timeout", "InternalError", "RequestLimitExceeded"])
 def test_captcha_outage(world: World, tencent: TencentStandIn, failure: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While Tencent Captcha is away no ticket passes; whom no captcha is asked of gets the message all the same."""
+    """While Tencent Captcha is down no ticket passes, but clients that need no captcha still get a message."""
     monkeypatch.setattr("sms_login.adapters.tencent.captcha._TIMEOUT", 0.2)
-    always, adaptive = gated(world, tencent, "always"), gated(world, tencent, "adaptive")
+    always, adaptive = with_captcha(world, tencent, "always"), with_captcha(world, tencent, "adaptive")
     tencent.fail(failure, action="DescribeCaptchaResult")
-    assert show(always, tencent.captcha_ticket())["codeStr"] == "CaptchaRequired"
+    assert ask_with(always, tencent.captcha_ticket())["codeStr"] == "CaptchaRequired"
     assert always.outbox.sent == []
-    assert show(adaptive, tencent.captcha_ticket())["codeStr"] == "Ok"
+    assert ask_with(adaptive, tencent.captcha_ticket())["codeStr"] == "Ok"
 
 
-def test_captcha_is_not_spent_on_what_is_answered_anyway(world: World, tencent: TencentStandIn) -> None:
-    """A repeat, a cooldown and a lock are answered before the ticket is looked at: it is still good afterwards."""
-    world = gated(world, tencent, "always")
-    assert show(world, tencent.captcha_ticket(), headers=KEY)["codeStr"] == "Ok"
+def test_a_repeat_a_cooldown_and_a_lock_use_up_no_ticket(world: World, tencent: TencentStandIn) -> None:
+    """A repeat, a cooldown and a lock are answered before the ticket is verified, so it stays valid."""
+    world = with_captcha(world, tencent, "always")
+    assert ask_with(world, tencent.captcha_ticket(), headers=KEY)["codeStr"] == "Ok"
     ticket = tencent.captcha_ticket()
-    answers = [show(world, ticket, headers=KEY), show(world, ticket)]
+    answers = [ask_with(world, ticket, headers=KEY), ask_with(world, ticket)]
     world.lock(seconds=100)
     world.cool_down()
-    answers.append(show(world, ticket))
+    answers.append(ask_with(world, ticket))
     assert outcomes(answers) == {"Ok": 1, "TooManyRequests": 1, "Locked": 1}
     assert (tencent.captcha_calls, len(world.outbox.sent)) == (1, 1)
-    assert show(world, ticket, mobile(1))["codeStr"] == "Ok"
+    assert ask_with(world, ticket, mobile(1))["codeStr"] == "Ok"
 
 
-def test_pumping_where_captchas_are_asked_for(world: World, tencent: TencentStandIn) -> None:
+def test_pumping_with_adaptive_captchas(world: World, tencent: TencentStandIn) -> None:
     """Without tickets a client gets half of its hour, a number two messages; a ticket lifts the hour, not the day."""
-    world = gated(world, tencent, "adaptive")
+    world = with_captcha(world, tencent, "adaptive")
     answers = [ask(world, mobile(0, block=i)) for i in range(15)]
     assert outcomes(answers) == {"Ok": 10, "CaptchaRequired": 5}
-    answers = [show(world, tencent.captcha_ticket(), mobile(1, block=i)) for i in range(45)]
+    answers = [ask_with(world, tencent.captcha_ticket(), mobile(1, block=i)) for i in range(45)]
     assert outcomes(answers) == {"Ok": 40, "TooManyRequests": 5}
     assert answers[-1]["retryAfter"] == HALF_A_DAY
     answers = [ask(world, ip="192.0.2.1")]
@@ -219,7 +221,7 @@ def test_pumping_where_captchas_are_asked_for(world: World, tencent: TencentStan
 
 
 def of_key(key: bytes, **changes: Any) -> str:
-    """Return a token of our form under another key."""
+    """Return a token of our form that is signed with `key`."""
     message = f"{encoded(HEADER)}.{encoded(claims(**changes))}"
     return f"{message}.{encoded(hmac.digest(key, message.encode(), 'sha256'))}"
 
@@ -242,7 +244,7 @@ FORGERIES: dict[str, Callable[[dict[str, Any]], str]] = {
 
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_token_forgery(world: World, forgery: str) -> None:
-    """Whatever is wrong with it, and whichever way it comes, it opens nothing; what it was made from does."""
+    """A forged token is refused by every method, as a parameter or as a header, while a genuine one is accepted."""
     session = ask(world)["data"]["sessionId"]
     user = guess(world, world.outbox.code, session=session)["data"]
     own = {name: parts(user["token"])[1][name] for name in ("sub", "sid")}
@@ -279,7 +281,7 @@ def test_token_forgery(world: World, forgery: str) -> None:
     ],
 )
 def test_log_injection(world: World, capsys: pytest.CaptureFixture[str], evil: str) -> None:
-    """Nothing that can be sent ends, forges or colours a line: there is one JSON object for each request."""
+    """No input can end, forge or colour a log line: each request logs one JSON object."""
     session = ask(world)["data"]["sessionId"]
     token = guess(world, world.outbox.code, session=session)["data"]["token"]
     params = ("method", "phone", "code", "sessionId", "token", "name", "captchaTicket", "captchaRandstr", evil)
@@ -329,7 +331,7 @@ def test_log_injection(world: World, capsys: pytest.CaptureFixture[str], evil: s
     ids=lambda body: f"{body[:20]}... {len(body)}",
 )
 def test_body_bombs(world: World, body: str) -> None:
-    """Oversized, deep, crowded and ambiguous bodies get one short refusal, and do nothing."""
+    """Oversized, deep, crowded and ambiguous bodies get one short refusal, and change nothing."""
     headers = {} if body[0] in "{[" else {"Content-Type": "application/x-www-form-urlencoded"}
     for plain in (True, False):
         sent = body if plain else base64.b64encode(body.encode()).decode()
@@ -340,7 +342,7 @@ def test_body_bombs(world: World, body: str) -> None:
 
 
 def test_parameter_pollution(world: World) -> None:
-    """A parameter that is repeated in the query is refused; where body and query differ, all follows the body."""
+    """A parameter that the query repeats is refused, and if body and query differ, the body decides."""
     for twice in (["+8613800138000", "+8613800138001"], []):
         answer = world.app.handle({"queryString": {**GET_SMS, "phone": twice}, "headers": {}}, {})
         assert json.loads(answer["body"])["codeStr"] == "InValidParam"
@@ -350,17 +352,17 @@ def test_parameter_pollution(world: World) -> None:
     assert [phone for phone, _ in world.outbox.sent] == [PHONE]
 
 
-# Who has an account?
+# Enumeration of accounts.
 
 
 def test_enumeration(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A known number and an unknown one are answered alike, after as many trips to Redis, whatever is asked."""
+    """A known number and an unknown one get the same answers after the same commands to Redis."""
     trips: list[str] = []
     for name in ("command", "run", "run_all"):
         monkeypatch.setattr(world.redis, name, counting(getattr(world.redis, name), trips))
     world.users.sign_in(PHONE, "user-1")
     seen = []
-    for phone in (mobile(1), VICTIM, mobile(0)):  # the first one only makes the scripts known to Redis
+    for phone in (mobile(1), VICTIM, mobile(0)):  # the first call only loads the scripts into Redis
         trips.clear()
         answers = [ask(world, phone)]
         session, code, wrong = answers[0]["data"]["sessionId"], world.outbox.code, world.wrong
@@ -374,7 +376,7 @@ def test_enumeration(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def counting(call: Callable[..., Any], trips: list[str]) -> Callable[..., Any]:
-    """Return `call`, which also notes the name of what it sends to Redis."""
+    """Return `call` wrapped so that it also notes the name of each command to Redis in `trips`."""
 
     def counted(name: str, *args: Any) -> Any:
         trips.append(name)
@@ -387,7 +389,7 @@ def counting(call: Callable[..., Any], trips: list[str]) -> Callable[..., Any]:
 
 
 def test_emergency_stop(world: World) -> None:
-    """Nothing is sent, by no trick, and nothing counted; the codes on their way log in."""
+    """The stop refuses every sending and counts none, but codes that were sent before still log in."""
     session = world.call("getSms", KEY, phone=VICTIM)["data"]["sessionId"]
     world.cool_down()
     stopped = World(world.backend, world.clock, ip=HOME, sending=False, captcha_mode="always")
@@ -396,7 +398,7 @@ def test_emergency_stop(world: World) -> None:
     answers = [
         ask(stopped, VICTIM, session=session),
         ask(stopped, abroad(1)),
-        show(stopped, ("ticket", "r"), mobile(1)),
+        ask_with(stopped, ("ticket", "r"), mobile(1)),
     ]
     assert outcomes(answers) == {"SendingPaused": 3}
     assert (stopped.outbox.sent, world.backend.dump()) == ([], before)
@@ -405,7 +407,7 @@ def test_emergency_stop(world: World) -> None:
 
 
 def test_review_number(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    """A test number gets no SMS and has no limits; its code opens nothing else, and it ends on its last day."""
+    """A test number gets no SMS and has no limits; its code works for no other number, and ends on its last day."""
     logs.set_up("INFO")
     number = REVIEW_PHONE.e164
     answers = [*(ask(world, number) for _ in range(70)), *(guess(world, REVIEW_CODE, number) for _ in range(70))]
@@ -426,14 +428,14 @@ def test_review_number(world: World, capsys: pytest.CaptureFixture[str]) -> None
     assert world.outbox.sent == []
 
 
-# What is refused costs nothing.
+# Refused requests cost nothing.
 
 LIMITED = [*Limits.__struct_fields__, "cooldown", "daily", "lock", "stop", "country", "captcha", "origin"]
 
 
 @pytest.mark.parametrize("limit", LIMITED)
-def test_refusals_that_cost_the_next_one(backend: Backend, clock: time_machine.Traveller, limit: str) -> None:
-    """A request that a limit refuses, be it repeated, leaves every counter as it was."""
+def test_refusals_change_no_counter(backend: Backend, clock: time_machine.Traveller, limit: str) -> None:
+    """A request that a limit refuses leaves every counter unchanged, even if it is repeated."""
     limits = replace(UNLIMITED, **{limit: 2}) if limit in Limits.__struct_fields__ else UNLIMITED
     rules = Rules(daily=1 if limit == "daily" else 10, lock_at=1 if limit == "lock" else 100)
     world = World(backend, clock, rules=rules, limits=limits, ip=HOME)
@@ -469,14 +471,14 @@ def test_refusals_that_cost_the_next_one(backend: Backend, clock: time_machine.T
     assert (backend.dump(), len(strict.outbox.sent)) == (before, sent)
 
 
-# Poison in Redis. Whatever broke a value, it opens no gate, and is no crash.
+# Poison in Redis: a broken value lifts no limit, and causes no crash.
 
 ELSE = object()  # stands for a value of another type
 POISON: list[Any] = ["x", "", "nan", "inf", "-inf", "-1", "1.5", "00", b"\xff\xfe", ELSE]
 
 
 def spoil(world: World, key: str, value: Any, field: str = "") -> None:
-    """Replace what Redis holds, and leave it the time that it has; a field has no other type."""
+    """Replace a value in Redis, and keep its remaining time; a field cannot hold a value of another type."""
     client, left, kind = world.backend.client, world.backend.client.pttl(key), world.backend.client.type(key)
     if field:
         client.hset(key, field, "x" if value is ELSE else value)
@@ -499,7 +501,7 @@ def spoil(world: World, key: str, value: Any, field: str = "") -> None:
     ],
 )
 def test_poisoned_budget(world: World, window: str) -> None:
-    """A count that no count can be is a full one: nothing is sent, and without a session nothing is guessed."""
+    """A broken counter counts as full: nothing is sent, and without the sessionId no guess is evaluated."""
     open_to = []
     for value in POISON:
         world.backend.client.flushall()
@@ -527,7 +529,7 @@ def test_poisoned_budget(world: World, window: str) -> None:
     ],
 )
 def test_poisoned_count_of_a_number(world: World, counter: str, full: str) -> None:
-    """The day's sendings, the failures in a row and the guesses of a code are used up where their count is none."""
+    """A broken count of a number's sendings, failures or guesses counts as used up."""
     open_to = []
     for value in POISON:
         world.backend.client.flushall()
@@ -548,7 +550,7 @@ def test_poisoned_count_of_a_number(world: World, counter: str, full: str) -> No
 
 
 def at_once(world: World, session: str, login: dict[str, str]) -> list[dict[str, Any]]:
-    """Repeat, ask, guess and log in: one message was sent, and one login goes through at most."""
+    """Repeat, ask, guess and log in: one message is sent, and at most one login succeeds."""
     answers = [world.call("getSms", KEY, phone=VICTIM), ask(world, session=session)]
     answers += [guess(world, world.wrong, session=session), world.call("login", KEY, **login)]
     replays = [guess(world, login["code"], session=its) for its in (session, None)]
@@ -558,7 +560,7 @@ def at_once(world: World, session: str, login: dict[str, str]) -> list[dict[str,
 
 
 def sent_again(world: World, session: str, login: dict[str, str]) -> list[dict[str, Any]]:
-    """Ask twice in the session, first in vain, and once in none: there are two messages more at most."""
+    """Ask twice with the sessionId, the first time in vain, and once without: at most two more messages are sent."""
     answers = []
     for refuse, asked in (([SendFailed()], session), ([], session), ([], None)):
         world.cool_down()
@@ -571,7 +573,7 @@ def sent_again(world: World, session: str, login: dict[str, str]) -> list[dict[s
 
 
 def logged_in(world: World, session: str, login: dict[str, str]) -> list[dict[str, Any]]:
-    """Log in, and come back later with all that was good: the code is spent, also for a repeat."""
+    """Log in, and come back later with the same code, token and key: the code is spent, also for a repeat."""
     answers = [world.call("getSms", KEY, phone=VICTIM), guess(world, login["code"], session=session)]
     answers += [guess(world, login["code"]), world.call("getUserInfo", token=login.pop("token"))]
     world.wait(61)
@@ -581,7 +583,7 @@ def logged_in(world: World, session: str, login: dict[str, str]) -> list[dict[st
 
 
 def too_late(world: World, session: str, login: dict[str, str]) -> list[dict[str, Any]]:
-    """Log in after ten minutes: it is too late."""
+    """Log in after ten minutes: the code has expired."""
     world.wait(601)
     answers = [
         world.call("login", KEY, **login),
@@ -607,7 +609,7 @@ HELD += [(too_late, "session")]
     ids=lambda value: getattr(value, "__name__", value),
 )
 def test_poisoned_record(world: World, attack: Any, place: str) -> None:
-    """What cannot be true is no code, no session and no user: nobody gets a token, a message or a crash out of it."""
+    """A broken code, session or user gives no token, no message and no crash."""
     [key] = KEY.values()
     names = {"sent": f"sent:{key}", "latest": "latest", "cooldown": "cooldown"}
     keys = {place: otp_key(PHONE, name) for place, name in names.items()}

@@ -1,4 +1,4 @@
-"""Bodies: 16 KiB of JSON or form and nothing else, each refusal saying what is wrong."""
+"""Request bodies: at most 16 KiB of JSON or form data; each refusal names the mistake."""
 
 import base64
 import json
@@ -17,23 +17,23 @@ def params(event: Any) -> dict[str, Any]:
     return read_params(event, read_head(event, {}).headers)
 
 
-def refused(event: Any, what: str) -> None:
-    """Assert that an event is refused, and what the caller is told."""
+def refused(event: Any, words: str) -> None:
+    """Assert that an event is refused with a message that contains `words`."""
     with pytest.raises(InvalidParam) as refusal:
         params(event)
-    assert what in refusal.value.message("en")
+    assert words in refusal.value.message("en")
     assert refusal.value.message("zh").startswith("参数错误：")
 
 
 @pytest.mark.parametrize("body", [None, "", " ", "\r\n"])
 @pytest.mark.parametrize("kind", [None, "application/json", FORM["Content-Type"], "image/png"])
-def test_an_empty_body_has_no_parameters_whatever_its_type(body: str | None, kind: str | None) -> None:
-    """Clients name a type for a body that they do not send."""
+def test_an_empty_body_of_any_type_has_no_parameters(body: str | None, kind: str | None) -> None:
+    """An empty body is accepted with any type, since clients name a type for a body that they do not send."""
     assert params({"body": body, "headers": {"Content-Type": kind}, "queryString": {"a": "1"}}) == {"a": "1"}
 
 
 def sized(size: int) -> str:
-    """Return a JSON body of so many bytes."""
+    """Return a JSON body of `size` bytes."""
     return json.dumps({"a": "x" * (size - len('{"a": ""}'))})
 
 
@@ -42,8 +42,8 @@ def b64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def test_a_body_has_16_kib_and_not_a_byte_more() -> None:
-    """Bytes are counted, and those of the content where it comes in base64."""
+def test_a_body_may_have_16_kib_and_not_a_byte_more() -> None:
+    """The limit counts bytes; a base64 body is decoded before it is counted."""
     for event in ({"body": sized(16_384)}, {"body": b64(sized(16_384)), "isBase64Encoded": True}):
         assert len(params(event)["a"]) == MAX_BODY - 9
     wide = json.dumps({"a": "短" * 6000}, ensure_ascii=False)
@@ -52,7 +52,7 @@ def test_a_body_has_16_kib_and_not_a_byte_more() -> None:
 
 
 @pytest.mark.parametrize(
-    ("event", "what"),
+    ("event", "words"),
     [
         ({"body": "a=1&a=2", "headers": FORM}, "given twice"),
         ({"body": "a=1&a=", "headers": FORM}, "given twice"),
@@ -67,9 +67,9 @@ def test_a_body_has_16_kib_and_not_a_byte_more() -> None:
         ({"body": '{"a": {"b": "1"}}'}, "not a plain value"),
     ],
 )
-def test_a_parameter_has_one_plain_value(event: Any, what: str) -> None:
-    """Repeated and nested ones are refused, not picked from."""
-    refused(event, what)
+def test_a_parameter_has_one_plain_value(event: Any, words: str) -> None:
+    """Repeated and nested parameters are refused: no value is chosen from them."""
+    refused(event, words)
 
 
 @pytest.mark.parametrize(
@@ -91,40 +91,40 @@ def test_a_parameter_has_one_plain_value(event: Any, what: str) -> None:
     ],
 )
 @pytest.mark.parametrize("kind", [None, "application/json", "text/plain"])
-def test_a_body_that_is_no_json_object_is_refused(body: str, kind: str | None) -> None:
-    """Deep nesting and lone surrogates too, and a form that does not say that it is one."""
+def test_a_body_that_is_not_a_json_object_is_refused(body: str, kind: str | None) -> None:
+    """Deeply nested JSON, and a form without the type of a form, are refused too."""
     refused({"body": body, "headers": {"Content-Type": kind}}, "not a JSON object")
 
 
 @pytest.mark.parametrize(
     "body", ['{"method": "getSms"}', "a", "a=%FF", "a=1&&b=2", "&".join(f"a{n}=" for n in range(65))]
 )
-def test_a_body_that_is_no_form_is_refused(body: str) -> None:
-    """JSON under the type of a form among them, which is what curl -d sends."""
+def test_a_body_that_is_not_a_form_is_refused(body: str) -> None:
+    """JSON under the type of a form, which curl -d sends, is refused too."""
     refused({"body": body, "headers": FORM}, "for JSON send Content-Type: application/json")
 
 
 @pytest.mark.parametrize("body", ["e30", "e30=\n", "e30=e30=", "!!!!", "é", "{}", "\ud800"])
-def test_a_body_that_is_not_base64_as_it_says_is_refused(body: str) -> None:
-    """Broken padding and foreign characters are not skipped."""
+def test_a_body_that_is_not_valid_base64_is_refused(body: str) -> None:
+    """Broken padding and foreign characters are refused, not skipped."""
     refused({"body": body, "isBase64Encoded": True}, "does not match its encoding")
 
 
 @pytest.mark.parametrize("flag", [False, None, 0, "", "false"])
-def test_a_body_is_base64_only_where_the_event_says_true(flag: Any) -> None:
-    """Text that happens to be truthy is not the flag."""
+def test_a_body_is_base64_only_if_the_event_says_true(flag: Any) -> None:
+    """Text is never the flag, even if it is truthy."""
     assert params({"body": '{"a": "1"}', "isBase64Encoded": flag}) == {"a": "1"}
 
 
 @pytest.mark.parametrize("body", [{"a": "1"}, ["a"], 1, True, b"{}"])
-def test_a_body_that_is_no_text_is_refused(body: Any) -> None:
-    """The platform hands over text or nothing."""
+def test_a_body_that_is_not_text_is_refused(body: Any) -> None:
+    """The platform hands over text or null, so any other body is refused."""
     refused({"body": body}, "the body is not text")
 
 
 @pytest.mark.parametrize("kind", ["multipart/form-data; boundary=x", "application/xml", "application/jsonp", "*/*"])
 def test_a_body_of_another_type_is_refused(kind: str) -> None:
-    """The answer names the types that are taken."""
+    """The refusal of another type names the accepted types."""
     refused({"body": "{}", "headers": {"Content-Type": kind}}, "application/json or application/x-www-form-urlencoded")
 
 
@@ -139,6 +139,6 @@ def test_a_body_of_another_type_is_refused(kind: str) -> None:
     ],
 )
 def test_a_lone_surrogate_is_refused(event: Any) -> None:
-    """It is no text that could be stored, logged or answered."""
+    """A lone surrogate is refused in every place, since it cannot be stored, logged or answered."""
     with pytest.raises(InvalidParam):
         params(event)

@@ -1,4 +1,4 @@
-"""What `make build` makes: exactly what runs, the same bytes everywhere, or a reason why not; and that it runs."""
+"""`make build` packs exactly the files that run, as the same bytes everywhere, or says why not; and the build runs."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ from tests.testkit.servers import RedisServer, require
 
 MOST_RSS = 64 * 1024  # kB: the smallest memory that a function can have
 
-# One event a line comes in, one answer a line goes out on standard error: standard output is the log's.
+# It reads one event a line, and writes one answer a line to standard error: standard output belongs to the log.
 SERVE = """
 import json, re, sys
 import index
@@ -38,22 +38,22 @@ origins = {module.__file__ for module in list(sys.modules.values()) if getattr(m
 peak = re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]
 print(json.dumps({"origins": sorted(origins), "peak": int(peak)}), file=sys.stderr)
 """
-# The kernel refuses more than 64 MB of memory to write into. ulimit -v would count what is mapped and never used.
 ELSEWHERE = {"TZ": "America/Los_Angeles", "LC_ALL": "C", "PYTHONHASHSEED": "7", "PIP_NO_BINARY": ":all:"}
+# The kernel refuses more than 64 MB of writable memory; ulimit -v would also count mappings that are never used.
 LIMITED = 'ulimit -d 65536; exec "$@"'
 
-UNCHECKED_HASH = (1).to_bytes(4, "little")  # PEP 552: based on a hash, which nobody checks
+UNCHECKED_HASH = (1).to_bytes(4, "little")  # PEP 552: based on a hash that is not checked
 MAGIC_3_10 = (3439).to_bytes(2, "little") + b"\r\n"
 
 
 @pytest.fixture(scope="session")
 def pip_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of pip's, which the first build finds empty and the second as the first has left it."""
+    """A cache for pip, which is empty for the first build and filled for the second."""
     return tmp_path_factory.mktemp("pip-cache")
 
 
 def build_or_skip(directory: Path, python: str | None) -> Build:
-    """Return a build; skip where the libraries cannot be had, such as on a train."""
+    """Return a build; skip the test if the libraries cannot be downloaded, such as on a train."""
     try:
         return make(directory, python=python)
     except BuildError as error:
@@ -81,7 +81,7 @@ def build(tmp_path_factory: pytest.TempPathFactory, python: str, pip_cache: Path
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch, pip_cache: Path) -> Iterator[None]:
-    """Another machine: its time zone, language, hashes, settings of pip, and files that are private unless asked."""
+    """Another machine: its time zone, language, hash seed and settings of pip; its files are private by default."""
     monkeypatch.delenv("PIP_NO_CACHE_DIR", raising=False)
     for name, value in {**ELSEWHERE, "PIP_CACHE_DIR": str(pip_cache)}.items():
         monkeypatch.setenv(name, value)
@@ -105,15 +105,15 @@ def tree(directory: Path) -> dict[str, tuple[int, int, str]]:
 
 @pytest.mark.usefixtures("elsewhere")
 def test_two_builds_are_the_same_bytes(build: Build, python: str, tmp_path: Path) -> None:
-    """In another place, by another user, with pip's cache empty or full: a tag of the past is deployed as it was."""
+    """Place, user, settings and pip's cache do not change a build, so an old tag can be deployed again as it was."""
     again = build_or_skip(tmp_path / "another-name", python)
     assert tree(again.directory) == tree(build.directory)
     assert again.archive.read_bytes() == build.archive.read_bytes()
     assert again.digest == hashlib.sha256(build.archive.read_bytes()).hexdigest()
 
 
-def test_the_archive_is_the_directory(build: Build) -> None:
-    """With the modes that the platform wants, in order, at one time."""
+def test_the_archive_holds_the_directory(build: Build) -> None:
+    """The archive holds the files of the build in order, with the platform's modes and one fixed time."""
     with zipfile.ZipFile(build.archive) as archive:
         entries = archive.infolist()
         assert archive.testzip() is None
@@ -126,16 +126,16 @@ def test_the_archive_is_the_directory(build: Build) -> None:
     assert executable == {"scf_bootstrap"}
 
 
-def test_it_is_small(build: Build) -> None:
-    """5 MB zipped at most, and its own account of itself is right."""
+def test_a_build_is_small(build: Build) -> None:
+    """A build has at most 5 MB zipped, and reports its own size correctly."""
     files = [path for path in build.directory.rglob("*") if path.is_file()]
     assert (build.files, build.size) == (len(files), sum(path.stat().st_size for path in files))
     assert build.zipped == build.archive.stat().st_size <= command.MOST_ZIPPED
     assert f"{build.files} files" in str(build)
 
 
-def test_it_holds_what_runs_and_nothing_else(build: Build) -> None:
-    """Ours, the libraries' modules, their versions and licences."""
+def test_a_build_holds_only_files_that_run(build: Build) -> None:
+    """A build holds our files, the libraries' modules, and their versions and licences."""
     names = {path.relative_to(build.directory).as_posix() for path in build.directory.rglob("*") if path.is_file()}
     ours = {path.as_posix() for path in deployed(ROOT, ())}
     compiled = {name for name in names if name.endswith(".pyc")}
@@ -154,11 +154,11 @@ def test_it_holds_what_runs_and_nothing_else(build: Build) -> None:
     unlicensed = {name.partition(".dist-info/")[0].partition("-")[0] for name in notes} - {
         name.partition("-")[0] for name in licensed
     }
-    assert all(name.startswith("tencentcloud_sdk_python") for name in unlicensed)  # whose wheels have none
+    assert all(name.startswith("tencentcloud_sdk_python") for name in unlicensed)  # its wheels have no licence file
 
 
-def test_everything_is_compiled_for_the_platform_and_never_checked(build: Build) -> None:
-    """The platform's folder is read-only, so what is not compiled here is compiled again at every cold start."""
+def test_every_module_is_compiled_for_the_platform_and_never_checked(build: Build) -> None:
+    """The platform's folder is read-only, so a module without bytecode would be compiled at every cold start."""
     sources = set(build.directory.rglob("*.py"))
     compiled = set(build.directory.rglob("*.pyc"))
     assert {path.parent / "__pycache__" / f"{path.stem}.cpython-310.pyc" for path in sources} == compiled
@@ -169,7 +169,7 @@ def test_everything_is_compiled_for_the_platform_and_never_checked(build: Build)
 
 
 def copy(tmp_path: Path, requirements: str = "") -> Path:
-    """Return a copy of what a build is made from, with other libraries."""
+    """Return a copy of a build's sources, with other requirements."""
     root = tmp_path / "copy"
     shutil.copytree(ROOT / "sms_login", root / "sms_login", ignore=shutil.ignore_patterns("__pycache__"))
     (root / "deploy").mkdir()
@@ -179,8 +179,8 @@ def copy(tmp_path: Path, requirements: str = "") -> Path:
     return root
 
 
-def test_what_lies_about_is_not_deployed(tmp_path: Path) -> None:
-    """Keys, editors' copies, bytecode of another Python, tests, the stand-ins and the operator's own command."""
+def test_stray_files_are_not_deployed(tmp_path: Path) -> None:
+    """Keys, editors' copies, other bytecode, tests, the stand-ins and the operator's command are left out."""
     root = copy(tmp_path)
     before = deployed(root, ())
     for name in (
@@ -200,7 +200,7 @@ def test_what_lies_about_is_not_deployed(tmp_path: Path) -> None:
 
 
 def test_the_web_function_has_its_start_script(tmp_path: Path) -> None:
-    """At the top of the build and executable, whatever the modes of the checkout: the platform runs nothing else."""
+    """scf_bootstrap is at the top of a build, and executable even if it is not so in the checkout."""
     root = copy(tmp_path)
     (root / "deploy/scf_bootstrap").chmod(0o644)
     made = make(tmp_path / "build", root=root)
@@ -209,8 +209,8 @@ def test_the_web_function_has_its_start_script(tmp_path: Path) -> None:
         assert archive.getinfo("scf_bootstrap").external_attr >> 16 & 0o777 == 0o755
 
 
-def test_options_add_what_only_they_need() -> None:
-    """Users in SQL and private keys are for those who ask."""
+def test_an_option_adds_only_its_own_modules() -> None:
+    """The modules for users in SQL and for private keys are left out unless their option is given."""
     plain = {path.as_posix() for path in deployed(ROOT, ())}
     assert {path.as_posix() for path in deployed(ROOT, {"asymmetric"})} - plain == {"sms_login/sessions/pem.py"}
     sql = {path.as_posix() for path in deployed(ROOT, {"sql"})} - plain
@@ -228,7 +228,7 @@ def test_options_add_what_only_they_need() -> None:
     ],
 )
 def test_a_missing_file_is_named(name: str, tmp_path: Path) -> None:
-    """A package without a script would fail at the first request that needs it."""
+    """A missing file fails the build, not the first request that needs it."""
     root = copy(tmp_path)
     (root / name).unlink()
     with pytest.raises(BuildError, match=f"^missing: {name}$"):
@@ -236,8 +236,8 @@ def test_a_missing_file_is_named(name: str, tmp_path: Path) -> None:
     assert not (tmp_path / "build").exists()
 
 
-def test_a_directory_that_is_no_build_is_left_alone(tmp_path: Path) -> None:
-    """Whatever somebody keeps under that name is not ours to remove."""
+def test_a_directory_that_is_not_a_build_is_left_alone(tmp_path: Path) -> None:
+    """A directory of that name is not removed if it holds other files."""
     (tmp_path / "build").mkdir()
     (tmp_path / "build" / "notes.txt").touch()
     with pytest.raises(BuildError, match="is not a build: move it away"):
@@ -246,7 +246,7 @@ def test_a_directory_that_is_no_build_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_nothing_of_an_earlier_build_stays(tmp_path: Path) -> None:
-    """A module that is gone, or a key that somebody dropped there, is not deployed with the next."""
+    """A removed module, or a key that lies in the old build, is not deployed with the next one."""
     root = copy(tmp_path)
     first = make(tmp_path / "build", root=root)
     (first.directory / ".env").write_text("JWT_SECRET=…")
@@ -258,7 +258,7 @@ def test_nothing_of_an_earlier_build_stays(tmp_path: Path) -> None:
 def test_a_library_without_a_wheel_is_named_and_the_old_build_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is compiled on the developer's machine, whose libraries of C are not the platform's."""
+    """Such a library is refused: compiled on a developer's machine, it would not run on the platform."""
     root = copy(tmp_path)
     old = make(tmp_path / "build", root=root)
     source = tmp_path / "only_source-1.0.tar.gz"
@@ -274,7 +274,7 @@ def test_a_library_without_a_wheel_is_named_and_the_old_build_stays(
 
 
 def test_a_library_that_brings_a_file_of_ours_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One of the two would be lost without a word."""
+    """A library's file at the path of ours is refused, since one of the two would be lost silently."""
 
     def install(_requirements: list[Path], target: Path) -> None:
         target.mkdir()
@@ -286,20 +286,20 @@ def test_a_library_that_brings_a_file_of_ours_is_refused(tmp_path: Path, monkeyp
 
 
 def test_a_build_that_has_grown_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cold start fetches every byte."""
+    """A build above the limit is refused, since a cold start fetches every byte of it."""
     monkeypatch.setattr(command, "MOST_ZIPPED", 1000)
     with pytest.raises(BuildError, match="bytes zipped are more than 1000"):
         make(tmp_path / "build", root=copy(tmp_path))
 
 
 def test_a_build_that_cannot_be_imported_is_refused(tmp_path: Path, python: str) -> None:
-    """A library that is used and not pinned is found here, not by the first request."""
+    """A library that is used but not pinned fails the build, not the first request."""
     with pytest.raises(BuildError, match=r"(?s)^it cannot be imported:.*ModuleNotFoundError: No module named"):
         make(tmp_path / "build", root=copy(tmp_path), python=python)
 
 
 def test_a_mac_can_make_a_build(tmp_path: Path, python: str) -> None:
-    """Its Python compiles for the platform, and cannot load the platform's libraries."""
+    """A Mac's Python compiles for the platform, although it cannot load the platform's libraries."""
     mac = tmp_path / "python3.10"
     mac.write_text(f'#!/bin/sh\ncase "$*" in *platform.system*) echo Darwin arm64 ;; *) exec {python} "$@" ;; esac\n')
     mac.chmod(0o755)
@@ -308,10 +308,10 @@ def test_a_mac_can_make_a_build(tmp_path: Path, python: str) -> None:
     assert (made.directory / "__pycache__/index.cpython-310.pyc").is_file()
 
 
-def test_without_python_3_10_the_price_is_named(
+def test_without_python_3_10_a_build_has_no_bytecode_and_warns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """There is a build, without bytecode, and a warning."""
+    """The warning says how much longer a cold start takes without bytecode."""
     root = copy(tmp_path)
 
     def make_there(directory: Path, options: set[str], python: str | None) -> Build:
@@ -329,7 +329,7 @@ def test_without_python_3_10_the_price_is_named(
 
 
 def test_an_unknown_option_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """With those that there are."""
+    """An unknown option is refused with the list of options."""
     monkeypatch.setattr("sys.argv", ["deploy.build", "sql", "postgres"])
     with pytest.raises(SystemExit):
         command.main()
@@ -346,7 +346,7 @@ def cloud(redis_server: RedisServer) -> Iterator[Cloud]:
 
 
 def start(python: str, directory: Path, environ: dict[str, str]) -> "subprocess.Popen[str]":
-    """Start a process that finds the standard library, the build and nothing else."""
+    """Start a process that can import the standard library, the build and nothing else."""
     platform = {"PYTHONPATH": f"{directory}:/opt", "PYTHONDONTWRITEBYTECODE": "x", "TZ": "UTC"}
     return subprocess.Popen(  # noqa: S603 - a Python that we found
         ["/bin/sh", "-c", LIMITED, "sh", python, "-s", "-S", "-c", SERVE],
@@ -360,7 +360,7 @@ def start(python: str, directory: Path, environ: dict[str, str]) -> "subprocess.
 
 
 def ask(process: "subprocess.Popen[str]", event: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return status and body of an answer."""
+    """Send an event, and return the status and body of its answer."""
     cast("IO[str]", process.stdin).write(json.dumps(event) + "\n")
     cast("IO[str]", process.stdin).flush()
     status, _, body = cast("IO[str]", process.stderr).readline().partition(" ")
@@ -368,7 +368,7 @@ def ask(process: "subprocess.Popen[str]", event: dict[str, Any]) -> tuple[str, d
 
 
 def test_a_login_on_a_bare_python_3_10(build: Build, python: str, cloud: Cloud) -> None:
-    """Events in, answers out: a code is sent and logs in, within 64 MB, from a folder that stays as it is."""
+    """A code is sent and logs in, within 64 MB, from a folder that stays unchanged."""
     before = tree(build.directory)
     with start(python, build.directory, cloud.environ) as process:
         try:
@@ -392,8 +392,8 @@ def test_a_login_on_a_bare_python_3_10(build: Build, python: str, cloud: Cloud) 
     assert tree(build.directory) == before
 
 
-def test_what_was_left_out_is_named_by_the_settings(build: Build, python: str, cloud: Cloud) -> None:
-    """Whoever asks for it in the settings, and not of the build, reads which option it was."""
+def test_a_setting_without_its_build_option_names_the_option(build: Build, python: str, cloud: Cloud) -> None:
+    """A setting that needs a library that was not built in is one problem, which names the option."""
     without = {name: value for name, value in cloud.environ.items() if name != "JWT_SECRET"}
     for more, problem in (
         ({"JWT_SECRET": "s" * 32, "USERS_URL": "sqlite:////tmp/users.db"}, "make build WITH=sql"),

@@ -45,7 +45,7 @@ def _toolkit() -> None:
 
 
 def changed(path: Path, change: Change) -> list[str]:
-    """Return what is found in a file after a change to it."""
+    """Return the problems that are found in a file after a change to it."""
     document = yaml.safe_load(path.read_text())
     change(document)
     path.write_text(yaml.safe_dump(document))
@@ -55,14 +55,14 @@ def changed(path: Path, change: Change) -> list[str]:
 @FILES
 @pytest.mark.usefixtures("_toolkit")
 def test_both_files_are_right(there: Path, name: str) -> None:
-    """With every setting that the function knows, and every key known to the real toolkit."""
+    """Each file has every setting of the function, and the real toolkit knows each of its keys."""
     assert check.check(there / name, check.example()) == []
     variables = yaml.safe_load((there / name).read_text())["inputs"]["environment"]["variables"]
     assert variables == {row.name: f"${{env:{row.name}}}" for row in TABLE}
 
 
-def test_both_files_say_the_same_of_what_both_have() -> None:
-    """The web function differs in how it is started, and in nothing that an operator would change twice."""
+def test_both_files_agree_on_their_common_settings() -> None:
+    """The files differ only in the keys that start and size the function, so no setting is changed twice."""
     event, web = (yaml.safe_load((ROOT / name).read_text()) for name in check.FILES)
     differ = {
         key
@@ -82,7 +82,7 @@ MISTAKES: dict[str, tuple[Change, str]] = {
         lambda it: it["inputs"]["events"][0]["http"]["parameters"]["netConfig"].update(enableExtraNet=True),
         "inputs.events.0.http.parameters.netConfig: Additional properties are not allowed ('enableExtraNet' was",
     ),
-    "a key that is gone": (lambda it: it["inputs"].pop("vpcConfig"), 'inputs: "vpcConfig" is a required property'),
+    "a missing key": (lambda it: it["inputs"].pop("vpcConfig"), 'inputs: "vpcConfig" is a required property'),
     "a number as text": (
         lambda it: it["inputs"].update(timeout="20"),
         'inputs.timeout: the value is not of type "integer"',
@@ -95,7 +95,7 @@ MISTAKES: dict[str, tuple[Change, str]] = {
         lambda it: it["inputs"].update(publicAccess="true"),
         'inputs.publicAccess: the value is not of type "boolean"',
     ),
-    "memory that there is not": (
+    "a memory size that does not exist": (
         lambda it: it["inputs"].update(memorySize=100),
         "inputs.memorySize: the value is not one of 64, 128",
     ),
@@ -108,7 +108,7 @@ MISTAKES: dict[str, tuple[Change, str]] = {
         "inputs.events.0: Additional properties are not allowed ('apigw' was unexpected)",
     ),
     "no trigger": (lambda it: it["inputs"].update(events=[]), "inputs.events: the value has less than 1 item"),
-    "nobody can call": (
+    "a trigger without public access": (
         lambda it: it["inputs"]["events"][0]["http"]["parameters"]["netConfig"].update(enableExtranet=False),
         "inputs.events: none is enabled with netConfig.enableExtranet: true and authType: NONE",
     ),
@@ -120,7 +120,7 @@ MISTAKES: dict[str, tuple[Change, str]] = {
         lambda it: it["inputs"]["events"][0]["http"]["parameters"].update(authType="CAM"),
         "inputs.events: none is enabled",
     ),
-    "what an unset variable was made": (
+    "an unset variable that became undefined": (
         lambda it: it["inputs"].update(region="undefined"),
         "inputs.region: must be set: it is the text 'undefined'",
     ),
@@ -189,7 +189,7 @@ MISTAKES: dict[str, tuple[Change, str]] = {
 @FILES
 @pytest.mark.parametrize(("change", "problem"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_is_found_and_named(there: Path, name: str, change: Change, problem: str) -> None:
-    """One mistake, one sentence, and no value of a secret in it."""
+    """Each mistake gives one sentence, without the value of a secret."""
     (found,) = changed(there / name, change)
     assert found.startswith(problem)
     assert "0123456789" not in found
@@ -208,8 +208,10 @@ def test_a_mistake_is_found_and_named(there: Path, name: str, change: Change, pr
         ("${env:TEST_NUMBERS_UNTIL}", "2027-01-31", ": a date must be in quotes"),
     ],
 )
-def test_what_the_cli_reads_otherwise_is_found(there: Path, name: str, before: str, after: str, problem: str) -> None:
-    """Its YAML has no `yes` and no octal, but dates, and it ends at a key that is there twice."""
+def test_yaml_that_the_cli_reads_differently_is_found(
+    there: Path, name: str, before: str, after: str, problem: str
+) -> None:
+    """The CLI's YAML has dates, but no `yes` and no octal numbers, and stops at a repeated key."""
     text = (there / name).read_text()
     assert text.count(before) == 1
     (there / name).write_text(text.replace(before, after))
@@ -217,14 +219,14 @@ def test_what_the_cli_reads_otherwise_is_found(there: Path, name: str, before: s
     assert re.sub(r"^line \d+", "", found).startswith(problem)
 
 
-def test_a_variable_that_was_made_undefined_is_found(there: Path) -> None:
-    """By another tool, in the environment or in .env: it is set, and to no value."""
+def test_a_variable_with_the_text_undefined_is_found(there: Path) -> None:
+    """A variable that another tool has set to the text undefined counts as not set."""
     problems, _ = check.offline(there / "serverless.yml", check.example() | {"DEPLOY_REGION": "undefined"})
     assert problems == ["inputs.region: must be set: it is the text 'undefined'"]
 
 
-def test_what_only_one_kind_of_function_has_is_unknown_in_the_other(there: Path) -> None:
-    """The toolkit drops the handler of a web function, and the concurrency of an event function, without a word."""
+def test_a_key_of_one_kind_of_function_is_unknown_in_the_other(there: Path) -> None:
+    """The toolkit silently drops a web function's handler and an event function's concurrency."""
     web = there / "deploy/web/serverless.yml"
     assert changed(web, lambda it: it["inputs"].update(handler="index.main_handler")) == [
         "inputs: Additional properties are not allowed ('handler' was unexpected)"
@@ -236,7 +238,7 @@ def test_what_only_one_kind_of_function_has_is_unknown_in_the_other(there: Path)
 
 
 def test_variables_that_are_not_set_are_named_all_at_once(there: Path) -> None:
-    """And nothing else is told of them: an empty one is set."""
+    """One problem lists all variables that are not set; an empty one counts as set."""
     environ = check.example() | {"SECRET": ""}
     for name in ("DEPLOY_REGION", "REDIS_HOST", "SMS_TIMEOUT"):
         del environ[name]
@@ -244,8 +246,8 @@ def test_variables_that_are_not_set_are_named_all_at_once(there: Path) -> None:
     assert problems == ["not set: DEPLOY_REGION, REDIS_HOST, SMS_TIMEOUT"]
 
 
-def test_what_the_example_leaves_open_is_required(there: Path) -> None:
-    """Nobody deploys the example as it is."""
+def test_variables_that_the_example_leaves_empty_are_required(there: Path) -> None:
+    """The example cannot be deployed until its empty variables are filled in."""
     environ = read_file(ROOT / "deploy/env.example")
     problems, _ = check.offline(there / "serverless.yml", environ)
     assert [problem.split(":")[0] for problem in problems] == [
@@ -258,7 +260,7 @@ def test_what_the_example_leaves_open_is_required(there: Path) -> None:
 
 
 def test_an_environment_that_is_too_large_is_refused(there: Path) -> None:
-    """4 KB in all, names included, on the platform."""
+    """The platform allows 4 KB in all, names included."""
     origins = ",".join(f"https://{i}.example.com" for i in range(160))
     problems, _ = check.offline(there / "serverless.yml", check.example() | {"ALLOWED_ORIGINS": origins})
     assert len(problems) == 1
@@ -266,8 +268,8 @@ def test_an_environment_that_is_too_large_is_refused(there: Path) -> None:
 
 
 @FILES
-def test_the_build_must_be_there_with_what_the_settings_ask_for(there: Path, name: str) -> None:
-    """And without what must not leave the machine."""
+def test_the_build_must_exist_with_the_libraries_of_its_settings(there: Path, name: str) -> None:
+    """A missing build, one without a needed library, and one with a .env file are refused."""
     environ = check.example() | {"USERS_URL": "sqlite:////tmp/users.db"}
     assert check.offline(there / name, environ)[0] == [
         "USERS_URL: needs a build with its libraries: make build WITH=sql"
@@ -292,7 +294,7 @@ def test_the_build_must_be_there_with_what_the_settings_ask_for(there: Path, nam
     ],
 )
 def test_a_build_of_other_sources_is_not_deployed(there: Path, name: str, changed: str, content: str | None) -> None:
-    """Somebody pulled, or mended a bug, and has not built since."""
+    """A build is refused if its sources have changed since it was made."""
     file = there / "build" / changed
     if content is None:
         file.unlink()
@@ -303,8 +305,8 @@ def test_a_build_of_other_sources_is_not_deployed(there: Path, name: str, change
     ]
 
 
-def test_a_web_function_needs_a_script_that_can_be_executed(there: Path) -> None:
-    """The platform starts nothing else."""
+def test_a_web_function_needs_an_executable_script(there: Path) -> None:
+    """The platform starts a web function by scf_bootstrap and by nothing else."""
     (there / "build/scf_bootstrap").chmod(0o644)
     assert check.offline(there / "deploy/web/serverless.yml", check.example())[0] == [
         "inputs.src.src: build has no executable scf_bootstrap: make build"
@@ -313,7 +315,7 @@ def test_a_web_function_needs_a_script_that_can_be_executed(there: Path) -> None
 
 @pytest.mark.usefixtures("_toolkit")
 def test_a_key_that_the_real_toolkit_drops_is_found(there: Path) -> None:
-    """Whatever our own table of keys says: misspelt, one level too high, or of the other kind of function."""
+    """A key that is misspelt, on the wrong level or of the other kind of function is found by the toolkit itself."""
     inputs = check.offline(there / "serverless.yml", check.example())[1]["inputs"]
     assert component.dropped(inputs) == []
     inputs |= {"initTimeOut": 10, "vpcId": "vpc-1", "instanceConcurrencyConfig": {"enable": True}}
@@ -329,7 +331,7 @@ def test_a_key_that_the_real_toolkit_drops_is_found(there: Path) -> None:
 
 
 def test_no_lock_file_names_a_registry() -> None:
-    """Whoever installs chooses it; the hashes say whether what came is what was meant."""
+    """The installing machine chooses the registry, and the hashes verify the packages."""
     lock = (component.HOME / "package-lock.json").read_text()
     assert '"resolved"' not in lock
     assert "registry" not in lock
@@ -337,8 +339,8 @@ def test_no_lock_file_names_a_registry() -> None:
     assert '"tencent-component-toolkit": "2.27.6"' in lock
 
 
-def test_without_an_env_file_it_says_how_to_make_one(there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And does not list all settings; where they are in the environment, none is needed."""
+def test_without_an_env_file_the_check_says_how_to_make_one(there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not list all settings then; and if the environment has them, no file is needed."""
     monkeypatch.delenv("DEPLOY_ROLE", raising=False)
     with pytest.raises(SystemExit, match=r"cp deploy/env\.example \.env"):
         of_the_cli(there)
@@ -352,7 +354,7 @@ def test_without_an_env_file_it_says_how_to_make_one(there: Path, monkeypatch: p
 
 
 def test_the_env_file_is_read_as_the_cli_reads_it(tmp_path: Path) -> None:
-    """That of the stage goes before the other, which is then not read at all; a comment has a line of its own."""
+    """The stage's file replaces the general one, and a comment needs a line of its own."""
     assert env_file(tmp_path, "prod") is None
     (tmp_path / ".env").write_text("A=1\n")
     assert env_file(tmp_path, "prod") == tmp_path / ".env"
@@ -362,8 +364,8 @@ def test_the_env_file_is_read_as_the_cli_reads_it(tmp_path: Path) -> None:
     assert read_file(path) == {"A": "2 # two", "B": "x\ny", "C": "x\\ny", "D": "", "E": '"', "F": "a=b", "G": '"x"'}
 
 
-def test_without_node_it_is_skipped_on_a_laptop_and_fails_in_ci(tmp_path: Path, there: Path) -> None:
-    """The rest is checked all the same."""
+def test_without_node_the_toolkit_is_skipped_on_a_laptop_and_fails_in_ci(tmp_path: Path, there: Path) -> None:
+    """On a laptop all other checks still run."""
     code = (
         f"import pathlib, sys\nfrom deploy import check\ncheck.ROOT = pathlib.Path({str(there)!r})\n"
         "sys.argv = ['check', '--example']\ncheck.main()\n"
@@ -375,8 +377,8 @@ def test_without_node_it_is_skipped_on_a_laptop_and_fails_in_ci(tmp_path: Path, 
         assert (done.returncode, words in done.stdout + done.stderr) == (status, True)
 
 
-def test_two_that_install_at_once_do_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the workers of the tests do in a fresh clone: npm would remove what the other one makes."""
+def test_simultaneous_installs_run_npm_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests' workers install in a fresh clone at once: a second npm would remove the files of the first."""
     for name, program in (("node", ""), ("npm", "mkdir node_modules && echo installed >>runs")):
         (tmp_path / name).write_text(f"#!/bin/sh\n{program}\n")
         (tmp_path / name).chmod(0o755)
@@ -389,13 +391,13 @@ def test_two_that_install_at_once_do_it_once(tmp_path: Path, monkeypatch: pytest
 
 
 def blocks(language: str) -> list[str]:
-    """Return the blocks of a language in the page on deploying."""
+    """Return the code blocks of one language in docs/deploy.md."""
     page = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
     return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
 
 
-def test_the_documented_policies_allow_what_a_login_needs_and_nothing_more() -> None:
-    """One without a captcha, one with it; neither names a service as a whole."""
+def test_the_documented_policies_allow_only_the_actions_of_a_login() -> None:
+    """One policy is without a captcha, one with it; neither allows a service as a whole."""
     policies = [json.loads(block) for block in blocks("json")]
     assert [policy["version"] for policy in policies] == ["2.0", "2.0"]
     (plain,), (captcha,) = (policy["statement"] for policy in policies)
@@ -405,8 +407,8 @@ def test_the_documented_policies_allow_what_a_login_needs_and_nothing_more() -> 
 
 @FILES
 @pytest.mark.usefixtures("_toolkit")
-def test_what_the_page_adds_to_the_file_is_right(there: Path, name: str) -> None:
-    """Each of its examples, on top of the file that is there."""
+def test_the_pages_additions_to_the_file_are_right(there: Path, name: str) -> None:
+    """Each YAML example of the page passes when it is merged into the file."""
     additions = [yaml.safe_load(block) for block in blocks("yaml")]
     assert additions
     for addition in additions:
@@ -418,7 +420,7 @@ def test_what_the_page_adds_to_the_file_is_right(there: Path, name: str) -> None
 
 
 def test_the_page_names_variables_and_commands_that_exist() -> None:
-    """What is to be filled in is in deploy/env.example; what is to be typed, in the Makefile."""
+    """The variables are in deploy/env.example, and the commands in the Makefile."""
     page = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
     own = {"DEPLOY_LOGSET_ID", "DEPLOY_TOPIC_ID", "TENCENT_SECRET_ID", "TENCENT_SECRET_KEY"}
     names = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)(?:=\w+)?`", page))

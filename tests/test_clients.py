@@ -1,4 +1,4 @@
-"""docs/clients.md: the clients whose language is on this machine log in, as they stand there."""
+"""docs/clients.md: each client whose language is installed logs in exactly as it is printed there."""
 
 import json
 import re
@@ -24,7 +24,7 @@ from tests.testkit.servers import require, until
 
 TEXT = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
 DEADLINE = 30  # seconds for a whole login; far more than it takes
-# What the document leaves to its reader: where the code is typed in, and where tokens are kept.
+# The functions that the document leaves to its reader: they ask for the code, and keep the tokens.
 BEFORE = {
     "python": "ask, save = lambda prompt: input(), lambda tokens: None\n",
     "js": (
@@ -39,7 +39,7 @@ PROGRAM = {
     "js": ["node", "--input-type=module", "-e"],
     "sh": ["sh", "-c"],
 }
-# What comes in place of a lost answer: from the function, from the platform before it, from a proxy before both.
+# Answers that replace a lost one: from the function, from the platform before it, from a proxy before both.
 LOST = {
     "ours": '{"errorCode": -1500, "codeStr": "ServiceUnavailable", "errorMessage": "", "requestId": "", "data": {}}',
     "the platform's": '{"errorCode": -1, "errorMessage": "Function invocation failed", "statusCode": 503}',
@@ -49,9 +49,9 @@ PATIENCE = r"timeout\(([0-9_]+)\)|timeout=([0-9]+)|timeoutInterval: ([0-9]+)|rea
 
 
 class Service:
-    """The function. Half a minute passes after an SMS, and a token's life after a login.
+    """The function; a cooldown passes after each SMS, and a token's life after a login.
 
-    With bad luck something else comes in place of the first answer, and SendSms does not answer to the second SMS.
+    With `bad_luck`, this text replaces the first answer, and SendSms does not answer to the second SMS.
     """
 
     def __init__(self, cloud: Cloud, clock: time_machine.Traveller) -> None:
@@ -71,13 +71,13 @@ class Service:
             if self.bad_luck:
                 self.cloud.tencent.fail("timeout", 1)
         if self.log[-1] == ("login", "Success"):
-            self.clock.shift(7200 + 61)  # TOKEN_TTL, and by how much clocks may differ
+            self.clock.shift(7200 + 61)  # TOKEN_TTL, and the tolerance for clocks
         return answer
 
 
 @contextmanager
 def service() -> Iterator[tuple[Service, str]]:
-    """Run the function on this machine; give it and its address."""
+    """Run the function on this machine, and yield it with its address."""
     with (
         time_machine.travel(NOON) as clock,
         local_cloud({"SMS_TIMEOUT": "0.2"}) as cloud,
@@ -88,12 +88,12 @@ def service() -> Iterator[tuple[Service, str]]:
 
 
 def blocks(language: str) -> str:
-    """Return the code blocks of the document in one language."""
+    """Return the document's code blocks in one language."""
     return "\n".join(re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL))
 
 
 def run(language: str, service: Service, url: str) -> str:
-    """Run the client of the document, type in the code of the second SMS, and return what it prints."""
+    """Run the document's client, type in the code of the second SMS, and return its output."""
     *program, option = PROGRAM[language]
     require(shutil.which(program[0]) is not None, program[0])
     script = BEFORE[language] + blocks(language).replace("https://login.example.com/", url)
@@ -112,7 +112,7 @@ def run(language: str, service: Service, url: str) -> str:
 @pytest.mark.parametrize("lost", LOST)
 @pytest.mark.parametrize("language", ["python", "js"])
 def test_a_client_loses_an_answer_sends_again_and_outlives_its_token(language: str, lost: str) -> None:
-    """One SMS per tap, one code, and nothing that the user would notice."""
+    """A lost answer and an expired token cost no additional SMS and no new code, and the user notices neither."""
     with service() as (function, url):
         function.bad_luck = LOST[lost]
         printed = run(language, function, url)
@@ -131,8 +131,8 @@ def test_a_client_loses_an_answer_sends_again_and_outlives_its_token(language: s
     assert PHONE in printed
 
 
-def test_curl_goes_all_the_way() -> None:
-    """Line by line, with a second SMS, an expired token and a refresh."""
+def test_the_curl_commands_make_a_whole_login() -> None:
+    """The commands run line by line, with a second SMS, an expired token and a refresh."""
     with service() as (function, url):
         printed = run("sh", function, url)
     assert [name for _, name in function.log] == [
@@ -149,15 +149,15 @@ def test_curl_goes_all_the_way() -> None:
 
 
 @pytest.mark.parametrize("language", ["python", "js", "swift", "kotlin"])
-def test_a_client_repeats_a_refresh_while_it_may(language: str) -> None:
-    """It gives up on an answer before the repeat of a refresh would look like a copied token."""
+def test_a_client_repeats_a_refresh_in_time(language: str) -> None:
+    """Its timeout ends before the repeat of a refresh would look like a stolen token."""
     (found,) = re.findall(PATIENCE, blocks(language))
     patience = float("".join(found).removesuffix("_000"))
     assert patience < SessionRules().repeat_for
 
 
 @pytest.mark.parametrize("language", ["python", "js", "swift", "kotlin"])
-def test_every_client_knows_what_it_has_to(language: str) -> None:
-    """Also those that no test can run."""
+def test_every_client_knows_the_necessary_names(language: str) -> None:
+    """Clients that no test can run name these headers, parameters and errors, too."""
     words = ["Idempotency-Key", "getSms", "SendUnknown", "sessionId", "TokenExpired", "ServiceUnavailable", "logout"]
     assert [word for word in [*words, "captchaTicket", "refreshToken"] if word not in blocks(language)] == []

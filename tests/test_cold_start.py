@@ -1,4 +1,4 @@
-"""What a cold start imports: those who sign with a secret do not pay for keys that they do not have."""
+"""The imports of a cold start: a function that signs with a secret does not load the library for private keys."""
 
 import json
 import subprocess
@@ -11,7 +11,7 @@ from tests.testkit.events import PHONE, call, gateway_json
 from tests.testkit.key_files import private_pem
 from tests.testkit.project import ROOT
 
-# As where requirements.txt is deployed: `cryptography` is not there, whoever tries to import it.
+# As if only requirements.txt were deployed: `cryptography` cannot be imported.
 PROGRAM = """
 import json, sys
 class Without:
@@ -34,7 +34,8 @@ print(json.dumps([answer, sorted(at_import), sorted(sys.modules), tried]))
 def run(cloud: Cloud, params: dict[str, Any], *, without: bool) -> tuple[dict[str, Any], set[str], set[str], list[str]]:
     """Answer an event in a process of its own.
 
-    Return the answer, the modules that `import index` loads, all of the end, and who missed `cryptography`.
+    Return the answer, the modules that `import index` loads, the modules at the end, and those that tried to import
+    `cryptography`.
     """
     code = PROGRAM.format(event=gateway_json(params, {}), without=without)
     command = [sys.executable, "-W", "error::SyntaxWarning", "-c", code]
@@ -44,26 +45,26 @@ def run(cloud: Cloud, params: dict[str, Any], *, without: bool) -> tuple[dict[st
 
 
 def login(cloud: Cloud) -> dict[str, Any]:
-    """Have a code sent, and return the login with it."""
+    """Have a code sent, and return the parameters of the login with it."""
     sender = wiring.build(cloud.environ)
     call(sender, gateway_json, method="getSms", phone=PHONE)
     return {"method": "login", "phone": PHONE, "code": cloud.tencent.inbox(PHONE)[0].params[0]}
 
 
 def test_a_login_with_a_secret_needs_no_cryptography() -> None:
-    """Nothing of ours tries to import it: libraries do, and do without."""
+    """None of our modules tries to import it; libraries do, and work without it."""
     with local_cloud({}) as cloud:
         answer, at_import, at_end, tried = run(cloud, login(cloud), without=True)
     assert answer["codeStr"] == "Success"
     heavy = {"jwt", "cryptography", "tencentcloud", "sms_login.sessions.pem"}
     assert not heavy & at_import
     assert heavy & at_end == {"jwt"}
-    assert "jwt.algorithms" in tried  # the check sees who tries
+    assert "jwt.algorithms" in tried  # the finder does see an attempt
     assert not [name for name in tried if name.startswith(("sms_login", "index"))]
 
 
-def test_what_signs_nothing_does_not_load_pyjwt() -> None:
-    """With a secret, `jwks` and other methods without a token are answered by what `import index` loaded."""
+def test_a_method_without_a_token_does_not_load_pyjwt() -> None:
+    """With a secret, `jwks` and other methods without a token need only the modules that `import index` loads."""
     with local_cloud({}) as cloud:
         answer, _, at_end, tried = run(cloud, {"method": "jwks"}, without=True)
     assert answer == {"keys": []}
@@ -71,8 +72,8 @@ def test_what_signs_nothing_does_not_load_pyjwt() -> None:
     assert not {"jwt", "sms_login.sessions.pem"} & at_end
 
 
-def test_a_private_key_is_read_where_the_settings_are() -> None:
-    """So that a bad one is known before the first login; PyJWT still waits for that."""
+def test_a_private_key_is_read_with_the_settings() -> None:
+    """A bad key is reported before the first login, which is still the first to load PyJWT."""
     with local_cloud({"JWT_PRIVATE_KEY": private_pem("Ed25519"), "SECRET": "c" * 32}) as cloud:
         answer, at_import, at_end, _ = run(cloud, login(cloud), without=False)
     assert answer["codeStr"] == "Success"

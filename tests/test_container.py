@@ -7,8 +7,8 @@ ROOT = Path(__file__).parent.parent
 LINES = (ROOT / "deploy/Dockerfile").read_text().splitlines()
 
 
-def test_what_is_copied_exists_and_nothing_else_is_sent() -> None:
-    """The ignore file lets through what the Dockerfile copies, and no more: a .env has keys in it."""
+def test_the_build_context_holds_only_the_copied_files() -> None:
+    """The ignore file admits exactly the files that the Dockerfile copies: a .env would bring its keys."""
     sources = [
         source for line in LINES if line.startswith("COPY ") and "--from" not in line for source in line.split()[1:-1]
     ]
@@ -21,8 +21,8 @@ def test_what_is_copied_exists_and_nothing_else_is_sent() -> None:
     assert not any(fnmatch(name, rule) for name in (".env", "tests", "local", ".git") for rule in let_through)
 
 
-def test_it_runs_the_web_server_as_nobody() -> None:
-    """By number, so that an orchestrator can tell that it is not root; and the function's own module answers."""
+def test_the_container_runs_the_web_server_as_an_unprivileged_user() -> None:
+    """The user is given by number, so that an orchestrator can tell that it is not root."""
     [entry] = [line.removeprefix("ENTRYPOINT ") for line in LINES if line.startswith("ENTRYPOINT ")]
     assert json.loads(entry) == ["python", "-m", "sms_login.http.wsgi"]
     [user] = [line for line in LINES if line.startswith("USER ")]

@@ -1,4 +1,4 @@
-"""Deleting an account: who may, what goes and what stays, on every kind of Redis."""
+"""deleteAccount: its callers, and the data that it removes and keeps, on every kind of Redis."""
 
 from collections.abc import Callable
 
@@ -14,11 +14,11 @@ from tests.testkit.world import OTHER_PHONE, PHONE, REVIEW_CODE, REVIEW_PHONE, W
 
 KEY = {"Idempotency-Key": "idempotency-key-1"}
 SESSION, USER = (f"{kind}:{{{PHONE.e164}}}" for kind in ("session", "user"))
-RECORD = Rules().age + Rules().repeat_for  # s for which Redis remembers a code
+RECORD = Rules().age + Rules().repeat_for  # seconds for which Redis keeps a challenge
 
 
 def ask(world: World, phone: Phone = PHONE) -> dict[str, str]:
-    """Have a code sent; return what spends it."""
+    """Have a code sent; return the parameters that spend it."""
     return {"sessionId": world.get_sms(phone=phone).session_id, "code": world.outbox.code}
 
 
@@ -27,14 +27,14 @@ def delete(device: Device, **spends: str) -> str:
     return device.call("deleteAccount", token=device.token, **spends)
 
 
-# What goes and what stays.
+# Removed and kept data.
 
 
 @pytest.mark.parametrize("with_session", [True, False])
-def test_user_sessions_and_code_are_gone_and_what_counts_against_abuse_stays(
+def test_user_sessions_and_code_are_gone_and_the_counters_against_abuse_stay(
     world: World, *, with_session: bool
 ) -> None:
-    """Redis then knows nothing of the user but the id, and of the number how many SMS it had."""
+    """Redis then holds nothing of the user, and of the number only counters and a session generation."""
     client = World(world.backend, world.clock, ip="203.0.113.7")
     device, other = devices(client, 2)
     client.call("setNickname", token=device.token, name="小明")
@@ -57,8 +57,8 @@ def test_user_sessions_and_code_are_gone_and_what_counts_against_abuse_stays(
     assert [device.tries(), other.tries()] == [{"TokenInvalid"}] * 2
 
 
-def test_failures_before_it_were_cleared_and_a_lock_is_not_got_round(world: World) -> None:
-    """The code that deletes counts as a login does; a wrong one counts as a failure that outlives the account."""
+def test_a_deletion_clears_failures_and_does_not_bypass_a_lock(world: World) -> None:
+    """The code that deletes counts like a login's, and a wrong one counts as a failure."""
     device = Device(world)
     world.cool_down()
     spends = ask(world)
@@ -75,8 +75,8 @@ def test_failures_before_it_were_cleared_and_a_lock_is_not_got_round(world: Worl
     assert other.is_in
 
 
-def test_a_deletion_gives_back_what_its_sending_took(world: World) -> None:
-    """Its code was verified, like a login's."""
+def test_a_deletion_refunds_its_sending(world: World) -> None:
+    """The code of a deletion is verified like a login's, so its sending is refunded."""
     client = World(world.backend, world.clock, ip="203.0.113.7")
     device = Device(client)
     client.cool_down()
@@ -86,7 +86,7 @@ def test_a_deletion_gives_back_what_its_sending_took(world: World) -> None:
 
 
 def test_the_number_signs_up_anew(world: World) -> None:
-    """As somebody else; tokens of the user before it stay refused, and nobody else's account is touched."""
+    """A new login makes a new user; tokens of the old user stay refused, and other accounts stay untouched."""
     old, stranger = Device(world), Device(world, OTHER_PHONE)
     world.call("setNickname", token=old.token, name="小明")
     world.cool_down()
@@ -102,7 +102,7 @@ def test_the_number_signs_up_anew(world: World) -> None:
 
 
 def test_a_repeat_of_the_login_that_signed_up_does_not_bring_the_user_back(world: World) -> None:
-    """It was answered once, and its user is gone: a number signs up anew with a code of its own."""
+    """The repeat is refused, since its user is gone: the number signs up again with a new code only."""
     login = {"phone": PHONE.e164, **ask(world)}
     data = world.call("login", KEY, **login)["data"]
     world.cool_down()
@@ -111,8 +111,8 @@ def test_a_repeat_of_the_login_that_signed_up_does_not_bring_the_user_back(world
     assert world.users.find(PHONE) is None
 
 
-def test_the_code_that_deleted_does_nothing_more(world: World) -> None:
-    """No login, no deletion, and it is not sent again."""
+def test_a_code_that_deleted_an_account_does_nothing_more(world: World) -> None:
+    """It neither logs in nor deletes again, and is not sent again."""
     device = Device(world)
     world.cool_down()
     spends = ask(world)
@@ -124,8 +124,8 @@ def test_the_code_that_deleted_does_nothing_more(world: World) -> None:
     assert world.get_sms(spends["sessionId"]).session_id != spends["sessionId"]
 
 
-def test_of_two_codes_on_their_way_the_one_that_deleted_is_forgotten(world: World) -> None:
-    """Also where it is not the latest; the other one still signs up."""
+def test_of_two_live_codes_the_one_that_deleted_is_forgotten(world: World) -> None:
+    """The deleting code is forgotten even if it is not the latest one, and the other one still signs up."""
     device = Device(world)
     world.cool_down()
     spends = ask(world)
@@ -136,8 +136,8 @@ def test_of_two_codes_on_their_way_the_one_that_deleted_is_forgotten(world: Worl
     assert world.call("login", phone=PHONE.e164, **later)["data"]["isNewUser"]
 
 
-def test_a_code_that_is_asked_for_meanwhile_is_not_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not the one that deletes, which without a session is the latest when it is spent."""
+def test_a_code_that_is_sent_during_a_deletion_is_not_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a sessionId, the deletion forgets the code that was the latest when it was spent."""
     device = Device(world)
     world.cool_down()
     code = ask(world)["code"]
@@ -154,11 +154,11 @@ def test_a_code_that_is_asked_for_meanwhile_is_not_forgotten(world: World, monke
     assert world.call("login", phone=PHONE.e164, **later)["data"]["isNewUser"]
 
 
-def test_a_resend_that_is_refused_after_the_deletion_is_given_back_once(world: World) -> None:
-    """The code that deleted has given back what its session's sendings took, the resend's toll among them."""
+def test_a_resend_that_is_refused_after_the_deletion_is_refunded_once(world: World) -> None:
+    """The deletion has already refunded all sendings of its challenge, and the resend's reservation is among them."""
     client = World(world.backend, world.clock, ip="203.0.113.7", rules=Rules(cooldown=1))
     device = Device(client)
-    for _ in range(2):  # of others, and never verified
+    for _ in range(2):  # for another number, and never verified
         client.wait(2)
         client.get_sms(phone=OTHER_PHONE)
     client.wait(2)
@@ -176,8 +176,8 @@ def test_a_resend_that_is_refused_after_the_deletion_is_given_back_once(world: W
     assert counts(client)["ip:203.0.113.7 hour"] == 2
 
 
-def test_where_a_session_is_required_a_deletion_needs_one_too(world: World) -> None:
-    """Else it would be a way to guess without one."""
+def test_a_deletion_needs_a_session_id_if_one_is_required(world: World) -> None:
+    """Otherwise deleteAccount would allow guesses without a sessionId."""
     strict = World(world.backend, world.clock, require_session=True)
     sent = strict.get_sms()
     token = strict.log_in(sent.session_id).token
@@ -190,7 +190,7 @@ def test_where_a_session_is_required_a_deletion_needs_one_too(world: World) -> N
 
 
 def test_a_test_numbers_account_is_deleted_with_its_fixed_code(world: World) -> None:
-    """A review of the app looks at this, too."""
+    """Reviewers of an app test the deletion of an account, too."""
     login = {"phone": REVIEW_PHONE.e164, "code": REVIEW_CODE}
     first = world.call("login", **login)["data"]
     assert world.call("deleteAccount", token=first["token"], code="654321")["codeStr"] == "CodeIsError"
@@ -201,18 +201,18 @@ def test_a_test_numbers_account_is_deleted_with_its_fixed_code(world: World) -> 
     assert second["userId"] != first["userId"]
 
 
-# Who may not.
+# Refused deletions.
 
 
 def spent(world: World) -> dict[str, str]:
-    """Log in with the code."""
+    """Log in with a code, and return its parameters."""
     spends = ask(world)
     world.call("login", KEY, phone=PHONE.e164, **spends)
     return spends
 
 
 def anothers(world: World) -> dict[str, str]:
-    """Ask with another number, in the session of this one's live code."""
+    """Have a code sent to another number, while this one has a live code of its own."""
     world.get_sms()
     return ask(world, OTHER_PHONE)
 
@@ -233,7 +233,7 @@ REFUSED: dict[str, tuple[str, Callable[[World], dict[str, str]]]] = {
 def test_without_a_fresh_code_of_the_number_nothing_is_deleted(
     world: World, outcome: str, code: Callable[[World], dict[str, str]]
 ) -> None:
-    """A stolen token is not enough, whatever code comes along."""
+    """A stolen token is not enough, with any code but a fresh one of the number."""
     device = Device(world)
     world.wait(RECORD)
     spends = code(world)
@@ -246,8 +246,8 @@ def test_without_a_fresh_code_of_the_number_nothing_is_deleted(
 
 
 @pytest.mark.parametrize("end", ["logged out", "everywhere", "expired", "refresh token", "none"])
-def test_without_a_token_that_counts_nothing_is_deleted_and_no_code_is_spent(world: World, end: str) -> None:
-    """Whoever reads the SMS is not signed in by that."""
+def test_without_a_valid_token_nothing_is_deleted_and_no_code_is_spent(world: World, end: str) -> None:
+    """A person who can read the SMS is not signed in by that."""
     device, other = devices(world, 2)
     if end == "expired":
         world.wait(7261)
@@ -263,13 +263,13 @@ def test_without_a_token_that_counts_nothing_is_deleted_and_no_code_is_spent(wor
     assert world.call("login", phone=PHONE.e164, **spends)["data"]["userId"] == device.user_id
 
 
-# What fails meanwhile.
+# Failures during a deletion.
 
 
 def test_a_user_table_that_is_down_costs_no_code_and_deletes_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same code does it when the table is up again."""
+    """The same code deletes the account when the table is up again."""
     device = Device(world)
     world.cool_down()
     spends = ask(world)
@@ -290,7 +290,7 @@ def test_a_user_table_that_is_down_costs_no_code_and_deletes_nothing(
 def test_a_deletion_whose_answer_was_lost_is_repeated_with_its_code(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The user is gone and we never heard of it: the repeat finishes what is left."""
+    """The user table has deleted the user but its answer was lost: the repeat finishes the deletion."""
     device = Device(world)
     world.cool_down()
     spends = ask(world)
@@ -314,10 +314,10 @@ def unavailable(*_: object) -> None:
     raise ServiceUnavailable
 
 
-def test_a_deletion_that_is_cut_off_leaves_nobody_signed_in_and_is_repeated_with_its_code(
+def test_an_interrupted_deletion_refuses_all_tokens_and_is_repeated_with_its_code(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The user is gone, so no token counts; the same code finishes it, and of the user only the id stays."""
+    """Without the user no token works, and the same code finishes the deletion."""
     device = Device(world)
     world.wait(RECORD + 1)
     spends = ask(world)
@@ -338,10 +338,10 @@ def test_a_deletion_that_is_cut_off_leaves_nobody_signed_in_and_is_repeated_with
     assert new.is_in
 
 
-def test_a_deletion_that_is_cut_off_is_not_finished_on_the_next_user(
+def test_an_interrupted_deletion_is_not_finished_on_the_next_user(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the number has signed up anew meanwhile, with that very code, the repeat ends nothing."""
+    """If the number has signed up again meanwhile, with that very code, the repeat deletes nothing."""
     device = Device(world)
     world.wait(RECORD)
     spends = ask(world)
@@ -357,10 +357,10 @@ def test_a_deletion_that_is_cut_off_is_not_finished_on_the_next_user(
 
 
 @pytest.mark.parametrize("with_session", [True, False])
-def test_a_deletion_whose_code_cannot_be_cleaned_up_is_done(
+def test_a_deletion_succeeds_although_its_code_cannot_be_cleaned_up(
     world: World, monkeypatch: pytest.MonkeyPatch, *, with_session: bool
 ) -> None:
-    """It says so; the code is spent all the same, and what is left of it expires by itself."""
+    """The code is spent all the same, and its remaining keys expire by themselves."""
     device = Device(world)
     world.wait(RECORD)
     spends = ask(world)

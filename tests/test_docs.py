@@ -1,4 +1,4 @@
-"""The documents say what the code does, and the other way round."""
+"""The documents agree with the code."""
 
 import ast
 import re
@@ -21,7 +21,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def table(heading: str) -> list[list[str]]:
-    """Return the cells of the first table below a heading of the README, or of the page that is called so."""
+    """Return the cells of the first table in the page called `heading`, or else below that heading of the README."""
     page = ROOT / "docs" / f"{heading.lower()}.md"
     text = page.read_text(encoding="utf-8") if page.exists() else README.split(f"\n## {heading}\n")[1]
     section = text.split("\n## ")[0]
@@ -30,7 +30,7 @@ def table(heading: str) -> list[list[str]]:
 
 
 def test_the_page_of_settings_lists_every_setting_with_its_default() -> None:
-    """Each row has the name and default of a row of the table that the function reads."""
+    """The page has one row for each setting that the function reads, with its name and default."""
     rows = {row[0].strip("`"): row[1].strip("`") for row in table("Settings")}
     assert list(rows) == [setting.name for setting in TABLE]
     assert {name for name, default in rows.items() if default == "required"} == {
@@ -41,8 +41,8 @@ def test_the_page_of_settings_lists_every_setting_with_its_default() -> None:
     assert {name: rows[name] for name in defaults} == defaults
 
 
-def test_every_limit_says_what_it_is_against_and_which_setting_moves_it() -> None:
-    """With the setting's own default, and every setting that limits is there."""
+def test_every_limit_names_its_attack_and_its_setting() -> None:
+    """The page on abuse lists every setting that limits, with its default."""
     settings = {row[0].strip("`"): row[1].strip("`") for row in table("Settings")}
     limits = {row[4].strip("`"): row[1] for row in table("Abuse")}
     assert limits == {name: settings[name] for name in limits}
@@ -51,14 +51,14 @@ def test_every_limit_says_what_it_is_against_and_which_setting_moves_it() -> Non
     assert limits.keys() == {name for name in settings if name.endswith(words)}
 
 
-def test_every_error_is_in_the_readme_and_the_other_way_round() -> None:
-    """With number, name and status."""
+def test_the_readme_lists_exactly_the_errors_of_the_code() -> None:
+    """Each error stands there with its number, name and status."""
     rows = {tuple(row[:3]) for row in table("Errors")}
     refusals = errors.Refusal.__subclasses__()
     assert rows == {(str(refusal.number), f"`{refusal.name}`", str(refusal.status)) for refusal in refusals}
 
 
-def test_every_method_is_in_the_readme_with_what_it_gives() -> None:
+def test_every_method_is_in_the_readme_with_the_fields_of_its_answer() -> None:
     """The fields are those of the answers' types."""
     gives: dict[str, list[Any]] = {
         "getSms": [CodeSent],
@@ -78,7 +78,7 @@ def test_every_method_is_in_the_readme_with_what_it_gives() -> None:
         assert listed == [set(answer.__struct_encode_fields__) for answer in answers]
 
 
-def test_every_command_is_in_the_readme_and_the_other_way_round() -> None:
+def test_the_readme_lists_exactly_the_commands_of_the_makefile() -> None:
     """The table lists the Makefile's targets that have a help text."""
     targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert {row[0].strip("`").removeprefix("make ") for row in table("Developing")} == targets
@@ -89,10 +89,14 @@ def pins(name: str) -> set[str]:
     return set(re.findall(r"^[a-z0-9-]+==[^ ;]+", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
 
 
-def test_users_in_sql_need_two_libraries_more() -> None:
-    """What is deployed for them is what is deployed without, in the same versions; the tests run on the same."""
+def test_users_in_sql_need_three_more_libraries() -> None:
+    """All other libraries have the same versions with and without SQL, and in the tests."""
     more = pins("requirements/sql.txt") - pins("requirements.txt")
-    assert {pin.split("==")[0] for pin in more} == {"greenlet", "pymysql", "sqlalchemy"}  # greenlet is SQLAlchemy's
+    assert {pin.split("==")[0] for pin in more} == {
+        "greenlet",
+        "pymysql",
+        "sqlalchemy",
+    }  # greenlet comes with SQLAlchemy
     assert pins("requirements.txt") < pins("requirements/sql.txt") < pins("requirements/dev.txt")
 
 
@@ -110,13 +114,13 @@ def test_users_in_sql_are_documented_as_they_are() -> None:
 
 
 def test_every_mode_of_failure_is_in_the_readme() -> None:
-    """An app team finds them where they look."""
+    """An app team finds each failure that it can simulate in the section on running locally."""
     section = README.split("\n## What runs locally\n")[1].split("\n## ")[0]
     assert [mode for mode in MODES if f"`{mode}`" not in section] == []
 
 
 def test_contributing_shows_every_module() -> None:
-    """The map of the house is complete."""
+    """The map in CONTRIBUTING.md names every module and every page."""
     contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     names = (path.name for path in (ROOT / "sms_login").iterdir() if path.name != "py.typed")
     assert [name for name in names if not name.startswith("__") and name not in contributing] == []
@@ -126,7 +130,7 @@ def test_contributing_shows_every_module() -> None:
 
 
 def test_the_security_page_names_tests_and_settings_that_exist() -> None:
-    """A measure without its test is a wish."""
+    """Each measure on the security page is held by a test that exists."""
     page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
     tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("test_*.py"))
     assert set(re.findall(r"`(test_\w+)`", page)) <= set(re.findall(r"^def (test_\w+)\(", tests, re.MULTILINE))
@@ -135,7 +139,7 @@ def test_the_security_page_names_tests_and_settings_that_exist() -> None:
 
 
 def test_the_operations_page_has_every_field_and_every_alert() -> None:
-    """All that the code adds to a log line, by the names it has there."""
+    """The page names each field that the code adds to a log line, and each alert."""
     page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     fields, alerts = set[str](), set[str]()
     for path in (ROOT / "sms_login").rglob("*.py"):
@@ -150,8 +154,8 @@ def test_the_operations_page_has_every_field_and_every_alert() -> None:
     assert set(listed) == alerts
 
 
-def test_the_operations_page_has_an_index_for_every_field_that_is_searched() -> None:
-    """CLS finds nothing by a field that is in no index."""
+def test_the_operations_page_has_an_index_for_every_searched_field() -> None:
+    """CLS finds nothing by a field without an index."""
     page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     rows = re.findall(r"(?m)^\| (`.*?) \|", page.split("\n## The log\n")[1].split("\n## ")[0])
     fields = {name for row in rows for name in re.findall(r"`(\w+)`", row)} | {"sms_ms"}
@@ -169,7 +173,7 @@ def anchors(text: str) -> set[str]:
 
 
 def test_every_link_leads_somewhere() -> None:
-    """To a file that is there, and to a heading of it."""
+    """Each relative link leads to a file that exists, and to a heading in it."""
     for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
         text = path.read_text(encoding="utf-8")
         for target in re.findall(r"\]\(([^)\s]+)\)", text):
@@ -182,15 +186,15 @@ def test_every_link_leads_somewhere() -> None:
 
 
 def test_the_documents_use_no_real_number() -> None:
-    """Only the one that is everybody's example."""
+    """The documents use only the number that is everyone's example."""
     for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
         numbers = re.findall(
             r"\+?\b[0-9]{11,15}\b", path.read_text(encoding="utf-8"), re.ASCII
-        )  # Chinese is no part of a word
+        )  # a number may touch Chinese text
         assert {number[-11:] for number in numbers} <= {PHONE[-11:]}
 
 
 def test_the_readme_is_no_wider_than_the_code() -> None:
-    """Prose is read, and compared, in 120 columns; tables and code are as wide as they are."""
+    """Prose has at most 120 columns, while tables and code may be wider."""
     prose = re.sub(r"(?ms)^```.*?^```$|^\|[^\n]*$", "", README)
     assert [line for line in prose.splitlines() if len(line) > 120] == []

@@ -1,4 +1,4 @@
-"""The Chinese README says what the English one says: whoever changes one is told where the other is behind."""
+"""The Chinese README says the same as the English one: a failure shows where the other is behind."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ ENGLISH, CHINESE = ((ROOT / name).read_text(encoding="utf-8") for name in ("READ
 
 
 class Block(NamedTuple):
-    """A piece of Markdown; its first characters say of what `kind`, such as ##, | or 1., "" for a paragraph."""
+    """A block of Markdown; its `kind` is its first characters, such as ##, | or 1., and "" for a paragraph."""
 
     kind: str
     text: str
@@ -25,7 +25,7 @@ def blocks(page: str) -> list[Block]:
 
 
 def pairs(kinds: str) -> list[tuple[str, str]]:
-    """Return the English blocks whose kind matches `kinds`, each with the Chinese one in its place."""
+    """Return the English blocks whose kind matches `kinds`, each with the Chinese block at its position."""
     english, chinese = blocks(ENGLISH), blocks(CHINESE)
     for one, other in zip(english, chinese, strict=False):
         assert one.kind == other.kind, f"a block is missing or moved: {other.text[:80]!r} stands for {one.text[:80]!r}"
@@ -36,18 +36,18 @@ def pairs(kinds: str) -> list[tuple[str, str]]:
 
 
 def code(text: str) -> list[str]:
-    """Return what is in backticks."""
+    """Return the words in backticks."""
     return re.findall(r"`([^`\n]+)`", text)
 
 
 def words(text: str) -> str:
-    """Return a text with X for what is in backticks and for an address, and the words of a link for the link."""
+    """Return a text with X for words in backticks and for an address, and with the words of a link for the link."""
     text = re.sub(r"!?\[([^]]+)\]\([^)]+\)", r"\1", re.sub(r"`[^`\n]+`", "X", text))
     return re.sub(r"<?https?://[^\s>]+>?", "X", text)
 
 
 def numbers(text: str) -> set[str]:
-    """Return the numbers in a text's words that are in digits, but for the one that a list's item begins with."""
+    """Return the numbers in digits in a text's words, without the number that begins an item of a list."""
     return set(re.findall(r"[0-9]+(?:[,.][0-9]+)*", re.sub(r"^\d+\. ", "", words(text))))
 
 
@@ -67,12 +67,12 @@ def cells(row: str) -> list[str]:
 
 
 def test_the_same_blocks_come_in_the_same_order() -> None:
-    """Headings level by level, and between them the same lists, tables, code and pictures."""
+    """Headings, and the lists, tables, code blocks and pictures between them, match one by one."""
     assert len(pairs("#+")) == len(re.findall("(?m)^##? [A-Za-z]", ENGLISH)) > 1
 
 
 def test_the_tables_have_the_same_rows() -> None:
-    """Cell by cell: code, numbers and dashes are the same, and where English repeats itself, Chinese does."""
+    """Code, numbers and dashes of each cell are the same, and a repeated English cell has one translation."""
     chinese_for: dict[tuple[str, int, str], str] = {}
     heading = ""
     for row, chinese_row in pairs(r"##|\|"):
@@ -90,7 +90,7 @@ def test_the_tables_have_the_same_rows() -> None:
 
 
 def test_the_code_blocks_are_the_same() -> None:
-    """Byte for byte, but for comments, which are in Chinese."""
+    """Code blocks are the same byte for byte, except for comments, which are in Chinese."""
     found = pairs("```.*")
     assert len(found) == len(re.findall("(?m)^```$", ENGLISH)) > 1
     for english, chinese in found:
@@ -99,7 +99,7 @@ def test_the_code_blocks_are_the_same() -> None:
 
 
 def targets(text: str, page: str) -> set[str]:
-    """Return where a text leads and what it shows; of its `page`, which heading, as the words differ."""
+    """Return the links and pictures of a text; a heading of `page` by its position, since its words differ."""
     titles = [re.sub(r"^#+ ", "", block.text) for block in blocks(page) if block.kind.startswith("#")]
     known = {f"](#{title.lower().replace(' ', '-')})": f"heading {place}" for place, title in enumerate(titles)}
     known |= dict.fromkeys(("](README.md)", "](README.zh-CN.md)"), "the other README")
@@ -108,20 +108,20 @@ def targets(text: str, page: str) -> set[str]:
     return {known.get(target, target) for target in re.findall(r"\]\([^)\s]+\)|https?://[^\s>)]+", text)}
 
 
-def test_both_lead_to_the_same_places() -> None:
-    """Block by block, pictures too; and to each other at their beginning."""
+def test_both_link_to_the_same_places() -> None:
+    """Each pair of blocks has the same links and pictures, and each page begins with a link to the other."""
     for english, chinese in pairs("[^`]*"):
         assert targets(chinese, CHINESE) == targets(english, ENGLISH), f"not the links of {english!r}: {chinese!r}"
     assert targets(blocks(CHINESE)[1].text, CHINESE) == {"the other README"}
 
 
-def test_the_picture_is_in_chinese() -> None:
-    """Where the English README has the page in English."""
+def test_the_chinese_readme_shows_the_page_in_chinese() -> None:
+    """The English README shows the page in English."""
     assert ("](docs/page.png)" in ENGLISH, "](docs/page.png)" in CHINESE) == (True, False)
 
 
 def test_the_sentences_name_the_same_things() -> None:
-    """Block by block: settings, parameters and files by their names, and every number."""
+    """Each pair of blocks has the same settings, parameters, files and numbers."""
     for english, chinese in pairs(r"|-|\d+\."):
         assert set(code(chinese)) == set(code(english)), f"other code than in {english!r}: {chinese!r}"
         assert same_numbers(english, chinese), f"other numbers than in {english!r}: {chinese!r}"
@@ -138,8 +138,8 @@ TYPESETTING = {
 
 
 @pytest.mark.parametrize("mistake", TYPESETTING)
-def test_it_is_typeset_as_chinese(mistake: str) -> None:
-    """But for code; each mistake is shown with what stands around it."""
+def test_the_chinese_readme_is_typeset_as_chinese(mistake: str) -> None:
+    """Text outside code has no such mistake; a failure shows each mistake with the text around it."""
     prose = [words(block.text) for block in blocks(CHINESE) if not block.kind.startswith("```")]
     around = rf"[^\n]{{0,12}}(?:{TYPESETTING[mistake]})[^\n]{{0,12}}"
     assert [found for text in prose for found in re.findall(around, text)] == []

@@ -1,4 +1,4 @@
-"""Events in every shape that API Gateway and Function URL give them, and in some that they should not."""
+"""Events in every shape that API Gateway and Function URL give them, and in some broken shapes."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def params(event: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", EVENTS)
 def test_every_shape_of_event_gives_the_same_parameters(name: str) -> None:
-    """Query, form and JSON, plain and in base64, through either entry, with fields that are missing or null."""
+    """Query, form and JSON, plain and in base64, are read through either entry, also with missing or null fields."""
     assert params(EVENTS[name]) == {"method": "getSms", "phone": "+8613800138000"}
 
 
@@ -45,16 +45,16 @@ _GATEWAY = "c6af9ac6-7b61-11e6-9a41-93e8deadbee"
         ("function-url-without-headers", "from-context", "zh", None),
     ],
 )
-def test_the_head_of_an_event_is_read_whatever_its_shape(
+def test_the_head_of_every_shape_of_event_is_read(
     name: str, request_id: str, language: str, bearer: str | None
 ) -> None:
-    """Id, language and token, whatever the case of the headers' names."""
+    """Id, language and token are found, in any case of the headers' names."""
     request = read_head(EVENTS[name], {"request_id": "from-context"})
     assert (request.id, request.language, request.bearer) == (request_id, language, bearer)
 
 
-def test_names_of_headers_are_in_lower_case_and_values_that_are_no_text_are_dropped() -> None:
-    """Numbers, lists, objects and nulls are no header values."""
+def test_names_of_headers_become_lower_case_and_values_that_are_not_text_are_dropped() -> None:
+    """Numbers, lists, objects and nulls are not values of headers."""
     assert read_head(EVENTS["api-gateway-odd-headers"], {}).headers == {
         "content-type": "Application/JSON; Charset=UTF-8",
         "accept-language": "EN-gb",
@@ -64,7 +64,7 @@ def test_names_of_headers_are_in_lower_case_and_values_that_are_no_text_are_drop
 
 
 @pytest.mark.parametrize("event", [None, [], "event", b"event", 1, True])
-def test_an_event_that_is_no_object_has_an_empty_head_and_is_refused(event: Any) -> None:
+def test_an_event_that_is_not_an_object_has_an_empty_head_and_is_refused(event: Any) -> None:
     """A timer or a person at the console may send anything."""
     request = read_head(event, None)
     assert UUID.fullmatch(request.id)
@@ -76,14 +76,14 @@ def test_an_event_that_is_no_object_has_an_empty_head_and_is_refused(event: Any)
 @pytest.mark.parametrize("field", ["requestContext", "headers", "queryString", "queryStringParameters"])
 @pytest.mark.parametrize("value", [None, [], "a=1", 1, True])
 def test_a_field_of_another_type_counts_as_absent(field: str, value: Any) -> None:
-    """The rest of the event is read all the same."""
+    """The rest of the event is still read."""
     event = {"body": '{"a": "1"}', field: value}
     assert params(event) == {"a": "1"}
     assert read_head(event, {"request_id": "from-context"}).id == "from-context"
 
 
 def test_the_request_id_is_the_gateways_else_the_contexts_else_our_own() -> None:
-    """The context is an object to some runtimes and a dict to others."""
+    """The context is an object in some runtimes and a dict in others."""
     event = {"requestContext": {"requestId": "from-gateway"}}
     assert read_head(event, {"request_id": "from-context"}).id == "from-gateway"
     assert read_head({}, {"request_id": "from-context"}).id == "from-context"
@@ -94,8 +94,8 @@ def test_the_request_id_is_the_gateways_else_the_contexts_else_our_own() -> None
 
 
 @pytest.mark.parametrize("bad", [None, 7, "", "a b", "x" * 65, "line\n", "\nline", '"', "１", "<script>", "a\u2028"])
-def test_a_request_id_that_is_no_plain_name_is_not_taken_over(bad: Any) -> None:
-    """It goes into the log and into the answer."""
+def test_a_request_id_that_is_not_a_plain_name_is_ignored(bad: Any) -> None:
+    """A request id goes into the log and into the answer."""
     assert read_head({"requestContext": {"requestId": bad}}, {"request_id": "from-context"}).id == "from-context"
     assert UUID.fullmatch(read_head({}, {"request_id": bad}).id)
 
@@ -105,8 +105,8 @@ def test_a_request_id_that_is_no_plain_name_is_not_taken_over(bad: Any) -> None:
     [(None, "zh"), ("", "zh"), ("zh-CN,zh;q=0.9,en;q=0.8", "zh"), ("*", "zh"), ("fr", "zh")]
     + [(text, "en") for text in ("en", "EN", "en-GB", " en-US,en;q=0.9,zh-CN;q=0.8")],
 )
-def test_messages_are_in_english_for_those_who_ask_for_it_first(header: str | None, language: str) -> None:
-    """Everybody else reads Chinese."""
+def test_messages_are_in_english_if_the_caller_prefers_it(header: str | None, language: str) -> None:
+    """All other callers get Chinese messages."""
     assert read_head({"headers": {} if header is None else {"accept-language": header}}, {}).language == language
 
 
@@ -115,19 +115,19 @@ def test_messages_are_in_english_for_those_who_ask_for_it_first(header: str | No
     [(None, None), ("Bearer a.b.c", "a.b.c"), ("bearer  a.b.c ", "a.b.c"), ("Bearer", None), ("Bearer ", None)]
     + [(text, None) for text in ("", "Basic YTpi", "a.b.c", "Bearera.b.c", "Token Bearer a.b.c")],
 )
-def test_a_token_may_travel_as_a_bearer(header: str | None, bearer: str | None) -> None:
-    """Other schemes are not ours."""
+def test_a_token_may_come_in_the_authorization_header(header: str | None, bearer: str | None) -> None:
+    """Schemes other than Bearer are ignored."""
     assert Request("id", {} if header is None else {"authorization": header}).bearer == bearer
 
 
 def test_the_body_wins_over_the_query_string() -> None:
-    """What the body says counts, what it does not say may come from the query string."""
+    """A parameter that the body lacks may come from the query string."""
     event = {"body": '{"a": "body", "b": "", "c": null}', "queryString": {"a": "query", "b": "query", "c": "query"}}
     assert params(event) == {"a": "body", "b": "query", "c": "query"}
 
 
 def test_null_and_empty_count_as_absent_but_false_and_zero_do_not() -> None:
-    """In the body and in the query string."""
+    """Body and query string follow the same rule."""
     assert params({"body": '{"a": null, "b": "", "c": false, "d": 0}'}) == {"c": False, "d": 0}
     assert params({"body": "a=&b=1", "headers": FORM, "queryString": {"c": "", "d": None}}) == {"b": "1"}
 
@@ -138,8 +138,8 @@ _FIELDS = ("body", "headers", "queryString", "queryStringParameters", "requestCo
 
 @given(st.dictionaries(st.sampled_from(_FIELDS), _ANY | st.dictionaries(st.text(), _ANY, max_size=3)), _ANY)
 @settings(deadline=None)  # a busy machine is slow, not wrong
-def test_no_event_is_a_crash(event: Any, context: Any) -> None:
-    """Whatever comes has a head that can be answered, and parameters or a refusal."""
+def test_no_event_crashes_the_reader(event: Any, context: Any) -> None:
+    """Every event has a head that can be answered, and gives parameters or a refusal."""
     assert read_head(event, context).id
     try:
         found = params(event)
@@ -148,8 +148,8 @@ def test_no_event_is_a_crash(event: Any, context: Any) -> None:
     assert not {None, ""} & {value for value in found.values() if not isinstance(value, bool)}
 
 
-def test_an_answer_has_the_form_that_the_platform_takes() -> None:
-    """An integrated response, with its body as text."""
+def test_an_answer_has_the_form_that_the_platform_expects() -> None:
+    """It is an integrated response, with its body as text."""
     assert to_event_answer(201, {"Name": "value"}, "答".encode()) == {
         "isBase64Encoded": False,
         "statusCode": 201,

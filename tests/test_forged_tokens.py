@@ -1,4 +1,4 @@
-"""Tokens that our own code would never make: each is refused, and none is a crash."""
+"""Tokens that our own code would never make: each is refused, and none causes a crash."""
 
 import json
 import time
@@ -15,8 +15,8 @@ from tests.testkit.tokens import HEADER, signed, tokens
 from tests.testkit.world import PHONE
 
 
-def test_a_token_of_our_form_and_key_is_verified_whoever_made_it() -> None:
-    """What the forgeries below are changed from is accepted."""
+def test_a_token_of_our_form_and_key_is_accepted() -> None:
+    """The forgeries below are changes to this token."""
     assert tokens().verify(signed(claims())) == Claims("user-1", PHONE, "s")
 
 
@@ -24,8 +24,8 @@ def test_a_token_of_our_form_and_key_is_verified_whoever_made_it() -> None:
     "algorithm", ["none", "None", "NONE", "", "HS384", "RS256", "ES256", "EdDSA", None, 256, ["HS256"]]
 )
 @pytest.mark.parametrize("signature", ["empty", "ours"])
-def test_the_algorithm_is_never_the_tokens_to_choose(algorithm: Any, signature: str) -> None:
-    """A header that names another algorithm is refused, also with the secret as the key of what it names."""
+def test_a_token_never_chooses_its_algorithm(algorithm: Any, signature: str) -> None:
+    """A header with another algorithm is refused, even if our secret serves as that algorithm's key."""
     token = signed(claims(), {**HEADER, "alg": algorithm})
     if signature == "empty":
         token = token.rpartition(".")[0] + "."
@@ -35,7 +35,7 @@ def test_the_algorithm_is_never_the_tokens_to_choose(algorithm: Any, signature: 
 
 @pytest.mark.parametrize(("algorithm", "digest"), [("HS384", "sha384"), ("HS512", "sha512")])
 def test_another_hash_with_our_key_is_refused(algorithm: str, digest: str) -> None:
-    """HS384 and HS512 are not HS256, under either name."""
+    """HS384 and HS512 are refused, under their own name and under HS256."""
     for named in (algorithm, "HS256"):
         with pytest.raises(TokenInvalid):
             tokens().verify(signed(claims(), {**HEADER, "alg": named}, digest=digest))
@@ -61,8 +61,8 @@ def test_another_hash_with_our_key_is_refused(algorithm: str, digest: str) -> No
         b"\xff\xfe",
     ],
 )
-def test_another_kind_of_token_is_no_access_token(header: Any) -> None:
-    """Only `typ` at+jwt is one, and a header that asks for more than we know is refused."""
+def test_another_kind_of_token_is_not_an_access_token(header: Any) -> None:
+    """Only `typ` at+jwt is accepted, and a header with demands that we do not know is refused."""
     with pytest.raises(TokenInvalid):
         tokens().verify(signed(claims(), header))
 
@@ -87,25 +87,25 @@ def test_another_kind_of_token_is_no_access_token(header: Any) -> None:
         {"phone": ["+8613800138000"]},
         {"phone": ""},
         {"phone": "+86"},
-        {"phone": "13800138000"},  # which country's?
+        {"phone": "13800138000"},  # without its country
         {"phone": "+861085851234"},  # a fixed line
     ],
 )
 def test_claims_that_are_missing_or_wrong_are_refused(changes: dict[str, Any]) -> None:
-    """Every claim is required, of its type, and ours."""
+    """Every claim is required, has its type, and is ours."""
     with pytest.raises(TokenInvalid):
         tokens().verify(signed(claims(**changes)))
 
 
 @pytest.mark.parametrize("payload", [b"", b"{}", b"[]", b'"text"', b"null", b"not JSON", b"\xff", b"[" * 2000])
-def test_a_payload_that_is_no_set_of_claims_is_refused(payload: bytes) -> None:
-    """Whatever it is, even under our signature."""
+def test_a_payload_that_is_not_a_set_of_claims_is_refused(payload: bytes) -> None:
+    """Our signature does not make it acceptable."""
     with pytest.raises(TokenInvalid):
         tokens().verify(signed(payload))
 
 
 def test_a_claim_that_is_nested_too_deeply_is_refused() -> None:
-    """One that nobody asks for, too: what cannot be read to its end is no set of claims."""
+    """An unknown claim is refused too: a payload that cannot be parsed to its end is not a set of claims."""
     deep = b"[" * 100_000 + b"]" * 100_000
     for name in (b"sub", b"another"):
         with pytest.raises(TokenInvalid):
@@ -117,7 +117,7 @@ _JSON = st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | s
 
 @given(_JSON, _JSON)
 @settings(deadline=None)  # a busy machine is slow, not wrong
-def test_no_json_is_a_token_and_none_is_a_crash(payload: Any, header: Any) -> None:
+def test_random_json_is_refused_without_a_crash(payload: Any, header: Any) -> None:
     """Random JSON under our own signature is TokenInvalid, never another exception."""
     for token in (signed(payload), signed(claims(), {**HEADER, "alg": header}), signed(payload, [header])):
         with pytest.raises(TokenInvalid):
@@ -126,8 +126,8 @@ def test_no_json_is_a_token_and_none_is_a_crash(payload: Any, header: Any) -> No
 
 @given(st.sampled_from([*claims(), "nbf", "name", "avatar"]), _JSON)
 @settings(deadline=None)  # a busy machine is slow, not wrong
-def test_no_claim_is_a_crash(name: str, value: Any) -> None:
-    """A claim of any JSON value is taken or refused, and what is taken is a user's id and a number."""
+def test_a_claim_of_any_value_is_accepted_or_refused(name: str, value: Any) -> None:
+    """A token that is accepted always has a user's id and a number."""
     try:
         verified = tokens().verify(signed({**claims(), name: value}))
     except (TokenInvalid, TokenExpired):
@@ -138,8 +138,8 @@ def test_no_claim_is_a_crash(name: str, value: Any) -> None:
 
 @pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize("claim", ["iat", "nbf"])
-def test_a_token_of_the_future_is_refused_but_for_a_minute(claim: str) -> None:
-    """A clock may be ahead of ours by 59 seconds and not by 61."""
+def test_a_token_from_the_future_is_refused_beyond_a_minute(claim: str) -> None:
+    """Another clock may be 59 seconds ahead of ours, but not 61."""
     now = int(time.time())
     assert tokens().verify(signed(claims(**{claim: now + 59})))
     with pytest.raises(TokenInvalid):

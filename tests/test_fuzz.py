@@ -1,4 +1,4 @@
-"""Whatever event comes, the handler answers, and never with a 500."""
+"""The handler answers every event, and never with a 500."""
 
 import copy
 import json
@@ -58,7 +58,7 @@ anything = st.sampled_from(ODD) | value
 
 
 def event(call: dict[str, Any], shape: int) -> dict[str, Any]:
-    """Put a call into an event of one of the shapes in which they come."""
+    """Put a call into an event of one of the shapes."""
     form = urlencode({name: str(value) for name, value in call.items()}, errors="replace")
     as_json = json.dumps(call, default=str)
     shapes: list[dict[str, Any]] = [
@@ -73,7 +73,7 @@ def event(call: dict[str, Any], shape: int) -> dict[str, Any]:
 
 @st.composite
 def events(draw: st.DrawFn) -> Any:
-    """Draw a good event with up to three things wrong, or nothing like an event."""
+    """Draw a good event with up to three mistakes in it, or a value that is nothing like an event."""
     call = copy.deepcopy(draw(st.sampled_from(CALLS)))
     wrongs = draw(st.lists(st.integers(0, 7), max_size=3))
     if 0 in wrongs:
@@ -100,7 +100,7 @@ def events(draw: st.DrawFn) -> Any:
 
 @pytest.fixture(scope="module")
 def handler() -> Iterator[Any]:
-    """Return index.main_handler with an app on fakeredis behind it."""
+    """The function's entry point, index.main_handler, with an app on fakeredis behind it."""
     import index  # noqa: PLC0415 - importing it builds an app, and takes over logging
 
     app = index._app  # noqa: SLF001 - the module's one global
@@ -112,8 +112,8 @@ def handler() -> Iterator[Any]:
 
 @settings(max_examples=5000, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(drawn=events(), context=st.sampled_from([{"request_id": "c"}, *ODD]))
-def test_no_event_gets_through_to_the_catch_all(handler: Any, drawn: Any, context: Any) -> None:
-    """Bad input gets a specific answer; the catch-all is for our bugs."""
+def test_no_event_reaches_the_catch_all(handler: Any, drawn: Any, context: Any) -> None:
+    """Bad input gets a specific answer; the catch-all is for our own bugs."""
     answer = handler(drawn, context)
     assert answer["statusCode"] in {200, 400, 401, 403, 404, 405, 429}
     body = json.loads(answer["body"])

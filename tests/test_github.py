@@ -1,4 +1,4 @@
-"""What GitHub reads: the workflow, the forms for issues, and who reviews."""
+"""The files that GitHub reads: the workflow, the forms for issues, and the code owners."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ FORMS = sorted(path for path in GITHUB.glob("ISSUE_TEMPLATE/*.yml") if path.name
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Return a YAML file's content, with the words that YAML 1.1 takes for booleans as they are written."""
+    """Return a YAML file's content, with the words that YAML 1.1 takes for booleans as text."""
     return dict(yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader))  # noqa: S506 - it makes only strings
 
 
@@ -25,15 +25,15 @@ def workflow() -> dict[str, Any]:
     return read(path)
 
 
-def test_the_workflow_runs_what_ci_runs_anywhere(workflow: dict[str, Any]) -> None:
-    """On every push to main and every pull request, and nothing that .ci/run does not do."""
+def test_the_workflow_runs_only_the_ci_script(workflow: dict[str, Any]) -> None:
+    """It runs .ci/run on every push to main and on every pull request, and no other command."""
     assert workflow["on"].keys() == {"push", "pull_request"}
     (job,) = workflow["jobs"].values()
     assert [step["run"] for step in job["steps"] if "run" in step] == ["bash .ci/run"]
 
 
-def test_the_workflow_may_read_and_nothing_else(workflow: dict[str, Any]) -> None:
-    """A pull request of a stranger runs in it: without secrets, and without a token on disk."""
+def test_the_workflow_may_only_read(workflow: dict[str, Any]) -> None:
+    """A stranger's pull request runs in it, so it has no secrets and leaves no token on disk."""
     (job,) = workflow["jobs"].values()
     assert workflow["permissions"] == {"contents": "read"}
     assert "permissions" not in job
@@ -43,7 +43,7 @@ def test_the_workflow_may_read_and_nothing_else(workflow: dict[str, Any]) -> Non
 
 
 def test_the_workflow_changes_only_with_a_commit(workflow: dict[str, Any]) -> None:
-    """Actions by a full version, and a runner that has one."""
+    """Actions and the runner are named with full versions."""
     (job,) = workflow["jobs"].values()
     actions = [step["uses"] for step in job["steps"] if "uses" in step]
     assert actions
@@ -52,7 +52,7 @@ def test_the_workflow_changes_only_with_a_commit(workflow: dict[str, Any]) -> No
 
 
 def test_the_workflow_has_the_oldest_and_the_newest_python(workflow: dict[str, Any]) -> None:
-    """Those between which .ci/run looks."""
+    """These are the versions between which .ci/run looks."""
     (job,) = workflow["jobs"].values()
     (versions,) = [step["with"]["python-version"].split() for step in job["steps"] if "setup-python" in str(step)]
     looked_for = re.findall(r"for minor in ([0-9 ]+);", (ROOT / ".ci" / "run").read_text(encoding="utf-8"))[0].split()
@@ -60,8 +60,8 @@ def test_the_workflow_has_the_oldest_and_the_newest_python(workflow: dict[str, A
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.stem)
-def test_a_form_asks_for_what_it_needs(form: Path) -> None:
-    """With the parts that GitHub insists on, and ids that are told apart."""
+def test_a_form_has_its_required_parts(form: Path) -> None:
+    """It has the parts that GitHub requires, ids that differ, and a required field."""
     content = read(form)
     assert content["name"]
     assert content["description"]
@@ -72,8 +72,8 @@ def test_a_form_asks_for_what_it_needs(form: Path) -> None:
     assert any(part.get("validations") == {"required": "true"} for part in fields)
 
 
-def test_bugs_features_and_nothing_without_a_form() -> None:
-    """A security hole is sent to the private report."""
+def test_there_are_forms_for_bugs_and_features_only() -> None:
+    """Issues without a form are switched off, and a security hole is sent to the private report."""
     assert [form.stem for form in FORMS] == ["bug", "feature"]
     config = read(GITHUB / "ISSUE_TEMPLATE" / "config.yml")
     assert config["blank_issues_enabled"] == "false"
@@ -82,7 +82,7 @@ def test_bugs_features_and_nothing_without_a_form() -> None:
     assert link["url"].endswith("/security/advisories/new")
 
 
-def test_every_owned_path_is_there() -> None:
+def test_every_owned_path_exists() -> None:
     """A path that is gone would leave its successor without a reviewer."""
     lines = (GITHUB / "CODEOWNERS").read_text(encoding="utf-8").splitlines()
     rules = [line.split() for line in lines if line and not line.startswith("#")]
@@ -90,8 +90,8 @@ def test_every_owned_path_is_there() -> None:
     assert all(owner.startswith("@sms-login/") for _, *owners in rules for owner in owners)
 
 
-def test_what_the_documents_name_is_there() -> None:
-    """The pull request's list and the code of conduct name files and commands of the project."""
+def test_files_that_the_documents_name_exist() -> None:
+    """The pull request's list and the code of conduct name documents of the project."""
     text = (GITHUB / "PULL_REQUEST_TEMPLATE.md").read_text(encoding="utf-8")
     text += (ROOT / "CODE_OF_CONDUCT.md").read_text(encoding="utf-8")
     named = set(re.findall(r"\b(?:docs/)?[\w.-]+\.md\b", text))

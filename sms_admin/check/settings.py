@@ -1,4 +1,4 @@
-"""The settings: what is wrong with them, and as much of them as can be used all the same."""
+"""The settings: their problems, and as many of them as the other checks can still use."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -18,13 +18,14 @@ _INSTEAD = {
 }
 _SECRETS = [row.name for row in TABLE if row.secret]
 _SECRETS += ["TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN"]
-_SHORTEST = 6  # characters of a secret that is looked for in what is printed; a shorter one would be found in any word
+_SHORTEST = 6  # characters of a secret that is masked; a shorter one would occur in ordinary words
 
 
 def read(environ: Mapping[str, str]) -> tuple[Settings | None, list[str], frozenset[str]]:
-    """Return the settings, what is wrong with them, and the names that are to blame.
+    """Return the settings, their problems, and the names of the broken variables.
 
-    With problems, what is to blame is left out or stands for nothing. None if that does not help.
+    If there are problems, broken variables are left out or replaced by placeholders. If that does not help, the
+    settings are None.
     """
     problems: list[str] = []
     broken: set[str] = set()
@@ -38,7 +39,7 @@ def read(environ: Mapping[str, str]) -> tuple[Settings | None, list[str], frozen
         if not blamed:
             return None, problems, frozenset(broken)
         broken |= blamed
-        if any(name.startswith("SMS_INTL_") for name in blamed):  # they make sense together, or not at all
+        if any(name.startswith("SMS_INTL_") for name in blamed):  # they are valid only together
             broken |= {name for name in usable if name.startswith(("SMS_INTL_", "SMS_SENDER_ID"))}
         usable = {name: value for name, value in environ.items() if name not in broken}
         instead = {name: value for name, value in _INSTEAD.items() if not usable.get(name)}
@@ -48,7 +49,7 @@ def read(environ: Mapping[str, str]) -> tuple[Settings | None, list[str], frozen
 
 
 def check(problems: list[str]) -> Iterator[Finding]:
-    """Tell what is wrong with the settings; no value is in it."""
+    """Yield a finding for each problem of the settings; no value is in it."""
     for sentence in problems:
         yield problem("settings", sentence, "correct it (docs/settings.md): until then every call answers 500")
     if not problems:
@@ -56,7 +57,7 @@ def check(problems: list[str]) -> Iterator[Finding]:
 
 
 class Net:
-    """The last net: no secret of the environment is in what it lets through."""
+    """The last net: masks the secrets of an environment in findings."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         values = [environ.get(name, "").strip() for name in _SECRETS]
@@ -65,7 +66,7 @@ class Net:
         self._values = sorted((value for value in values if len(value) >= _SHORTEST), key=len, reverse=True)
 
     def let_through(self, finding: Finding) -> Finding:
-        """Return a finding without them, and with nothing in it that cannot be printed as UTF-8."""
+        """Return a finding with its secrets masked, and with characters that UTF-8 cannot encode replaced."""
         return replace(finding, found=self._hide(finding.found), todo=self._hide(finding.todo))
 
     def _hide(self, text: str) -> str:

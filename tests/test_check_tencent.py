@@ -1,4 +1,4 @@
-"""What the doctor learns of Tencent Cloud, through the real SDK, of accounts that are right and that are not."""
+"""The checks of Tencent Cloud, through the real SDK, with accounts that are set up correctly and wrongly."""
 
 import time
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ TEXT = "{1}为您的登录验证码，请于{2}分钟内填写。"
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Cloud]:
-    """The environment of `make run`; nobody asks Redis."""
+    """The environment of `make run`, with no Redis, since no check here asks it."""
     with local_cloud({"REDIS_HOST": "127.0.0.1", "SMS_SIGN": "我们"}) as cloud:
         yield cloud
 
 
 @pytest.fixture
 def cloud(running: Cloud) -> Iterator[Cloud]:
-    """The same, as it was before a test spoilt it."""
+    """The same environment, restored after each test."""
     catalogue = running.tencent.catalogue
     templates, signs = catalogue.templates, catalogue.signs
     yield running
@@ -39,13 +39,13 @@ def cloud(running: Cloud) -> Iterator[Cloud]:
 
 
 def check(cloud: Cloud, **changes: str) -> list[Finding]:
-    """Return what there is to say of the account."""
+    """Return the findings about the account."""
     environ = {**cloud.environ, **changes}
     return list(tencent.check(Settings.read(environ), environ))
 
 
-def test_an_account_that_is_right_is_ok(cloud: Cloud) -> None:
-    """On both sides of the border."""
+def test_a_correct_account_is_ok(cloud: Cloud) -> None:
+    """Templates and signatures are found for the mainland and for abroad."""
     findings = check(cloud)
     names = {"credentials", "credentials.kind"}
     names |= {f"sms.{side}{what}" for side in ("", "intl.") for what in ("template", "parameters", "sign")}
@@ -53,8 +53,8 @@ def test_an_account_that_is_right_is_ok(cloud: Cloud) -> None:
     assert the(findings, "credentials.kind").found == "temporary"
 
 
-def test_without_an_application_abroad_only_the_mainland_is_asked_for(cloud: Cloud) -> None:
-    """And where a signature is left out abroad, none is looked for."""
+def test_without_an_application_abroad_only_the_mainland_is_checked(cloud: Cloud) -> None:
+    """A signature abroad that is not set is not looked for."""
     settings = Settings.read(cloud.environ)
     mainland = list(tencent.check(replace(settings, sms_abroad=None), cloud.environ))
     assert [finding.check for finding in mainland if "intl" in finding.check] == []
@@ -65,7 +65,7 @@ def test_without_an_application_abroad_only_the_mainland_is_asked_for(cloud: Clo
 
 @pytest.mark.parametrize("missing", ["TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY"])
 def test_missing_credentials_are_a_problem(cloud: Cloud, missing: str) -> None:
-    """Nothing is asked without them."""
+    """Without credentials no API is called."""
     (finding,) = check(cloud, **{missing: ""})
     assert (finding.check, finding.state) == ("credentials", State.PROBLEM)
     assert "execution role" in finding.todo
@@ -80,14 +80,14 @@ def test_missing_credentials_are_a_problem(cloud: Cloud, missing: str) -> None:
     ],
 )
 def test_credentials_that_are_refused_are_one_problem(cloud: Cloud, changes: dict[str, str], code: str) -> None:
-    """Asking for the rest would say the same again."""
+    """No further API is called, since it would refuse them again."""
     findings = check(cloud, **changes)
     assert bad(findings) == {"credentials": State.PROBLEM}
     assert findings[-1].found == f"refused: {code}"
 
 
 def test_permanent_credentials_are_a_warning() -> None:
-    """They work."""
+    """Permanent credentials work, so they are not a problem."""
     with local_cloud({"REDIS_HOST": "127.0.0.1"}) as cloud:
         key = {name: cloud.environ[f"TENCENTCLOUD_{name}"] for name in ("SECRETID", "SECRETKEY")}
         with TencentStandIn(
@@ -108,8 +108,8 @@ def test_permanent_credentials_are_a_warning() -> None:
     ],
 )
 @pytest.mark.parametrize(("action", "what"), [("DescribeSmsTemplateList", "template"), ("DescribeSmsSignList", "sign")])
-def test_what_may_not_be_asked_is_a_warning(cloud: Cloud, code: str, todo: str, action: str, what: str) -> None:
-    """Which says what to allow; the credentials were accepted, and the other question is asked."""
+def test_an_api_that_is_not_allowed_is_a_warning(cloud: Cloud, code: str, todo: str, action: str, what: str) -> None:
+    """The advice names the action to allow; the credentials count as accepted, and the other API is called."""
     cloud.tencent.fail(code, action=action)
     findings = check(cloud)
     assert bad(findings) == {f"sms.{what}": State.WARNING, f"sms.intl.{what}": State.WARNING}
@@ -120,7 +120,7 @@ def test_what_may_not_be_asked_is_a_warning(cloud: Cloud, code: str, todo: str, 
 
 @pytest.mark.parametrize("mode", ["timeout", "reset"])
 def test_no_answer_is_one_problem(cloud: Cloud, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A function in a VPC needs a way out."""
+    """The advice says that a function in a VPC needs public access."""
     monkeypatch.setattr(tencent, "_TIMEOUT", 0.2)
     cloud.tencent.fail(mode, action="DescribeSmsTemplateList")
     findings = check(cloud)
@@ -128,8 +128,8 @@ def test_no_answer_is_one_problem(cloud: Cloud, mode: str, monkeypatch: pytest.M
     assert "publicAccess" in findings[-1].todo
 
 
-def test_an_answer_that_the_sdk_does_not_check_is_not_taken_for_good(cloud: Cloud) -> None:
-    """As where a proxy changes the Content-Type: what is asked for is not in it."""
+def test_an_answer_of_another_content_type_does_not_blame_the_credentials(cloud: Cloud) -> None:
+    """A proxy may change the Content-Type, and then the SDK does not check the answer."""
     cloud.tencent.fail("charset", action="DescribeSmsSignList")
     assert "credentials" not in bad(check(cloud))
 
@@ -143,8 +143,10 @@ def test_an_answer_that_the_sdk_does_not_check_is_not_taken_for_good(cloud: Clou
         (7, "", "has the unknown status 7: SendSms refuses it"),
     ],
 )
-def test_what_is_not_approved_is_a_problem(cloud: Cloud, status: int, reply: str, found: str) -> None:
-    """Template and signature alike, with the reviewer's words."""
+def test_a_template_or_signature_that_is_not_approved_is_a_problem(
+    cloud: Cloud, status: int, reply: str, found: str
+) -> None:
+    """The finding has the status and the reviewer's words."""
     catalogue = cloud.tencent.catalogue
     catalogue.templates = [one._replace(status=status, reply=reply) for one in catalogue.templates]
     catalogue.signs = [one._replace(status=status, reply=reply) for one in catalogue.signs]
@@ -156,8 +158,8 @@ def test_what_is_not_approved_is_a_problem(cloud: Cloud, status: int, reply: str
     )
 
 
-def test_what_is_not_there_is_a_problem(cloud: Cloud) -> None:
-    """Also where it is there for the other side of the border only, or a number is none."""
+def test_a_template_or_signature_that_does_not_exist_is_a_problem(cloud: Cloud) -> None:
+    """One that is only for the other side of the border counts as missing; so does an id that is not a number."""
     catalogue = cloud.tencent.catalogue
     catalogue.templates = [Template(1_000_001, TEXT), Template(1_000_000, TEXT, ABROAD)]
     catalogue.signs = [Sign(1, "我们", ABROAD), Sign(2, "【我们】")]
@@ -168,13 +170,13 @@ def test_what_is_not_there_is_a_problem(cloud: Cloud) -> None:
 
 
 def test_a_template_may_serve_both_sides(cloud: Cloud) -> None:
-    """One for all is enough."""
+    """One template that is approved for both sides of the border is enough."""
     cloud.tencent.catalogue.templates = [Template(1_000_000, TEXT, BOTH)]
     assert bad(check(cloud, SMS_INTL_TEMPLATE_ID="1000000")) == {}
 
 
 def test_a_signature_is_found_among_many(cloud: Cloud) -> None:
-    """On whatever page; of those that were handed in under one name, the approved one counts."""
+    """All pages are searched, and of several signatures with the same name the approved one counts."""
     many = [Sign(number, f"其他{number}") for number in range(250)]
     signs = [
         *many[:150],
@@ -235,8 +237,8 @@ def test_a_template_with_other_variables_than_parameters_is_a_problem(
         (-400, State.PROBLEM, "400 s ahead of Tencent Cloud's"),
     ],
 )
-def test_clocks_that_differ_are_told(off: int, state: State, found: str) -> None:
-    """By the Date of any answer; past five minutes a request is refused, and that is told as what it is."""
+def test_clocks_that_differ_from_tencents_are_reported(off: int, state: State, found: str) -> None:
+    """Our clock is compared with an answer's Date; past five minutes requests are refused, and the finding says why."""
     with (
         local_cloud({"REDIS_HOST": "127.0.0.1"}) as cloud,
         TencentStandIn(
@@ -250,13 +252,13 @@ def test_clocks_that_differ_are_told(off: int, state: State, found: str) -> None
         (finding,) = clock.check(settings)
         asked = bad(check(cloud, SMS_ENDPOINT=other.url))
     assert finding.state is state
-    # The header has whole seconds: a moment may be a second more, or less.
+    # The header has whole seconds, so the difference may be off by one.
     assert finding.found.split()[1:] == found.split()[1:]
     assert asked == ({"clock.tencent": State.PROBLEM} if state is State.PROBLEM else {})
 
 
-def test_a_clock_that_cannot_be_seen_is_a_warning(cloud: Cloud) -> None:
-    """The other checks say more about it."""
+def test_a_server_that_does_not_tell_the_time_is_a_warning(cloud: Cloud) -> None:
+    """It is not a problem here, since the other checks say more about it."""
     (finding,) = clock.check(Settings.read({**cloud.environ, "SMS_ENDPOINT": "http://127.0.0.1:1"}))
     assert (finding.state, finding.found) == (
         State.WARNING,
@@ -265,14 +267,14 @@ def test_a_clock_that_cannot_be_seen_is_a_warning(cloud: Cloud) -> None:
 
 
 def captcha_of(cloud: Cloud, **changes: str) -> Finding:
-    """Return what there is to say of the captcha."""
+    """Return the finding about the captcha."""
     environ = {**cloud.environ, **changes}
     (finding,) = captcha.check(Settings.read(environ), environ)
     return finding
 
 
-def test_the_captcha_refuses_a_ticket_that_is_none(cloud: Cloud) -> None:
-    """Which is how we know that it knows us."""
+def test_the_captcha_refuses_a_made_up_ticket(cloud: Cloud) -> None:
+    """The refusal proves that the captcha knows our application."""
     assert captcha_of(cloud).state is State.OK
     for changes in ({"CAPTCHA_APP_SECRET": "wrong"}, {"CAPTCHA_APP_ID": "1"}):
         finding = captcha_of(cloud, **changes)
@@ -280,7 +282,7 @@ def test_the_captcha_refuses_a_ticket_that_is_none(cloud: Cloud) -> None:
 
 
 def test_a_captcha_that_does_not_answer_is_a_problem(cloud: Cloud) -> None:
-    """No ticket is good then; the code is told, and which action to allow."""
+    """No ticket is accepted then; the finding has the error's code, and the advice the action to allow."""
     cloud.tencent.fail("UnauthorizedOperation", action="DescribeCaptchaResult")
     finding = captcha_of(cloud)
     assert (finding.state, finding.found) == (State.PROBLEM, "captcha: UnauthorizedOperation")
@@ -296,21 +298,21 @@ def test_a_captcha_that_does_not_answer_is_a_problem(cloud: Cloud) -> None:
     ],
 )
 def test_no_captcha_is_a_warning(cloud: Cloud, changes: dict[str, str], found: str) -> None:
-    """Nobody is asked."""
+    """No API is called then."""
     before = cloud.tencent.captcha_calls
     finding = captcha_of(cloud, **changes)
     assert (finding.state, finding.found, cloud.tencent.captcha_calls) == (State.WARNING, found, before)
 
 
 def sent(cloud: Cloud, phone: Phone = PHONE, **changes: str) -> Finding:
-    """Send one message, and return what is said of it."""
+    """Send one message, and return the finding about it."""
     environ = {**cloud.environ, **changes}
     (finding,) = send.check(Settings.read(environ), environ, phone)
     return finding
 
 
 def test_one_message_is_sent(cloud: Cloud) -> None:
-    """A code of six digits, another one each time, in the template's order; the number is masked."""
+    """Its code is new each time, its parameters follow the template's order, and the number is masked."""
     finding = sent(cloud)
     assert sent(cloud, SMS_TEMPLATE_PARAMS="minutes,code").state is State.OK
     second, first = cloud.tencent.inbox()[:2]
@@ -337,10 +339,10 @@ def test_one_message_is_sent(cloud: Cloud) -> None:
         ("InternalError.OtherError", State.WARNING, "check whether the message arrives"),
     ],
 )
-def test_a_message_that_is_not_sent_is_told_with_tencents_code(
+def test_a_message_that_is_not_sent_is_reported_with_tencents_code(
     cloud: Cloud, mode: str, state: State, todo: str
 ) -> None:
-    """And with what to do about it."""
+    """The finding has advice for this code."""
     cloud.tencent.fail(mode)
     finding = sent(cloud)
     assert finding.state is state
@@ -349,7 +351,7 @@ def test_a_message_that_is_not_sent_is_told_with_tencents_code(
 
 
 def test_a_message_abroad_needs_its_template(cloud: Cloud) -> None:
-    """With one it is sent."""
+    """Without an international template no message is sent."""
     assert sent(cloud, ABROAD_PHONE).state is State.OK
     none = {f"SMS_INTL_{name}": "" for name in ("SDKAPPID", "SIGN", "TEMPLATE_ID")}
     before = len(cloud.tencent.inbox())
@@ -357,6 +359,6 @@ def test_a_message_abroad_needs_its_template(cloud: Cloud) -> None:
     assert (finding.state, len(cloud.tencent.inbox())) == (State.PROBLEM, before)
 
 
-def test_approved_is_zero() -> None:
-    """The stand-in and the doctor were written from the same description."""
+def test_an_approved_template_has_status_zero() -> None:
+    """The stand-in and the check were written from the same description."""
     assert (APPROVED, PENDING, REFUSED) == (0, 1, -1)

@@ -1,4 +1,4 @@
-"""Test numbers, for those who review the app: a fixed code, no SMS, no limits, and nothing left but a user."""
+"""Test numbers, for reviewers of the app: a fixed code, no SMS, no limits, and no trace but a user."""
 
 from typing import Any
 
@@ -24,14 +24,14 @@ USER = f"user:{{{REVIEW_PHONE.e164}}}"
 
 @pytest.fixture
 def strict(any_backend: Backend, clock: time_machine.Traveller) -> World:
-    """A service that lets nobody else through: no country, no sending, captchas always, and limits of one."""
+    """A service that refuses all other numbers: no country, no sending, captchas always, and limits of one."""
     limits = Limits(*[1] * len(Limits.__struct_fields__))
     closed: dict[str, Any] = {"sending": False, "countries": frozenset(), "captcha_mode": "always"}
     return World(any_backend, clock, rules=Rules(daily=1), limits=limits, ip=IP, **closed)
 
 
-def test_a_reviewer_logs_in_as_an_ordinary_user(strict: World) -> None:
-    """The answers have the same form as anybody's, and the token counts."""
+def test_a_reviewer_logs_in_like_an_ordinary_user(strict: World) -> None:
+    """The answers have the same form as an ordinary user's, and the token works."""
     sent = strict.call("getSms", phone=REVIEW_PHONE.e164)
     ordinary = World(strict.backend, strict.clock).call("getSms", phone=PHONE.e164)
     assert (sent["codeStr"], sent["data"].keys()) == ("Ok", ordinary["data"].keys())
@@ -46,8 +46,8 @@ def test_a_reviewer_logs_in_as_an_ordinary_user(strict: World) -> None:
     assert strict.call("login", phone=REVIEW_PHONE.e164, token=second["token"])["data"]["name"] == "reviewer"
 
 
-def test_nothing_is_sent_and_nothing_is_kept_but_the_user(strict: World) -> None:
-    """No SMS, no captcha, and in Redis no code, no counter and no failure."""
+def test_nothing_is_sent_and_only_the_user_is_kept(strict: World) -> None:
+    """A test number uses no SMS and no captcha, and leaves no code, counter or failure in Redis."""
     for _ in range(3):
         strict.get_sms(phone=REVIEW_PHONE, ticket="ticket", key="idempotency-key-1")
         with pytest.raises(CodeIsError):
@@ -60,8 +60,8 @@ def test_nothing_is_sent_and_nothing_is_kept_but_the_user(strict: World) -> None
     assert {key for key in kept if not key.startswith("session:")} == {USER}
 
 
-def test_no_limit_concerns_a_test_number(strict: World) -> None:
-    """Neither its own, nor the client's, nor a lock, however often it is used and however many at once."""
+def test_no_limit_applies_to_a_test_number(strict: World) -> None:
+    """Its own limits, the client's and a lock are ignored, for repeated and for simultaneous use."""
     strict.lock(REVIEW_PHONE, seconds=60)
     for _ in range(12):
         assert strict.get_sms(phone=REVIEW_PHONE).session_id
@@ -76,25 +76,23 @@ def test_no_limit_concerns_a_test_number(strict: World) -> None:
 
 @pytest.mark.parametrize("code", ["000000", "123457", "654321"])
 def test_another_code_is_wrong(strict: World, code: str) -> None:
-    """Whatever session comes along."""
+    """Any code but the fixed one is wrong, with and without a sessionId."""
     for session in (None, strict.get_sms(phone=REVIEW_PHONE).session_id):
         with pytest.raises(CodeIsError):
             strict.log_in(session, code, phone=REVIEW_PHONE)
     assert strict.backend.expiries() == {}
 
 
-def test_where_a_session_is_required_a_reviewer_needs_one_too(
-    any_backend: Backend, clock: time_machine.Traveller
-) -> None:
-    """The app sends it, as always."""
+def test_a_reviewer_needs_a_session_id_if_one_is_required(any_backend: Backend, clock: time_machine.Traveller) -> None:
+    """The app sends the sessionId, as always."""
     world = World(any_backend, clock, require_session=True)
     with pytest.raises(InvalidParam):
         world.log_in(None, REVIEW_CODE, phone=REVIEW_PHONE)
     assert world.log_in(world.get_sms(phone=REVIEW_PHONE).session_id, REVIEW_CODE, phone=REVIEW_PHONE).token
 
 
-def test_the_fixed_code_and_its_session_are_good_for_no_other_number(world: World) -> None:
-    """Not for one beside it, with a code on its way or without; its token is nobody else's either."""
+def test_the_fixed_code_and_its_challenge_work_for_no_other_number(world: World) -> None:
+    """Both are refused for any other number, with a live code of its own or without; so is the token."""
     session = world.get_sms(phone=REVIEW_PHONE).session_id
     token = world.log_in(session, REVIEW_CODE, phone=REVIEW_PHONE).token
     for asked in (session, None):
@@ -108,8 +106,8 @@ def test_the_fixed_code_and_its_session_are_good_for_no_other_number(world: Worl
     assert world.users.find(PHONE) is None
 
 
-def test_a_code_of_a_sending_is_not_good_for_a_test_number(world: World) -> None:
-    """Only the fixed one is."""
+def test_a_code_that_was_sent_does_not_work_for_a_test_number(world: World) -> None:
+    """A test number accepts its fixed code only."""
     session = world.get_sms().session_id
     code = world.outbox.code if world.outbox.code != REVIEW_CODE else world.wrong
     for asked in (session, None):
@@ -117,8 +115,8 @@ def test_a_code_of_a_sending_is_not_good_for_a_test_number(world: World) -> None
             world.log_in(asked, code, phone=REVIEW_PHONE)
 
 
-def test_each_test_number_has_its_own_code_and_user(clock: time_machine.Traveller) -> None:
-    """One's code is wrong for another."""
+def test_each_test_number_has_its_own_code(clock: time_machine.Traveller) -> None:
+    """The code of one test number is wrong for another."""
     clock.move_to(NOON)
     other = Phone.parse("+8613800000001", "CN")
     codes = FixedCodes({REVIEW_PHONE.e164: Secret("000001"), other.e164: Secret("999999")}, "20261231", Calendar(8))
@@ -128,7 +126,7 @@ def test_each_test_number_has_its_own_code_and_user(clock: time_machine.Travelle
 
 
 def test_the_last_day_ends_at_midnight_of_the_offset(world: World) -> None:
-    """Through it a test number works; after it, for getSms and login alike, it is no number that can receive SMS."""
+    """A test number works until then; afterwards getSms and login answer that it cannot receive SMS."""
     world.clock.move_to(LAST_MOMENT, tick=False)
     assert world.get_sms(phone=REVIEW_PHONE).session_id
     signed_in = world.log_in(None, REVIEW_CODE, phone=REVIEW_PHONE)
@@ -150,7 +148,9 @@ def test_the_last_day_ends_at_midnight_of_the_offset(world: World) -> None:
 
 
 @pytest.mark.parametrize(("offset", "works"), [(8, False), (7.5, True), (0, True), (14, False)])
-def test_the_last_day_is_that_of_the_offset(clock: time_machine.Traveller, offset: float, *, works: bool) -> None:
+def test_the_last_day_is_in_the_zone_of_the_offset(
+    clock: time_machine.Traveller, offset: float, *, works: bool
+) -> None:
     """Midnight in China is still the last day further west."""
     clock.move_to(LAST_MOMENT, tick=False)
     clock.shift(1)
@@ -164,7 +164,7 @@ def test_the_last_day_is_that_of_the_offset(clock: time_machine.Traveller, offse
 
 
 def test_each_use_is_logged_and_the_code_is_not(world: World, printed: Printed) -> None:
-    """Also a wrong code, and a use after the last day, with its reason; no other number has the mark."""
+    """A wrong code, and a use after the last day with its reason, are logged too; only test numbers have the mark."""
     review = {"phone": REVIEW_PHONE.e164}
     world.call("getSms", **review)
     world.call("login", **review, code=REVIEW_CODE)

@@ -1,4 +1,4 @@
-"""Whose request it is: every spelling of an address, and who may say it."""
+"""The client of a request: every spelling of an IP address, and the sources that may name it."""
 
 import pytest
 
@@ -11,12 +11,12 @@ NO_CLIENT = Client("", UNKNOWN)
 
 
 def platform(spelling: str, header: str | None = None) -> Client:
-    """Return the client where the platform is believed, and has said `spelling`."""
+    """Return the client if the platform is trusted and names `spelling`."""
     return client_of("platform", spelling, {} if header is None else {"x-scf-remote-addr": header})
 
 
 def forwarded(hops: str | None, nth: int = 1) -> Client:
-    """Return the client where the N-th hop from the right is believed."""
+    """Return the client if the N-th hop from the right is trusted."""
     return client_of(f"forwarded:{nth}", V4, {} if hops is None else {"x-forwarded-for": hops})
 
 
@@ -44,7 +44,7 @@ SPELLINGS = {
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_every_spelling_of_an_address_is_the_same_client(spelling: str) -> None:
-    """Without port, brackets and zone, an IPv4 address in IPv6 as itself; whichever way it came."""
+    """An address loses port, brackets and zone, and IPv4 in IPv6 becomes IPv4, from every source."""
     ip = SPELLINGS[spelling]
     assert platform(spelling).ip == platform("", spelling).ip == forwarded(spelling).ip == ip
     assert platform(spelling) == platform("", spelling) == forwarded(spelling)
@@ -62,21 +62,21 @@ GARBAGE = [
 
 
 @pytest.mark.parametrize("garbage", GARBAGE, ids=lambda garbage: ascii(garbage)[:30])
-def test_what_is_no_address_is_unknown(garbage: str) -> None:
-    """One spelling that a strict reader does not take is nobody's own bucket, and nothing crashes."""
+def test_text_that_is_not_an_address_is_an_unknown_client(garbage: str) -> None:
+    """Text that a strict parser rejects gives the unknown client, and never a crash."""
     assert platform(garbage) == platform("", garbage) == NO_CLIENT
     assert client_of("forwarded:1", V4, {"x-forwarded-for": garbage.replace(",", " ")}) == NO_CLIENT
     assert client_of("none", garbage, {}) == Client("", None)
 
 
 def test_an_ipv4_address_is_counted_as_itself() -> None:
-    """Two of them are two clients."""
+    """Two IPv4 addresses are two clients."""
     assert platform(V4) == Client(V4, V4)
     assert platform("::ffff:203.0.113.8") == Client("203.0.113.8", "203.0.113.8")
 
 
-def test_an_ipv6_address_is_counted_as_its_64() -> None:
-    """That is what a provider gives one customer; the captcha is told the address itself."""
+def test_an_ipv6_address_is_counted_as_its_64_network() -> None:
+    """A provider gives one customer a /64, so limits count the /64; the captcha gets the full address."""
     assert platform(V6) == Client(V6, NET)
     assert platform("2001:db8:1:2::") == Client("2001:db8:1:2::", NET)
     assert platform("2001:db8:1:2:ffff:ffff:ffff:ffff").counted_as == NET
@@ -85,15 +85,15 @@ def test_an_ipv6_address_is_counted_as_its_64() -> None:
 
 
 def test_the_platforms_field_beats_its_header() -> None:
-    """The header counts where the field is missing, and not where the field says something else than an address."""
+    """The platform's header is read if its field is empty, but not if the field holds no valid address."""
     assert platform(V4, "203.0.113.8").ip == V4
     assert platform("", "203.0.113.8").ip == "203.0.113.8"
     assert platform("?", "203.0.113.8") == platform("10.0.0.1, 192.0.2.1", "203.0.113.8") == NO_CLIENT
     assert platform("", None) == platform("?", "?") == NO_CLIENT
 
 
-def test_what_anybody_can_write_is_not_believed() -> None:
-    """X-Forwarded-For and its relatives do not matter where the platform is asked, nor the platform behind a proxy."""
+def test_headers_that_a_client_can_write_are_ignored() -> None:
+    """X-Forwarded-For and its relatives are ignored for `platform`, and the platform's header for `forwarded`."""
     names = ("x-forwarded-for", "x-real-ip", "forwarded", "true-client-ip", "cf-connecting-ip", "x-client-ip")
     assert client_of("platform", "", dict.fromkeys(names, V4)) == NO_CLIENT
     assert client_of("platform", V4, dict.fromkeys(names, "203.0.113.8")).ip == V4
@@ -105,38 +105,38 @@ def test_what_anybody_can_write_is_not_believed() -> None:
     ("nth", "ip"), [(1, "203.0.113.3"), (2, "203.0.113.2"), (3, "203.0.113.1"), (4, ""), (5, ""), (9, "")]
 )
 @pytest.mark.parametrize("hops", ["203.0.113.1, 203.0.113.2, 203.0.113.3", "203.0.113.1,203.0.113.2 ,\t203.0.113.3 "])
-def test_the_nth_hop_from_the_right_is_believed(hops: str, nth: int, ip: str) -> None:
-    """Too few hops are unknown: somebody came past the proxies."""
+def test_the_nth_hop_from_the_right_is_the_client(hops: str, nth: int, ip: str) -> None:
+    """If there are too few hops, the request bypassed the proxies, and its client is unknown."""
     assert forwarded(hops, nth).ip == ip
     assert (forwarded(hops, nth) == NO_CLIENT) == (not ip)
 
 
-def test_what_stands_left_of_our_proxies_does_not_matter() -> None:
-    """Whatever a client writes there, it moves nothing."""
+def test_hops_left_of_our_proxies_are_ignored() -> None:
+    """Text that a client puts before our proxies' hops does not change its address."""
     for forged in ("", "198.51.100.1, ", "198.51.100.1, , ,", ",,,", "rubbish, ", "[, ", '"a, b", '):
         assert forwarded(f"{forged}203.0.113.7, 10.0.0.1", 2).ip == V4
 
 
 @pytest.mark.parametrize("hops", ["203.0.113.1,,203.0.113.3", "203.0.113.1, ,203.0.113.3", "203.0.113.1,?,203.0.113.3"])
-def test_a_hop_that_is_no_address_is_unknown(hops: str) -> None:
-    """It does not make way for its neighbour, which may be forged; those around it stay in their places."""
+def test_a_hop_that_is_not_an_address_is_an_unknown_client(hops: str) -> None:
+    """An invalid hop keeps its place: its neighbour, which may be forged, does not move into it."""
     assert [forwarded(hops, nth).ip for nth in (1, 2, 3)] == ["203.0.113.3", "", "203.0.113.1"]
 
 
 @pytest.mark.parametrize("hops", [None, "", ",", "unknown"])
 def test_without_hops_the_client_is_unknown(hops: str | None) -> None:
-    """A request that did not come through the proxy is counted with all whose address nobody knows."""
+    """A request that did not pass the proxy is counted with all other unknown clients."""
     assert forwarded(hops, 1) == forwarded(hops, 2) == NO_CLIENT
 
 
-def test_hops_have_ports_brackets_and_both_families() -> None:
-    """As proxies write them."""
+def test_hops_may_have_ports_brackets_and_either_family() -> None:
+    """Hops are read in every form that proxies write."""
     hops = "[2001:db8:1:2:3:4:5:6]:1234, 203.0.113.7:80"
     assert [forwarded(hops, nth) for nth in (1, 2)] == [Client(V4, V4), Client(V6, NET)]
 
 
-def test_with_no_source_nobody_is_counted() -> None:
-    """The captcha is still told what the platform says."""
+def test_without_a_source_clients_are_not_counted() -> None:
+    """With CLIENT_IP_SOURCE=none no limit counts the client, but the captcha still gets the platform's address."""
     headers = {"x-forwarded-for": "203.0.113.8", "x-scf-remote-addr": "203.0.113.9"}
     assert client_of("none", V4, headers) == Client(V4, None)
     assert client_of("none", "", headers) == Client("", None)

@@ -1,4 +1,4 @@
-"""`python -m sms_admin check`: what it prints and returns; no check hides another, and no secret is printed."""
+"""`python -m sms_admin check`: its output and exit code; no check hides another, and no secret is printed."""
 
 import json
 import os
@@ -49,13 +49,13 @@ def command(environ: dict[str, str], *arguments: str) -> "subprocess.CompletedPr
 
 
 def summary_of(lines: list[str]) -> str:
-    """Return what the last line of a report has to be."""
+    """Return the summary with which a report must end."""
     fine, warnings, problems = (sum(line.startswith(f"{state.value} ") for line in lines) for state in State)
     return summary(problems, warnings, fine)
 
 
-def test_the_summary_counts_as_one_speaks() -> None:
-    """One problem is no problems; the example in the documents adds up, too."""
+def test_the_summary_has_singular_and_plural() -> None:
+    """One problem is not called problems, and the example in the documents adds up."""
     assert summary(1, 1, 1) == "1 problem, 1 warning, 1 ok"
     assert summary(0, 2, 0) == "0 problems, 2 warnings, 0 ok"
     page = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8")
@@ -63,8 +63,8 @@ def test_the_summary_counts_as_one_speaks() -> None:
     assert example[-1] == summary_of(example[:-1])
 
 
-def test_what_make_run_runs_passes(cloud: Cloud) -> None:
-    """All is well but for what a stand-in is; the exit code says so, and nothing is on standard error."""
+def test_the_service_of_make_run_passes(cloud: Cloud) -> None:
+    """Only the stand-ins cause warnings; the exit code is 0, and standard error is empty."""
     done = command(cloud.environ, "check")
     lines = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, "")
@@ -80,7 +80,7 @@ def test_what_make_run_runs_passes(cloud: Cloud) -> None:
 
 
 def test_the_embedded_redis_of_make_run_passes_too() -> None:
-    """What it cannot tell is a warning, and says where to look."""
+    """Facts that the embedded Redis cannot tell are warnings, which say where to look."""
     with local_cloud({}) as cloud:
         found = bad(examine(cloud.environ))
     names = {"sending", "redis.version", "redis.eviction", "redis.memory"}
@@ -88,7 +88,7 @@ def test_the_embedded_redis_of_make_run_passes_too() -> None:
 
 
 def test_json_is_one_object_per_line(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    """With the same fields in each, for a pipeline; the exit code is the same as without."""
+    """Each line has the same fields, for a pipeline, and the exit code is the same as without --json."""
     code = in_process({**cloud.environ, "REDIS_PORT": "1"}, monkeypatch, "check", "--json")
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert code == 1
@@ -112,10 +112,10 @@ def in_process(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, *argume
     [[], ["chek"], ["check", "--fast"], ["check", "--send"], ["check", NUMBER], ["check", "--sen", NUMBER]]
     + [["check", f"--send={number}"] for number in ("13800138000", "8613800138000", "+861381", "+862088888888", "x")],
 )
-def test_a_wrong_command_line_is_exit_code_2(
+def test_a_wrong_command_line_ends_with_exit_code_2(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    """With a sentence on standard error that has no number in it, and nothing is checked."""
+    """It gives a sentence on standard error that shows no phone number, and no check runs."""
     with pytest.raises(SystemExit) as ended:
         in_process({}, monkeypatch, *arguments)
     out, err = capsys.readouterr()
@@ -126,8 +126,8 @@ def test_a_wrong_command_line_is_exit_code_2(
         assert err.endswith("must be a mobile number with its country, like +86…\n")
 
 
-def test_a_reader_who_has_seen_enough_is_no_crash() -> None:
-    """As in `python -m sms_admin check | head`."""
+def test_a_closed_pipe_is_not_a_crash() -> None:
+    """`python -m sms_admin check | head` prints no traceback."""
     command = [sys.executable, "-m", "sms_admin", "check"]
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:  # noqa: S603 - our own program
@@ -138,8 +138,8 @@ def test_a_reader_who_has_seen_enough_is_no_crash() -> None:
     assert process.returncode == 1
 
 
-def test_wrong_settings_do_not_keep_the_rest_from_being_checked(cloud: Cloud) -> None:
-    """Each is named, what depends on it is left out and says so, everything else is checked."""
+def test_wrong_settings_do_not_stop_the_other_checks(cloud: Cloud) -> None:
+    """Each problem is named, checks that depend on it say that they are left out, and all others run."""
     wrong = {"REDIS_DB": "x", "JWT_SECRET": "short", "SMS_INTL_TEMPLATE_ID": "undefined"}
     findings = list(examine({**cloud.environ, **wrong}))
     problems = [finding.found for finding in findings if finding.state is State.PROBLEM]
@@ -155,8 +155,8 @@ def test_wrong_settings_do_not_keep_the_rest_from_being_checked(cloud: Cloud) ->
     assert good >= {"limits", "clock", "credentials", "sms.template", "captcha", "users"}
 
 
-def test_no_settings_at_all_are_checked_too() -> None:
-    """All that is required is named at once."""
+def test_an_empty_environment_is_checked_too() -> None:
+    """All required settings are named at once."""
     findings = list(examine({}))
     problems = {finding.found.split()[0] for finding in findings if finding.check == "settings"}
     assert problems == {"REDIS_HOST", "SMS_SDKAPPID", "SMS_SIGN", "SMS_TEMPLATE_ID", "JWT_SECRET"}
@@ -169,18 +169,18 @@ def _crashing() -> Iterator[Finding]:
 
 
 def test_a_check_that_crashes_or_hangs_hides_no_other() -> None:
-    """What it found before is told, then where it failed; never with what words."""
-    gate = threading.Event()
+    """Its findings so far are printed, then the place of the failure, but never the exception's words."""
+    released = threading.Event()
 
     def hanging() -> Iterator[Finding]:
         yield ok("hang", "so far so good")
-        gate.wait()
+        released.wait()
 
     checks = [Check("crash", _crashing), Check("hang", hanging), Check("last", lambda: [ok("last", "fine")])]
     findings = list(run(checks, (), each=0.5))
-    gate.set()
+    released.set()
     assert findings[0] == ok("crash", "so far so good")
-    assert findings[1].found.startswith("the check itself failed: ValueError at test_doctor.py:")
+    assert findings[1].found.startswith("the check itself failed: ValueError at test_check.py:")
     assert findings[1].state is State.PROBLEM
     assert findings[2:] == [
         ok("hang", "so far so good"),
@@ -189,20 +189,20 @@ def test_a_check_that_crashes_or_hangs_hides_no_other() -> None:
     ]
 
 
-def test_all_together_take_no_longer_than_they_may() -> None:
+def test_all_checks_together_keep_their_time_limit() -> None:
     """A check for which no time is left is a warning, not silence."""
     findings = list(run([Check("late", list)], (), in_all=0))
     assert findings == [warning("late", "not checked: the others took too long", "fix those first, then check again")]
 
 
-def test_what_others_wrote_stays_on_one_line() -> None:
-    """A reviewer's reply cannot make a line of its own, nor move the cursor."""
+def test_text_from_outside_stays_on_one_line() -> None:
+    """A reviewer's reply can neither begin a line of its own nor move the cursor."""
     text = problem("a", "line\nok  b\x1b[2J", "do\rthis").text()
     assert [line.strip() for line in text.splitlines()] == ["problem  a                    line ok  b [2J", "→ do this"]
 
 
 def secret(environ: dict[str, str]) -> list[str]:
-    """Return what must never be printed, and the number's digits."""
+    """Return the values that must never be printed: the secrets in an environment, and the number's digits."""
     words = ("PASSWORD", "SECRET", "TOKEN", "USERS_URL")
     return [value for name, value in environ.items() if any(word in name for word in words)] + ["13800138000"]
 
@@ -225,7 +225,7 @@ def secret(environ: dict[str, str]) -> list[str]:
 def test_nothing_secret_is_printed(
     cloud: Cloud, changes: dict[str, str], form: list[str], monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
-    """Neither keys nor passwords nor codes nor numbers, in whatever goes wrong, also of a message that is sent."""
+    """Keys, passwords, codes and numbers are hidden in every failure, also if a message is sent."""
     environ = {**cloud.environ, **changes}
     before = len(cloud.tencent.inbox(NUMBER))
     in_process(environ, monkeypatch, "check", f"--send={NUMBER}", *form)
@@ -234,13 +234,13 @@ def test_nothing_secret_is_printed(
     assert len(codes) == before + ("TENCENTCLOUD_SECRETKEY" not in changes)
     hidden = [*secret(environ), "p%40ss-of-users", "p@ss-of-users"]
     assert [value for value in hidden if value in out + err] == []
-    # As words: the 39 digits of a serial number may well have six in them that are a code.
+    # Whole words only: the 39 digits of a serial number may contain a code by chance.
     assert not {"424242", *codes} & set(re.findall(r"[0-9]+", out + err))
     assert "+86138****8000" in out
 
 
-def test_the_last_net_holds_what_slipped_through() -> None:
-    """Whatever a library may come to say; short values are no secrets, and would be found in any word."""
+def test_the_last_net_masks_every_secret() -> None:
+    """A secret is masked in any text; short values stay, since they occur in ordinary words."""
     environ = {"USERS_URL": "mysql+pymysql://u:pass/word@h/d", "REDIS_PASSWORD": "abc", "TEST_NUMBERS": f"{NUMBER}=1"}
     net = Net({**environ, "JWT_SECRET": 'a "quoted" secret'})
     finding = net.let_through(problem("a", 'a "quoted" secret, abc, \udcff', f"pass/word {NUMBER}"))
@@ -249,7 +249,7 @@ def test_the_last_net_holds_what_slipped_through() -> None:
 
 
 def test_every_check_is_in_the_documentation(cloud: Cloud) -> None:
-    """What it looks at, by its name."""
+    """The page on checking a deployment lists each check by its name."""
     page = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`([a-z.-]+)`", "".join(line.split("|")[1] for line in page.splitlines() if "| `" in line)))
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "sms_admin" / "check").glob("*.py"))
@@ -257,8 +257,8 @@ def test_every_check_is_in_the_documentation(cloud: Cloud) -> None:
     assert named == plain | states(examine(cloud.environ)).keys()
 
 
-def test_the_former_command_says_where_it_went() -> None:
-    """`python -m sms_admin check` names the new command and ends like a wrong command line."""
+def test_the_former_command_names_the_new_one() -> None:
+    """`python -m sms_login check` names the new command and ends like a wrong command line."""
     done = subprocess.run(
         [sys.executable, "-m", "sms_login", "check"], cwd=ROOT, capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""What the doctor says of keys, limits and users: settings that are possible, and all the same wrong."""
+"""The checks of keys, limits and users: settings that are possible, and yet wrong."""
 
 import sys
 from datetime import datetime, timezone
@@ -38,19 +38,19 @@ GOOD, OTHER = "Zm9vYmFyYmF6cXV4MTIzNA9fX2lzX2ZpbmU", "fUx3Yk1zQ0VtNXB2S2hHOWRXb1
         ("u8:kP2?vX-q!Lw4zR@t6Yb#Nc9Hd%Je1Gf", None),
     ],
 )
-def test_a_secret_that_can_be_guessed_is_told(secret: str, why: str | None) -> None:
-    """It is long enough for the settings, and yet no random text."""
+def test_a_secret_that_can_be_guessed_is_reported(secret: str, why: str | None) -> None:
+    """It is long enough for the settings, but not random."""
     assert weakness(secret) == why
 
 
 def of_keys(**environ: str) -> list[Finding]:
-    """Return what there is to say of keys."""
+    """Return the findings about keys."""
     settings = Settings.read({**LEAST, "JWT_SECRET": GOOD, **environ})
     return list(keys.check(settings, {"JWT_SECRET": GOOD, **environ}))
 
 
 def test_good_secrets_are_ok() -> None:
-    """With what each is for, and how long a previous one stays."""
+    """Each finding names the purpose of a secret, or the time for which a previous one must stay."""
     assert bad(of_keys()) == {}
     found = [finding.found for finding in of_keys(SECRET=OTHER, JWT_SECRET_PREVIOUS=OTHER)]
     assert found == [
@@ -61,14 +61,14 @@ def test_good_secrets_are_ok() -> None:
 
 
 def test_weak_secrets_are_warnings() -> None:
-    """Each by its name, never by its value."""
+    """Each weak secret is named, and its value is not shown."""
     findings = of_keys(JWT_SECRET="k" * 40, SECRET_PREVIOUS="p" * 40)
     assert bad(findings) == {"keys.strength": State.WARNING}
     assert [finding.found.split()[0] for finding in findings if finding.todo] == ["JWT_SECRET", "SECRET_PREVIOUS"]
 
 
-def test_a_rotation_that_was_none_is_a_warning() -> None:
-    """The old secret is still the one that signs."""
+def test_a_previous_secret_that_still_signs_is_a_warning() -> None:
+    """A rotation to the same secret has changed nothing."""
     findings = of_keys(JWT_SECRET_PREVIOUS=GOOD)
     assert bad(findings) == {"keys.rotation": State.WARNING}
 
@@ -81,8 +81,8 @@ def test_a_rotation_that_was_none_is_a_warning() -> None:
         ("RSA", "RS256, with a private key RSA of 2048 bits"),
     ],
 )
-def test_a_private_key_is_told_by_kind_and_size(kind: str, found: str) -> None:
-    """As the settings took it."""
+def test_a_private_key_is_reported_by_kind_and_size(kind: str, found: str) -> None:
+    """The finding describes the key that the settings have read."""
     findings = of_keys(JWT_SECRET="", JWT_PRIVATE_KEY=private_pem(kind), SECRET=OTHER)
     assert findings[0].found == found
 
@@ -104,14 +104,14 @@ def test_a_private_key_is_told_by_kind_and_size(kind: str, found: str) -> None:
     ],
 )
 def test_limits_that_can_never_be_reached_are_warnings(changes: dict[str, str], name: str) -> None:
-    """Named, with the one that is in the way."""
+    """The warning names the limit, and the other one that is always reached first."""
     findings = list(limits.limits(read(**changes)))
     assert bad(findings) == {"limits": State.WARNING}
     assert name in [finding.found.split()[0] for finding in findings]
 
 
-def test_the_limits_as_they_come_are_ok() -> None:
-    """Those for countries count only where there are some."""
+def test_the_default_limits_are_ok() -> None:
+    """Limits for countries count only if foreign countries are allowed."""
     for changes in ({}, {"COUNTRY_HOURLY_LIMIT": "20000"}):
         assert bad(limits.limits(read(**changes))) == {}
 
@@ -124,7 +124,7 @@ def test_the_limits_as_they_come_are_ok() -> None:
         ({"SMS_ENDPOINT": "http://127.0.0.1:9"}, State.WARNING),
     ],
 )
-def test_whether_anything_is_sent(changes: dict[str, str], state: State) -> None:
+def test_a_sending_that_is_stopped_or_redirected_is_a_warning(changes: dict[str, str], state: State) -> None:
     """The emergency stop and a stand-in are easily forgotten."""
     (finding,) = limits.sending(read(**changes))
     assert finding.state is state
@@ -148,7 +148,7 @@ INTL = {"SMS_INTL_SDKAPPID": "1", "SMS_INTL_TEMPLATE_ID": "2"}
     ],
 )
 def test_countries_that_cannot_be_reached_are_warnings(changes: dict[str, str], warnings: list[str]) -> None:
-    """So are those that nobody named."""
+    """So is ALLOWED_COUNTRIES=*, which names no country."""
     findings = list(limits.countries(read(**changes)))
     assert [finding.found for finding in findings if finding.state is State.WARNING] == warnings
     assert findings
@@ -158,7 +158,7 @@ def test_countries_that_cannot_be_reached_are_warnings(changes: dict[str, str], 
     ("source", "state"), [("platform", State.OK), ("forwarded:2", State.OK), ("none", State.WARNING)]
 )
 def test_the_source_of_addresses_is_explained(source: str, state: State) -> None:
-    """Without one no limit counts clients."""
+    """CLIENT_IP_SOURCE=none is a warning, since no limit counts clients then."""
     (finding,) = limits.client_ip(read(CLIENT_IP_SOURCE=source))
     assert (finding.state, source.rpartition(":")[2] in finding.found + "platform") == (state, True)
 
@@ -173,7 +173,7 @@ def test_the_source_of_addresses_is_explained(source: str, state: State) -> None
     ],
 )
 def test_test_numbers_near_their_end_are_warnings(until: str, state: State) -> None:
-    """They are counted, not named; the day is that of TZ_OFFSET."""
+    """The finding counts the numbers without naming them; the last day is in the zone of TZ_OFFSET."""
     with time_machine.travel(datetime(2026, 11, 20, 17, tzinfo=timezone.utc), tick=False):  # the 21st in China
         (finding,) = limits.test_numbers(read(TEST_NUMBERS="+8613800138000=424242", TEST_NUMBERS_UNTIL=until))
     assert finding.state is state
@@ -184,13 +184,13 @@ def test_test_numbers_near_their_end_are_warnings(until: str, state: State) -> N
 
 
 def of_users(url: str) -> Finding:
-    """Return what there is to say of users."""
+    """Return the finding about users."""
     (finding,) = _users(read(USERS_URL=url))
     return finding
 
 
-def test_a_table_of_users_is_looked_at(tmp_path: Path) -> None:
-    """There or not, with all columns or not; and nothing is made by looking."""
+def test_a_table_of_users_is_checked(tmp_path: Path) -> None:
+    """A missing file, table or column is reported, and the check itself creates nothing."""
     path = tmp_path / "users.db"
     url = f"sqlite:///{path}"
     assert of_users("").found == "in Redis"
@@ -209,8 +209,8 @@ def test_a_table_of_users_is_looked_at(tmp_path: Path) -> None:
     assert (of_users(url).state, "DatabaseError" in of_users(url).found) == (State.PROBLEM, True)
 
 
-def test_a_database_that_is_away_is_a_problem() -> None:
-    """Told without the password."""
+def test_a_database_that_is_down_is_a_problem() -> None:
+    """The finding does not show the password."""
     finding = of_users("mysql+pymysql://user:hunter2@127.0.0.1:1/db")
     assert (finding.check, finding.state) == ("users", State.PROBLEM)
     assert "hunter2" not in str(finding)
@@ -219,7 +219,7 @@ def test_a_database_that_is_away_is_a_problem() -> None:
 
 @pytest.mark.parametrize("library", ["sqlalchemy", "pymysql"])
 def test_a_library_that_is_missing_is_a_problem(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its name, with the file that has it."""
+    """The finding names the library, and the advice the requirements file that has it."""
     ours = [name for name in sys.modules if name.startswith(("sms_login.adapters.sql.", "sms_admin.check.users"))]
     for name in [*ours, *(name for name in sys.modules if name.split(".")[0] == library)]:
         monkeypatch.delitem(sys.modules, name)
@@ -244,8 +244,8 @@ ENVIRONMENTS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("environ", ENVIRONMENTS)
-def test_wrong_settings_never_stand_in_the_way_of_the_rest(environ: dict[str, str]) -> None:
-    """Whatever is wrong, there are settings to go on with; and what is to blame is known."""
+def test_wrong_settings_never_hide_the_rest(environ: dict[str, str]) -> None:
+    """Any wrong environment still gives settings to go on with, and the names of the broken variables."""
     for least in ({}, LEAST):
         settings, problems, broken = read_as_far_as_possible({**least, **environ})
         assert settings is not None

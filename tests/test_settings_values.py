@@ -1,4 +1,4 @@
-"""Settings: defaults as documented, every problem at once and by name, and no secret in any of it."""
+"""Settings: the documented defaults; all problems at once, by name and without secrets."""
 
 from typing import Any
 
@@ -16,8 +16,8 @@ from sms_login.sms import SmsRoute
 from tests.testkit.environ import KEY, LEAST, problems, read
 
 
-def test_the_least_environment_works_with_the_documented_defaults() -> None:
-    """Five variables are required, and everything else has a default."""
+def test_the_smallest_environment_works_with_the_documented_defaults() -> None:
+    """Five variables are required, and every other setting has a default."""
     settings = read()
     assert {
         name: getattr(settings, name)
@@ -63,13 +63,13 @@ def test_the_least_environment_works_with_the_documented_defaults() -> None:
 
 
 def test_every_required_setting_that_is_missing_is_named_at_once() -> None:
-    """One deployment shows all that is missing."""
+    """One deployment shows all missing settings."""
     names = [name for name in LEAST if name != "JWT_SECRET"] + ["JWT_SECRET or JWT_PRIVATE_KEY"]
     assert sorted(problems({})) == sorted(f"{name} is required" for name in names)
 
 
 def test_problems_name_settings_and_never_show_values() -> None:
-    """A value may be a secret, also one that was put into the wrong variable."""
+    """A value may be a secret, even one in the wrong variable, so no problem shows it."""
     bad = dict.fromkeys(_BAD, "hunter2!") | {"REDIS_PASSWORD": "p4ssw0rd", "SECRET_PREVIOUS": "hunter2!"}
     found = problems({**LEAST, **bad})
     assert {problem.split()[0] for problem in found} == {*_BAD, "SECRET_PREVIOUS"}
@@ -98,7 +98,7 @@ _BAD = {
     "REQUIRE_SESSION": ["no"],
     "USERS_URL": [
         "redis://10.0.0.3",
-        "mysql://u:p@10.0.0.3/db",  # the library of which would be another
+        "mysql://u:p@10.0.0.3/db",  # this URL would need another library
         "postgresql+psycopg://u:p@10.0.0.3/db",
         "mysql+pymysql://10.0.0.3/db",
         "mysql+pymysql://u:p@10.0.0.3",
@@ -131,7 +131,7 @@ _BAD = {
     "DEFAULT_COUNTRY": ["ZZ", "86", "CHN", "CN,US", "*"],
     "ALLOWED_COUNTRIES": ["ZZ", "CN;US", "CN,", "*,CN", "CN,86"],
     "LOG_LEVEL": ["TRACE", "debug", "10"],
-    **{name: [*_WHOLE, "0", "1000000001"] for name in _LIMITS},  # 0 might be taken for no end
+    **{name: [*_WHOLE, "0", "1000000001"] for name in _LIMITS},  # 0 could be read as unlimited
     "SENDING": ["0", "1", "OFF", "On", "paused", "undefined"],
     "CAPTCHA_APP_ID": ["x", "-1", "1.5", "１９", "190000 42", "undefined"],
     "CAPTCHA_MODE": ["on", "Always", "1", "adaptive,always", "undefined"],
@@ -161,7 +161,12 @@ _BAD = {
         *("x", "+8613800138000", "+8613800138000=", "=123456", "+8613800138000:123456", "+8613800138000 = 123456"),
         *("+8613800138000=12345", "+8613800138000=1234567", "+8613800138000=12345x", "+8613800138000=１２３４５６"),
         *("13800138000=123456", "8613800138000=123456", "008613800138000=123456", "+86 13800138000=123456"),
-        *("+861062345678=123456", "+864001234567=123456", "+861=123456", "+99913800138000=123456"),  # no mobiles
+        *(
+            "+861062345678=123456",
+            "+864001234567=123456",
+            "+861=123456",
+            "+99913800138000=123456",
+        ),  # not mobile numbers
         *("+8613800138000=123456;+8613800138001=123456", "+8613800138000=123456,x", "undefined"),
     ],
     "JWT_SECRET": ["short", "k" * 31],
@@ -172,7 +177,7 @@ _BAD = {
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in _BAD.items() for value in values])
 def test_a_value_that_cannot_work_is_refused_by_name(name: str, value: str) -> None:
-    """The problem begins with the variable's name."""
+    """The problem of an impossible value begins with the name of its variable."""
     assert {problem.split()[0] for problem in problems({**LEAST, name: value})} == {name}
 
 
@@ -212,8 +217,8 @@ def test_a_value_that_cannot_work_is_refused_by_name(name: str, value: str) -> N
         ("ALLOWED_ORIGINS", "http://[::1]:9000,http://127.0.0.1:5173", {"http://[::1]:9000", "http://127.0.0.1:5173"}),
     ],
 )
-def test_a_value_that_works_is_taken(name: str, value: str, expected: Any) -> None:
-    """In every form that is allowed."""
+def test_a_value_that_works_is_accepted(name: str, value: str, expected: Any) -> None:
+    """A value is read in each of its allowed forms."""
     assert getattr(read(**{name: value}), name.lower()) == expected
 
 
@@ -230,7 +235,7 @@ def test_a_value_that_works_is_taken(name: str, value: str, expected: Any) -> No
     ],
 )
 def test_a_database_of_users_is_named_by_its_url(url: str) -> None:
-    """In SQLAlchemy's form, which it is handed in; a command that needs one reads the same."""
+    """The URL has SQLAlchemy's form, and the commands that need a database read it in the same way."""
     assert read(USERS_URL=url).users_url.reveal() == url
     assert users_url({"USERS_URL": url}).reveal() == url
     assert make_url(url).database
@@ -238,20 +243,20 @@ def test_a_database_of_users_is_named_by_its_url(url: str) -> None:
 
 @pytest.mark.parametrize("url", ["", "hunter2"])
 def test_a_command_that_needs_a_database_says_so(url: str) -> None:
-    """By name, and without the value."""
+    """It reports a missing or wrong USERS_URL by its name, and without its value."""
     with pytest.raises(ConfigError, match=r"^USERS_URL (is required|must be mysql\+pymysql://)") as error:
         users_url({"USERS_URL": url})
     assert "hunter2" not in str(error.value)
 
 
 def test_the_rules_of_a_code_are_settings() -> None:
-    """Life, cooldown and quota; what NIST gives is fixed."""
+    """Life, cooldown and quota can be set; the rules that NIST gives are fixed."""
     rules = read(CODE_TTL="600", RESEND_COOLDOWN="1", DAILY_LIMIT="1000000").rules
     assert rules == Rules(life=600, cooldown=1, daily=1_000_000)
 
 
 def test_every_limit_is_a_setting_of_its_own() -> None:
-    """From one to a billion; the rest keep their defaults."""
+    """A limit may be set from one to a billion, and the others keep their defaults."""
     assert set(_LIMITS.values()) == set(Limits.__struct_fields__)
     for name, field in _LIMITS.items():
         for value in (1, 10**9):
@@ -259,7 +264,7 @@ def test_every_limit_is_a_setting_of_its_own() -> None:
 
 
 def test_a_captcha_needs_its_application_and_its_secret() -> None:
-    """One without the other would ask everybody for what nobody can give, or nobody."""
+    """With only one of them, no client could solve a captcha that it is asked for, or none would be asked."""
     settings = read(CAPTCHA_APP_ID="190000042", CAPTCHA_APP_SECRET="hunter2")
     assert (settings.captcha_app_id, settings.captcha_app_secret.reveal()) == ("190000042", "hunter2")
     for name, value in (("CAPTCHA_APP_ID", "190000042"), ("CAPTCHA_APP_SECRET", "hunter2")):
@@ -268,8 +273,8 @@ def test_a_captcha_needs_its_application_and_its_secret() -> None:
             assert found == ["CAPTCHA_APP_ID and CAPTCHA_APP_SECRET go together"]
 
 
-def test_a_captcha_that_is_always_asked_for_has_to_be_there() -> None:
-    """Who switches it on in an emergency must not be left without."""
+def test_captcha_mode_always_needs_an_application() -> None:
+    """An operator who switches it on in an emergency must not be left without a captcha."""
     assert problems({**LEAST, "CAPTCHA_MODE": "always"}) == ["CAPTCHA_MODE is always, but there is no CAPTCHA_APP_ID"]
     settings = read(CAPTCHA_APP_ID="190000042", CAPTCHA_APP_SECRET="hunter2", CAPTCHA_MODE="always")
     assert settings.captcha_mode == "always"
@@ -277,7 +282,7 @@ def test_a_captcha_that_is_always_asked_for_has_to_be_there() -> None:
 
 @pytest.mark.parametrize("app_id", ["x", "-1", "1.5", "１９", "0x10", "190000 42", "9" * 5000])
 def test_the_captchas_application_is_a_number(app_id: str) -> None:
-    """One that cannot be, is a problem with its name and not a crash of the whole function."""
+    """An application id that is not a number is one problem with its name, and never a crash."""
     found = problems({**LEAST, "CAPTCHA_APP_ID": app_id, "CAPTCHA_APP_SECRET": "hunter2"})
     assert len(found) == 1
     assert found[0].startswith("CAPTCHA_APP_ID must ")
@@ -287,7 +292,7 @@ TEST_NUMBERS = "+8613800138000=123456, +447400123456=000000,"
 
 
 def test_test_numbers_have_a_code_each_and_a_last_day() -> None:
-    """By E.164, the day as days are counted."""
+    """Test numbers are read in E.164 form, each with its code, and have one last day."""
     settings = read(TEST_NUMBERS=TEST_NUMBERS, TEST_NUMBERS_UNTIL="2028-02-29")
     codes = {number: secret.reveal() for number, secret in settings.test_numbers.items()}
     assert codes == {"+8613800138000": "123456", "+447400123456": "000000"}
@@ -305,15 +310,15 @@ def test_test_numbers_have_a_code_each_and_a_last_day() -> None:
     ],
 )
 def test_a_last_day_is_a_date_in_full(day: str) -> None:
-    """Days are compared by name: one that is written in another way would come at the wrong time, or never."""
+    """Days are compared as text: a date in another form would come at the wrong time, or never."""
     found = problems({**LEAST, "TEST_NUMBERS": TEST_NUMBERS, "TEST_NUMBERS_UNTIL": day})
     assert {problem.split()[0] for problem in found} <= {"TEST_NUMBERS_UNTIL", "TEST_NUMBERS"}
     assert found[0].startswith("TEST_NUMBERS_UNTIL ")
     assert day not in str(found).replace("2027-01-31", "") or day == "undefined"
 
 
-def test_the_captchas_secret_and_the_fixed_codes_do_not_print_themselves() -> None:
-    """Neither in the settings nor in a problem with them."""
+def test_the_captchas_secret_and_the_fixed_codes_are_never_printed() -> None:
+    """Neither the repr of the settings nor a problem with them shows a secret or a fixed code."""
     secrets = {"CAPTCHA_APP_SECRET": "hunter2", "TEST_NUMBERS": "+8613800138000=271828"}
     settings = read(CAPTCHA_APP_ID="190000042", TEST_NUMBERS_UNTIL="2027-01-31", **secrets)
     assert not any(secret in repr(settings) for secret in ("hunter2", "271828"))
@@ -323,7 +328,7 @@ def test_the_captchas_secret_and_the_fixed_codes_do_not_print_themselves() -> No
 
 @pytest.mark.parametrize("empty", ["", " "])
 def test_an_empty_variable_counts_as_unset(empty: str) -> None:
-    """Optional ones have their defaults, required ones are missing."""
+    """An optional variable that is empty has its default, and a required one is missing."""
     names = [name for name in _BAD if name != "JWT_SECRET"]
     assert repr(read(**dict.fromkeys(names, empty))) == repr(read())
     assert problems(dict.fromkeys(LEAST, empty)) == problems({})
@@ -336,14 +341,14 @@ def test_an_empty_variable_counts_as_unset(empty: str) -> None:
         *("CAPTCHA_APP_SECRET", "TEST_NUMBERS", "TEST_NUMBERS_UNTIL", "ALLOWED_ORIGINS"),
     ],
 )
-def test_the_text_undefined_is_a_variable_that_was_not_set_when_deploying(name: str) -> None:
-    """It is what a deployment makes of a reference to nothing, and it must not become a password."""
+def test_the_text_undefined_is_reported_as_a_variable_that_was_not_set(name: str) -> None:
+    """A deployment writes this text for an unset variable, and it must not become a password."""
     found = problems({**LEAST, name: "undefined"})
     assert f"{name} is the text 'undefined': the variable was not set when deploying" in found
 
 
 def test_abroad_needs_an_application_and_a_template() -> None:
-    """They go together, a signature and a sender are optional, and without all there is no way abroad."""
+    """The two go together, signature and sender are optional, and without all four there is no route abroad."""
     assert read(SMS_INTL_SDKAPPID="1", SMS_INTL_TEMPLATE_ID="2").sms_abroad == SmsRoute("1", "", "2")
     every = {"SMS_INTL_SDKAPPID": "1", "SMS_INTL_SIGN": "s", "SMS_INTL_TEMPLATE_ID": "2", "SMS_SENDER_ID": "from"}
     assert read(**every).sms_abroad == SmsRoute("1", "s", "2", "from")
@@ -352,6 +357,6 @@ def test_abroad_needs_an_application_and_a_template() -> None:
 
 
 def test_a_cluster_has_one_database() -> None:
-    """REDIS_DB is a problem with REDIS_CLUSTER, and not without."""
+    """REDIS_DB other than 0 is a problem if REDIS_CLUSTER is set."""
     assert read(REDIS_CLUSTER="1", REDIS_DB="0").redis_cluster
     assert problems({**LEAST, "REDIS_CLUSTER": "1", "REDIS_DB": "1"}) == ["REDIS_DB must be 0 with REDIS_CLUSTER"]

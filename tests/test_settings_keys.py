@@ -1,4 +1,4 @@
-"""Signing keys among the settings: which are taken, in which form, what is refused, and what may stand together."""
+"""Signing keys in the settings: accepted kinds and forms, refused keys, and keys that may be set together."""
 
 import base64
 import sys
@@ -18,12 +18,12 @@ PUBLIC = "JWT_PUBLIC_KEYS_PREVIOUS must be public keys in PEM: Ed25519, P-256, o
 
 
 def in_base64(pem: str) -> str:
-    """Return what `openssl base64 -A` makes of a file."""
+    """Return a file as `openssl base64 -A` encodes it."""
     return base64.b64encode(pem.encode()).decode()
 
 
 def signer(pem: str) -> Key:
-    """Return the key that signs where JWT_PRIVATE_KEY is `pem`."""
+    """Return the key that signs if JWT_PRIVATE_KEY is `pem`."""
     return read(JWT_SECRET="", JWT_PRIVATE_KEY=pem, SECRET=OTHER_KEY).jwt_keys[0]
 
 
@@ -33,7 +33,7 @@ def previous(text: str) -> list[Key]:
 
 
 def unknown(pem: str) -> str:
-    """Return a key of Ed25519 (RFC 8410: 1.3.101.112) with the identifier of something that nobody has made."""
+    """Return an Ed25519 key (RFC 8410: 1.3.101.112) with the identifier of an algorithm that does not exist."""
     first, body, *rest = pem.split("\n")
     der = base64.b64decode(body).replace(b"\x2b\x65\x70", b"\x2b\x65\x7f")
     return "\n".join([first, base64.b64encode(der).decode(), *rest])
@@ -52,8 +52,8 @@ FORMS: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kind", ALGORITHMS)
-def test_a_key_is_taken_in_every_form(kind: str, form: str) -> None:
-    """Private and public halves have the same name, and the algorithm of their kind."""
+def test_a_key_is_accepted_in_every_form(kind: str, form: str) -> None:
+    """Private and public half have the same key id, and the algorithm of their kind."""
     key, (public,) = signer(FORMS[form](private_pem(kind))), previous(FORMS[form](public_pem(kind)))
     assert key.algorithm == public.algorithm == ALGORITHMS[kind]
     assert key.kid == public.kid
@@ -61,8 +61,8 @@ def test_a_key_is_taken_in_every_form(kind: str, form: str) -> None:
     assert public.signer is None
 
 
-def test_the_older_formats_of_openssl_are_taken() -> None:
-    """Those that it writes for RSA and for P-256, the latter with its parameters before it."""
+def test_the_older_formats_of_openssl_are_accepted() -> None:
+    """OpenSSL's older formats for RSA and P-256 are read, the latter with its parameters before it."""
     parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
     for kind, before in (("RSA", ""), ("P-256", parameters)):
         assert signer(before + private_pem(kind, form="TraditionalOpenSSL")).kid == signer(private_pem(kind)).kid
@@ -70,8 +70,8 @@ def test_the_older_formats_of_openssl_are_taken() -> None:
 
 
 @pytest.mark.parametrize("join", ["", "\n", ",", " , "])
-def test_several_previous_keys(join: str) -> None:
-    """One after the other or with commas between, of any kind, each with a form of its own where there is a comma."""
+def test_several_previous_keys_are_accepted(join: str) -> None:
+    """Keys of any kind may follow each other directly or after commas, and in different forms after a comma."""
     pems = [public_pem("RSA"), public_pem("Ed25519"), public_pem("Ed25519", 1)]
     assert [key.algorithm for key in previous(join.join(pems))] == ["RS256", "EdDSA", "EdDSA"]
     if "," in join:
@@ -95,10 +95,10 @@ BAD_PRIVATE: dict[str, Callable[[], str]] = {
 }
 
 
-@pytest.mark.parametrize("what", BAD_PRIVATE)
-def test_a_private_key_that_cannot_sign_is_refused_by_name(what: str) -> None:
-    """One sentence says what it must be, and nothing of what it is."""
-    text = BAD_PRIVATE[what]()
+@pytest.mark.parametrize("kind", BAD_PRIVATE)
+def test_a_private_key_that_cannot_sign_is_refused_by_name(kind: str) -> None:
+    """One sentence says which keys are accepted, and shows nothing of the value."""
+    text = BAD_PRIVATE[kind]()
     for value in {text, in_base64(text)} if text.isascii() else {text}:
         assert problems({**NO_SECRET, "SECRET": OTHER_KEY, "JWT_PRIVATE_KEY": value}) == [PRIVATE]
 
@@ -115,16 +115,16 @@ BAD_PUBLIC: dict[str, Callable[[], str]] = {
 }
 
 
-@pytest.mark.parametrize("what", BAD_PUBLIC)
-def test_previous_keys_that_cannot_verify_are_refused_by_name(what: str) -> None:
-    """None is left out in silence: its tokens would be refused."""
-    text = BAD_PUBLIC[what]()
+@pytest.mark.parametrize("kind", BAD_PUBLIC)
+def test_previous_keys_that_cannot_verify_are_refused_by_name(kind: str) -> None:
+    """No key is left out silently, since its tokens would be refused."""
+    text = BAD_PUBLIC[kind]()
     for value in {text, in_base64(text)}:
         assert problems({**LEAST, "JWT_PUBLIC_KEYS_PREVIOUS": value}) == [PUBLIC]
 
 
-def test_one_of_the_two_signs() -> None:
-    """Exactly one of JWT_SECRET and JWT_PRIVATE_KEY has to be set."""
+def test_either_a_secret_or_a_private_key_signs() -> None:
+    """Exactly one of JWT_SECRET and JWT_PRIVATE_KEY must be set."""
     private = {"JWT_PRIVATE_KEY": private_pem("Ed25519"), "SECRET": OTHER_KEY}
     assert problems(NO_SECRET) == ["JWT_SECRET or JWT_PRIVATE_KEY is required"]
     both = ["JWT_SECRET and JWT_PRIVATE_KEY are mutually exclusive: move the secret to JWT_SECRET_PREVIOUS"]
@@ -133,15 +133,15 @@ def test_one_of_the_two_signs() -> None:
     assert read().jwt_keys[0].algorithm == "HS256"
 
 
-def test_codes_need_a_secret_where_a_private_key_signs() -> None:
-    """A private key is for signatures alone."""
+def test_codes_need_a_secret_if_a_private_key_signs() -> None:
+    """A private key signs tokens and serves no other purpose."""
     private = {**NO_SECRET, "JWT_PRIVATE_KEY": private_pem("Ed25519")}
     assert problems(private) == ["SECRET is required with JWT_PRIVATE_KEY"]
     assert problems({**private, "JWT_SECRET_PREVIOUS": KEY}) == ["SECRET is required with JWT_PRIVATE_KEY"]
 
 
-def test_what_was_set_before_still_verifies_whatever_signs_now() -> None:
-    """Either kind follows the key that signs; an old secret is also that of the codes in flight."""
+def test_previous_keys_still_verify_with_any_signing_key() -> None:
+    """Previous secrets and public keys follow the signing key; an old secret also serves the codes in flight."""
     now = {"JWT_SECRET_PREVIOUS": KEY, "JWT_PUBLIC_KEYS_PREVIOUS": public_pem("RSA")}
     settings = read(JWT_SECRET="", JWT_PRIVATE_KEY=private_pem("P-256"), SECRET=OTHER_KEY, **now)
     assert [key.algorithm for key in settings.jwt_keys] == ["ES256", "HS256", "RS256"]
@@ -154,24 +154,24 @@ def test_what_was_set_before_still_verifies_whatever_signs_now() -> None:
 @pytest.mark.parametrize("form", ["SubjectPublicKeyInfo", "in base64"])
 @pytest.mark.parametrize("name", ["JWT_SECRET", "JWT_SECRET_PREVIOUS", "SECRET", "SECRET_PREVIOUS"])
 def test_a_public_key_is_never_a_secret(name: str, form: str) -> None:
-    """Everybody knows it, so everybody could sign with it (RFC 8725, section 2.1)."""
+    """A public key is refused as a secret, since anyone could sign with it (RFC 8725, section 2.1)."""
     pem = public_pem("RSA")
     value = in_base64(pem) if form == "in base64" else pem
     assert problems({**LEAST, name: value}) == [f"{name} must be random text, not a key file"]
 
 
 @pytest.mark.parametrize("name", ["JWT_PRIVATE_KEY", "JWT_PUBLIC_KEYS_PREVIOUS"])
-def test_without_the_package_cryptography_it_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is deployed by those who need it; forgotten, it is a problem like any other, and the only one."""
+def test_without_the_package_cryptography_a_key_is_one_problem(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The problem names the package and the option of the build."""
     for module in [module for module in sys.modules if module.startswith("cryptography")] + ["cryptography"]:
         monkeypatch.setitem(sys.modules, module, None)
     least = LEAST if name == "JWT_PUBLIC_KEYS_PREVIOUS" else {**NO_SECRET, "SECRET": OTHER_KEY}
-    what = "needs the package cryptography: make build WITH=asymmetric"
-    assert problems({**least, name: private_pem("Ed25519")}) == [f"{name} {what}"]
+    problem = "needs the package cryptography: make build WITH=asymmetric"
+    assert problems({**least, name: private_pem("Ed25519")}) == [f"{name} {problem}"]
 
 
-def test_keys_do_not_print_themselves() -> None:
-    """Neither a secret nor a private key, in the settings' repr or their own."""
+def test_keys_are_never_printed() -> None:
+    """Neither the repr of the settings nor that of a key shows a secret or a private key."""
     settings = read(JWT_SECRET="", JWT_PRIVATE_KEY=private_pem("RSA"), SECRET=OTHER_KEY, JWT_SECRET_PREVIOUS=KEY)
     assert repr(shared_key(KEY.encode())) == "Key('HS256', None)"
     assert repr(settings.jwt_keys[0]) == f"Key('RS256', '{settings.jwt_keys[0].kid}')"
@@ -180,7 +180,7 @@ def test_keys_do_not_print_themselves() -> None:
 
 
 def test_a_key_is_parsed_once() -> None:
-    """What the settings hold is ready for use: no token makes anybody parse a file again."""
+    """The settings hold parsed keys, so no token causes another parse."""
     key = signer(private_pem("RSA"))
     assert type(key.signer).__name__ == "RSAPrivateKey"
     assert type(key.verifier).__name__ == "RSAPublicKey"

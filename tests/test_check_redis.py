@@ -1,4 +1,4 @@
-"""What the doctor says of Redis: a real one, in every state that it can be brought into."""
+"""The checks of Redis, with real servers in every state that a test can bring about."""
 
 import time
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import pytest
 import redis
 import time_machine
 
-from sms_admin.check import redis as doctor
+from sms_admin.check import redis as redis_check
 from sms_admin.check.redis import _line, _version
 from sms_admin.check.report import Finding, State
 from sms_login.settings.settings import Settings
@@ -31,26 +31,26 @@ def read(port: int, **changes: str) -> Settings:
 
 
 def check(server: RedisServer | RedisCluster, **changes: str) -> list[Finding]:
-    """Return what there is to say of a server."""
-    return list(doctor.check(read(server.port, **changes)))
+    """Return the findings about a server."""
+    return list(redis_check.check(read(server.port, **changes)))
 
 
 @pytest.fixture(scope="module")
 def own() -> Iterator[RedisServer]:
-    """A server that a test may spoil, if it makes good again what it did."""
+    """A server that a test may change, if it undoes its changes."""
     with RedisServer() as server:
         yield server
 
 
 @pytest.fixture
 def admin(own: RedisServer) -> Iterator[Any]:
-    """A connection to it."""
+    """A connection to this server."""
     with redis.Redis(own.host, own.port, protocol=2, decode_responses=True) as client:
         yield client
 
 
-def test_all_is_well_with_a_redis_that_has_a_password() -> None:
-    """Also with TencentDB's form of it, which Redis itself takes for a plain one; and nothing is left behind."""
+def test_a_redis_with_a_password_passes() -> None:
+    """TencentDB's form of a password, which Redis takes for a plain one, passes too; no key is left behind."""
     with RedisServer("--requirepass", "crs-1:hunter2") as server:
         findings = check(server, REDIS_PASSWORD="crs-1:hunter2")
         with redis.Redis(server.host, server.port, password="crs-1:hunter2") as client:
@@ -59,24 +59,24 @@ def test_all_is_well_with_a_redis_that_has_a_password() -> None:
     assert bad(findings) == {}
 
 
-def test_the_oldest_redis_will_do(redis_4: RedisServer) -> None:
-    """What stands in for 4.0 runs the scripts."""
+def test_the_oldest_supported_redis_passes(redis_4: RedisServer) -> None:
+    """The stand-in for Redis 4.0 runs the scripts, and an older version is a problem."""
     assert bad(check(redis_4)) == {"redis.password": State.WARNING}
     assert the([*_version({"redis_version": "4.0.14"})], "redis.version").state is State.OK
     old = the([*_version({"redis_version": "3.2.12"})], "redis.version")
     assert (old.state, old.found) == (State.PROBLEM, "3.2.12: the scripts need 4.0")
 
 
-def test_a_redis_that_is_away_is_one_problem() -> None:
-    """And the advice says what is most often the cause."""
-    findings = list(doctor.check(read(1)))
+def test_a_redis_that_is_down_is_one_problem() -> None:
+    """The advice names the most frequent cause."""
+    findings = list(redis_check.check(read(1)))
     assert bad(findings) == {"redis": State.PROBLEM, "redis.password": State.WARNING}
     assert "Connection refused" in findings[-1].found
     assert "from its own VPC only" in findings[-1].todo
 
 
 def test_a_redis_that_hangs_is_one_problem(own: RedisServer) -> None:
-    """After a second."""
+    """A server that does not answer is reported after the timeout."""
     own.pause()
     try:
         findings = check(own)
@@ -86,37 +86,37 @@ def test_a_redis_that_hangs_is_one_problem(own: RedisServer) -> None:
     assert "TimeoutError" in findings[-1].found
 
 
-def test_a_name_that_leads_nowhere_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is said of a line that is not there."""
+def test_a_host_name_without_an_address_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is said about TLS, since there is no connection."""
 
     def nowhere(*_: object) -> None:
         raise OSError(-2, "Name or service not known")
 
     monkeypatch.setattr("socket.getaddrinfo", nowhere)
-    findings = list(doctor.check(read(1, REDIS_HOST="nowhere")))
+    findings = list(redis_check.check(read(1, REDIS_HOST="nowhere")))
     assert states(findings).keys() == {"redis", "redis.password"}
     assert "Name or service not known" in findings[-1].found
 
 
-def test_a_name_that_is_none_is_a_problem() -> None:
-    """A slip of the finger, not a mistake of the check."""
-    findings = list(doctor.check(read(1, REDIS_HOST="redis..example.com")))
+def test_a_malformed_host_name_is_a_problem() -> None:
+    """A typing error is a problem of the setting, not a failure of the check."""
+    findings = list(redis_check.check(read(1, REDIS_HOST="redis..example.com")))
     assert bad(findings) == {"redis": State.PROBLEM, "redis.password": State.WARNING}
-    assert "Unicode" in findings[-1].found  # UnicodeError, of 3.13 on UnicodeEncodeError
+    assert "Unicode" in findings[-1].found  # UnicodeError, and from 3.13 on UnicodeEncodeError
 
 
 @pytest.mark.parametrize(("content", "error"), [(None, "FileNotFoundError"), ("no certificate", "SSLError")])
 def test_a_ca_file_that_cannot_be_used_is_a_problem(tmp_path: Path, content: str | None, error: str) -> None:
-    """Nothing is verified against it, whatever the settings say."""
+    """A CA file that is missing or broken is reported, since no server can be verified with it."""
     file = tmp_path / "ca.pem"
     if content:
         file.write_text(content)
-    finding = the(list(doctor.check(read(1, REDIS_TLS="1", REDIS_CA_FILE=str(file)))), "redis.tls")
+    finding = the(list(redis_check.check(read(1, REDIS_TLS="1", REDIS_CA_FILE=str(file)))), "redis.tls")
     assert (finding.state, finding.found) == (State.PROBLEM, f"REDIS_CA_FILE cannot be used: {error}")
 
 
-def test_a_database_that_there_is_not_is_a_problem(own: RedisServer) -> None:
-    """The network is not to blame."""
+def test_a_database_that_does_not_exist_is_a_problem(own: RedisServer) -> None:
+    """The advice is about REDIS_DB, and does not blame the network."""
     finding = check(own, REDIS_DB="200")[-1]
     assert "DB index is out of range" in finding.found
     assert finding.todo == "set REDIS_DB to one that the instance has, such as 0"
@@ -124,7 +124,7 @@ def test_a_database_that_there_is_not_is_a_problem(own: RedisServer) -> None:
 
 @pytest.mark.parametrize("password", ["", "wrong"])
 def test_a_wrong_password_is_a_problem(password: str) -> None:
-    """So is a missing one; the advice has both of TencentDB's forms."""
+    """A missing password is one too, and the advice has both of TencentDB's forms."""
     with RedisServer("--requirepass", "hunter2") as server:
         finding = check(server, REDIS_PASSWORD=password)[-1]
     assert (finding.check, finding.state) == ("redis", State.PROBLEM)
@@ -132,7 +132,7 @@ def test_a_wrong_password_is_a_problem(password: str) -> None:
 
 
 def test_a_password_for_a_redis_without_one_is_a_problem(own: RedisServer) -> None:
-    """The same advice covers it."""
+    """The advice for a wrong password covers this case."""
     finding = check(own, REDIS_PASSWORD="one-too-many")[-1]
     assert (finding.check, finding.state) == ("redis", State.PROBLEM)
     assert finding.todo.startswith("REDIS_PASSWORD must be")
@@ -149,10 +149,10 @@ def test_a_password_for_a_redis_without_one_is_a_problem(own: RedisServer) -> No
     ],
 )
 @pytest.mark.parametrize("hidden", ["", "INFO"])
-def test_a_policy_that_drops_codes_is_told(
+def test_an_eviction_policy_that_drops_codes_is_reported(
     own: RedisServer, admin: Any, policy: str, users_url: str, state: State, hidden: str
 ) -> None:
-    """Every key has a TTL, so the volatile policies drop them too; CONFIG tells where INFO does not."""
+    """Every key has a TTL, so volatile policies drop codes too; CONFIG names the policy if INFO is forbidden."""
     admin.config_set("maxmemory-policy", policy)
     if hidden:
         admin.execute_command("ACL SETUSER default -info")
@@ -164,8 +164,8 @@ def test_a_policy_that_drops_codes_is_told(
     assert (finding.state, finding.found.split(":")[0]) == (state, policy)
 
 
-def test_a_server_that_tells_nothing_is_looked_at_in_the_console() -> None:
-    """As where neither INFO nor CONFIG is allowed; what can be tried is tried all the same."""
+def test_a_server_without_info_and_config_is_a_warning() -> None:
+    """The advice names the console, and all other checks still run."""
     with RedisServer("--rename-command", "CONFIG", "", "--rename-command", "INFO", "") as server:
         findings = check(server)
     silent = {"redis.version", "redis.eviction", "redis.memory"}
@@ -176,8 +176,8 @@ def test_a_server_that_tells_nothing_is_looked_at_in_the_console() -> None:
 
 
 @pytest.mark.parametrize(("share", "state"), [(2.0, State.OK), (0.85, State.WARNING), (0.97, State.PROBLEM)])
-def test_memory_that_runs_out_is_told_in_time(own: RedisServer, admin: Any, share: float, state: State) -> None:
-    """When it is full nobody can sign in."""
+def test_memory_that_runs_out_is_reported_in_time(own: RedisServer, admin: Any, share: float, state: State) -> None:
+    """A warning comes early, then a problem: once the memory is full, no user can sign in."""
     used = int(admin.info("memory")["used_memory"])
     admin.config_set("maxmemory", int(used / share) if share < 1 else 2**30)
     try:
@@ -189,7 +189,7 @@ def test_memory_that_runs_out_is_told_in_time(own: RedisServer, admin: Any, shar
 
 @pytest.fixture(params=[find_redis_server, find_redis_6], ids=["newest", "6"])
 def either(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
-    """One that says as an error of its own what a script was refused for, and one of a version before 7.0."""
+    """A server that gives a script's error as its own, and one of a version before 7.0, which does not."""
     binary = request.param()
     require(binary is not None, "redis-server 6.x")
     with RedisServer(binary=binary) as server:
@@ -197,20 +197,20 @@ def either(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
 
 
 def order(server: RedisServer, *command: str | int) -> None:
-    """Have a server do something."""
+    """Send a command to a server."""
     with redis.Redis(server.host, server.port, protocol=2) as client:
         client.execute_command(*command)
 
 
 def test_full_memory_is_a_problem_of_the_scripts(either: RedisServer) -> None:
-    """With what the server says."""
+    """The advice says that the memory is full, as the server does."""
     order(either, "CONFIG", "SET", "maxmemory", 1)
     finding = the(check(either), "redis.scripts")
     assert (finding.state, finding.todo) == (State.PROBLEM, "the memory is full: enlarge the instance")
 
 
 def test_a_replica_is_a_problem(either: RedisServer) -> None:
-    """It answers everything, and takes nothing."""
+    """A replica answers every query, but accepts no write."""
     order(either, "REPLICAOF", "127.0.0.1", "1")
     finding = the(check(either), "redis.scripts")
     assert finding.state is State.PROBLEM
@@ -223,7 +223,7 @@ def test_a_replica_is_a_problem(either: RedisServer) -> None:
 def test_a_command_that_is_not_allowed_is_a_problem_by_itself(
     own: RedisServer, admin: Any, denied: str, name: str
 ) -> None:
-    """The checks after it go on."""
+    """The checks after it still run."""
     admin.execute_command(f"ACL SETUSER default {denied}")
     try:
         findings = check(own)
@@ -234,17 +234,17 @@ def test_a_command_that_is_not_allowed_is_a_problem_by_itself(
 
 
 def test_a_slow_redis_is_a_warning(own: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the median, in milliseconds, of a clock on which each look takes seven."""
+    """The latency is a median in milliseconds; on this clock every PING takes seven."""
     ticks = count()
     clock = SimpleNamespace(perf_counter=lambda: next(ticks) * 0.007, time=time.time)
-    monkeypatch.setattr(doctor, "time", clock)
+    monkeypatch.setattr(redis_check, "time", clock)
     finding = the(check(own), "redis.latency")
     assert (finding.state, finding.found) == (State.WARNING, "7.0 ms, the median of 11 PINGs")
 
 
 @pytest.mark.parametrize(("ahead", "which"), [(60, "60 s ahead of"), (-60, "60 s behind")])
-def test_clocks_that_differ_are_told(own: RedisServer, ahead: int, which: str) -> None:
-    """Ours is moved, Redis's is not."""
+def test_clocks_that_differ_from_tencents_are_reported(own: RedisServer, ahead: int, which: str) -> None:
+    """Our clock may be ahead of Redis's or behind it."""
     with time_machine.travel(time.time() + ahead, tick=True):
         finding = the(check(own), "redis.clock")
     assert (finding.state, finding.found) == (State.WARNING, f"our clock is {which} Redis's")
@@ -261,20 +261,20 @@ def test_clocks_that_differ_are_told(own: RedisServer, ahead: int, which: str) -
     ],
 )
 def test_plain_text_to_a_public_address_is_a_warning(host: str, tls: str, state: State) -> None:
-    """Inside a VPC it is usual."""
+    """Inside a VPC plain text is usual."""
     (finding,) = _line(read(6379, REDIS_HOST=host, REDIS_TLS=tls))
     assert (finding.check, finding.state) == ("redis.tls", state)
 
 
 def test_a_ca_file_that_is_missing_is_a_problem(own: RedisServer) -> None:
-    """Told with the system's own words, and with the settings to look at."""
+    """The finding has the system's own words, and the advice names the settings."""
     finding = check(own, REDIS_TLS="1", REDIS_CA_FILE="/nowhere/ca.pem")[-1]
     assert (finding.check, finding.state) == ("redis", State.PROBLEM)
     assert "REDIS_TLS and REDIS_CA_FILE" in finding.todo
 
 
 def test_a_cluster_and_the_setting_must_agree(own: RedisServer, redis_cluster: RedisCluster) -> None:
-    """A single server is no cluster, and a native cluster without REDIS_CLUSTER answers half of the keys only."""
+    """REDIS_CLUSTER with a single server, and a native cluster without it, are problems."""
     assert bad(check(redis_cluster, REDIS_CLUSTER="1")) == {"redis.password": State.WARNING}
     assert the(check(redis_cluster, REDIS_CLUSTER="1"), "redis.cluster").found == "native"
     for server, setting, todo in ((redis_cluster, "0", "set REDIS_CLUSTER=1"), (own, "1", "set REDIS_CLUSTER=0")):
