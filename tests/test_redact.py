@@ -1,4 +1,4 @@
-"""What the last net takes out of a log line, and what it must leave in it."""
+"""Redaction of log lines removes tokens, numbers, codes and secrets, and leaves everything else readable."""
 
 import pytest
 
@@ -21,8 +21,8 @@ REFRESH = RefreshTokens(SECRET).issue(PHONE, "hv2BFvYIitNmiBDL85XEUA", 1)
         f"invalid token <{JWT}>",
     ],
 )
-def test_no_token_stays(text: str) -> None:
-    """No part of it, wherever it stands."""
+def test_a_jwt_is_redacted(text: str) -> None:
+    """Redaction removes every part of a JWT, at any position in the text."""
     assert not any(part in redact(text) for part in JWT.split("."))
 
 
@@ -42,16 +42,16 @@ def test_no_token_stays(text: str) -> None:
         "x{}x",
     ],
 )
-def test_no_refresh_token_stays(text: str, count: int) -> None:
-    """No part of it that is worth anything: it holds a number and a session."""
+def test_a_refresh_token_is_redacted(text: str, count: int) -> None:
+    """Redaction leaves no eight characters in a row of a refresh token, which holds a number and a session id."""
     token = RefreshTokens(SECRET).issue(PHONE, "hv2BFvYIitNmiBDL85XEUA", count)
     redacted = redact(text.format(token, token))
     assert not [at for at in range(len(token) - 8) if token[at : at + 8] in redacted]
 
 
 @pytest.mark.parametrize("length", [43, 50, 60, 70])
-def test_no_beginning_of_a_refresh_token_stays(length: int) -> None:
-    """A library may cut off what it quotes; of one that tells anything of its session nothing is left."""
+def test_a_truncated_refresh_token_is_redacted(length: int) -> None:
+    """Redaction also removes a quoted token that a library truncated, if the rest still names a session."""
     assert redact(f"near '{REFRESH[:length]}...'") == "near '<token>...'"
 
 
@@ -70,8 +70,8 @@ def test_no_beginning_of_a_refresh_token_stays(length: int) -> None:
         "a_{}",
     ],
 )
-def test_no_number_stays(text: str, number: str) -> None:
-    """With area code and without, in keys of Redis and in sentences."""
+def test_a_phone_number_is_redacted(text: str, number: str) -> None:
+    """Redaction removes numbers with and without calling code, from Redis keys and from sentences."""
     assert number.lstrip("+") not in redact(text.format(number))
     assert redact(text.format(number)) == text.format("<number>")
 
@@ -80,13 +80,13 @@ def test_no_number_stays(text: str, number: str) -> None:
     "text",
     ["123456", "code 123456 is wrong", "code=123456&phone=", "code: 123456", '"123456"', "['123456', '5']", "(123456)"],
 )
-def test_no_code_stays(text: str) -> None:
-    """Six digits by themselves are a code."""
+def test_a_code_is_redacted(text: str) -> None:
+    """Redaction treats six digits on their own as a code."""
     assert redact(text) == text.replace("123456", "******")
 
 
-def test_no_password_of_a_url_stays() -> None:
-    """Who and where stay, so that the log can be read."""
+def test_the_password_in_a_url_is_redacted() -> None:
+    """Redaction keeps the user, host and path of a URL, so that the log stays readable."""
     text = (
         "bad mysql+pymysql://login:hunter2@10.0.0.3:3306/app, redis://:hunter@2@10.0.0.2/0 and https://a.example:80/x@y"
     )
@@ -115,8 +115,8 @@ def test_no_password_of_a_url_stays() -> None:
         "Idempotency-Key: hunter2",
     ],
 )
-def test_nothing_stays_that_is_called_a_secret(text: str) -> None:
-    """A name with password, secret, token, key, digest or nonce in it keeps its value to itself."""
+def test_a_value_is_redacted_if_its_name_calls_it_a_secret(text: str) -> None:
+    """Redaction hides the value of every name that contains password, secret, token, key, digest or nonce."""
     assert redact(text) == text.replace("hunter2", "****")
 
 
@@ -137,8 +137,8 @@ def test_nothing_stays_that_is_called_a_secret(text: str) -> None:
         "",
     ],
 )
-def test_what_an_operator_needs_stays_readable(text: str) -> None:
-    """Request ids, durations, timestamps, addresses and error codes."""
+def test_facts_that_an_operator_needs_stay_readable(text: str) -> None:
+    """Redaction leaves request ids, durations, timestamps, addresses and error codes as they are."""
     assert redact(text) == text
 
 
@@ -146,30 +146,30 @@ def test_what_an_operator_needs_stays_readable(text: str) -> None:
     "text",
     ["Authorization: Bearer hunter2", "Authorization: TC3-HMAC-SHA256 Credential=hunter2/tc3, Signature=hunter2"],
 )
-def test_no_credential_stays_whatever_its_scheme(text: str) -> None:
-    """An Authorization header has a scheme before the secret."""
+def test_a_credential_of_any_scheme_is_redacted(text: str) -> None:
+    """Redaction removes the whole credential of an Authorization header, although a scheme precedes it."""
     assert "hunter2" not in redact(text)
 
 
 @pytest.mark.parametrize("text", ["Your code is 123456.", '{"code":123456}', "code:123456", "123456: wrong"])
-def test_no_code_stays_beside_a_colon_or_a_full_stop(text: str) -> None:
-    """Sentences end, and JSON may have no spaces."""
+def test_a_code_beside_a_colon_or_a_full_stop_is_redacted(text: str) -> None:
+    """Redaction finds a code that ends a sentence, or stands in JSON without spaces."""
     assert "123456" not in redact(text)
 
 
 @pytest.mark.parametrize(
     "text", ["request 12345678-7b61-4ae6-9a41-93e8deadbeef", "request c6af9ac6-7b61-4ae6-9a41-123456789012"]
 )
-def test_a_request_id_stays_readable_whatever_its_digits(text: str) -> None:
-    """One request id in forty has such a block."""
+def test_a_request_id_of_many_digits_stays_readable(text: str) -> None:
+    """Redaction leaves request ids alone; one in forty has a block that consists of digits only."""
     assert redact(text) == text
 
 
 @pytest.mark.parametrize(
     "text", ["EVALSHA otp:{+8613800138000}:hv2BFvYIitNmiBDL85XEUA 1", "'user:{+8613800138000}'", "otp:{+861380013"]
 )
-def test_no_key_of_ours_in_redis_stays(text: str) -> None:
-    """It holds a number, and often a session."""
+def test_a_redis_key_of_ours_is_redacted(text: str) -> None:
+    """Redaction removes our Redis keys, which hold a number and often the id of a challenge."""
     assert "138" not in redact(text)
     assert "hv2B" not in redact(text)
     assert redact(text).strip("'").startswith(("EVALSHA <otp key>", "<user key>", "<otp key>"))

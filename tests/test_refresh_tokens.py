@@ -1,4 +1,4 @@
-"""Refresh tokens: what they say, and that nothing else is taken for one."""
+"""Refresh tokens: their content, and the refusal of everything else."""
 
 import base64
 import hmac
@@ -27,25 +27,25 @@ def raw(token: str) -> bytes:
 
 
 def spelled(token: bytes) -> str:
-    """Return a token of such bytes."""
+    """Return a token made of these bytes."""
     return "rt_" + base64.urlsafe_b64encode(token).decode().rstrip("=")
 
 
 def text(phone: str = PHONE.e164, session: str = SESSION, count: object = 1) -> bytes:
-    """Return what a token says."""
+    """Return the signed text of a token."""
     return f"{phone} {session} {count}".encode()
 
 
 def refused(*tokens: str, by: RefreshTokens = TOKENS) -> bool:
-    """Tell whether all are TokenInvalid, and none is another exception."""
+    """Assert that each token raises TokenInvalid and no other exception."""
     for token in tokens:
         with pytest.raises(TokenInvalid):
             by.read(token)
     return True
 
 
-def test_a_token_says_which_session_of_which_number_after_how_many_rotations() -> None:
-    """It is the same for the same three, so that a repeat can be answered without keeping it."""
+def test_a_token_names_its_number_session_and_rotation_count() -> None:
+    """The same number, session and count give the same token, so that a repeat is answered without storing it."""
     assert TOKENS.read(TOKEN) == RefreshToken(PHONE, SESSION, 1)
     assert TOKENS.issue(PHONE, SESSION, 1) == TOKEN
     others = [(OTHER_PHONE, SESSION, 1), (PHONE, "A" * 22, 1), (PHONE, SESSION, 2), (PHONE, SESSION, 10**9)]
@@ -54,8 +54,8 @@ def test_a_token_says_which_session_of_which_number_after_how_many_rotations() -
     assert len({TOKEN, *tokens}) == 5
 
 
-def test_a_token_is_short_enough_and_of_the_form_that_the_log_knows() -> None:
-    """That of the longest number, too."""
+def test_a_token_is_short_and_has_the_form_that_redaction_recognises() -> None:
+    """Even the token of the longest number has the length and the alphabet that redaction recognises."""
     token = TOKENS.issue(Phone("+999999999999999", "ZZ"), SESSION, 10**9)
     assert token.startswith("rt_")
     assert token.removeprefix("rt_").replace("-", "a").replace("_", "a").isalnum()
@@ -63,7 +63,7 @@ def test_a_token_is_short_enough_and_of_the_form_that_the_log_knows() -> None:
 
 
 def test_the_helpers_here_read_and_write_tokens() -> None:
-    """So the forgeries below fail for what is wrong with them."""
+    """The helpers of this module build valid tokens, so each forgery below is refused for its own fault."""
     key = derived_key(SECRET, "refresh")
     assert raw(TOKEN)[MAC:] == text()
     assert spelled(raw(TOKEN)) == TOKEN
@@ -71,21 +71,21 @@ def test_the_helpers_here_read_and_write_tokens() -> None:
 
 
 def test_no_bit_of_a_token_may_change() -> None:
-    """Neither of the MAC nor of what it says."""
+    """A token is refused if any bit of its MAC or of its text is flipped."""
     bits = int.from_bytes(raw(TOKEN), "big")
     length = len(raw(TOKEN))
     assert refused(*(spelled((bits ^ 1 << bit).to_bytes(length, "big")) for bit in range(8 * length)))
 
 
 def test_no_character_of_a_token_may_change() -> None:
-    """There is one spelling of a token; base64 would have more."""
+    """A token has exactly one spelling, although base64 would allow several."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_+/="
     for at, right in enumerate(TOKEN):
         assert refused(*(TOKEN[:at] + char + TOKEN[at + 1 :] for char in alphabet if char != right))
 
 
 def test_a_token_of_another_alphabet_is_refused() -> None:
-    """As is one that standard base64 would spell."""
+    """A token in the standard base64 alphabet is refused."""
     tokens = [TOKENS.issue(PHONE, SESSION, count) for count in range(100)]
     spellings = {token.replace("-", "+") for token in tokens} | {
         token[:3] + token[3:].replace("_", "/") for token in tokens
@@ -98,34 +98,34 @@ def test_a_token_of_another_alphabet_is_refused() -> None:
     "bad",
     ["", "rt_", "rt", TOKEN[3:], f"RT_{TOKEN[3:]}", f"rt_{TOKEN}", f" {TOKEN}", f"{TOKEN}\n", f"{TOKEN} ", TOKEN * 2],
 )
-def test_what_is_not_spelled_as_a_token_is_refused(bad: str) -> None:
-    """Its beginning included."""
+def test_a_malformed_token_is_refused(bad: str) -> None:
+    """A token is refused if its prefix or its base64 part is malformed."""
     assert refused(bad)
 
 
 @pytest.mark.parametrize("more", ["=", "==", "A", "AA", "AAAA", "令", "\0", "\ud800", ".a.b"])
 def test_nothing_may_be_added_to_a_token(more: str) -> None:
-    """At either end or within; what is not ASCII is no crash."""
+    """A token is refused if characters are added at either end or inside; characters outside ASCII cause no crash."""
     assert refused(TOKEN + more, "rt_" + more + TOKEN[3:], TOKEN[:30] + more + TOKEN[30:])
 
 
 def test_a_truncated_token_is_refused() -> None:
-    """No beginning of a token is one, and no end."""
+    """No prefix and no suffix of a token is accepted."""
     assert refused(*(TOKEN[:length] for length in range(len(TOKEN))))
     assert refused(*(f"rt_{TOKEN[at:]}" for at in range(4, len(TOKEN))))
     assert refused(*(spelled(raw(TOKEN)[at:]) for at in range(1, MAC + 2)))
 
 
-def test_a_mac_is_good_for_its_own_text_only() -> None:
-    """Other sessions, numbers and counts need one of their own."""
+def test_a_mac_validates_only_its_own_text() -> None:
+    """The MAC of one token validates no other session, number or count."""
     mac = raw(TOKEN)[:MAC]
     others = [text(count=2), text(count="01"), text(count="1 "), text(session="A" * 22), text(phone=OTHER_PHONE.e164)]
     assert refused(*(spelled(mac + other) for other in others))
     assert refused(spelled(mac), spelled(raw(TOKEN)[MAC:]), spelled(bytes(MAC) + text()))
 
 
-def test_only_our_secret_makes_tokens_and_only_the_key_that_is_for_them() -> None:
-    """Not another service's secret, not the secret itself, not a key of codes; a whole SHA-256 is no MAC of ours."""
+def test_only_the_refresh_key_of_our_secret_signs_tokens() -> None:
+    """A token is refused if another secret, the secret itself or another key signed it, or if its MAC is longer."""
     keys = [OLD_SECRET, SECRET, derived_key(SECRET, "code"), derived_key(SECRET, "digest"), b""]
     assert refused(*(spelled(hmac.digest(key, text(), "sha256")[:MAC] + text()) for key in keys))
     assert refused(RefreshTokens(OLD_SECRET).issue(PHONE, SESSION, 1))
@@ -133,7 +133,7 @@ def test_only_our_secret_makes_tokens_and_only_the_key_that_is_for_them() -> Non
 
 
 def test_a_rotation_of_the_secret_refuses_no_token() -> None:
-    """Those of the previous secret still count, until it is dropped; new ones are of the current secret."""
+    """Tokens of the previous secret stay valid until it is dropped; new tokens are signed with the current secret."""
     both = RefreshTokens(OLD_SECRET, SECRET)
     assert both.read(TOKEN) == RefreshToken(PHONE, SESSION, 1)
     new = both.issue(PHONE, SESSION, 1)
@@ -142,23 +142,23 @@ def test_a_rotation_of_the_secret_refuses_no_token() -> None:
     assert refused(TOKEN, by=RefreshTokens(OLD_SECRET))
 
 
-def test_a_token_of_a_number_that_is_valid_no_more_is_refused() -> None:
-    """Numbering plans change: ours is then of no number, and no bug."""
+def test_a_token_of_a_number_that_is_no_longer_valid_is_refused() -> None:
+    """If a numbering plan changes and a token's number becomes invalid, the token is refused without a crash."""
     assert refused(TOKENS.issue(Phone("+861085851234", "CN"), SESSION, 1))  # a fixed line
 
 
 @given(st.text(max_size=99) | st.text("AQZaqz019-_=+/", max_size=99))
 @settings(deadline=None)  # a busy machine is slow, not wrong
-def test_no_text_is_a_token_and_none_is_a_crash(random: str) -> None:
-    """With our beginning and without."""
+def test_random_text_is_refused_without_a_crash(random: str) -> None:
+    """Random text is refused without a crash, with and without the prefix of a token."""
     assert refused(random, f"rt_{random}", TOKEN[:40] + random)
 
 
 # Through the app.
 
 
-def test_one_kind_of_token_is_not_the_other(world: World) -> None:
-    """A refresh token opens nothing, and an access token renews nothing; the session goes on."""
+def test_neither_kind_of_token_replaces_the_other(world: World) -> None:
+    """A refresh token authorises no request, an access token refreshes nothing; neither attempt ends the session."""
     device = Device(world)
     mixed = copy(device)
     mixed.token, mixed.refresh_token = device.refresh_token, device.token
@@ -170,8 +170,8 @@ def test_one_kind_of_token_is_not_the_other(world: World) -> None:
     assert device.refresh() == "Success"
 
 
-def test_a_session_counts_for_its_own_number_only(world: World) -> None:
-    """Under our own MAC, even: no other number has it, and it goes on."""
+def test_a_session_is_valid_for_its_own_number_only(world: World) -> None:
+    """A token under our own MAC that combines a session with another number is refused, and the session lives on."""
     device = Device(world, OTHER_PHONE)
     Device(world)
     session = device.key.rpartition(":")[2]
@@ -184,13 +184,13 @@ def test_a_session_counts_for_its_own_number_only(world: World) -> None:
 
 
 @pytest.mark.parametrize("token", ["", None, 1, True, "x" * 4097, ["rt_x"], {"rt_": "x"}, "\ud800"])
-def test_a_refresh_token_is_a_text_of_some_length(world: World, token: object) -> None:
-    """Anything else is the caller's mistake, not a sign of theft."""
+def test_a_refresh_token_of_the_wrong_type_or_length_is_an_invalid_parameter(world: World, token: object) -> None:
+    """A refresh token of the wrong type or length is an invalid parameter, not a sign of theft."""
     assert world.call("refresh", refreshToken=token)["codeStr"] == "InValidParam"
 
 
 @pytest.mark.parametrize("token", ["x", "rt_", "rt_令牌", "rt_" + "x" * 4093, "eyJhbGciOiJub25lIn0.e30."])
-def test_a_refresh_token_that_is_not_ours_is_invalid(world: World, token: str) -> None:
-    """Whatever it is."""
+def test_a_refresh_token_that_we_did_not_issue_is_invalid(world: World, token: str) -> None:
+    """Strings that we did not issue are refused as TokenInvalid."""
     for method in ("refresh", "logout"):
         assert world.call(method, refreshToken=token)["codeStr"] == "TokenInvalid"

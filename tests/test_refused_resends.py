@@ -1,4 +1,4 @@
-"""A resend that is refused while others log in: nothing is given back twice, on every kind of Redis."""
+"""SendSms refuses a resend while logins happen: every window is refunded exactly once, on every kind of Redis."""
 
 import threading
 from collections import Counter
@@ -26,8 +26,8 @@ def quick(make: Make) -> World:
 OTHERS = unverified() + totals() + Counter([f"ip:{IP} refused"])
 
 
-def refused_resend(world: World, session: str, meanwhile: Callable[[], object]) -> None:
-    """Ask again, and let something happen while SendSms is under way, which then refuses."""
+def refused_resend(world: World, session_id: str, meanwhile: Callable[[], object]) -> None:
+    """Ask for the code again; during SendSms, call `meanwhile`, then let SendSms refuse."""
 
     def happen() -> None:
         world.outbox.meanwhile = lambda: None
@@ -36,41 +36,41 @@ def refused_resend(world: World, session: str, meanwhile: Callable[[], object]) 
 
     world.outbox.meanwhile = happen
     with pytest.raises(InvalidPhone):
-        world.get_sms(session)
+        world.get_sms(session_id)
 
 
-def test_a_login_while_a_resend_is_refused_gives_back_both_once(quick: World) -> None:
-    """The login has been given the resend's toll, so its undoing gives back only the totals."""
-    session = quick.get_sms().session_id
+def test_a_login_while_a_resend_is_refused_refunds_both_once(quick: World) -> None:
+    """The login refunds the resend's unverified windows, so the undo refunds only its totals."""
+    session_id = quick.get_sms().session_id
     quick.wait(2)
-    refused_resend(quick, session, lambda: quick.log_in(session))
+    refused_resend(quick, session_id, lambda: quick.log_in(session_id))
     assert counts(quick) == OTHERS + totals()
 
 
-def test_a_failed_login_while_a_resend_is_refused_leaves_the_toll_to_the_undoing(
+def test_a_failed_login_while_a_resend_is_refused_leaves_the_refund_to_the_undo(
     quick: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The code is good again before SendSms refuses; the login after that gives back the first sending."""
-    session = quick.get_sms().session_id
+    """The failed login unredeems the code before SendSms refuses; the next login refunds the first sending."""
+    session_id = quick.get_sms().session_id
     quick.wait(2)
 
     def fails() -> None:
         with monkeypatch.context() as broken:
             broken.setattr(quick.users, "sign_in", down)
             with pytest.raises(UserStoreFailed):
-                quick.log_in(session)
+                quick.log_in(session_id)
 
-    refused_resend(quick, session, fails)
+    refused_resend(quick, session_id, fails)
     assert counts(quick) == OTHERS + unverified() + totals()
-    quick.log_in(session)
+    quick.log_in(session_id)
     assert counts(quick) == OTHERS + totals()
 
 
-def test_a_resend_that_is_refused_while_a_login_fails_is_given_back_all_the_same(
+def test_a_resend_that_is_refused_while_a_login_fails_is_refunded(
     quick: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is undone between the spending of the code and its being made good again."""
-    session = quick.get_sms().session_id
+    """The undo happens after the login redeemed the code and before it unredeems it."""
+    session_id = quick.get_sms().session_id
     code = quick.outbox.code
     quick.wait(2)
     at_sendsms, spent = threading.Event(), threading.Event()
@@ -79,7 +79,7 @@ def test_a_resend_that_is_refused_while_a_login_fails_is_given_back_all_the_same
         at_sendsms.set()
         assert spent.wait(10)
 
-    resend = threading.Thread(target=lambda: refused_resend(quick, session, waits))
+    resend = threading.Thread(target=lambda: refused_resend(quick, session_id, waits))
     resend.start()
     assert at_sendsms.wait(10)
 
@@ -91,16 +91,16 @@ def test_a_resend_that_is_refused_while_a_login_fails_is_given_back_all_the_same
     with monkeypatch.context() as broken:
         broken.setattr(quick.users, "sign_in", undone_meanwhile)
         with pytest.raises(UserStoreFailed):
-            quick.log_in(session, code)
-    quick.log_in(session, code)
+            quick.log_in(session_id, code)
+    quick.log_in(session_id, code)
     assert counts(quick) == OTHERS + totals()
 
 
-def test_a_lost_record_that_a_later_sending_has_overtaken_is_given_back_once(
+def test_an_issue_with_a_lost_answer_and_a_later_sending_is_refunded_once(
     quick: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The session goes on with the later one, and the login gives back what is left: nothing twice."""
-    session = quick.get_sms().session_id
+    """The challenge lives on with the later sending, and the login refunds only the reservations that are left."""
+    session_id = quick.get_sms().session_id
     quick.wait(2)
     issue = quick.challenges.issue
 
@@ -108,21 +108,21 @@ def test_a_lost_record_that_a_later_sending_has_overtaken_is_given_back_once(
         issue(*args)
         monkeypatch.setattr(quick.challenges, "issue", issue)
         quick.wait(2)
-        quick.get_sms(session)
+        quick.get_sms(session_id)
         raise ServiceUnavailable
 
     monkeypatch.setattr(quick.challenges, "issue", loses_the_answer)
     with pytest.raises(ServiceUnavailable):
-        quick.get_sms(session)
-    quick.log_in(session)
+        quick.get_sms(session_id)
+    quick.log_in(session_id)
     assert counts(quick) == unverified() + totals() + totals() + totals()
 
 
-def test_a_login_after_a_refused_resend_gives_back_the_first_sending(quick: World) -> None:
-    """And not the resend a second time."""
-    session = quick.get_sms().session_id
+def test_a_login_after_a_refused_resend_refunds_the_first_sending(quick: World) -> None:
+    """The login does not refund the resend a second time."""
+    session_id = quick.get_sms().session_id
     quick.wait(2)
-    refused_resend(quick, session, lambda: None)
+    refused_resend(quick, session_id, lambda: None)
     assert counts(quick) == OTHERS + unverified() + totals()
-    quick.log_in(session)
+    quick.log_in(session_id)
     assert counts(quick) == OTHERS + totals()

@@ -3,9 +3,9 @@
 | section | here |
 |---|---|
 | 3.1 to 3.12 | a test each, named after it |
-| 3.3, nested JWTs | none is made, and none taken: what is signed is no token but the claims |
-| 3.4, ECDH-ES and 3.6, encryption | nothing is encrypted: no points are exchanged, no length tells anything |
-| 3.5, passwords | nobody's password signs: secrets are the operator's, and long |
+| 3.3, nested JWTs | we neither issue nor accept them: the signed payload is the claims |
+| 3.4, ECDH-ES and 3.6, encryption | we encrypt nothing, so no points are exchanged and no length leaks anything |
+| 3.5, passwords | no password is used as a key: the operator generates long secrets |
 | 3.10, database lookups by claims | `sub` is compared with the user that `phone` has, see test_rules.py |
 """
 
@@ -36,7 +36,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def refused(kind: str, *bad: str) -> None:
-    """Check that a token is TokenInvalid where the first key of a kind signs."""
+    """Assert that an issuer with the first key of a kind refuses each token as TokenInvalid."""
     for token in bad:
         with pytest.raises(TokenInvalid):
             tokens(kind).verify(token)
@@ -44,13 +44,13 @@ def refused(kind: str, *bad: str) -> None:
 
 @every_kind
 def test_the_forgeries_below_start_from_a_good_token(kind: str) -> None:
-    """Unchanged, it is verified; so what is refused below is refused for its change."""
+    """The unchanged token is accepted, so each forgery below is refused for its own change."""
     assert tokens(kind).verify(forged(kind)) == Claims("user-1", PHONE, "s")
 
 
 @every_kind
 def test_section_3_1_the_algorithm_is_verified(kind: str) -> None:
-    """Each key is for one algorithm: a header that names another is refused, and so is a signature with another."""
+    """Each key has one algorithm: a token is refused if its header or its signature uses another one."""
     own = key(kind).algorithm
     for name in [*ALL_ALGORITHMS, own.lower(), f"{own} ", "", None, 1, [own]]:
         if name != own:
@@ -64,7 +64,7 @@ def test_section_3_1_the_algorithm_is_verified(kind: str) -> None:
 
 @every_kind
 def test_section_3_2_algorithms_are_appropriate(kind: str) -> None:
-    """Four are known, none of them `none`, and an unsigned token is refused under whatever name."""
+    """We support four algorithms and not `none`; an unsigned token is refused under any name."""
     assert {key(one).algorithm for one in KINDS} == {"HS256", "RS256", "ES256", "EdDSA"}
     for name in ("none", "None", "NONE", "nOnE", key(kind).algorithm):
         header = encoded({"alg": name, "typ": "at+jwt", "kid": key(kind).kid})
@@ -73,7 +73,7 @@ def test_section_3_2_algorithms_are_appropriate(kind: str) -> None:
 
 @every_kind
 def test_section_3_3_every_cryptographic_operation_is_validated(kind: str) -> None:
-    """A signature that is absent, shortened, of something else, changed in any bit, or the zero of ECDSA is refused."""
+    """A signature is refused if it is absent, shortened, copied, changed in any bit, or all zeros (the ECDSA zero)."""
     message, _, signature = forged(kind).rpartition(".")
     raw = base64.urlsafe_b64decode(signature + "==")
     other = forged(kind, claims(sub="user-2")).rpartition(".")[2]
@@ -84,7 +84,7 @@ def test_section_3_3_every_cryptographic_operation_is_validated(kind: str) -> No
 
 @pytest.mark.parametrize("kind", ALGORITHMS)
 def test_section_3_4_cryptographic_inputs_are_validated(kind: str) -> None:
-    """A public key that is none, such as a point beside its curve, is a problem of the settings."""
+    """A setting with an invalid public key, such as a point that is not on its curve, is reported as a problem."""
     lines = public_pem(kind).split("\n")
     der = bytearray(base64.b64decode("".join(lines[1:-2])))
     bad = {"Ed25519": der[:-1], "P-256": der[:-1] + bytes([der[-1] ^ 1]), "RSA": der[:40]}[kind]
@@ -95,7 +95,7 @@ def test_section_3_4_cryptographic_inputs_are_validated(kind: str) -> None:
 
 
 def test_section_3_5_keys_have_sufficient_entropy() -> None:
-    """Secrets are as long as the hash (RFC 7518, section 3.2), RSA keys have 2048 bits (section 3.3)."""
+    """Secrets must be as long as the hash (RFC 7518, section 3.2), RSA keys must have 2048 bits (section 3.3)."""
     without = {name: value for name, value in LEAST.items() if name != "JWT_SECRET"}
     short = {**without, "JWT_SECRET": "k" * 31}
     weak = {**without, "JWT_PRIVATE_KEY": private_pem("RSA 1024"), "SECRET": KEY}
@@ -104,7 +104,7 @@ def test_section_3_5_keys_have_sufficient_entropy() -> None:
 
 @every_kind
 def test_section_3_6_nothing_is_compressed(kind: str) -> None:
-    """No token is made with `zip`, and a compressed payload is not unpacked."""
+    """Tokens are issued without `zip`, and a compressed payload is refused without being unpacked."""
     header = tokens(kind).issue(USER, "s").partition(".")[0]
     assert b"zip" not in base64.urlsafe_b64decode(header + "==")
     packed = zlib.compress(json.dumps(claims()).encode())
@@ -114,7 +114,7 @@ def test_section_3_6_nothing_is_compressed(kind: str) -> None:
 @every_kind
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
 def test_section_3_7_json_is_utf_8(kind: str, encoding: str) -> None:
-    """Header and claims in any other encoding are refused, though our key signed them."""
+    """A header or claims in any encoding but UTF-8 are refused, although our key signed them."""
     header = {"alg": key(kind).algorithm, "typ": "at+jwt", **({"kid": key(kind).kid} if key(kind).kid else {})}
     assert tokens(kind).verify(token_of(key(kind), json.dumps(header).encode(), claims()))
     refused(kind, token_of(key(kind), json.dumps(header).encode(encoding), claims()))
@@ -124,7 +124,7 @@ def test_section_3_7_json_is_utf_8(kind: str, encoding: str) -> None:
 
 @every_kind
 def test_section_3_8_issuer_and_subject_are_validated(kind: str) -> None:
-    """The issuer is ours to the letter, though the key is ours anyway; the subject is a user's id."""
+    """The issuer must match exactly, although the key is ours, and the subject must be the id of a user."""
     for issuer in ("another", "Issuer", "issuer/", "issuer ", "", ["issuer"], {"issuer": 1}, 1, None):
         refused(kind, forged(kind, claims(iss=issuer)))
     for subject in (1, ["user-1"], {"id": "user-1"}, None):
@@ -133,7 +133,7 @@ def test_section_3_8_issuer_and_subject_are_validated(kind: str) -> None:
 
 @every_kind
 def test_section_3_9_the_audience_is_used_and_validated(kind: str) -> None:
-    """A token says whom it is for, alone or among others; one that is for somebody else is refused."""
+    """The audience must contain ours, alone or among others; a token for another audience is refused."""
     assert tokens(kind).verify(forged(kind, claims(aud=["another", "audience"])))
     for audience in ("another", "Audience", "audience ", "", [], ["another"], [["audience"]], {"audience": 1}, None):
         refused(kind, forged(kind, claims(aud=audience)))
@@ -141,9 +141,9 @@ def test_section_3_9_the_audience_is_used_and_validated(kind: str) -> None:
 
 @every_kind
 def test_section_3_10_received_claims_are_not_trusted(kind: str) -> None:
-    """`kid` is looked up among our keys and nowhere else; keys and addresses in a header are not looked at.
+    """`kid` is looked up among our keys only; keys and URLs in a header are ignored.
 
-    No test may open a socket to anything but loopback, so a fetch would fail this one.
+    Tests may open sockets to loopback only, so fetching a URL would fail this test.
     """
     theirs = key("RSA" if kind == "RSA" else "Ed25519", 1)
     jwk = {**(theirs.jwk or {}), "kid": theirs.kid, "use": "sig"}
@@ -158,13 +158,13 @@ def test_section_3_10_received_claims_are_not_trusted(kind: str) -> None:
 
 @every_kind
 def test_section_3_11_tokens_have_an_explicit_type(kind: str) -> None:
-    """It is checked, in the header that is signed."""
+    """The signed header must name the type of an access token."""
     for name in ("JWT", "jwt", "at+JWT ", "application/jwt", "rt+jwt", "logout+jwt", "", 1, ["at+jwt"], None):
         refused(kind, forged(kind, typ=name))
 
 
 def test_section_3_12_kinds_of_tokens_are_mutually_exclusive() -> None:
-    """What our keys make for another purpose is no access token: the keys for codes, and other types of JWT."""
+    """Other uses of our keys, such as those for codes, and other types of JWT yield no access token."""
     for use in ("code", "digest"):
         refused("HS256", token_of(shared_key(derived_key(SECRET, use)), {"typ": "at+jwt"}, claims()))
     raw = hmac.digest(SECRET, b"a message", "sha256").hex()

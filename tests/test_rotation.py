@@ -1,4 +1,4 @@
-"""Changing the signing key of a running service, in every direction: nobody is logged out, no code is refused."""
+"""A running service changes its signing key, from any kind to any other: all users stay signed in, all codes work."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +21,7 @@ def private(kind: str, nth: int = 0) -> Environ:
 
 
 def public(kind: str, nth: int = 0) -> Environ:
-    """Return the settings with which its public half still verifies."""
+    """Return the setting with which the public half of a key still verifies."""
     return {"JWT_PUBLIC_KEYS_PREVIOUS": public_pem(kind, nth)}
 
 
@@ -39,34 +39,34 @@ ROTATIONS: dict[str, tuple[Environ, Environ]] = {
 
 @pytest.fixture
 def cloud() -> Iterator[Cloud]:
-    """Redis and SendSms on this machine, with no key of tokens of their own."""
+    """Redis and SendSms on this machine, with no signing key configured."""
     with local_cloud({}) as cloud:
         del cloud.environ["JWT_SECRET"]
         yield cloud
 
 
 def deployed(cloud: Cloud, environ: Environ) -> wiring.Handler:
-    """Return the function as an instance with these settings is."""
+    """Return the function as an instance with these settings runs it."""
     return wiring.build(cloud.environ | environ)
 
 
 def send(handler: wiring.Handler, phone: str) -> str:
-    """Have a code sent; return its session."""
-    session: str = call(handler, gateway_json, method="getSms", phone=phone)[2]["data"]["sessionId"]
-    return session
+    """Request a code; return the sessionId of its challenge."""
+    session_id: str = call(handler, gateway_json, method="getSms", phone=phone)[2]["data"]["sessionId"]
+    return session_id
 
 
-def log_in(handler: wiring.Handler, cloud: Cloud, phone: str, session: str) -> Any:
-    """Log in with the last code of a number; return the data of the answer."""
+def log_in(handler: wiring.Handler, cloud: Cloud, phone: str, session_id: str) -> Any:
+    """Log in with the latest code of a number; return the data of the answer."""
     code = cloud.tencent.inbox(phone)[0].params[0]
-    body = call(handler, gateway_json, method="login", phone=phone, code=code, sessionId=session)[2]
+    body = call(handler, gateway_json, method="login", phone=phone, code=code, sessionId=session_id)[2]
     assert body["codeStr"] == "Success", body
     return body["data"]
 
 
 @pytest.mark.parametrize("direction", ROTATIONS)
-def test_a_rotation_logs_nobody_out_and_refuses_no_code(cloud: Cloud, direction: str) -> None:
-    """A token and a code of before count after, and the tokens of after are the new key's."""
+def test_a_rotation_keeps_users_signed_in_and_codes_valid(cloud: Cloud, direction: str) -> None:
+    """A token and a code from before the rotation still work after it, and new tokens are signed with the new key."""
     before, after = (deployed(cloud, environ) for environ in ROTATIONS[direction])
     user = log_in(before, cloud, PHONE, send(before, PHONE))
     on_its_way = send(before, OTHER_PHONE)
@@ -77,8 +77,8 @@ def test_a_rotation_logs_nobody_out_and_refuses_no_code(cloud: Cloud, direction:
 
 
 @pytest.mark.parametrize("direction", ROTATIONS)
-def test_what_is_not_kept_is_refused(cloud: Cloud, direction: str) -> None:
-    """Without the previous key its tokens are TokenInvalid: that is how a key that got out is ended."""
+def test_a_token_of_a_dropped_key_is_refused(cloud: Cloud, direction: str) -> None:
+    """Without the previous key its tokens are TokenInvalid, so that an operator can revoke a leaked key."""
     old, new = ROTATIONS[direction]
     before = deployed(cloud, old)
     token = log_in(before, cloud, PHONE, send(before, PHONE))["token"]
@@ -86,8 +86,8 @@ def test_what_is_not_kept_is_refused(cloud: Cloud, direction: str) -> None:
     assert call(after, gateway_query, method="getUserInfo", token=token)[2]["codeStr"] == "TokenInvalid"
 
 
-def test_a_key_may_be_made_known_before_it_signs(cloud: Cloud) -> None:
-    """Instances with the old settings then verify what those with the new ones sign."""
+def test_a_key_may_be_announced_before_it_signs(cloud: Cloud) -> None:
+    """Instances that list the next key as a previous one verify its tokens before they sign with it themselves."""
     prepared = deployed(cloud, {**private("Ed25519"), **public("Ed25519", 1)})
     after = deployed(cloud, {**private("Ed25519", 1), **public("Ed25519")})
     token = log_in(after, cloud, PHONE, send(after, PHONE))["token"]

@@ -1,4 +1,4 @@
-"""The rules of a code, one by one, on fakeredis, a real Redis, what stands in for 4.0, and a cluster."""
+"""The rules of codes, one by one, on fakeredis, a real Redis, a stand-in for Redis 4.0, and a cluster."""
 
 import re
 from collections.abc import Callable
@@ -35,147 +35,147 @@ KEY, OTHER_KEY = "idempotency-key-1", "idempotency-key-2"
 FORGED = "A" * 22
 
 
-# Rule 1: six digits that Redis does not hold.
+# Rule 1: a code has six digits, and Redis does not hold it.
 
 
-def test_a_code_is_six_digits_and_redis_holds_neither_it_nor_the_secret(world: World) -> None:
+def test_a_code_has_six_digits_and_redis_holds_neither_it_nor_the_secret(world: World) -> None:
     """Redis holds a nonce and a keyed digest, from which the code cannot be read."""
     world.get_sms()
     assert re.fullmatch("[0-9]{6}", world.outbox.code)
     assert world.outbox.code not in repr(world.backend.dump())
 
 
-def test_an_answer_tells_session_waits_and_sendsms_own_ids(world: World) -> None:
-    """GetSms answers what the contract lists."""
+def test_the_answer_has_session_id_waits_and_the_ids_of_sendsms(world: World) -> None:
+    """The answer of getSms has the fields that the contract lists."""
     sent = world.get_sms()
     assert re.fullmatch("[A-Za-z0-9_-]{22}", sent.session_id)
     assert (sent.expires_in, sent.resend_after) == (world.rules.life, world.rules.cooldown + 1)
     assert (sent.request_id, sent.serial_no) == ("request-1", "serial-1")
 
 
-def test_a_sending_is_logged_with_sendsms_number_and_fee(world: World, printed: Printed) -> None:
-    """By the number the SMS console finds it."""
+def test_a_sending_is_logged_with_the_serial_number_and_fee_of_sendsms(world: World, printed: Printed) -> None:
+    """The SMS console finds the sending by the serial number in the log."""
     world.call("getSms", phone=PHONE.e164)
     (line,) = printed()
     assert (line["serial_no"], line["fee"]) == ("serial-1", 1)
 
 
-# Rule 2: five minutes, never past ten.
+# Rule 2: a code works for five minutes, and never for more than ten.
 
 
-@pytest.mark.parametrize("with_session", [True, False])
-def test_a_code_works_for_five_minutes_and_no_longer(world: World, *, with_session: bool) -> None:
+@pytest.mark.parametrize("with_session_id", [True, False])
+def test_a_code_works_for_five_minutes_and_no_longer(world: World, *, with_session_id: bool) -> None:
     """A code works at 4:59 and not at 5:01."""
     opened = world.get_sms().session_id
-    session = opened if with_session else None
+    session_id = opened if with_session_id else None
     world.wait(299)
     with pytest.raises(CodeIsError):
-        world.log_in(session, world.wrong)
+        world.log_in(session_id, world.wrong)
     world.wait(2)
     with pytest.raises(CodeHasExpired):
-        world.log_in(session)
+        world.log_in(session_id)
 
 
-def test_a_code_that_is_sent_again_and_again_works_for_ten_minutes_and_no_longer(world: World) -> None:
-    """Sending again restarts the five minutes, up to ten after the first sending."""
-    session = world.get_sms().session_id
+def test_a_code_that_is_resent_again_and_again_works_for_ten_minutes_and_no_longer(world: World) -> None:
+    """Each resend restarts the five minutes, up to ten minutes after the first sending."""
+    session_id = world.get_sms().session_id
     for _ in range(3):
         world.wait(99)
-        assert world.get_sms(session).session_id == session
+        assert world.get_sms(session_id).session_id == session_id
     assert len({code for _, code in world.outbox.sent}) == 1
     world.wait(298)
     with pytest.raises(CodeIsError):
-        world.log_in(session, world.wrong)
+        world.log_in(session_id, world.wrong)
     world.wait(3)
     with pytest.raises(CodeHasExpired):
-        world.log_in(session)
+        world.log_in(session_id)
 
 
-def test_a_guess_does_not_lengthen_a_life(world: World) -> None:
-    """Wrong guesses leave every expiry where it was, that of the count of failures aside."""
-    session = world.get_sms().session_id
+def test_a_guess_does_not_extend_the_life_of_a_code(world: World) -> None:
+    """A wrong guess extends no expiry except that of the count of failures."""
+    session_id = world.get_sms().session_id
     before = world.backend.expiries()
     with pytest.raises(CodeIsError):
-        world.log_in(session, world.wrong)
+        world.log_in(session_id, world.wrong)
     after = world.backend.expiries()
     assert all(after[key] <= before[key] for key in before)
     assert after.keys() - before.keys() == {otp_key(PHONE, "failures")}
 
 
-# Rule 3: once.
+# Rule 3: a code logs in once.
 
 
-@pytest.mark.parametrize("with_session", [True, False])
-def test_a_code_logs_in_once(world: World, *, with_session: bool) -> None:
-    """A code that was used is spent, with and without its session."""
-    session = world.get_sms().session_id
-    world.log_in(session if with_session else None)
-    for again in (session, None):
+@pytest.mark.parametrize("with_session_id", [True, False])
+def test_a_code_logs_in_once(world: World, *, with_session_id: bool) -> None:
+    """A redeemed code is spent, with and without the id of its challenge."""
+    session_id = world.get_sms().session_id
+    world.log_in(session_id if with_session_id else None)
+    for again in (session_id, None):
         with pytest.raises(CodeHasValid):
             world.log_in(again)
 
 
 def test_a_login_is_repeated_under_its_key_for_a_minute(world: World) -> None:
-    """A lost answer costs no second SMS: the same key gets tokens of the same user, still said to be new."""
-    session = world.get_sms().session_id
-    first = world.log_in(session, key=KEY)
+    """The same key gets new tokens of the same user, still reported as new, so a lost answer costs no second SMS."""
+    session_id = world.get_sms().session_id
+    first = world.log_in(session_id, key=KEY)
     world.wait(59)
-    repeat = world.log_in(session, key=KEY)
+    repeat = world.log_in(session_id, key=KEY)
     assert (repeat.user_id, repeat.is_new_user) == (first.user_id, True)
     assert repeat.token != first.token
     for key in (OTHER_KEY, None):
         with pytest.raises(CodeHasValid):
-            world.log_in(session, key=key)
+            world.log_in(session_id, key=key)
     world.wait(2)
     with pytest.raises(CodeHasValid):
-        world.log_in(session, key=KEY)
+        world.log_in(session_id, key=KEY)
 
 
 def test_a_login_at_the_last_moment_is_repeated_for_a_minute_too(world: World) -> None:
-    """The record of a spent code outlives its code by the minute in which the login may be repeated."""
-    session = world.get_sms().session_id
+    """The record of a spent code outlives the code by the minute in which its login may be repeated."""
+    session_id = world.get_sms().session_id
     world.wait(99)
-    world.get_sms(session)
+    world.get_sms(session_id)
     world.wait(199)
-    world.get_sms(session)
+    world.get_sms(session_id)
     world.wait(298)
-    first = world.log_in(session, key=KEY)
+    first = world.log_in(session_id, key=KEY)
     world.wait(58)
-    assert world.log_in(session, key=KEY).user_id == first.user_id
+    assert world.log_in(session_id, key=KEY).user_id == first.user_id
     assert world.log_in(None, key=KEY).user_id == first.user_id
 
 
 def test_a_repeat_needs_the_right_code_and_its_guesses_count(world: World) -> None:
-    """Whoever knows the key of a login has as many guesses as anybody, not as many as they like."""
-    session = world.get_sms().session_id
-    world.log_in(session, key=KEY)
-    world.spend_guesses(session, key=KEY)
+    """A caller who knows the key of a login has no more guesses than any other caller."""
+    session_id = world.get_sms().session_id
+    world.log_in(session_id, key=KEY)
+    world.spend_guesses(session_id, key=KEY)
     with pytest.raises(CodeHasValid):
-        world.log_in(session, key=KEY)
+        world.log_in(session_id, key=KEY)
 
 
-# Rule 4: bound to its session, with few guesses each.
+# Rule 4: a code is bound to its challenge, and each challenge has few guesses.
 
 
-def test_a_session_has_a_few_wrong_guesses(world: World) -> None:
-    """Once they are spent, the right code is refused too."""
-    session = world.get_sms().session_id
-    world.spend_guesses(session)
+def test_a_challenge_has_a_few_wrong_guesses(world: World) -> None:
+    """Once the guesses are spent, the right code is refused too."""
+    session_id = world.get_sms().session_id
+    world.spend_guesses(session_id)
     with pytest.raises(CodeHasValid):
-        world.log_in(session)
+        world.log_in(session_id)
 
 
-def test_guesses_without_a_session_share_a_budget_of_their_own(world: World) -> None:
-    """Wrong guesses without the session spend nothing of the session's."""
-    session = world.get_sms().session_id
+def test_guesses_without_a_session_id_have_a_limit_of_their_own(world: World) -> None:
+    """Wrong guesses without a sessionId spend none of the challenge's own guesses."""
+    session_id = world.get_sms().session_id
     world.spend_guesses(None)
     with pytest.raises(CodeHasValid):
         world.log_in(None)
-    assert world.log_in(session).token
+    assert world.log_in(session_id).token
 
 
-def test_a_login_without_a_session_is_held_against_the_latest_code(world: World) -> None:
-    """The 2024 demo's login has no sessionId."""
+def test_a_login_without_a_session_id_is_checked_against_the_latest_code(world: World) -> None:
+    """A login without a sessionId, as in the 2024 demo, is checked against the latest code."""
     world.get_sms()
     world.cool_down()
     world.get_sms()
@@ -184,120 +184,120 @@ def test_a_login_without_a_session_is_held_against_the_latest_code(world: World)
     assert world.log_in(None).token
 
 
-def test_a_session_of_somebody_else_does_not_touch_a_code(world: World) -> None:
-    """A sending without the session, and guesses in it, leave the first code and its guesses alone."""
-    session = world.get_sms().session_id
+def test_another_challenge_of_the_number_leaves_a_code_alone(world: World) -> None:
+    """A second challenge for the number, and guesses in it, leave the first code and its guesses alone."""
+    session_id = world.get_sms().session_id
     code = world.outbox.code
     world.cool_down()
     attacker = world.get_sms().session_id
-    assert attacker != session
+    assert attacker != session_id
     world.spend_guesses(attacker, code)
-    assert world.log_in(session, code).token
+    assert world.log_in(session_id, code).token
 
 
-def test_a_forged_session_is_told_from_an_expired_code(world: World) -> None:
-    """A session that the number does not have is a mismatch while it has a live code, and no failure."""
+def test_a_forged_session_id_is_distinguished_from_an_expired_code(world: World) -> None:
+    """An unknown sessionId is a mismatch if the number has a live code, else an expired code, and never a failure."""
     with pytest.raises(CodeHasExpired):
         world.log_in(FORGED, "123456")
-    session = world.get_sms().session_id
+    session_id = world.get_sms().session_id
     with pytest.raises(SessionMismatch):
         world.log_in(FORGED)
     assert world.failures() is None
-    world.log_in(session)
+    world.log_in(session_id)
     with pytest.raises(CodeHasExpired):
         world.log_in(FORGED)
 
 
-def test_a_session_of_another_number_is_a_mismatch(world: World) -> None:
-    """A session counts for its own number only."""
-    session = world.get_sms().session_id
+def test_a_session_id_of_another_number_is_a_mismatch(world: World) -> None:
+    """A sessionId is valid for its own number only."""
+    session_id = world.get_sms().session_id
     code = world.outbox.code
     world.get_sms(phone=OTHER_PHONE)
     with pytest.raises(SessionMismatch):
-        world.log_in(session, code, phone=OTHER_PHONE)
+        world.log_in(session_id, code, phone=OTHER_PHONE)
 
 
-def test_a_login_without_a_session_can_be_switched_off(any_backend: Backend, clock: time_machine.Traveller) -> None:
-    """REQUIRE_SESSION refuses it by naming what is missing."""
+def test_a_login_without_a_session_id_can_be_switched_off(any_backend: Backend, clock: time_machine.Traveller) -> None:
+    """With REQUIRE_SESSION, the refusal says that sessionId is missing."""
     world = World(any_backend, clock, require_session=True)
     world.get_sms()
     with pytest.raises(InvalidParam, match=r"^sessionId is missing"):
         world.log_in(None)
 
 
-def test_no_code_was_asked_for(world: World) -> None:
-    """A number without a code has none that could be wrong."""
+def test_a_login_to_a_number_without_a_code_is_refused(world: World) -> None:
+    """A login to a number without a code is refused as an expired code."""
     with pytest.raises(CodeHasExpired):
         world.log_in(None, "123456")
 
 
-# Rule 5: the same code again.
+# Rule 5: a resend sends the same code.
 
 
-def test_asking_again_with_the_session_sends_the_same_code_and_refills_nothing(world: World) -> None:
-    """The guesses of a code are what they were after it is sent again."""
-    session = world.get_sms().session_id
+def test_a_resend_sends_the_same_code_and_refills_no_guesses(world: World) -> None:
+    """A resend leaves the guesses of a challenge as they were."""
+    session_id = world.get_sms().session_id
     for _ in range(world.rules.guesses - 1):
         with pytest.raises(CodeIsError):
-            world.log_in(session, world.wrong)
+            world.log_in(session_id, world.wrong)
     world.cool_down()
-    assert world.get_sms(session).session_id == session
+    assert world.get_sms(session_id).session_id == session_id
     assert world.outbox.sent[0] == world.outbox.sent[1]
     with pytest.raises(CodeIsError) as wrong:
-        world.log_in(session, world.wrong)
+        world.log_in(session_id, world.wrong)
     assert wrong.value.data == {"attemptsLeft": 0}
 
 
 @pytest.mark.parametrize("end", ["used", "guessed", "expired", "too old", "unknown", "another number's"])
-def test_asking_again_in_a_session_that_is_over_opens_a_new_one(world: World, end: str) -> None:
-    """Where the session cannot be used for five more minutes, a new code is sent in a new session."""
-    session = world.get_sms(phone=OTHER_PHONE if end == "another number's" else PHONE).session_id
+def test_asking_again_in_a_challenge_that_is_over_opens_a_new_one(world: World, end: str) -> None:
+    """If a challenge cannot be used for five more minutes, getSms sends a new code in a new challenge."""
+    session_id = world.get_sms(phone=OTHER_PHONE if end == "another number's" else PHONE).session_id
     world.cool_down()
     if end == "used":
-        world.log_in(session)
+        world.log_in(session_id)
     elif end == "guessed":
-        world.spend_guesses(session)
+        world.spend_guesses(session_id)
     elif end == "expired":
         world.wait(world.rules.life)
     elif end == "too old":
-        world.get_sms(session)
+        world.get_sms(session_id)
         world.wait(world.rules.life - 20)
     elif end == "unknown":
-        session = FORGED
-    again = world.get_sms(session)
-    assert again.session_id != session
+        session_id = FORGED
+    again = world.get_sms(session_id)
+    assert again.session_id != session_id
     assert world.log_in(again.session_id).token
 
 
 def test_a_code_outlives_a_rotation_of_the_secret(any_backend: Backend, clock: time_machine.Traveller) -> None:
-    """A code of the previous secret logs in, is sent again as it was, and is replaced once its secret is unknown."""
+    """A code of the previous secret logs in and is resent unchanged; without that secret a new code replaces it."""
     old = World(any_backend, clock, secrets=(OLD_SECRET,))
-    session = old.get_sms().session_id
+    session_id = old.get_sms().session_id
     new = World(any_backend, clock, secrets=(SECRET, OLD_SECRET))
     new.cool_down()
-    assert new.get_sms(session).session_id == session
+    assert new.get_sms(session_id).session_id == session_id
     assert new.outbox.code == old.outbox.code
     forgot = World(any_backend, clock, secrets=(SECRET,))
     forgot.cool_down()
-    assert forgot.get_sms(session).session_id != session
-    assert new.log_in(session).token
+    assert forgot.get_sms(session_id).session_id != session_id
+    assert new.log_in(session_id).token
 
 
-# Rule 6: failures in a row.
+# Rule 6: failures in a row lock the number.
 
 
 def fail(world: World, times: int) -> None:
-    """Make evaluated wrong guesses, over as many codes and days as it takes."""
+    """Make wrong guesses that count as failures, over as many codes and days as needed."""
     for i in range(times):
         if i % world.rules.guesses == 0:
             world.wait(3 * 3600)
-            session = world.get_sms().session_id
+            session_id = world.get_sms().session_id
         with pytest.raises(CodeIsError):
-            world.log_in(session, world.wrong)
+            world.log_in(session_id, world.wrong)
 
 
 def test_a_hundred_failures_in_a_row_lock_the_number_for_a_day(world: World) -> None:
-    """Failures are counted across codes, sessions and expiry; a locked try is none; a quiet day ends the lock."""
+    """Failures count across challenges and expiry; guesses at a locked number do not; a quiet day ends the lock."""
     fail(world, 100)
     world.cool_down()
     with pytest.raises(Locked) as locked:
@@ -309,38 +309,38 @@ def test_a_hundred_failures_in_a_row_lock_the_number_for_a_day(world: World) -> 
     assert world.log_in(world.get_sms().session_id).token
 
 
-def test_a_completed_login_clears_the_failures(world: World) -> None:
+def test_a_completed_login_clears_the_count_of_failures(world: World) -> None:
     """Only failures in a row count."""
     fail(world, 99)
     world.cool_down()
-    session = world.get_sms().session_id
-    world.log_in(session)
+    session_id = world.get_sms().session_id
+    world.log_in(session_id)
     world.cool_down()
-    session = world.get_sms().session_id
+    session_id = world.get_sms().session_id
     with pytest.raises(CodeIsError):
-        world.log_in(session, world.wrong)
-    assert world.log_in(session).token
+        world.log_in(session_id, world.wrong)
+    assert world.log_in(session_id).token
 
 
 def test_a_locked_number_refuses_the_right_code(world: World) -> None:
-    """The lock is for everybody, since nobody can be told apart."""
-    session = world.get_sms().session_id
+    """The lock applies to every caller, since the product cannot tell the owner from an attacker."""
+    session_id = world.get_sms().session_id
     world.lock()
     with pytest.raises(Locked) as locked:
-        world.log_in(session)
+        world.log_in(session_id)
     assert locked.value.retry_after == 5
 
 
 @pytest.mark.parametrize("poison", ["nan", "x", "inf", "-nan", ""])
-def test_a_count_that_is_not_a_number_is_full(world: World, poison: str) -> None:
-    """Whatever broke a counter, it does not open the gate."""
-    session = world.get_sms().session_id
-    world.backend.client.hset(otp_key(PHONE, session), "guesses", poison)
+def test_a_count_that_is_not_a_number_counts_as_full(world: World, poison: str) -> None:
+    """A corrupt counter counts as full."""
+    session_id = world.get_sms().session_id
+    world.backend.client.hset(otp_key(PHONE, session_id), "guesses", poison)
     with pytest.raises(CodeHasValid):
-        world.log_in(session)
+        world.log_in(session_id)
     world.backend.client.set(otp_key(PHONE, "failures"), poison, px=5000)
     with pytest.raises(Locked):
-        world.log_in(session)
+        world.log_in(session_id)
     with pytest.raises(Locked):
         world.get_sms()
 
@@ -350,7 +350,7 @@ def test_a_count_that_is_not_a_number_is_full(world: World, poison: str) -> None
 
 @pytest.mark.parametrize("refusal", [SendFailed(), InvalidPhone(), TooManyRequests(retry_after=30)])
 def test_a_refused_sending_leaves_nothing_behind(world: World, refusal: SendFailed) -> None:
-    """Cooldown, quota, session and key are given back, and the next sending goes through at once."""
+    """The undo removes cooldown, daily count, challenge and idempotency key, and the next sending succeeds at once."""
     world.outbox.refuse = [refusal]
     with pytest.raises(type(refusal)):
         world.get_sms(key=KEY)
@@ -359,14 +359,14 @@ def test_a_refused_sending_leaves_nothing_behind(world: World, refusal: SendFail
     assert world.get_sms(key=KEY).request_id == "request-1"
 
 
-def test_a_refused_sending_leaves_an_older_session_as_it_was(world: World) -> None:
-    """A refused resend and a refused new session leave the code in hand, its life, guesses and rank."""
-    session = world.get_sms().session_id
+def test_a_refused_sending_leaves_an_older_challenge_as_it_was(world: World) -> None:
+    """A refused resend and a refused new challenge change neither the earlier code nor its life, guesses and rank."""
+    session_id = world.get_sms().session_id
     with pytest.raises(CodeIsError):
-        world.log_in(session, world.wrong)
+        world.log_in(session_id, world.wrong)
     world.cool_down()
     before = on_record(world)
-    for asked in (session, None, FORGED):
+    for asked in (session_id, None, FORGED):
         world.outbox.refuse = [SendFailed()]
         with pytest.raises(SendFailed):
             world.get_sms(asked, key=KEY)
@@ -375,7 +375,7 @@ def test_a_refused_sending_leaves_an_older_session_as_it_was(world: World) -> No
 
 
 def on_record(world: World) -> dict[str, object]:
-    """Return what Redis holds, but for the marks by which sendings know their own."""
+    """Return the content of Redis without the ids of sendings."""
     dump = world.backend.dump()
     for value in dump.values():
         if isinstance(value, dict):
@@ -383,20 +383,20 @@ def on_record(world: World) -> dict[str, object]:
     return dump
 
 
-def test_a_refused_resend_does_not_lengthen_a_life(world: World) -> None:
-    """No SMS, no five more minutes."""
-    session = world.get_sms().session_id
+def test_a_refused_resend_does_not_extend_the_life_of_a_code(world: World) -> None:
+    """A code that was not resent gets no five more minutes."""
+    session_id = world.get_sms().session_id
     world.wait(200)
     world.outbox.refuse = [SendFailed()]
     with pytest.raises(SendFailed):
-        world.get_sms(session)
+        world.get_sms(session_id)
     world.wait(101)
     with pytest.raises(CodeHasExpired):
-        world.log_in(session)
+        world.log_in(session_id)
 
 
-def test_a_refusal_gives_the_latest_session_its_place_back(world: World) -> None:
-    """Of two sessions the newer is the latest again after a resend in the older was refused."""
+def test_an_undo_makes_the_latest_challenge_the_latest_again(world: World) -> None:
+    """If a resend in the older of two challenges is refused, the newer one is the latest again."""
     older = world.get_sms().session_id
     world.cool_down()
     world.get_sms()
@@ -408,7 +408,7 @@ def test_a_refusal_gives_the_latest_session_its_place_back(world: World) -> None
 
 
 def test_a_sending_without_a_clear_answer_counts_and_its_code_works(world: World) -> None:
-    """It is not retried, not undone, and tells the session in which its code works."""
+    """The sending is neither retried nor undone, and the refusal has the sessionId of its challenge."""
     world.get_sms()
     world.cool_down()
     code: list[str] = []
@@ -431,43 +431,43 @@ def test_a_sending_without_a_clear_answer_counts_and_its_code_works(world: World
     assert world.log_in(unknown.value.data["sessionId"]).token
 
 
-# Rule 8: un-redeeming.
+# Rule 8: a login that fails after its code was redeemed unredeems the code.
 
 
-def test_a_failed_sign_in_makes_the_code_good_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The user table is down once, the log says why: the code still works, and failures before it still count."""
-    session = world.get_sms().session_id
+def test_a_failed_sign_in_unredeems_the_code(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the user table is down once, the code still works, earlier failures still count, and the log has the cause."""
+    session_id = world.get_sms().session_id
     with pytest.raises(CodeIsError):
-        world.log_in(session, world.wrong)
+        world.log_in(session_id, world.wrong)
     with monkeypatch.context() as down:
         down.setattr(world.users, "sign_in", unavailable)
         with pytest.raises(UserStoreFailed) as failed:
-            world.log_in(session)
+            world.log_in(session_id)
     assert failed.value.detail == "sql: away"
     assert world.failures() == "1"
     assert 86_000_000 < world.backend.client.pttl(otp_key(PHONE, "failures")) <= 86_400_000
-    assert world.log_in(session).token
+    assert world.log_in(session_id).token
     with pytest.raises(CodeHasValid):
-        world.log_in(session)
+        world.log_in(session_id)
 
 
-def test_a_bug_of_ours_makes_the_code_good_again_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is still answered, and logged, as a bug."""
-    session = world.get_sms().session_id
+def test_a_crash_at_sign_in_unredeems_the_code_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The crash is still answered and logged as a crash."""
+    session_id = world.get_sms().session_id
     with monkeypatch.context() as broken:
         broken.setattr(world.users, "sign_in", lambda *_: 1 // 0)
         with pytest.raises(ZeroDivisionError):
-            world.log_in(session)
-    assert world.log_in(session).token
+            world.log_in(session_id)
+    assert world.log_in(session_id).token
 
 
-def test_failures_while_the_user_table_was_asked_are_added_to_those_before(
+def test_failures_during_a_failed_sign_in_are_added_to_the_earlier_ones(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Un-redeeming restores the count of failures without losing newer ones."""
-    session = world.get_sms().session_id
+    """Unredeeming a code restores the count of failures and keeps the newer ones."""
+    session_id = world.get_sms().session_id
     with pytest.raises(CodeIsError):
-        world.log_in(session, world.wrong)
+        world.log_in(session_id, world.wrong)
 
     def fails_after_a_failure(_phone: Phone, _id: str) -> User:
         world.set_failures(1)
@@ -475,13 +475,13 @@ def test_failures_while_the_user_table_was_asked_are_added_to_those_before(
 
     monkeypatch.setattr(world.users, "sign_in", fails_after_a_failure)
     with pytest.raises(UserStoreFailed):
-        world.log_in(session)
+        world.log_in(session_id)
     assert world.failures() == "2"
 
 
-def test_a_code_whose_record_is_gone_is_not_made_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Un-redeeming creates no key."""
-    session = world.get_sms().session_id
+def test_unredeeming_a_code_whose_record_is_gone_creates_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unredeeming a code creates no key."""
+    session_id = world.get_sms().session_id
 
     def loses_everything(_phone: Phone, _id: str) -> User:
         world.backend.client.flushall()
@@ -489,26 +489,26 @@ def test_a_code_whose_record_is_gone_is_not_made_anew(world: World, monkeypatch:
 
     monkeypatch.setattr(world.users, "sign_in", loses_everything)
     with pytest.raises(ServiceUnavailable):
-        world.log_in(session)
+        world.log_in(session_id)
     assert world.backend.expiries() == {}
 
 
-def test_a_login_that_was_repeated_is_not_given_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the first request waits for the user table, its repeat gets a token: the code stays spent."""
-    session = world.get_sms().session_id
+def test_a_code_whose_login_was_repeated_is_not_unredeemed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the first request waits for the user table, its repeat gets a token, so the code stays spent."""
+    session_id = world.get_sms().session_id
     sign_in = world.users.sign_in
 
     def fails_after_a_repeat(_phone: Phone, _id: str) -> User:
         monkeypatch.setattr(world.users, "sign_in", sign_in)
-        assert world.log_in(session, key=KEY).token
+        assert world.log_in(session_id, key=KEY).token
         raise ServiceUnavailable
 
     monkeypatch.setattr(world.users, "sign_in", fails_after_a_repeat)
     with pytest.raises(ServiceUnavailable):
-        world.log_in(session, key=KEY)
+        world.log_in(session_id, key=KEY)
     with pytest.raises(CodeHasValid):
-        world.log_in(session)
-    assert world.log_in(session, key=KEY).token
+        world.log_in(session_id)
+    assert world.log_in(session_id, key=KEY).token
 
 
 def unavailable(_phone: Phone, _id: str) -> User:
@@ -516,24 +516,24 @@ def unavailable(_phone: Phone, _id: str) -> User:
     raise ServiceUnavailable("sql: away")
 
 
-# The number's limits.
+# The limits of a number.
 
 
-def test_two_sendings_to_a_number_are_a_cooldown_apart(world: World) -> None:
-    """The cooldown is the number's, whatever the session, and says truly how long it lasts."""
-    session = world.get_sms().session_id
+def test_two_sendings_to_a_number_are_at_least_a_cooldown_apart(world: World) -> None:
+    """The cooldown belongs to the number, with any sessionId, and Retry-After gives the rest of it."""
+    session_id = world.get_sms().session_id
     world.wait(10)
-    for asked in (session, None):
+    for asked in (session_id, None):
         with pytest.raises(TooManyRequests) as wait:
             world.get_sms(asked)
         assert wait.value.retry_after == world.rules.cooldown - 10
     world.wait(world.rules.cooldown - 9)
-    assert world.get_sms(session)
+    assert world.get_sms(session_id)
     assert world.sent_today() == 2
 
 
 def test_a_number_gets_ten_codes_per_calendar_day_in_china(world: World) -> None:
-    """The day ends at midnight at TZ_OFFSET, and the answer says how far that is."""
+    """The day ends at midnight at TZ_OFFSET, and Retry-After gives the time until then."""
     for _ in range(10):
         world.get_sms()
         world.wait(3600)
@@ -546,11 +546,11 @@ def test_a_number_gets_ten_codes_per_calendar_day_in_china(world: World) -> None
     assert world.get_sms()
 
 
-# Idempotency-Key of getSms.
+# The Idempotency-Key of getSms.
 
 
-def test_a_repeated_getsms_answers_the_same_session_and_sends_nothing(world: World) -> None:
-    """The repeat comes before cooldown and quota, and tells what is left of the waits."""
+def test_a_repeated_getsms_has_the_same_session_id_and_sends_nothing(world: World) -> None:
+    """The repeat is answered before cooldown and daily limit are checked, with the rest of the waits."""
     first = world.get_sms(key=KEY)
     world.wait(10)
     repeat = world.get_sms(key=KEY)
@@ -561,8 +561,8 @@ def test_a_repeated_getsms_answers_the_same_session_and_sends_nothing(world: Wor
     assert len(world.outbox.sent) == 1
 
 
-def test_a_repeat_tells_whole_seconds_that_are_never_too_good(clock: time_machine.Traveller) -> None:
-    """Of the code's life those that are left in full; of the wait one more than are begun."""
+def test_a_repeat_gives_whole_seconds_and_promises_never_too_much(clock: time_machine.Traveller) -> None:
+    """The answer rounds expiresIn down, and resendAfter up to the next whole second after the wait."""
     world = World(fake_backend(), clock)
     world.get_sms(key=KEY)
     told = []
@@ -575,8 +575,8 @@ def test_a_repeat_tells_whole_seconds_that_are_never_too_good(clock: time_machin
     assert {type(seconds) for pair in told for seconds in pair} == {int}
 
 
-def test_a_repeat_while_the_first_is_at_sendsms_sends_nothing(world: World) -> None:
-    """A double tap makes one SMS."""
+def test_a_repeat_during_the_first_sendsms_sends_nothing(world: World) -> None:
+    """A double tap sends one SMS."""
     repeats: list[str] = []
 
     def double_tap() -> None:
@@ -588,50 +588,50 @@ def test_a_repeat_while_the_first_is_at_sendsms_sends_nothing(world: World) -> N
     assert len(world.outbox.sent) == 1
 
 
-def test_a_key_is_the_numbers_own(world: World) -> None:
+def test_an_idempotency_key_belongs_to_one_number(world: World) -> None:
     """The same key for another number is another request."""
     first = world.get_sms(key=KEY)
     assert world.get_sms(key=KEY, phone=OTHER_PHONE).session_id != first.session_id
 
 
-def test_a_key_lives_as_long_as_its_session(world: World) -> None:
-    """It lives on where the session is sent again, and ends with it."""
-    session = world.get_sms(key=KEY).session_id
+def test_an_idempotency_key_lives_as_long_as_its_challenge(world: World) -> None:
+    """A resend extends the life of the key with that of its challenge, and the key ends with the challenge."""
+    session_id = world.get_sms(key=KEY).session_id
     world.wait(200)
-    world.get_sms(session, key=OTHER_KEY)
+    world.get_sms(session_id, key=OTHER_KEY)
     world.wait(200)
-    assert world.get_sms(key=KEY).session_id == session
+    assert world.get_sms(key=KEY).session_id == session_id
     assert len(world.outbox.sent) == 2
     world.wait(101)
-    assert world.get_sms(key=KEY).session_id != session
+    assert world.get_sms(key=KEY).session_id != session_id
     assert len(world.outbox.sent) == 3
 
 
-def test_a_key_whose_session_was_used_asks_for_a_new_code(world: World) -> None:
-    """A spent session is over, and so is its key; the number's limits hold all the same."""
-    session = world.get_sms(key=KEY).session_id
-    world.log_in(session)
+def test_an_idempotency_key_of_a_redeemed_challenge_gets_a_new_code(world: World) -> None:
+    """The key ends with its redeemed challenge, and the limits of the number still apply."""
+    session_id = world.get_sms(key=KEY).session_id
+    world.log_in(session_id)
     with pytest.raises(TooManyRequests):
         world.get_sms(key=KEY)
     world.cool_down()
-    assert world.get_sms(key=KEY).session_id != session
+    assert world.get_sms(key=KEY).session_id != session_id
     assert world.get_sms(key=KEY).request_id is None
 
 
 # Keys and users.
 
 
-def test_every_key_but_the_users_expires(world: World) -> None:
-    """Nothing that is written stays for ever, on any path."""
-    session = world.get_sms(key=KEY).session_id
+def test_every_redis_key_except_the_users_expires(world: World) -> None:
+    """Every key except the user's has a TTL, on every path."""
+    session_id = world.get_sms(key=KEY).session_id
     with pytest.raises(CodeIsError):
-        world.log_in(session, world.wrong)
+        world.log_in(session_id, world.wrong)
     world.cool_down()
     world.outbox.refuse = [SendFailed()]
     with pytest.raises(SendFailed):
-        world.get_sms(session, key=OTHER_KEY)
-    world.get_sms(session)
-    world.log_in(session, key=KEY)
+        world.get_sms(session_id, key=OTHER_KEY)
+    world.get_sms(session_id)
+    world.log_in(session_id, key=KEY)
     expiries = world.backend.expiries()
     assert {key for key, ms in expiries.items() if ms == -1} == {f"user:{{{PHONE.e164}}}"}
     world.wait(LONGEST_SESSION + 86400 + 1)
@@ -639,7 +639,7 @@ def test_every_key_but_the_users_expires(world: World) -> None:
 
 
 def test_a_user_is_signed_up_once_and_found_afterwards(world: World) -> None:
-    """The first login makes the user, under 128 random bits; the second finds them as they are now."""
+    """The first login creates the user under 128 random bits; the second finds the user as changed since."""
     first = world.log_in(world.get_sms().session_id)
     assert re.fullmatch("[0-9a-f]{32}", first.user_id)
     assert (first.is_new_user, first.name, first.avatar, first.phone) == (True, "", "", PHONE.e164)
@@ -651,8 +651,8 @@ def test_a_user_is_signed_up_once_and_found_afterwards(world: World) -> None:
     assert world.users.find(OTHER_PHONE) is None
 
 
-def test_a_user_record_knows_when_it_was_made(world: World) -> None:
-    """In epoch milliseconds, as the 2020 demo has it."""
+def test_a_user_record_has_the_time_of_sign_up(world: World) -> None:
+    """The time is in epoch milliseconds, as in the 2020 demo."""
     world.log_in(world.get_sms().session_id)
     user = world.users.find(PHONE)
     assert user is not None
@@ -660,7 +660,7 @@ def test_a_user_record_knows_when_it_was_made(world: World) -> None:
 
 
 def test_a_token_of_an_earlier_user_of_the_number_is_invalid(world: World) -> None:
-    """For whatever it is shown; one whose user is gone, and not followed by another, is not registered."""
+    """A method answers TokenInvalid if the token's user was replaced, and NotRegistered if the user is gone."""
     token = world.log_in(world.get_sms().session_id).token
     uses: list[Callable[[], object]] = [
         lambda: world.sessions.user_info(token),
@@ -678,8 +678,8 @@ def test_a_token_of_an_earlier_user_of_the_number_is_invalid(world: World) -> No
             use()
 
 
-def test_a_name_is_given_only_to_its_owner(world: World) -> None:
-    """A user who is gone, or whose number has signed up anew, is not renamed."""
+def test_only_the_current_user_of_a_number_is_renamed(world: World) -> None:
+    """A deleted user, and one whose number has signed up again, cannot be renamed."""
     assert world.users.rename(PHONE, "nobody", "x") is None
     world.log_in(world.get_sms().session_id)
     assert world.users.rename(PHONE, "nobody", "x") is None

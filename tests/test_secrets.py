@@ -1,4 +1,4 @@
-"""What must never be printed: codes, clear numbers, tokens, sessions and keys, in whole logins at log level DEBUG."""
+"""Whole logins at log level DEBUG print no code, no full number, no token, no session id and no key."""
 
 import json
 import logging
@@ -22,8 +22,8 @@ JWT_SECRET = "a-jwt-secret-that-must-not-be-printed"
 PASSWORD = "a-redis-password-that-must-not-be-printed"
 
 
-def test_what_has_leaked_is_no_matter_of_chance() -> None:
-    """Random digits are no code, and what only looks like them is one."""
+def test_leaks_are_not_found_by_chance() -> None:
+    """Random digits of a serial number do not count as a leaked code, and the same digits elsewhere do."""
     raw = Raw()
     raw.line(1795283244.012345, "INFO", "request", {"serial_no": "2019:" + "012345" * 6})
     assert leaked(["012345"], raw.text) == []
@@ -32,7 +32,7 @@ def test_what_has_leaked_is_no_matter_of_chance() -> None:
 
 @pytest.fixture
 def cloud(redis_server: RedisServer) -> Iterator[Cloud]:
-    """SendSms on this machine, and a Redis in a process of its own, whose log is not ours."""
+    """SendSms on this machine, and Redis in a process of its own, whose log is not ours."""
     with redis.Redis(redis_server.host, redis_server.port) as client:
         client.flushall()
     environ = {"LOG_LEVEL": "DEBUG", "SMS_TIMEOUT": "0.5", "JWT_SECRET": JWT_SECRET}
@@ -44,7 +44,7 @@ def cloud(redis_server: RedisServer) -> Iterator[Cloud]:
 def test_a_whole_login_at_debug_prints_no_secret(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Neither does any of its failures, nor do the loggers of the SDK, of urllib3 and of redis-py."""
+    """Successful and failed requests print no secret, and neither do the loggers of the SDK, urllib3 and redis-py."""
     handler = wiring.build(cloud.environ)
     raw = Raw()
     logging.getLogger().addHandler(raw)
@@ -52,22 +52,22 @@ def test_a_whole_login_at_debug_prints_no_secret(
     for i, mode in enumerate(["refusal", "reset", "AuthFailure.SignatureFailure"]):
         cloud.tencent.fail(mode, times=1)
         call(handler, "getSms", phone=f"+861380013810{i}")
-    session = call(handler, "getSms", phone=PHONE)["data"]["sessionId"]
+    session_id = call(handler, "getSms", phone=PHONE)["data"]["sessionId"]
     code = cloud.tencent.inbox(PHONE)[0].params[0]
     wrong = f"{(int(code) + 1) % 1_000_000:06}"
-    assert call(handler, "login", phone=NATIONAL, code=wrong, sessionId=session)["codeStr"] == "CodeIsError"
-    token = call(handler, "login", phone=NATIONAL, code=code, sessionId=session)["data"]["token"]
+    assert call(handler, "login", phone=NATIONAL, code=wrong, sessionId=session_id)["codeStr"] == "CodeIsError"
+    token = call(handler, "login", phone=NATIONAL, code=code, sessionId=session_id)["data"]["token"]
     for params in ({"token": token}, {"token": token[:-1]}, {"token": token, "name": "13800138000"}):
         call(handler, "setNickname" if "name" in params else "getUserInfo", **params)
     call(handler, "login", phone=PHONE, token=token, sessionId="13800138000", code="1234567")
-    secrets += [code, wrong, session, token, *token.split(".")]
+    secrets += [code, wrong, session_id, token, *token.split(".")]
 
     out, err = capfd.readouterr()
     assert out.count('"event": "request"') == 10
     with monkeypatch.context() as unredacted:
         unredacted.setattr(logs, "_line", raw.line)
-        call(handler, "login", phone=NATIONAL, code=code, sessionId=session, token=token)
-        call(handler, "getSms", phone=PHONE, sessionId=session)
+        call(handler, "login", phone=NATIONAL, code=code, sessionId=session_id, token=token)
+        call(handler, "getSms", phone=PHONE, sessionId=session_id)
     assert "CodeHasValid" in raw.text
     assert "urllib3" in out  # the libraries' loggers are on
     for printed in (out, err, raw.text):
@@ -77,7 +77,7 @@ def test_a_whole_login_at_debug_prints_no_secret(
 def test_a_whole_session_at_debug_prints_no_secret(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """SignedIn, reused, logged out, deleted; with tokens of the wrong kind, cut off and in the wrong places."""
+    """Refresh, reuse, logout and deletion print no secret, nor do misplaced, truncated or wrong kinds of tokens."""
     handler = wiring.build({**cloud.environ, "CAPTCHA_MODE": "off"})
     raw = Raw()
     logging.getLogger().addHandler(raw)
@@ -86,10 +86,10 @@ def test_a_whole_session_at_debug_prints_no_secret(
     def asked() -> dict[str, Any]:
         with redis.Redis(cloud.environ["REDIS_HOST"], int(cloud.environ["REDIS_PORT"])) as client:
             client.delete(otp_key(Phone.parse(PHONE, "CN"), "cooldown"))
-        session = call(handler, "getSms", phone=PHONE)["data"]["sessionId"]
+        session_id = call(handler, "getSms", phone=PHONE)["data"]["sessionId"]
         code = cloud.tencent.inbox(PHONE)[0].params[0]
-        secrets.extend([session, code])
-        return {"sessionId": session, "code": code}
+        secrets.extend([session_id, code])
+        return {"sessionId": session_id, "code": code}
 
     def kept(answer: dict[str, Any]) -> tuple[str, str]:
         data = answer["data"]
@@ -132,7 +132,7 @@ def test_a_whole_session_at_debug_prints_no_secret(
 def test_a_crash_with_secrets_in_its_message_prints_none(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The last net holds where an exception of somebody else's names what it was given."""
+    """Redaction removes the secrets from the message of an exception that another library raised."""
     handler = wiring.build(cloud.environ)
     token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
     refresh = RefreshTokens(JWT_SECRET.encode()).issue(Phone(PHONE, "CN"), "A" * 22, 1)
@@ -148,7 +148,7 @@ def test_a_crash_with_secrets_in_its_message_prints_none(
 
 
 def test_wrong_settings_are_reported_without_their_values(capfd: pytest.CaptureFixture[str]) -> None:
-    """A secret that is too short is still a secret."""
+    """A secret that is too short is still a secret, so its value is not printed."""
     wiring.build({"JWT_SECRET": "short-secret", "REDIS_PASSWORD": PASSWORD, "SECRET": "another-short"})
     out, err = capfd.readouterr()
     assert "JWT_SECRET must be at least 32 bytes long" in out
@@ -156,7 +156,7 @@ def test_wrong_settings_are_reported_without_their_values(capfd: pytest.CaptureF
 
 
 def test_an_unreachable_redis_does_not_print_its_password(cloud: Cloud, capfd: pytest.CaptureFixture[str]) -> None:
-    """Nor a number whose key was asked for."""
+    """Neither the password nor the number of the request is printed."""
     handler = wiring.build({**cloud.environ, "REDIS_PORT": "1", "REDIS_PASSWORD": PASSWORD})
     assert call(handler, "getSms", phone=PHONE)["codeStr"] == "ServiceUnavailable"
     out, err = capfd.readouterr()

@@ -30,19 +30,19 @@ def _redis_server() -> None:
 
 @pytest.fixture
 def redis_4() -> Iterator[Any]:
-    """Yield a client of the stand-in for 4.0."""
+    """Yield a client of the server that stands in for Redis 4.0."""
     require(find_redis_6() is not None, "redis-server 6.x, to stand in for 4.0,")
     with redis_4_server() as server, client_of(server) as client:
         yield client
 
 
 def client_of(server: RedisServer) -> redis.Redis:
-    """Return a client that tries once."""
+    """Return a client that does not retry."""
     return redis.Redis(server.host, server.port, protocol=2, retry=Retry(NoBackoff(), 0), decode_responses=True)
 
 
 def answers(server: RedisServer) -> bool:
-    """Tell whether a server takes connections."""
+    """Return whether a server accepts connections."""
     with client_of(server) as client:
         try:
             return bool(client.ping())
@@ -51,7 +51,7 @@ def answers(server: RedisServer) -> bool:
 
 
 def test_a_killed_server_comes_back_empty_on_its_port() -> None:
-    """A server answers, is killed, and starts again on the same port."""
+    """A server answers, is killed, and starts again on the same port without data."""
     with RedisServer() as server, client_of(server) as client:
         port = server.port
         client.set("key", "value")
@@ -63,8 +63,8 @@ def test_a_killed_server_comes_back_empty_on_its_port() -> None:
     assert not answers(server)
 
 
-def test_a_taken_port_is_left_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody may take a port before the server does."""
+def test_a_server_whose_port_is_taken_starts_on_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If another process takes the port before the server does, the server starts on the next one."""
     with RedisServer() as first:
         ports = iter(range(first.port, first.port + 10))
         monkeypatch.setattr("secrets.randbelow", lambda _: next(ports) - 10_000)
@@ -74,14 +74,14 @@ def test_a_taken_port_is_left_for_another(monkeypatch: pytest.MonkeyPatch) -> No
             assert answers(second)
 
 
-def test_a_server_that_refuses_its_options_says_so() -> None:
-    """What the server wrote is in the error."""
+def test_a_server_that_refuses_its_options_is_an_error() -> None:
+    """The error contains the output of the server."""
     with pytest.raises(RuntimeError, match="no-such-option"), RedisServer("--no-such-option", "1"):
         pass
 
 
 def test_no_server_outlives_killed_tests(tmp_path: Path) -> None:
-    """Tests that were killed could clean up nothing, so their server must go by itself."""
+    """Killed tests cannot clean up, so their server must end on its own."""
     program = "s = RedisServer(); s.start(); print(s.port, flush=True); time.sleep(60)"
     command = [sys.executable, "-c", f"import time; from tests.testkit.servers import RedisServer; {program}"]
     path, env = Path(__file__).parent.parent, {**os.environ, "TMPDIR": str(tmp_path)}
@@ -96,13 +96,13 @@ def test_no_server_outlives_killed_tests(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["HELLO 2", "GETDEL key", "COPY a b", "XLEN key"])
 def test_4_0_lacks_newer_commands(redis_4: Any, command: str) -> None:
-    """The stand-in refuses what 4.0 does not know."""
+    """The stand-in refuses commands that 4.0 does not know."""
     with pytest.raises(redis.ResponseError, match="unknown command"):
         redis_4.execute_command(command)
 
 
 def test_4_0_refuses_a_write_after_pttl_unless_it_replicates_commands(redis_4: Any) -> None:
-    """The stand-in replicates scripts verbatim, so what they write must not depend on a clock."""
+    """The stand-in replicates scripts verbatim, so a script must not write after reading a clock."""
     with pytest.raises(redis.ResponseError, match="non deterministic"):
         redis_4.eval(WRITE_AFTER_PTTL, 1, "key")
     assert redis_4.get("key") is None
@@ -111,7 +111,7 @@ def test_4_0_refuses_a_write_after_pttl_unless_it_replicates_commands(redis_4: A
 
 
 def test_a_cluster_answers_from_every_node_and_runs_scripts_in_one_slot(redis_cluster: RedisCluster) -> None:
-    """Keys with one hash tag go together into a script, others do not."""
+    """A script runs with keys of one hash tag and is refused with keys of two slots."""
     with redis.RedisCluster("127.0.0.1", redis_cluster.port, protocol=2) as client:
         client.flushall()
         nodes = client.get_primaries()
@@ -126,7 +126,7 @@ def test_a_cluster_answers_from_every_node_and_runs_scripts_in_one_slot(redis_cl
 
 @pytest.mark.parametrize(("ci", "outcome"), [("true", pytest.fail.Exception), ("", pytest.skip.Exception)])
 def test_a_missing_server_fails_in_ci_only(monkeypatch: pytest.MonkeyPatch, ci: str, outcome: type[Exception]) -> None:
-    """A laptop may do without."""
+    """Outside CI the test is skipped instead."""
     monkeypatch.setenv("CI", ci)
     with pytest.raises(outcome, match="redis-server 9 is missing"):
         require(find_redis_server() is None, "redis-server 9")

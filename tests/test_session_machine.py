@@ -1,6 +1,6 @@
-"""A state machine of people who stay signed in: on several devices, with tokens of any age, while time passes.
+"""A state machine of users who stay signed in on several devices, with tokens of any age, while time passes.
 
-It holds the service against a plain model of what the README says, on fakeredis and on a real Redis.
+It compares the service with a plain model of the README, on fakeredis and on a real Redis.
 """
 
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ KEYS = f"session:{{{PHONE}}}:"
 
 @dataclass
 class Session:
-    """What the model knows of a session. Times are seconds of the model; a token's place is its count less one."""
+    """A session in the model. Times are seconds of the model; the place of a token is its count less one."""
 
     key: str
     user: str
@@ -46,17 +46,17 @@ class Session:
     count: int = 1
     rotated: float = 0.0
     ended: bool = False
-    trace: bool = False  # it has ended, and Redis still has it: it was an earlier user's
+    trace: bool = False  # the session has ended, but Redis still holds it, since it was an earlier user's
     lost: tuple[int, float, dict[str, str]] | None = field(default=None, repr=False)
 
     @property
     def until(self) -> float:
-        """When it ends unless it is refreshed."""
+        """The time at which the session ends without another refresh."""
         return min(self.rotated + RULES.idle, self.born + RULES.most)
 
 
 class Household(RuleBasedStateMachine):
-    """One number, signed in on many devices, and the service beside it."""
+    """One number that is signed in on many devices, and the service beside it."""
 
     steps = 0
     exact = True
@@ -68,27 +68,27 @@ class Household(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        """Start at noon with nobody signed in."""
+        """Start at noon without a signed-in user."""
         self.travel = time_machine.travel(NOON, tick=False)
         self.world = World(self.backend(), self.travel.start(), session_rules=RULES, limits=UNLIMITED)
         self.now = 0.0
         self.sessions: list[Session] = []
         self.user: str | None = None
         self.users: set[str] = set()
-        self.owner: str | None = None  # who has logged in last
+        self.owner: str | None = None  # the user of the last login
 
     def teardown(self) -> None:
-        """Give the clock back."""
+        """Restore the clock."""
         self.travel.stop()
 
-    # What the model knows.
+    # The knowledge of the model.
 
     def counts(self, session: Session) -> bool:
-        """Tell whether a session's tokens count."""
+        """Return whether the tokens of a session are valid."""
         return not session.ended and self.now < session.until
 
     def settle(self) -> None:
-        """Step over any end that is near: a real Redis runs ahead of the model by the time that the test takes."""
+        """Step over any end that is near: a real Redis runs ahead of the model by the duration of the test."""
         ends = [end for its in self.sessions for end in (its.until, its.rotated + RULES.repeat_for)]
         while any(0 <= end - self.now <= 3 for end in ends):
             self.pass_by(4)
@@ -99,13 +99,13 @@ class Household(RuleBasedStateMachine):
         self.now += seconds
 
     def judge(self, session: Session, age: int) -> tuple[str, str]:
-        """Return an access token of a session, with what should be made of it but for the user's row."""
+        """Return an access token of a session, and its expected outcome if the user's row exists."""
         token, issued = session.access[max(0, len(session.access) - 1 - age)]
         expired = self.now - issued >= TOKEN_LIFE
         return token, "TokenExpired" if expired else "Success" if self.counts(session) else "TokenInvalid"
 
     def chosen(self, pick: int) -> Session:
-        """Return a session that counts, of a new device if there is none; for the highest pick any of the latest."""
+        """Return a live session, of a new device if there is none; for the highest pick, any recent one."""
         if pick == HIGHEST:
             return self.sessions[-1 - pick % len(self.sessions)]
         if not any(map(self.counts, self.sessions)):
@@ -114,15 +114,15 @@ class Household(RuleBasedStateMachine):
         return some[-1 - pick % len(some)]
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """Return an answer's data with its `outcome`."""
+        """Return the data of an answer with its `outcome`."""
         answer = self.world.call(method, **params)
         return {"outcome": answer["codeStr"], **answer["data"]}
 
-    # What happens.
+    # The events.
 
     @rule(seconds=st.sampled_from([1, 2, 5, 8, 11, 11, 60, 300, 450, 590, 700]))
     def wait(self, seconds: float) -> None:
-        """Let time pass, but not to within a moment of any end."""
+        """Let time pass, but never to within a moment of any end."""
         self.pass_by(seconds)
         self.settle()
 
@@ -154,13 +154,13 @@ class Household(RuleBasedStateMachine):
     @precondition(lambda self: self.sessions)
     @rule(pick=picks, age=ages)
     def refresh(self, pick: int, age: int) -> None:
-        """Refresh with the latest token that a device was given, with the one before, or with an older one."""
+        """Refresh with the latest token of a device, with the previous one, or with an older one."""
         self.renew(self.chosen(pick), age)
 
     @precondition(lambda self: self.sessions)
     @rule(pick=picks, waits=st.lists(st.sampled_from([1, 4, 11, 12, 300, 590]), min_size=2, max_size=4), age=ages)
     def go_on(self, pick: int, waits: list[float], age: int) -> None:
-        """Refresh one session again and again, and once more at the end, perhaps with an older token."""
+        """Refresh one session several times, and once more at the end, perhaps with an older token."""
         session = self.chosen(pick)
         for seconds in waits:
             self.renew(session, 0)
@@ -168,7 +168,7 @@ class Household(RuleBasedStateMachine):
         self.renew(session, age)
 
     def renew(self, session: Session, age: int) -> None:
-        """Refresh a session, and hold the answer against the model."""
+        """Refresh a session, and compare the answer with the model."""
         place = max(0, len(session.issued) - 1 - age)
         store, client = session.count, self.world.backend.client
         kept = client.hgetall(session.key)
@@ -202,15 +202,15 @@ class Household(RuleBasedStateMachine):
         self.settle()
 
     def lasts(self, session: Session, data: dict[str, Any]) -> None:
-        """Hold what an answer says of the session's life against the model."""
+        """Compare the session's life in an answer with the model."""
         left = session.until - self.now
         assert data["refreshExpiresIn"] == left if self.exact else left - 3 <= data["refreshExpiresIn"] <= left
-        assert data["expiresIn"] == data["refreshExpiresIn"]  # no session of these is as long as an access token
+        assert data["expiresIn"] == data["refreshExpiresIn"]  # every session here is shorter than an access token
 
     @precondition(lambda self: any(self.counts(session) and session.lost for session in self.sessions))
     @rule(pick=picks)
     def fail_over(self, pick: int) -> None:
-        """Lose the last rotation of a session, as a replica does that becomes the master."""
+        """Lose the last rotation of a session, as a replica may when it becomes the master."""
         some = [session for session in self.sessions if self.counts(session) and session.lost]
         session = some[pick % len(some)]
         assert session.lost
@@ -226,7 +226,7 @@ class Household(RuleBasedStateMachine):
     @precondition(lambda self: self.sessions)
     @rule(pick=picks, age=st.integers(0, 3))
     def show(self, pick: int, age: int) -> None:
-        """Show an access token, of any age."""
+        """Use an access token of any age."""
         session = self.chosen(pick)
         token, expected = self.judge(session, age)
         if expected == "Success" and not self.user:
@@ -244,7 +244,7 @@ class Household(RuleBasedStateMachine):
         all_=st.sampled_from([False, False, True]),
     )
     def log_out(self, pick: int, age: int, by: str, all_: bool) -> None:  # noqa: FBT001 - drawn by name
-        """Log out with a token of either kind and any age, here or everywhere."""
+        """Log out with a token of either kind and any age, on this device or on all."""
         session = self.chosen(pick)
         token, expected = self.judge(session, age)
         if by == "refreshToken":
@@ -260,7 +260,7 @@ class Household(RuleBasedStateMachine):
     @precondition(lambda self: self.sessions)
     @rule(pick=picks, right=st.sampled_from([False, False, True]))
     def delete(self, pick: int, right: bool) -> None:  # noqa: FBT001 - drawn by name
-        """Delete the account, or try to."""
+        """Delete the account with the right or a wrong code."""
         session = self.chosen(pick)
         token, expected = self.judge(session, 0)
         outcome = self.call("deleteAccount", token=token, code=REVIEW_CODE if right else "654321")["outcome"]
@@ -273,18 +273,18 @@ class Household(RuleBasedStateMachine):
     @precondition(lambda self: self.user)
     @rule(really=st.sampled_from([False, False, True]))
     def lose_the_user(self, really: bool) -> None:  # noqa: FBT001 - drawn by name
-        """Delete the user's row behind the service's back, as its operator may."""
+        """Delete the user's row without the service, as its operator may."""
         if really:
             self.world.backend.client.delete(f"user:{{{PHONE}}}")
             self.user = None
 
-    # What always holds.
+    # The invariant.
 
     @invariant()
     def redis_holds_the_sessions_that_count_and_no_others(self) -> None:
-        """But for traces of an earlier user's; every key but the user's expires, no session's later than it may live.
+        """Redis holds the live sessions and traces of an earlier user's, and every key except the user's expires.
 
-        Whose the sessions are, and which count, is known for longer than any.
+        No session outlives its life; owner, generation and list outlive every session.
         """
         type(self).steps += 1
         if not hasattr(self, "world"):
@@ -303,20 +303,20 @@ class Household(RuleBasedStateMachine):
 
 
 class HouseholdOnRealRedis(Household):
-    """The same on a real Redis."""
+    """The same users on a real Redis."""
 
     port = 0
     exact = False
 
     @classmethod
     def backend(cls) -> Backend:
-        """Return a real Redis, emptied."""
+        """Return a real Redis after emptying it."""
         client = connect(RedisServer.host, cls.port)
         client.flushall()
         return Backend(client)
 
     def teardown(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self.world.backend.client.close()
         super().teardown()
 
@@ -325,14 +325,14 @@ STEPS = settings(max_examples=80, stateful_step_count=20, deadline=None, suppres
 
 
 def test_sessions_follow_the_model_on_fakeredis() -> None:
-    """Over 1,000 steps and more, the service does what the model says."""
+    """Over at least 1,000 steps on fakeredis, the service behaves like the model."""
     Household.steps = 0
     run_state_machine_as_test(Household, settings=STEPS)
     assert Household.steps >= 1000
 
 
 def test_sessions_follow_the_model_on_a_real_redis(redis_server: RedisServer) -> None:
-    """And so they do on a real Redis."""
+    """Over at least 1,000 steps on a real Redis, the service behaves like the model."""
     HouseholdOnRealRedis.steps, HouseholdOnRealRedis.port = 0, redis_server.port
     run_state_machine_as_test(HouseholdOnRealRedis, settings=STEPS)
     assert HouseholdOnRealRedis.steps >= 1000

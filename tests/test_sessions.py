@@ -1,4 +1,4 @@
-"""Staying signed in: rotation, reuse and the lives of a session, on every kind of Redis."""
+"""Sessions: rotation, reuse and lifetimes, on every kind of Redis."""
 
 import re
 from copy import copy
@@ -22,7 +22,7 @@ def short(any_backend: Backend, clock: time_machine.Traveller) -> World:
 
 @pytest.fixture
 def exact(clock: time_machine.Traveller) -> World:
-    """The same where no time passes but what is waited for."""
+    """A service whose sessions are short, on a clock that only the test moves."""
     return World(fake_backend(), clock, session_rules=RULES)
 
 
@@ -30,7 +30,7 @@ def exact(clock: time_machine.Traveller) -> World:
 
 
 def test_a_login_begins_a_session(world: World) -> None:
-    """It gives both tokens, and says how long they last."""
+    """The answer has both tokens and their lifetimes."""
     device = Device(world)
     assert device.is_in
     assert device.refresh_token.startswith("rt_")
@@ -38,8 +38,8 @@ def test_a_login_begins_a_session(world: World) -> None:
     assert world.session_rules.idle - 2 <= device.data["refreshExpiresIn"] <= world.session_rules.idle
 
 
-def test_a_login_by_token_and_a_repeated_refresh_begin_no_session(world: World) -> None:
-    """Only a code does."""
+def test_neither_a_login_by_token_nor_a_repeated_refresh_begins_a_session(world: World) -> None:
+    """Only a code begins a session."""
     device = Device(world)
     before = session_keys(world)
     still = world.call("login", phone=device.phone.e164, token=device.token)["data"]
@@ -50,7 +50,7 @@ def test_a_login_by_token_and_a_repeated_refresh_begin_no_session(world: World) 
 
 
 def test_every_login_begins_a_session_of_its_own(world: World) -> None:
-    """Also that of the same user, and the repeat of one under its Idempotency-Key."""
+    """A second login of the same user begins a session, and so does a repeat under its Idempotency-Key."""
     one, other = devices(world, 2)
     assert one.user_id == other.user_id
     opened = world.get_sms().session_id
@@ -60,7 +60,7 @@ def test_every_login_begins_a_session_of_its_own(world: World) -> None:
 
 
 def test_a_refresh_replaces_both_tokens(world: World) -> None:
-    """Both are new and count; the answer is that of a login; the access token in hand counts on."""
+    """Both new tokens are valid, the answer has the fields of a login, and the previous access token stays valid."""
     device = Device(world)
     old = copy(device)
     assert device.refresh() == "Success"
@@ -74,7 +74,7 @@ def test_a_refresh_replaces_both_tokens(world: World) -> None:
 
 
 def test_a_refresh_works_when_the_access_token_has_expired(world: World) -> None:
-    """That is what it is for; the new one has the nickname of today."""
+    """Renewing an expired access token is the purpose of a refresh; the new token has the current nickname."""
     device = Device(world)
     world.call("setNickname", token=device.token, name="小明")
     world.wait(7261)
@@ -85,7 +85,7 @@ def test_a_refresh_works_when_the_access_token_has_expired(world: World) -> None
 
 
 def test_a_lost_answer_is_repeated_for_ten_seconds(world: World) -> None:
-    """The same refresh token is the answer, however often it is asked for, with an access token that counts."""
+    """For ten seconds each repeat gets the same refresh token and a valid access token."""
     device = Device(world)
     first = device.refresh_token
     device.refresh()
@@ -99,8 +99,8 @@ def test_a_lost_answer_is_repeated_for_ten_seconds(world: World) -> None:
     assert device.refresh_token != second
 
 
-def test_two_tabs_with_the_same_tokens_stay_in(world: World) -> None:
-    """Each refreshes on its own, a moment after the other: both end up with the same refresh token, every time."""
+def test_two_tabs_with_the_same_tokens_stay_signed_in(world: World) -> None:
+    """If two tabs refresh a moment apart, both get the same refresh token, every time."""
     tab = Device(world)
     other = copy(tab)
     for _ in range(5):
@@ -116,8 +116,10 @@ def test_two_tabs_with_the_same_tokens_stay_in(world: World) -> None:
 
 
 @pytest.mark.parametrize("first", ["thief", "owner"])
-def test_a_token_that_two_hold_ends_the_session(world: World, first: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whoever refreshes first, when the other comes the session ends for both; the user's other sessions live on."""
+def test_a_token_with_two_holders_ends_the_session(
+    world: World, first: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second holder's refresh ends the session for both, in either order; the user's other sessions live on."""
     owner, elsewhere = devices(world, 2)
     thief = copy(owner)
     early, late = (thief, owner) if first == "thief" else (owner, thief)
@@ -134,10 +136,8 @@ def test_a_token_that_two_hold_ends_the_session(world: World, first: str, capsys
 
 
 @pytest.mark.parametrize("later", ["ten seconds", "another rotation"])
-def test_a_refresh_token_that_was_replaced_is_reuse_later(
-    world: World, capsys: pytest.CaptureFixture[str], later: str
-) -> None:
-    """After ten seconds, though nobody has used the newer token; at once if somebody has, who had its answer."""
+def test_a_replaced_refresh_token_is_reuse_later(world: World, capsys: pytest.CaptureFixture[str], later: str) -> None:
+    """A replaced token is reuse after ten seconds, or at once if its successor has been used."""
     device = Device(world)
     first = device.refresh_token
     device.refresh()
@@ -152,7 +152,7 @@ def test_a_refresh_token_that_was_replaced_is_reuse_later(
 
 
 def test_a_reuse_whose_user_is_gone_is_an_alert_as_well(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    """It names nobody."""
+    """The alert has no user."""
     device = Device(world)
     first = device.refresh_token
     device.refresh()
@@ -162,8 +162,8 @@ def test_a_reuse_whose_user_is_gone_is_an_alert_as_well(world: World, capsys: py
     assert alerts(capsys) == [{"alert": "refresh_token_reused", "user": None}]
 
 
-def test_a_session_is_not_continued_by_the_numbers_next_user(world: World) -> None:
-    """Also before that one's first session begins, which ends all of the last user's."""
+def test_the_next_user_of_a_number_does_not_continue_a_session(world: World) -> None:
+    """The sessions of the last user are invalid even before the next user's first login ends them."""
     device = Device(world)
     world.users.delete(PHONE, device.user_id)
     world.users.sign_in(PHONE, "b" * 32)
@@ -176,15 +176,15 @@ def test_a_session_is_not_continued_by_the_numbers_next_user(world: World) -> No
     assert (user.id, user.name) == ("b" * 32, "")
 
 
-def test_a_session_has_a_name_of_128_random_bits(world: World) -> None:
-    """22 characters of base64url, another for each."""
+def test_a_session_has_an_id_of_128_random_bits(world: World) -> None:
+    """The id has 22 characters of base64url and differs in each session."""
     names = [device.key.rpartition(":")[2] for device in devices(world, 3)]
     assert all(re.fullmatch("[A-Za-z0-9_-]{22}", name) for name in names)
     assert len(set(names)) == 3
 
 
-def test_the_ten_seconds_are_exact_and_no_repeat_lengthens_them(exact: World) -> None:
-    """They begin with the rotation."""
+def test_the_ten_seconds_are_exact_and_no_repeat_extends_them(exact: World) -> None:
+    """The ten seconds begin with the rotation."""
     device = Device(exact)
     first = device.refresh_token
     device.refresh()
@@ -197,11 +197,11 @@ def test_the_ten_seconds_are_exact_and_no_repeat_lengthens_them(exact: World) ->
     assert not device.is_in
 
 
-# The lives of a session.
+# Lifetimes.
 
 
 def test_a_session_ends_after_refresh_ttl_without_a_refresh(short: World) -> None:
-    """Each refresh restarts it, and nothing else does; an access token ends with it."""
+    """Each refresh restarts REFRESH_TTL, nothing else does, and the access token ends with the session."""
     device = Device(short)
     short.wait(300)
     assert device.is_in
@@ -218,7 +218,7 @@ def test_a_session_ends_after_refresh_ttl_without_a_refresh(short: World) -> Non
 
 
 def test_a_session_ends_after_session_ttl_in_any_case(short: World) -> None:
-    """However often it is refreshed; the answers say truly how long it has left, and a repeat does so too."""
+    """No refresh extends SESSION_TTL; every answer, including a repeat, states the rest of it."""
     device = Device(short)
     left = []
     for wait in (500, 500, 400, 80):
@@ -235,8 +235,8 @@ def test_a_session_ends_after_session_ttl_in_any_case(short: World) -> None:
 
 
 @pytest.mark.parametrize("refreshed", [[], [599], [599, 599], [1, 598, 300], [400, 400, 400, 299]])
-def test_the_lives_are_exact(exact: World, refreshed: list[int]) -> None:
-    """To the millisecond, after any number of refreshes."""
+def test_the_lifetimes_are_exact(exact: World, refreshed: list[int]) -> None:
+    """The lifetimes are exact to the millisecond, after any number of refreshes."""
     device, age = Device(exact), 0
     for seconds in refreshed:
         exact.wait(seconds)
@@ -252,7 +252,7 @@ def test_the_lives_are_exact(exact: World, refreshed: list[int]) -> None:
 
 @pytest.mark.parametrize("refreshed", [[], [599], [599, 599], [1, 598, 300], [400, 400, 400, 299]])
 def test_no_session_outlives_its_life_by_a_moment(exact: World, refreshed: list[int]) -> None:
-    """Neither of its tokens counts then."""
+    """A moment after the end both tokens are invalid."""
     device, age = Device(exact), 0
     for seconds in refreshed:
         exact.wait(seconds)
@@ -265,10 +265,10 @@ def test_no_session_outlives_its_life_by_a_moment(exact: World, refreshed: list[
 @pytest.mark.parametrize(
     ("age", "left"), [(0, 7200), (3000, 7000), (9998, 2), (9999.5, 0)], ids=["whole", "less", "seconds", "a moment"]
 )
-def test_no_access_token_is_said_to_count_for_longer_than_its_session(
+def test_no_access_token_outlives_its_session_in_an_answer(
     clock: time_machine.Traveller, age: float, left: int
 ) -> None:
-    """Near the end of SESSION_TTL `expiresIn` is what is left of it, also where the answer is repeated."""
+    """Near the end of SESSION_TTL, `expiresIn` is the rest of the session, in repeated answers too."""
     world = World(fake_backend(), clock, session_rules=SessionRules(idle=10_000, most=10_000))
     device = Device(world)
     world.wait(age)
@@ -282,13 +282,13 @@ def test_no_access_token_is_said_to_count_for_longer_than_its_session(
     assert device.call("getUserInfo") == ("TokenExpired" if age == 0 else "TokenInvalid")
 
 
-def test_an_access_token_of_a_session_that_is_short_is_said_to_end_with_it(exact: World) -> None:
-    """From the login on: without a refresh it ends after REFRESH_TTL, and the token with it."""
+def test_an_access_token_of_a_short_session_ends_with_it(exact: World) -> None:
+    """From the login on, `expiresIn` is REFRESH_TTL if that is shorter than the life of an access token."""
     assert Device(exact).data["expiresIn"] == RULES.idle
 
 
-def test_session_ttl_counts_where_refresh_ttl_is_longer(any_backend: Backend, clock: time_machine.Traveller) -> None:
-    """From the login on, and the answer says so."""
+def test_session_ttl_applies_if_refresh_ttl_is_longer(any_backend: Backend, clock: time_machine.Traveller) -> None:
+    """From the login on, the session ends after SESSION_TTL, and the answer says so."""
     world = World(any_backend, clock, session_rules=SessionRules(idle=1500, most=600))
     device = Device(world)
     assert 595 <= device.data["refreshExpiresIn"] <= 600
@@ -298,8 +298,8 @@ def test_session_ttl_counts_where_refresh_ttl_is_longer(any_backend: Backend, cl
     assert device.tries() == {"TokenInvalid"}
 
 
-def test_the_longest_lives_that_can_be_set_work(any_backend: Backend, clock: time_machine.Traveller) -> None:
-    """Ten years of milliseconds fit wherever they are written."""
+def test_the_longest_lifetimes_that_can_be_set_work(any_backend: Backend, clock: time_machine.Traveller) -> None:
+    """Ten years in milliseconds fit into every place that stores them."""
     years = 10 * 365 * 86400
     world = World(any_backend, clock, session_rules=SessionRules(idle=years, most=years))
     device = Device(world)
@@ -311,7 +311,7 @@ def test_the_longest_lives_that_can_be_set_work(any_backend: Backend, clock: tim
 
 
 def test_every_key_of_a_session_expires(world: World) -> None:
-    """After a login, a refresh, a reuse, a logout of either kind; only what may end sessions outlives them."""
+    """After login, refresh, reuse and both kinds of logout, only owner, list and generation outlive the sessions."""
     one, two, three = devices(world, 3)
     first = one.refresh_token
     one.refresh()
@@ -333,7 +333,7 @@ def test_every_key_of_a_session_expires(world: World) -> None:
 
 
 def test_the_hundred_and_first_session_ends_the_first_and_no_other(world: World) -> None:
-    """Of this number only; the next one ends the second."""
+    """The limit counts the sessions of one number, and each further session ends the oldest."""
     stranger, first = Device(world, OTHER_PHONE), Device(world)
     user = world.users.find(PHONE)
     assert user is not None
@@ -350,11 +350,13 @@ def test_the_hundred_and_first_session_ends_the_first_and_no_other(world: World)
     assert stranger.is_in
 
 
-# What Redis and the settings may do meanwhile.
+# Losses in Redis and changes of settings.
 
 
-def test_a_failover_that_loses_a_rotation_signs_nobody_out(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    """The app's token is then ahead of Redis: it counts, rotation goes on, and the one before it is reuse."""
+def test_a_failover_that_loses_a_rotation_keeps_users_signed_in(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The app's token is then ahead of Redis: it is accepted and rotated, and its predecessor is reuse."""
     device = Device(world)
     device.refresh()
     client = world.backend.client
@@ -376,8 +378,8 @@ def test_a_failover_that_loses_a_rotation_signs_nobody_out(world: World, capsys:
     assert device.tries() == {"TokenInvalid"}
 
 
-def test_a_failover_does_not_make_an_older_token_count_for_longer(world: World) -> None:
-    """Ten seconds after the rotation that came next, the token that was ahead of Redis is reuse as well."""
+def test_a_failover_does_not_extend_the_validity_of_an_older_token(world: World) -> None:
+    """Ten seconds after the next rotation, the token that was ahead of Redis is reuse as well."""
     device = Device(world)
     client = world.backend.client
     older, left = client.hgetall(device.key), client.pttl(device.key)
@@ -393,7 +395,7 @@ def test_a_failover_does_not_make_an_older_token_count_for_longer(world: World) 
 
 @pytest.mark.parametrize("lost", ["session", "everything"])
 def test_a_session_that_redis_has_lost_has_ended(world: World, lost: str) -> None:
-    """Signing in again is all that helps then, and works."""
+    """Every token is then refused, and a new login works."""
     device = Device(world)
     if lost == "session":
         world.backend.client.delete(device.key)
@@ -404,8 +406,8 @@ def test_a_session_that_redis_has_lost_has_ended(world: World, lost: str) -> Non
     assert Device(world).is_in
 
 
-def test_a_rotation_of_the_secret_signs_nobody_out(any_backend: Backend, clock: time_machine.Traveller) -> None:
-    """Tokens of the previous secret count and are replaced by such of the new one, which outlive the old secret."""
+def test_a_rotation_of_the_secret_keeps_users_signed_in(any_backend: Backend, clock: time_machine.Traveller) -> None:
+    """Tokens of the previous secret are valid and replaced by tokens of the new one, which outlive the old secret."""
     device = Device(World(any_backend, clock, secrets=(OLD_SECRET,)))
     old = copy(device)
     device.world = World(any_backend, clock, secrets=(SECRET, OLD_SECRET))
@@ -421,8 +423,8 @@ def test_a_rotation_of_the_secret_signs_nobody_out(any_backend: Backend, clock: 
 # Clocks.
 
 
-def test_an_access_token_counts_for_a_minute_more_on_clocks_that_differ(exact: World) -> None:
-    """Until 60 seconds after its end and from 60 seconds before its beginning, and not a second more."""
+def test_an_access_token_is_valid_for_a_minute_more_if_clocks_differ(exact: World) -> None:
+    """An access token is valid from 60 seconds before its beginning until 60 seconds after its end, and no longer."""
     exact = World(exact.backend, exact.clock)
     device = Device(exact)
     for seconds, outcome in (

@@ -21,18 +21,18 @@ HINTS = get_type_hints(Settings, include_extras=True)
 
 
 @pytest.mark.parametrize("path", WRITTEN)
-def test_every_file_is_as_make_settings_writes_it(path: str) -> None:
-    """A change of the table without `make settings`, or of what it wrote, fails here."""
+def test_every_file_equals_the_output_of_make_settings(path: str) -> None:
+    """If the table changes without `make settings`, or a written file was edited, this test fails."""
     assert (ROOT / path).read_text(encoding="utf-8") == settings.files()[path]
 
 
 def test_make_settings_writes_these_files_and_no_other() -> None:
-    """The test above sees every file."""
+    """The test above covers every written file."""
     assert sorted(settings.files()) == sorted(WRITTEN)
 
 
-def test_a_new_setting_takes_one_row_and_one_entry_of_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`make settings` then brings it into every file; into a README only if it is a limit."""
+def test_a_new_setting_needs_one_row_and_one_entry_of_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make settings` adds the new setting to every file, and to a README if the setting is a limit."""
     row = Setting("NEW_LIMIT", kinds.integer, 7, 1, 9, field="new")
     words = {"en": "New things per day.", "zh": "每天的新事物。"}
     limit = {"refund": {"en": "no", "zh": "否"}, "against": {"en": "a new attack", "zh": "新的攻击"}}
@@ -54,15 +54,15 @@ def test_a_new_setting_takes_one_row_and_one_entry_of_words(tmp_path: Path, monk
 
 
 def test_a_file_without_its_marks_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is written then, and the error names the file."""
+    """In that case nothing is written, and the error names the file."""
     monkeypatch.setattr(settings, "ROOT", tmp_path)
     (tmp_path / FILES[0]).write_text("component: scf\n")
     with pytest.raises(ValueError, match=f"^{FILES[0]} has 0 regions between"):
         settings.files()
 
 
-def test_every_setting_and_every_kind_has_its_words() -> None:
-    """The table and the file of words have the same names, the settings in the same order."""
+def test_every_setting_and_every_kind_is_described() -> None:
+    """The table and the file of words have the same names, in the same order."""
     assert list(WORDS["settings"]) == [row.name for row in TABLE]
     assert {row.kind.__name__ for row in TABLE} == WORDS["kinds"].keys()
 
@@ -80,13 +80,13 @@ def test_a_setting_is_described_by_one_sentence_in_each_language(name: str) -> N
 
 
 def test_names_are_unique() -> None:
-    """Two rows of one name would read one variable into two fields."""
+    """Two rows with one name would read one variable into two fields."""
     assert len({row.name for row in TABLE}) == len(TABLE)
 
 
 @pytest.mark.parametrize("field", [field for field, hint in HINTS.items() if len(hint.__metadata__) == 1])
-def test_the_kind_of_a_setting_makes_the_type_of_its_field(field: str) -> None:
-    """A field of one setting has the setting's name and its kind's type, which no type checker compares."""
+def test_the_kind_of_a_setting_determines_the_type_of_its_field(field: str) -> None:
+    """A field of one setting has the setting's name and the type of its kind, which no type checker compares."""
     (row,) = HINTS[field].__metadata__
     assert row.name == field.upper()
     assert get_type_hints(row.kind)["return"] == HINTS[field].__origin__
@@ -94,15 +94,15 @@ def test_the_kind_of_a_setting_makes_the_type_of_its_field(field: str) -> None:
 
 @pytest.mark.parametrize("field", [field for field, hint in HINTS.items() if hint.__metadata__[0].field])
 def test_the_settings_of_a_part_are_fields_of_it(field: str) -> None:
-    """Rules, limits and routes are made of their settings; the defaults are those of the part, where it has some."""
+    """Rules, limits and routes consist of their settings; a default equals the default of the part, if it has one."""
     part = HINTS[field].__origin__
     for row in HINTS[field].__metadata__:
         assert get_type_hints(row.kind)["return"] is get_type_hints(part)[row.field]
         assert row.required or row.default == getattr(part(), row.field)
 
 
-def test_a_setting_that_is_read_as_a_secret_is_marked_as_one() -> None:
-    """The mark keeps it out of deployment files and of the output of the check."""
+def test_a_setting_that_is_read_as_a_secret_is_marked_secret() -> None:
+    """The mark keeps the setting out of deployment files and out of the output of the check."""
     hidden = [row.name for row in TABLE if "Secret" in str(get_type_hints(row.kind)["return"])]
     assert {row.name for row in TABLE if row.secret} == {*hidden, "JWT_PRIVATE_KEY"}
     assert Secret.__name__ in str(get_type_hints(kinds.codes)["return"])

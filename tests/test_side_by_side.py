@@ -1,4 +1,4 @@
-"""During a deploy, instances of two versions serve the same users: here, two instances of this one."""
+"""During a deployment, instances of two versions serve the same users: here, two instances of this version."""
 
 import itertools
 from typing import Any
@@ -14,7 +14,7 @@ NUMBER = PHONE.e164
 
 
 class Pair:
-    """Two instances on one Redis that take turns; `called` are the methods that one of them has answered."""
+    """Two instances on one Redis that take turns; `called` has the methods that one of them has answered."""
 
     def __init__(self, backend: Backend, clock: time_machine.Traveller, first: int) -> None:
         worlds = [World(backend, clock, ip=IP) for _ in range(2)]
@@ -35,7 +35,7 @@ class Pair:
         return dict(answer["data"])
 
     def code(self, **params: str) -> dict[str, str]:
-        """Have a code sent; return the parameters of a login with it."""
+        """Request a code; return the parameters of a login with it."""
         sent = self.data("getSms", phone=NUMBER, **params)
         return {"phone": NUMBER, "sessionId": sent["sessionId"], "code": self.world.outbox.code}
 
@@ -44,7 +44,7 @@ class Pair:
 def test_every_method_works_across_two_instances(
     any_backend: Backend, clock: time_machine.Traveller, first: int
 ) -> None:
-    """A code that one sent logs in at the other, and so does every step that follows a step."""
+    """A code that one instance sent logs in at the other, and the same holds for every later step."""
     pair = Pair(any_backend, clock, first)
     assert pair.data("health")["redis"] == "ok"
     assert pair.call("jwks") == {"keys": []}
@@ -71,7 +71,7 @@ def test_every_method_works_across_two_instances(
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_limits_count_across_two_instances(any_backend: Backend, clock: time_machine.Traveller, first: int) -> None:
-    """Cooldown, guesses and the same code again: neither instance knows less than the other."""
+    """Both instances apply the same cooldown and guesses, and resend the same code."""
     pair = Pair(any_backend, clock, first)
     login = pair.code()
     assert pair.call("getSms", phone=NUMBER)["codeStr"] == "TooManyRequests"

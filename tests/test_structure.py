@@ -1,4 +1,4 @@
-"""The rules of the house: import contracts, lazy imports, the one reader of the environment, the sizes of files."""
+"""The structure of the code: import contracts, lazy imports, one reader of the environment, sizes of files."""
 
 import ast
 import subprocess
@@ -15,12 +15,12 @@ MODULES = {
     if path.name != "__init__.py"
 }
 
-# All third parties of the login; the contracts in pyproject.toml give each its room. msgspec belongs to every room: its
-# Struct is the type of our values.
+# All third parties of the login; the contracts in pyproject.toml give each its room. Every room may use msgspec, since
+# its Struct is the type of our values.
 THIRD_PARTIES = {"cryptography", "jwt", "msgspec", "phonenumbers", "redis", "sqlalchemy", "tencentcloud", "waitress"}
 # Imported inside the functions that need them, so that a cold start does not pay for them.
 LAZY = {"cryptography", "jwt", "tencentcloud"}
-# The same, of ours: users in Redis need no SQLAlchemy, and JWT_SECRET needs no cryptography.
+# The same for modules of ours: users in Redis need no SQLAlchemy, and JWT_SECRET needs no cryptography.
 LAZY_MODULES = ("sms_login.adapters.sql.", "sms_login.sessions.pem")
 COMMANDS = {"sms_login.http.wsgi"}  # its main() is an entry point
 
@@ -31,7 +31,7 @@ LONGER = {
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
-    """Yield every module that is imported anywhere below a node; for `from package import module` that module."""
+    """Yield every module that a node imports at any depth; for `from package import module`, the full name."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -43,7 +43,7 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 
 def imports_at_the_top(module: str) -> set[str]:
-    """Return the modules that a module imports while it is imported itself."""
+    """Return the modules that a module imports while it is itself imported."""
     statements = [
         node for node in tree_of(MODULES[module]).body if not isinstance(node, ast.FunctionDef | ast.ClassDef)
     ]
@@ -51,7 +51,7 @@ def imports_at_the_top(module: str) -> set[str]:
 
 
 def tree_of(path: Path) -> ast.Module:
-    """Return a file's syntax tree."""
+    """Return the syntax tree of a file."""
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
@@ -64,7 +64,7 @@ def without_main(module: str) -> ast.Module:
 
 
 def reads_environment(tree: ast.AST) -> bool:
-    """Tell whether code reads the environment of the process."""
+    """Return whether code reads the environment of the process."""
     names = {"environ", "environb", "getenv", "getenvb"}
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr in names and ast.unparse(node.value) == "os":
@@ -75,32 +75,32 @@ def reads_environment(tree: ast.AST) -> bool:
 
 
 def test_the_contracts_between_the_rooms_hold() -> None:
-    """import-linter finds no import against the contracts in pyproject.toml; imports inside functions count."""
+    """import-linter finds no import that breaks the contracts in pyproject.toml; it also reads imports in functions."""
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache", "--no-logo"]
     checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own tool
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_the_entry_point_imports_the_wiring_alone() -> None:
-    """The function's handler is built in one place, and index.py only calls it."""
+    """One module builds the function's handler, and index.py only calls it."""
     names = set(imports(tree_of(MODULES["index"])))
     assert {name for name in names if name.split(".")[0] not in sys.stdlib_module_names} == {"sms_login.wiring"}
 
 
 def test_the_package_itself_imports_nothing() -> None:
-    """It holds the version, which a cold start and the build backend read."""
+    """The package itself holds the version, which a cold start and the build backend read."""
     assert list(imports(tree_of(ROOT / "sms_login" / "__init__.py"))) == []
 
 
 def test_the_login_uses_these_third_parties_and_no_other() -> None:
-    """A new one is a decision: it is deployed, and every cold start may pay for it."""
+    """A new third party is a decision: it is deployed, and every cold start may pay for it."""
     packages = {name.split(".")[0] for module in MODULES for name in imports(tree_of(MODULES[module]))}
     assert packages - sys.stdlib_module_names - {"sms_login"} == THIRD_PARTIES
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_heavy_libraries_are_imported_when_they_are_first_needed(module: str) -> None:
-    """No module imports one at its top, nor a module of ours that needs one, except its neighbours."""
+def test_heavy_libraries_are_imported_at_their_first_use(module: str) -> None:
+    """No module imports a heavy library at its top, nor a module of ours that needs one, except its neighbours."""
     at_the_top = imports_at_the_top(module)
     assert not LAZY & {name.split(".")[0] for name in at_the_top}
     if not module.startswith(LAZY_MODULES):
@@ -109,7 +109,7 @@ def test_heavy_libraries_are_imported_when_they_are_first_needed(module: str) ->
 
 @pytest.mark.parametrize("path", sorted((ROOT / "local").glob("*.py")), ids=lambda path: path.name)
 def test_the_local_cloud_replaces_no_part_of_the_product(path: Path) -> None:
-    """It runs the deployed handler behind the deployed web server; one module reads settings, one looks into Redis."""
+    """It runs the deployed handler behind the deployed web server; one module reads settings, one reads Redis."""
     ours = {name for name in imports(tree_of(path)) if name.split(".")[0] in {"sms_login", "index"}}
     more = {
         "__main__.py": {"sms_login.wiring", "sms_login.settings.reader"},
@@ -119,7 +119,7 @@ def test_the_local_cloud_replaces_no_part_of_the_product(path: Path) -> None:
 
 
 def test_only_the_entry_point_reads_the_environment() -> None:
-    """It, and the main() of a command; everything else is handed a mapping, so that a test can hand in another."""
+    """All other code except the main() of a command receives a mapping, so that a test can pass another one."""
     assert [name for name in MODULES if reads_environment(without_main(name))] == ["index"]
 
 
@@ -132,8 +132,8 @@ def test_only_the_entry_point_reads_the_environment() -> None:
         "def f(): from os import getenv",
     ],
 )
-def test_every_way_of_reading_the_environment_is_seen(code: str) -> None:
-    """The check above does not pass because it is blind."""
+def test_every_way_to_read_the_environment_is_found(code: str) -> None:
+    """The test above finds each way to read the environment, so it does not pass by accident."""
     assert reads_environment(ast.parse(code))
 
 
@@ -157,7 +157,7 @@ def sources(*folders: str) -> list[Path]:
 
 
 def test_no_file_is_longer_than_the_ceiling() -> None:
-    """Except for those listed with a reason; one that becomes shorter leaves the list."""
+    """The listed exceptions have a reason; a file that becomes shorter must leave the list."""
     paths = [ROOT / "index.py", *sources("sms_login", "sms_admin", "local", "deploy", "openapi", "benchmarks")]
     paths = [path for path in paths if "node_modules" not in path.parts]
     lengths = {path.relative_to(ROOT).as_posix(): len(path.read_text(encoding="utf-8").splitlines()) for path in paths}
@@ -165,7 +165,7 @@ def test_no_file_is_longer_than_the_ceiling() -> None:
 
 
 def test_the_login_is_small_enough_to_be_read() -> None:
-    """All Python and Lua of its package counts, and its top has few enough entries to be read at a glance."""
+    """The limit covers all Python and Lua of the package; few entries at its top make it readable at a glance."""
     assert sum(map(lines_of_code, sources("sms_login"))) <= MAX_LINES_OF_CODE
     entries = [path.name for path in (ROOT / "sms_login").iterdir() if path.name != "__pycache__"]
     assert len(entries) <= MAX_ENTRIES
@@ -178,8 +178,8 @@ def test_the_login_is_small_enough_to_be_read() -> None:
         ("a.lua", "-- KEYS: one\n\nlocal n = 1 -- one\nreturn n\n"),
     ],
 )
-def test_comments_and_docstrings_are_no_lines_of_code(tmp_path: Path, name: str, text: str) -> None:
-    """Explanations are asked for everywhere, so they do not count."""
+def test_comments_and_docstrings_do_not_count_as_lines_of_code(tmp_path: Path, name: str, text: str) -> None:
+    """Explanations are required everywhere, so they do not count."""
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
     assert lines_of_code(path) == 2

@@ -27,7 +27,7 @@ KEYS = {"TENCENTCLOUD_SECRETID": "id", "TENCENTCLOUD_SECRETKEY": "key", "TENCENT
 
 @pytest.fixture
 def tencent() -> Iterator[TencentStandIn]:
-    """Tencent Cloud, as far as SendSms can tell."""
+    """A stand-in that the SDK cannot tell from SendSms."""
     with TencentStandIn(secret_id="id", secret_key="key", token="token") as stand_in:
         yield stand_in
 
@@ -54,12 +54,12 @@ def adapter(
 
 
 def sms(tencent: TencentStandIn, environ: dict[str, str] | None = None, **options: Any) -> TencentSms:
-    """Return the adapter under test, with the stand-in behind it."""
+    """Return the adapter under test, connected to the stand-in."""
     return adapter(tencent.url, environ, **options)
 
 
-def test_a_code_arrives_with_its_minutes(tencent: TencentStandIn) -> None:
-    """The template's parameters are in their order, and the receipt is SendSms's own."""
+def test_a_code_arrives_with_its_lifetime_in_minutes(tencent: TencentStandIn) -> None:
+    """The message has the template's parameters in their order, and the receipt has the ids of SendSms."""
     receipt = sms(tencent).send(PHONE, "012345")
     assert [(message.phone, message.params) for message in tencent.inbox()] == [(PHONE.e164, ["012345", "5"])]
     assert receipt.request_id
@@ -73,15 +73,15 @@ def test_a_code_arrives_with_its_minutes(tencent: TencentStandIn) -> None:
 def test_parameters_are_in_the_templates_order(
     tencent: TencentStandIn, params: tuple[str, ...], sent: list[str]
 ) -> None:
-    """SMS_TEMPLATE_PARAMS says which and in what order."""
+    """SMS_TEMPLATE_PARAMS names the parameters in their order."""
     sms(tencent, params=params).send(PHONE, "012345")
     assert tencent.inbox()[0].params == sent
 
 
-def test_a_number_abroad_has_its_own_application(tencent: TencentStandIn) -> None:
-    """Mainland and other numbers never share application, template and signature."""
+def test_a_foreign_number_has_its_own_application(tencent: TencentStandIn) -> None:
+    """Mainland and foreign numbers never share an application, a template and a signature."""
     sender = sms(tencent)
-    request = sender._request(ABROAD, "012345")  # noqa: SLF001 - what goes out, before the SDK has it
+    request = sender._request(ABROAD, "012345")  # noqa: SLF001 - the request before the SDK signs it
     assert (request.SmsSdkAppId, request.TemplateId, request.SignName, request.SenderId) == (
         *("1400000001", "1000001"),
         *(None, "sender"),
@@ -95,16 +95,24 @@ def test_a_number_abroad_has_its_own_application(tencent: TencentStandIn) -> Non
     assert tencent.inbox()[0].phone == ABROAD.e164
 
 
-def test_one_connection_is_kept(tencent: TencentStandIn) -> None:
-    """The client is made once, and so is its connection."""
+def test_without_an_international_template_only_the_mainland_is_reached(tencent: TencentStandIn) -> None:
+    """To the SMS platform, Hong Kong, Macao and Taiwan are foreign too."""
+    sender = sms(tencent, abroad=False)
+    assert sender.reaches(PHONE)
+    assert not sender.reaches(ABROAD)
+    assert not sender.reaches(Phone.parse("+85261234567", "CN"))
+
+
+def test_the_connection_is_reused(tencent: TencentStandIn) -> None:
+    """The client and its connection are made once."""
     sender = sms(tencent)
     for _ in range(5):
         sender.send(PHONE, "012345")
     assert tencent.connections == 1
 
 
-def test_a_connection_is_replaced_after_a_while(tencent: TencentStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After 30 s without use it might be dead, and a sending on it unclear."""
+def test_an_idle_connection_is_replaced(tencent: TencentStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After 30 s without use a connection may be dead, and a sending over it would be unclear."""
     sender = sms(tencent)
     now = 1000.0
     monkeypatch.setattr("sms_login.adapters.tencent.client.time.monotonic", lambda: now)
@@ -117,8 +125,8 @@ def test_a_connection_is_replaced_after_a_while(tencent: TencentStandIn, monkeyp
     assert tencent.connections == 2
 
 
-def test_no_connection_of_an_earlier_burst_is_used_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sendings one by one keep one connection in use, and the others of the burst lie below it in the pool."""
+def test_an_idle_connection_of_an_earlier_burst_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Single sendings keep one connection in use while the others of the burst lie idle below it in the pool."""
     now = 1000.0
     monkeypatch.setattr("sms_login.adapters.tencent.client.time.monotonic", lambda: now)
     together = threading.Barrier(2, timeout=10)
@@ -143,7 +151,7 @@ def test_no_connection_of_an_earlier_burst_is_used_after_a_pause(monkeypatch: py
 
 
 def test_credentials_are_read_at_every_signing(tencent: TencentStandIn) -> None:
-    """SCF replaces them in the environment of a running instance."""
+    """SCF replaces the credentials in the environment of a running instance."""
     environ = {**KEYS, "TENCENTCLOUD_SECRETKEY": "old"}
     sender = sms(tencent, environ)
     with pytest.raises(SendFailed) as refused:
@@ -157,7 +165,7 @@ def test_credentials_are_read_at_every_signing(tencent: TencentStandIn) -> None:
 
 
 def test_without_credentials_nothing_is_sent(tencent: TencentStandIn) -> None:
-    """The log says what is missing."""
+    """The log says that the credentials are missing."""
     with pytest.raises(SendFailed, match="credentials"):
         sms(tencent, {}).send(PHONE, "012345")
     assert tencent.connections == 0
@@ -192,8 +200,10 @@ CODES: list[tuple[str, type[Refusal]]] = [
 
 
 @pytest.mark.parametrize(("code", "refusal"), CODES, ids=[code for code, _ in CODES])
-def test_every_code_of_tencent_is_sorted(tencent: TencentStandIn, code: str, refusal: type[Refusal]) -> None:
-    """By what the caller, or the operator, can do about it; the log gets the code itself."""
+def test_every_error_code_of_tencent_becomes_a_refusal(
+    tencent: TencentStandIn, code: str, refusal: type[Refusal]
+) -> None:
+    """The refusal depends on the action open to the caller or the operator, and the log has Tencent's code."""
     tencent.fail(code)
     with pytest.raises(Refusal) as refused:
         sms(tencent).send(PHONE, "012345")
@@ -203,7 +213,7 @@ def test_every_code_of_tencent_is_sorted(tencent: TencentStandIn, code: str, ref
 
 
 @pytest.mark.parametrize(("code", "seconds"), WAITS)
-def test_a_limit_of_tencent_says_how_long_to_wait(tencent: TencentStandIn, code: str, seconds: int) -> None:
+def test_a_limit_of_tencent_has_a_retry_after(tencent: TencentStandIn, code: str, seconds: int) -> None:
     """A daily limit ends at midnight in China."""
     tencent.fail(code)
     with time_machine.travel(NOON), pytest.raises(TooManyRequests) as refused:
@@ -211,15 +221,15 @@ def test_a_limit_of_tencent_says_how_long_to_wait(tencent: TencentStandIn, code:
     assert seconds - 5 < (refused.value.retry_after or 0) <= seconds
 
 
-def test_a_reset_is_unknown(tencent: TencentStandIn) -> None:
-    """It may come after the SMS went out."""
+def test_a_reset_connection_is_an_unknown_outcome(tencent: TencentStandIn) -> None:
+    """The connection may have been reset after the SMS went out."""
     tencent.fail("reset")
     with pytest.raises(SendUnknown):
         sms(tencent).send(PHONE, "012345")
 
 
-def test_a_success_is_one_whatever_its_content_type(tencent: TencentStandIn) -> None:
-    """With a charset in the Content-Type the SDK reads an answer all the same."""
+def test_a_success_of_any_content_type_is_recognised(tencent: TencentStandIn) -> None:
+    """If the Content-Type has a charset, the SDK still reads the answer."""
     tencent.fail("charset")
     assert sms(tencent).send(PHONE, "012345").serial_no
 
@@ -233,8 +243,8 @@ def test_a_success_is_one_whatever_its_content_type(tencent: TencentStandIn) -> 
         {"SendStatusSet": [{"SerialNo": ""}], "RequestId": "…"},
     ],
 )
-def test_an_answer_without_a_status_is_unknown(response: dict[str, Any]) -> None:
-    """With a charset in the Content-Type the SDK skips its check for errors, and an empty code says nothing."""
+def test_an_answer_without_a_status_is_an_unknown_outcome(response: dict[str, Any]) -> None:
+    """If the Content-Type has a charset, the SDK skips its check for errors; an empty code says nothing."""
     server = ApiServer(0, lambda _headers, _body: Reply(response, "application/json; charset=utf-8"))
     with pytest.raises(SendUnknown):
         adapter(server.url).send(PHONE, "012345")
@@ -242,7 +252,7 @@ def test_an_answer_without_a_status_is_unknown(response: dict[str, Any]) -> None
 
 
 def test_a_timeout_is_not_retried(tencent: TencentStandIn) -> None:
-    """The SMS arrived once, we do not know it, and the next one goes through."""
+    """The SMS arrives once although the answer is lost, and the next sending succeeds."""
     tencent.fail("timeout", times=1)
     with pytest.raises(SendUnknown):
         sms(tencent, timeout=1).send(PHONE, "012345")
@@ -267,13 +277,13 @@ def test_a_timeout_is_for_the_whole_call() -> None:
         thread.start()
         with pytest.raises(SendUnknown, match="timeout"):
             adapter(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=0.3).send(PHONE, "012345")
-        assert thread.is_alive()  # it was not the peer that gave up
+        assert thread.is_alive()  # the peer had not given up
         ended.set()
         thread.join()
 
 
-def test_nobody_listening_is_unknown(tencent: TencentStandIn) -> None:
-    """The SDK does not tell a refused connection from a lost answer."""
+def test_a_refused_connection_is_an_unknown_outcome(tencent: TencentStandIn) -> None:
+    """The SDK does not distinguish a refused connection from a lost answer."""
     tencent.close()
     with pytest.raises(SendUnknown, match="ClientNetworkError"):
         sms(tencent).send(PHONE, "012345")
@@ -294,7 +304,7 @@ def test_many_threads_share_the_client(tencent: TencentStandIn) -> None:
 
 
 def test_the_sdk_never_logs_at_debug() -> None:
-    """There it would print the code."""
+    """At DEBUG the SDK would print the code."""
     logging.getLogger().setLevel(logging.DEBUG)
     assert not logging.getLogger("tencentcloud_sdk_common").isEnabledFor(logging.DEBUG)
     assert not logging.getLogger("redis").isEnabledFor(logging.DEBUG)

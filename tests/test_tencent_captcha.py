@@ -26,7 +26,7 @@ PHONE = "+8613800138000"
 
 @pytest.fixture
 def tencent() -> Iterator[TencentStandIn]:
-    """Tencent Cloud, as far as the captcha can tell."""
+    """A stand-in that the SDK cannot tell from the captcha service."""
     with TencentStandIn(
         secret_id="id", secret_key="key", token="token", captcha_app_id=APP_ID, captcha_secret=APP_SECRET
     ) as stand_in:
@@ -34,7 +34,7 @@ def tencent() -> Iterator[TencentStandIn]:
 
 
 def captcha(tencent: TencentStandIn, environ: dict[str, str] | None = None, **changes: str) -> TencentCaptcha:
-    """Return the adapter under test, with the stand-in behind it."""
+    """Return the adapter under test, connected to the stand-in."""
     options = {"app_id": APP_ID, "app_secret": APP_SECRET, "endpoint": tencent.url, **changes}
     return TencentCaptcha(KEYS if environ is None else environ, **options)
 
@@ -49,7 +49,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_good_ticket_passes_once(tencent: TencentStandIn) -> None:
-    """It is used up then."""
+    """The first check uses the ticket up."""
     adapter, pair = captcha(tencent), tencent.captcha_ticket()
     assert adapter.refusal(*pair, IP) is None
     assert adapter.refusal(*pair, IP) == "code 9"
@@ -66,14 +66,14 @@ def test_a_good_ticket_passes_once(tencent: TencentStandIn) -> None:
         ("blocked", "blocked"),
     ],
 )
-def test_every_kind_of_ticket(tencent: TencentStandIn, kind: str, refusal: str | None) -> None:
-    """One whose user the risk control takes for a machine is no good, though its code is that of a good one."""
+def test_every_kind_of_ticket_has_its_verdict(tencent: TencentStandIn, kind: str, refusal: str | None) -> None:
+    """A ticket is refused if the risk control takes its user for a machine, although its code is that of a good one."""
     assert captcha(tencent).refusal(*tencent.captcha_ticket(kind), IP) == refusal
     assert kind in KINDS
 
 
-def test_a_ticket_that_nobody_issued_is_no_good(tencent: TencentStandIn) -> None:
-    """Nor is one with another's randstr; the right pair stays good."""
+def test_a_ticket_that_was_never_issued_is_refused(tencent: TencentStandIn) -> None:
+    """An unknown ticket and a ticket with another's randstr are refused, and the right pair stays valid."""
     adapter, (ticket, randstr) = captcha(tencent), tencent.captcha_ticket()
     assert adapter.refusal("t03another*", randstr, IP) == "code 15"
     assert adapter.refusal(ticket, tencent.captcha_ticket()[1], IP) == "code 7"
@@ -82,15 +82,15 @@ def test_a_ticket_that_nobody_issued_is_no_good(tencent: TencentStandIn) -> None
 
 
 @pytest.mark.parametrize("ticket", ["trerror_", "trerror_1001_190000042_1800000000", "trerror_" + "x" * 2000])
-def test_a_ticket_that_the_widget_made_up_is_never_asked_about(tencent: TencentStandIn, ticket: str) -> None:
-    """Anybody can write one, so it costs neither a call nor a key."""
+def test_a_ticket_that_the_widget_made_up_is_refused_without_a_call(tencent: TencentStandIn, ticket: str) -> None:
+    """Anyone can write such a ticket, so it costs neither a call nor a Redis key."""
     for adapter in (captcha(tencent), captcha(tencent, {})):
         assert adapter.refusal(ticket, "@randstr", IP) == "made up by the client"
     assert tencent.captcha_calls == tencent.connections == 0
 
 
-def test_another_application_vouches_for_nothing(tencent: TencentStandIn) -> None:
-    """A wrong id or secret of ours refuses everybody, and lets nobody through."""
+def test_a_ticket_of_another_application_is_refused(tencent: TencentStandIn) -> None:
+    """If our app id or secret is wrong, every ticket is refused."""
     pair = tencent.captcha_ticket()
     assert captcha(tencent, app_id="190000043").refusal(*pair, IP) == "code 16"
     assert captcha(tencent, app_secret="another").refusal(*pair, IP) == "code 100"
@@ -99,7 +99,7 @@ def test_another_application_vouches_for_nothing(tencent: TencentStandIn) -> Non
 
 @pytest.mark.parametrize("ip", ["", IP, "2001:db8::1"])
 def test_a_client_whose_address_is_unknown_can_pass_too(tencent: TencentStandIn, ip: str) -> None:
-    """The API takes no request without an address, so it is given one that is nobody's."""
+    """The API requires an address, so the adapter sends a placeholder if the client's is unknown."""
     assert captcha(tencent).refusal(*tencent.captcha_ticket(), ip) is None
 
 
@@ -108,7 +108,7 @@ def test_a_client_whose_address_is_unknown_can_pass_too(tencent: TencentStandIn,
 
 @pytest.mark.usefixtures("impatient")
 def test_a_service_that_does_not_answer_is_an_outage(tencent: TencentStandIn) -> None:
-    """After the timeout, and without a second try, which would find the ticket used; the next one passes."""
+    """The adapter gives up after its timeout and never retries, since the ticket is used; the next one passes."""
     adapter = captcha(tencent)
     tencent.fail("timeout", times=1, action=ACTION)
     with pytest.raises(ServiceUnavailable) as outage:
@@ -128,7 +128,7 @@ def test_a_service_that_does_not_answer_is_an_outage(tencent: TencentStandIn) ->
     ],
 )
 def test_a_service_that_fails_is_an_outage(tencent: TencentStandIn, mode: str, detail: str) -> None:
-    """With its code for the log, and without a second try; the ticket was not used up."""
+    """The log has Tencent's code; the adapter does not retry, and the ticket stays valid."""
     adapter, pair = captcha(tencent), tencent.captcha_ticket()
     tencent.fail(mode, times=1, action=ACTION)
     with pytest.raises(ServiceUnavailable) as outage:
@@ -138,16 +138,16 @@ def test_a_service_that_fails_is_an_outage(tencent: TencentStandIn, mode: str, d
     assert adapter.refusal(*pair, IP) is None
 
 
-def test_nobody_listening_is_an_outage(tencent: TencentStandIn) -> None:
-    """Fail closed."""
+def test_a_refused_connection_is_an_outage(tencent: TencentStandIn) -> None:
+    """If the connection is refused, no ticket passes."""
     pair = tencent.captcha_ticket()
     tencent.close()
     with pytest.raises(ServiceUnavailable, match="captcha: ClientNetworkError"):
         captcha(tencent).refusal(*pair, IP)
 
 
-def test_a_verdict_counts_whatever_its_content_type(tencent: TencentStandIn) -> None:
-    """With a charset in the Content-Type the SDK does not look for errors, and reads the verdict all the same."""
+def test_a_verdict_of_any_content_type_is_read(tencent: TencentStandIn) -> None:
+    """If the Content-Type has a charset, the SDK skips its check for errors and still reads the verdict."""
     tencent.fail("charset", action=ACTION)
     adapter, pair = captcha(tencent), tencent.captcha_ticket()
     assert [adapter.refusal(*pair, IP) for _ in range(2)] == [None, "code 9"]
@@ -157,7 +157,7 @@ def test_a_verdict_counts_whatever_its_content_type(tencent: TencentStandIn) -> 
     "response", [{"Error": {"Code": "InternalError", "Message": "…"}}, {}, {"CaptchaCode": None}], ids=str
 )
 def test_an_answer_without_a_verdict_is_an_outage(response: dict[str, Any]) -> None:
-    """With a charset in the Content-Type the SDK skips its check for errors, and finds nothing."""
+    """If the Content-Type has a charset, the SDK skips its check for errors and returns no verdict."""
     server = ApiServer(
         0, lambda _headers, _body: Reply({**response, "RequestId": "…"}, "application/json; charset=utf-8")
     )
@@ -168,8 +168,8 @@ def test_an_answer_without_a_verdict_is_an_outage(response: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize("missing", [*list(KEYS)[:2], "all"])
-def test_without_credentials_nobody_is_asked(tencent: TencentStandIn, missing: str) -> None:
-    """The log says what is missing."""
+def test_without_credentials_the_service_is_not_called(tencent: TencentStandIn, missing: str) -> None:
+    """The log says that the credentials are missing."""
     environ = {} if missing == "all" else {**KEYS, missing: ""}
     with pytest.raises(ServiceUnavailable, match="captcha: no credentials in the environment"):
         captcha(tencent, environ).refusal(*tencent.captcha_ticket(), IP)
@@ -177,7 +177,7 @@ def test_without_credentials_nobody_is_asked(tencent: TencentStandIn, missing: s
 
 
 def test_credentials_are_read_at_every_signing(tencent: TencentStandIn) -> None:
-    """SCF replaces them in the environment of a running instance."""
+    """SCF replaces the credentials in the environment of a running instance."""
     environ = {**KEYS, "TENCENTCLOUD_SECRETKEY": "old"}
     adapter, pair = captcha(tencent, environ), tencent.captcha_ticket()
     with pytest.raises(ServiceUnavailable, match=r"captcha: AuthFailure\.SignatureFailure"):
@@ -186,8 +186,8 @@ def test_credentials_are_read_at_every_signing(tencent: TencentStandIn) -> None:
     assert adapter.refusal(*pair, IP) is None
 
 
-def test_one_connection_is_kept(tencent: TencentStandIn) -> None:
-    """The client is made once, and so is its connection."""
+def test_the_connection_is_reused(tencent: TencentStandIn) -> None:
+    """The client and its connection are made once."""
     adapter = captcha(tencent)
     for _ in range(3):
         assert adapter.refusal(*tencent.captcha_ticket(), IP) is None
@@ -208,7 +208,7 @@ def cloud(clock: time_machine.Traveller) -> Iterator[Cloud]:
 
 
 def function(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Call:
-    """Give a way to call the entry point with an app of this environment; it returns the answer's body."""
+    """Return a way to call the entry point with an app of this environment; it returns the body of the answer."""
     import index  # noqa: PLC0415 - importing it builds an app, and takes over logging
 
     monkeypatch.setattr(index, "_app", wiring.build(environ))
@@ -240,7 +240,7 @@ def solved(pair: tuple[str, str]) -> dict[str, str]:
 def test_the_third_sending_of_a_day_to_a_number_needs_a_ticket(
     call: Call, cloud: Cloud, clock: time_machine.Traveller
 ) -> None:
-    """A bad one does not help, a good one does, once; the code that it brought logs in."""
+    """A bad ticket is refused, a good one passes once, and the code that it allowed logs in."""
     for _ in range(2):
         assert call("getSms", phone=PHONE)["codeStr"] == "Ok"
         clock.shift(Rules().cooldown + 1)
@@ -261,10 +261,10 @@ def test_the_third_sending_of_a_day_to_a_number_needs_a_ticket(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_where_the_service_is_away_a_number_that_needs_no_ticket_gets_its_code(
+def test_a_number_that_needs_no_ticket_gets_its_code_in_an_outage(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With CAPTCHA_MODE adaptive; with always nobody does."""
+    """With CAPTCHA_MODE adaptive a number without a ticket gets a code, and with always it gets none."""
     cloud.tencent.fail("timeout", action=ACTION)
     for mode, outcome in (("always", "CaptchaRequired"), ("adaptive", "Ok")):
         call = function({**cloud.environ, "CAPTCHA_MODE": mode}, monkeypatch)
@@ -272,10 +272,10 @@ def test_where_the_service_is_away_a_number_that_needs_no_ticket_gets_its_code(
     assert len(cloud.tencent.inbox()) == 1
 
 
-def test_with_the_captcha_off_nobody_is_asked(
+def test_with_the_captcha_off_no_ticket_is_required(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, clock: time_machine.Traveller
 ) -> None:
-    """Neither the caller nor the service."""
+    """Neither the caller is asked for a ticket nor the service for a verdict."""
     call = function({**cloud.environ, "CAPTCHA_MODE": "off"}, monkeypatch)
     for _ in range(3):
         assert call("getSms", phone=PHONE, **solved(cloud.tencent.captcha_ticket()))["codeStr"] == "Ok"
@@ -284,7 +284,7 @@ def test_with_the_captcha_off_nobody_is_asked(
 
 
 def test_a_ticket_needs_its_randstr(call: Call, cloud: Cloud) -> None:
-    """The message names what is missing, and nobody is asked."""
+    """The message names captchaRandstr, and the service is not called."""
     body = call("getSms", phone=PHONE, captchaTicket="t03*")
     assert (body["codeStr"], "captchaRandstr" in body["errorMessage"]) == ("InValidParam", True)
     assert call("getSms", phone=PHONE, captchaRandstr="@x")["codeStr"] == "Ok"
@@ -292,10 +292,10 @@ def test_a_ticket_needs_its_randstr(call: Call, cloud: Cloud) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-def test_neither_ticket_nor_secret_reach_the_log(
+def test_neither_ticket_nor_secret_reaches_the_log(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """At DEBUG, whatever becomes of the ticket, and before any redaction as well."""
+    """At DEBUG, the log has neither of them for any kind of ticket, even before redaction."""
     call = function({**cloud.environ, "CAPTCHA_MODE": "always"}, monkeypatch)
     raw = Raw()
     logging.getLogger().addHandler(raw)

@@ -1,4 +1,4 @@
-"""Access tokens: what stands in them, and that nothing else is taken for one."""
+"""Access tokens: their content, and the refusal of everything else."""
 
 import re
 import time
@@ -23,7 +23,7 @@ SESSION = "session-1"
 
 
 @pytest.mark.usefixtures("clock")
-def test_a_token_says_who_for_whom_and_how_long() -> None:
+def test_a_token_names_its_user_audience_and_lifetime() -> None:
     """Header and claims are those of an access token (RFC 9068), with phone, name and avatar besides."""
     header, payload = parts(tokens().issue(USER, SESSION))
     now = int(time.time())
@@ -45,21 +45,21 @@ def test_a_token_says_who_for_whom_and_how_long() -> None:
 
 
 def test_the_times_of_a_token_are_whole_seconds(clock: time_machine.Traveller) -> None:
-    """Of a moment between two, the one that has begun: some who verify our tokens take no fractions."""
+    """Times are rounded down, since some services that verify our tokens accept no fractions."""
     now = int(time.time())
     clock.shift(0.9)
     payload = parts(tokens().issue(USER, SESSION))[1]
     assert [(type(payload[name]), payload[name]) for name in ("iat", "exp")] == [(int, now), (int, now + TTL)]
 
 
-def test_a_token_is_verified_as_its_user_and_number() -> None:
-    """Another instance with the same settings knows whom it is for."""
+def test_a_verified_token_yields_its_user_and_number() -> None:
+    """Another instance with the same settings reads the user and the number."""
     assert tokens().verify(tokens().issue(USER, SESSION)) == Claims("user-1", PHONE, SESSION)
 
 
 @pytest.mark.parametrize("avatar", ["头" * 2048, "\x01" * 2048, "a" * 2048, "😀" * 255])
-def test_no_avatar_makes_a_token_longer_than_one_may_be(avatar: str) -> None:
-    """Not even with the longest name, and a signature by RSA. An avatar that is too long is left out."""
+def test_no_avatar_makes_a_token_too_long(avatar: str) -> None:
+    """The limit holds even for the longest name and an RSA signature; an avatar that is too long is left out."""
     keys = KeyRing(private_key(private_pem("RSA")))
     issuer = AccessTokens(keys, issuer="issuer", audience="audience", ttl=TTL)
     token = issuer.issue(User("u" * 64, PHONE, "😀" * 64, avatar, 0), SESSION)
@@ -69,19 +69,19 @@ def test_no_avatar_makes_a_token_longer_than_one_may_be(avatar: str) -> None:
 
 @pytest.mark.usefixtures("clock")
 def test_every_token_has_an_id_of_its_own() -> None:
-    """Tokens of one user and one moment differ."""
+    """Two tokens of one user at one moment differ."""
     assert len({parts(tokens().issue(USER, SESSION))[1]["jti"] for _ in range(100)}) == 100
 
 
 def test_a_token_of_another_issuer_audience_or_key_is_refused() -> None:
-    """Those of a sister service, too."""
+    """Tokens of a sister service are refused too."""
     for other in (tokens(issuer="another"), tokens(audience="another"), tokens(OLD_SECRET)):
         with pytest.raises(TokenInvalid):
             tokens().verify(other.issue(USER, SESSION))
 
 
 def test_a_tampered_token_is_refused() -> None:
-    """Header, claims and signature belong together: those of two good tokens do not mix, no character may change."""
+    """Header, claims and signature of two valid tokens cannot be combined, and no character may change."""
     mine, theirs = (tokens().issue(user, SESSION).split(".") for user in (USER, User("user-2", OTHER_PHONE, "", "", 0)))
     mixed = [[mine[0], theirs[1], mine[2]], [mine[0], mine[1], theirs[2]], [mine[1], mine[0], mine[2]], [*mine, ""]]
     token = ".".join(mine)
@@ -92,7 +92,7 @@ def test_a_tampered_token_is_refused() -> None:
 
 
 def test_a_truncated_token_is_refused() -> None:
-    """No beginning of a token is one, the empty one neither."""
+    """No proper prefix of a token is accepted, and neither is the empty string."""
     token = tokens().issue(USER, SESSION)
     for length in range(len(token)):
         with pytest.raises(TokenInvalid):
@@ -101,21 +101,21 @@ def test_a_truncated_token_is_refused() -> None:
 
 @given(st.text() | st.text("AQZaqz019-_=."))
 @settings(deadline=None)  # a busy machine is slow, not wrong
-def test_no_text_is_a_token_and_none_is_a_crash(text: str) -> None:
-    """Random text is TokenInvalid, never another exception."""
+def test_random_text_is_refused_without_a_crash(text: str) -> None:
+    """Random text is TokenInvalid and never another exception."""
     with pytest.raises(TokenInvalid):
         tokens().verify(text)
 
 
 @pytest.mark.parametrize("text", ["\ud800", "a.\udfff.c"])
-def test_a_lone_surrogate_is_no_token_and_no_crash(text: str) -> None:
+def test_a_lone_surrogate_is_refused_without_a_crash(text: str) -> None:
     """Text that is not Unicode is TokenInvalid as well."""
     with pytest.raises(TokenInvalid):
         tokens().verify(text)
 
 
 def test_a_rotation_refuses_no_token() -> None:
-    """Tokens of a previous secret still count; new ones are signed with the current secret."""
+    """Tokens of a previous secret stay valid; new tokens are signed with the current secret."""
     rotated = tokens(SECRET, OLD_SECRET)
     assert rotated.verify(tokens(OLD_SECRET).issue(USER, SESSION)) == Claims("user-1", PHONE, SESSION)
     assert tokens(SECRET).verify(rotated.issue(USER, SESSION)) == Claims("user-1", PHONE, SESSION)
@@ -127,7 +127,7 @@ def test_a_rotation_refuses_no_token() -> None:
 
 @pytest.mark.parametrize("secret", [SECRET, OLD_SECRET])
 def test_a_token_expires_with_a_minute_for_clocks_that_differ(clock: time_machine.Traveller, secret: bytes) -> None:
-    """It counts 59 seconds after its end and not 61, under a previous secret too."""
+    """A token is valid 59 seconds after its end and not 61, under a previous secret too."""
     rotated, token = tokens(SECRET, OLD_SECRET), tokens(secret).issue(USER, SESSION)
     clock.shift(TTL + 59)
     assert rotated.verify(token)

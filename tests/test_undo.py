@@ -1,4 +1,4 @@
-"""Taking back a refused sending, while other sendings, guesses and losses come between, on every kind of Redis."""
+"""The undo of a refused sending, while other sendings, guesses and losses intervene, on every kind of Redis."""
 
 from typing import Any
 
@@ -29,12 +29,12 @@ NO_RESERVATION = Reservation("494400", "20261121", None)
 
 @pytest.fixture
 def quick(world: World) -> World:
-    """A service whose sendings can overlap: its cooldown is shorter than SendSms may take."""
+    """A service whose sendings can overlap: its cooldown is shorter than the time that SendSms may need."""
     return World(world.backend, world.clock, rules=Rules(cooldown=1))
 
 
 def meanwhile(world: World, *happenings: object) -> None:
-    """Let things happen while the next SendSms is under way, which is then refused."""
+    """Call functions while the next SendSms is under way, which is then refused."""
 
     def happen() -> None:
         world.outbox.meanwhile = lambda: None
@@ -46,38 +46,38 @@ def meanwhile(world: World, *happenings: object) -> None:
     world.outbox.meanwhile = happen
 
 
-def refused(world: World, session: str | None = None, key: str | None = None) -> None:
-    """Ask for a code whose sending is refused."""
+def refused(world: World, session_id: str | None = None, key: str | None = None) -> None:
+    """Ask for a code, and expect SendFailed."""
     world.outbox.refuse = world.outbox.refuse or []
     with pytest.raises(SendFailed):
-        world.get_sms(session, key=key)
+        world.get_sms(session_id, key=key)
 
 
-def refused_at_once(world: World, session: str | None = None, key: str | None = None) -> None:
-    """Ask for a code; SendSms refuses."""
+def refused_at_once(world: World, session_id: str | None = None, key: str | None = None) -> None:
+    """Ask for a code whose sending SendSms refuses."""
     world.outbox.refuse = [SendFailed()]
-    refused(world, session, key)
+    refused(world, session_id, key)
 
 
 def days(backend: Backend) -> list[str]:
-    """Return the keys that count a day."""
+    """Return the keys of daily counts."""
     return [key for key in backend.expiries() if ":day:" in key]
 
 
-def test_a_later_sending_in_the_session_keeps_all_but_the_quota(quick: World) -> None:
-    """The refused one gives back its own part of the day; cooldown, life and place are the later one's."""
-    session = quick.get_sms().session_id
+def test_a_later_sending_in_the_challenge_loses_only_the_daily_count_of_the_refused_one(quick: World) -> None:
+    """The undo lowers the day's count; cooldown, life and rank stay those of the later sending."""
+    session_id = quick.get_sms().session_id
     quick.wait(2)
-    meanwhile(quick, lambda: quick.wait(2), lambda: quick.get_sms(session))
-    refused(quick, session)
+    meanwhile(quick, lambda: quick.wait(2), lambda: quick.get_sms(session_id))
+    refused(quick, session_id)
     assert quick.sent_today() == 2
     with pytest.raises(TooManyRequests):
-        quick.get_sms(session)
-    assert quick.log_in(session).token
+        quick.get_sms(session_id)
+    assert quick.log_in(session_id).token
 
 
-def test_a_later_sending_in_another_session_keeps_everything(quick: World) -> None:
-    """Its cooldown, its place as the latest and its key are not the refused one's to give back."""
+def test_a_later_sending_in_another_challenge_keeps_everything(quick: World) -> None:
+    """The undo leaves the later sending's cooldown, its rank as the latest and its idempotency key alone."""
     meanwhile(quick, lambda: quick.wait(2), lambda: quick.get_sms(key=OTHER_KEY))
     refused(quick, key=KEY)
     assert quick.sent_today() == 1
@@ -89,31 +89,31 @@ def test_a_later_sending_in_another_session_keeps_everything(quick: World) -> No
 
 
 @pytest.mark.parametrize("first_wins", [True, False])
-def test_of_two_refused_sendings_in_one_session_nothing_stays(quick: World, *, first_wins: bool) -> None:
-    """Whichever is refused first."""
+def test_two_refused_sendings_in_one_challenge_leave_nothing(quick: World, *, first_wins: bool) -> None:
+    """The order of the two refusals does not matter."""
 
     def resend() -> None:
-        session = quick.challenges.latest(PHONE)
+        session_id = quick.challenges.latest(PHONE)
         if not first_wins:
-            refused_at_once(quick, session, OTHER_KEY)
+            refused_at_once(quick, session_id, OTHER_KEY)
             return
-        ask = SendRequest(PHONE, Period("20261121", 1000), session, OTHER_KEY)
-        quick.challenges.issue(ask, Challenge("B" * 22, "nonce", "digest"), NO_RESERVATION, "later")
+        request = SendRequest(PHONE, Period("20261121", 1000), session_id, OTHER_KEY)
+        quick.challenges.issue(request, Challenge("B" * 22, "nonce", "digest"), NO_RESERVATION, "later")
 
     meanwhile(quick, lambda: quick.wait(2), resend)
     refused(quick, key=KEY)
     if first_wins:
-        session = quick.challenges.latest(PHONE)
-        assert session is not None
+        session_id = quick.challenges.latest(PHONE)
+        assert session_id is not None
         quick.challenges.undo(
-            SendRequest(PHONE, Period("20261121", 1000), idempotency_key=OTHER_KEY), session, "later", issued=True
+            SendRequest(PHONE, Period("20261121", 1000), idempotency_key=OTHER_KEY), session_id, "later", issued=True
         )
     assert quick.sent_today() == 0
     assert [key for key in quick.backend.expiries() if ":day:" not in key] == []
 
 
-def test_what_was_lost_meanwhile_is_not_made_anew(quick: World) -> None:
-    """Where nothing is on record, nothing is taken back; a count is not taken below zero."""
+def test_an_undo_restores_nothing_that_redis_has_lost(quick: World) -> None:
+    """The undo creates no key, and lowers no count below zero."""
     meanwhile(quick, quick.backend.client.flushall)
     refused(quick, key=KEY)
     assert quick.backend.expiries() == {}
@@ -122,19 +122,19 @@ def test_what_was_lost_meanwhile_is_not_made_anew(quick: World) -> None:
     assert quick.backend.expiries() == {}
 
 
-def test_undoing_twice_undoes_once(quick: World) -> None:
-    """The second time there is nothing of this sending left."""
+def test_a_second_undo_changes_nothing(quick: World) -> None:
+    """The second undo finds nothing of this sending."""
     quick.get_sms()
     quick.wait(2)
-    ask = SendRequest(PHONE, Period("20261121", 3_600_000))
-    quick.challenges.issue(ask, Challenge("B" * 22, "nonce", "digest"), NO_RESERVATION, "mark")
-    quick.challenges.undo(ask, "B" * 22, "mark", issued=True)
-    quick.challenges.undo(ask, "B" * 22, "mark", issued=True)
+    request = SendRequest(PHONE, Period("20261121", 3_600_000))
+    quick.challenges.issue(request, Challenge("B" * 22, "nonce", "digest"), NO_RESERVATION, "sending")
+    quick.challenges.undo(request, "B" * 22, "sending", issued=True)
+    quick.challenges.undo(request, "B" * 22, "sending", issued=True)
     assert quick.sent_today() == 1
 
 
-def test_the_latest_session_gets_its_place_back_for_as_long_as_it_had_it(world: World) -> None:
-    """With the life that its own record has left, not with the refused one's."""
+def test_an_undo_restores_the_latest_challenge_for_its_own_life(world: World) -> None:
+    """The rank lasts as long as the earlier challenge, not as long as the refused one."""
     world.get_sms()
     world.wait(400)
     before = world.backend.expiries()[otp_key(PHONE, "latest")]
@@ -143,9 +143,9 @@ def test_the_latest_session_gets_its_place_back_for_as_long_as_it_had_it(world: 
     assert before - 1000 < after <= before
 
 
-def test_an_answer_that_was_lost_is_undone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Redis put the sending on record and we never heard of it: its repeat must send, not say that it was sent."""
-    session = world.get_sms().session_id
+def test_an_issue_whose_answer_is_lost_is_undone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis recorded the sending but the answer was lost, so a repeat under its key must send."""
+    session_id = world.get_sms().session_id
     world.wait(200)
     before = {key: value for key, value in world.backend.dump().items() if ":latest" in key or ":day:" in key}
     issue = world.challenges.issue
@@ -154,7 +154,7 @@ def test_an_answer_that_was_lost_is_undone(world: World, monkeypatch: pytest.Mon
         issue(*args)
         raise ServiceUnavailable
 
-    for asked in (None, session):
+    for asked in (None, session_id):
         with monkeypatch.context() as lost:
             lost.setattr(world.challenges, "issue", loses_the_answer)
             with pytest.raises(ServiceUnavailable):
@@ -166,14 +166,12 @@ def test_an_answer_that_was_lost_is_undone(world: World, monkeypatch: pytest.Mon
     assert world.get_sms(key=KEY).request_id == "request-2"
     world.wait(101)
     with pytest.raises(CodeHasExpired):
-        world.log_in(session, world.outbox.sent[0][1])
+        world.log_in(session_id, world.outbox.sent[0][1])
 
 
-def test_an_issue_that_never_arrived_takes_nothing_from_the_session(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Redis was away for that call only: what it has on record of the session is of earlier sendings."""
-    session = world.get_sms().session_id
+def test_undoing_an_issue_that_never_arrived_changes_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis was away for that call only, so its record of the challenge belongs to earlier sendings."""
+    session_id = world.get_sms().session_id
     world.cool_down()
     before = world.backend.dump()
 
@@ -181,21 +179,21 @@ def test_an_issue_that_never_arrived_takes_nothing_from_the_session(
         raise ServiceUnavailable
 
     monkeypatch.setattr(world.challenges, "issue", never_arrives)
-    for asked in (session, None):
+    for asked in (session_id, None):
         with pytest.raises(ServiceUnavailable):
             world.get_sms(asked, key=KEY)
     assert world.backend.dump() == before
 
 
-def test_a_key_that_names_another_session_is_not_forgotten(world: World) -> None:
-    """It is somebody else's by now."""
+def test_an_idempotency_key_of_another_challenge_survives_an_undo(world: World) -> None:
+    """Such a key belongs to another sending by now."""
     meanwhile(world, lambda: world.backend.client.set(otp_key(PHONE, f"sent:{KEY}"), "B" * 22, px=1000))
     refused(world, key=KEY)
     assert world.backend.client.get(otp_key(PHONE, f"sent:{KEY}")) == "B" * 22
 
 
-def test_a_place_that_an_earlier_sending_took_is_not_given_back_by_a_later_one(quick: World) -> None:
-    """The older session became the latest when it was sent again; a refused third sending in it changes nothing."""
+def test_a_rank_from_an_earlier_sending_survives_the_undo_of_a_later_one(quick: World) -> None:
+    """A resend made the older challenge the latest, and a refused third sending in it does not change that."""
     older = quick.get_sms().session_id
     quick.wait(2)
     quick.get_sms()
@@ -206,8 +204,8 @@ def test_a_place_that_an_earlier_sending_took_is_not_given_back_by_a_later_one(q
     assert quick.challenges.latest(PHONE) == older
 
 
-def test_a_place_that_a_later_sending_took_is_not_given_back_by_an_earlier_one(quick: World) -> None:
-    """The refused one does not know what was the latest before the one that came after it."""
+def test_a_rank_from_a_later_sending_survives_the_undo_of_an_earlier_one(quick: World) -> None:
+    """The refused sending does not know which challenge was the latest before a later sending."""
     older = quick.get_sms().session_id
     quick.wait(2)
 
@@ -221,10 +219,10 @@ def test_a_place_that_a_later_sending_took_is_not_given_back_by_an_earlier_one(q
     assert quick.challenges.latest(PHONE) == older
 
 
-def test_a_refusal_is_answered_where_undoing_fails(
+def test_a_refusal_is_answered_if_its_undo_fails(
     world: World, monkeypatch: pytest.MonkeyPatch, printed: Printed
 ) -> None:
-    """The caller learns what SendSms said; the log has an alert."""
+    """The caller gets SendSms's refusal, and the log has an alert."""
 
     def unavailable(*_: object, **__: object) -> bool:
         raise ServiceUnavailable(f"redis: ResponseError: otp:{{{PHONE.e164}}}:latest")
@@ -235,67 +233,67 @@ def test_a_refusal_is_answered_where_undoing_fails(
     assert alerts(printed()) == [{"alert": "undo_failed", "cause": "redis: ResponseError: <otp key>"}]
 
 
-def test_a_code_that_was_spent_since_we_looked_is_not_sent_again(world: World) -> None:
-    """Between look and issue the session ends: a new code goes out, in a new session, and works."""
-    session = world.get_sms().session_id
+def test_a_code_that_was_redeemed_since_the_check_is_not_resent(world: World) -> None:
+    """The challenge ends between check and issue, so a new code goes out in a new challenge."""
+    session_id = world.get_sms().session_id
     world.cool_down()
-    world.between_check_and_reserve(lambda: world.log_in(session))
-    again = world.get_sms(session).session_id
-    assert again != session
+    world.between_check_and_reserve(lambda: world.log_in(session_id))
+    again = world.get_sms(session_id).session_id
+    assert again != session_id
     assert world.log_in(again).token
 
 
-def test_a_code_that_is_good_again_since_we_looked_is_not_taken_for_the_new_one(world: World) -> None:
-    """Nobody knows its digits any more when SendSms is called: a new code goes out, in a session of its own."""
-    session = world.get_sms().session_id
-    login = world.log_in(session).user_id
+def test_a_code_that_was_unredeemed_since_the_check_is_not_mistaken_for_the_new_one(world: World) -> None:
+    """The digits are unknown when SendSms is called, so a new code goes out in a new challenge."""
+    session_id = world.get_sms().session_id
+    login = world.log_in(session_id).user_id
     world.cool_down()
-    world.between_check_and_reserve(lambda: world.challenges.unredeem(PHONE, session, login))
-    again = world.get_sms(session).session_id
-    assert again != session
+    world.between_check_and_reserve(lambda: world.challenges.unredeem(PHONE, session_id, login))
+    again = world.get_sms(session_id).session_id
+    assert again != session_id
     assert world.log_in(again).token
 
 
-def test_a_repeat_of_a_sending_that_is_just_gone_is_told_to_come_back(world: World) -> None:
-    """Its key came between look and issue, and its session is over."""
+def test_a_repeat_of_a_sending_that_has_just_ended_is_told_to_retry(world: World) -> None:
+    """The key appeared between check and issue, and its challenge is over."""
     world.between_check_and_reserve(lambda: world.backend.client.set(otp_key(PHONE, f"sent:{KEY}"), "B" * 22, px=1000))
     with pytest.raises(TooManyRequests) as wait:
         world.get_sms(key=KEY)
     assert wait.value.retry_after == 1
 
 
-def test_only_the_login_that_spent_a_code_gives_it_back(world: World) -> None:
-    """Another's mark, or an earlier one of the same code, does nothing."""
-    session = world.get_sms().session_id
-    user_ids = [world.log_in(session).user_id]
-    assert not world.challenges.unredeem(PHONE, session, "another")
-    assert world.challenges.unredeem(PHONE, session, user_ids[0])
-    world.log_in(session)
-    assert not world.challenges.unredeem(PHONE, session, user_ids[0])
+def test_only_the_login_that_redeemed_a_code_unredeems_it(world: World) -> None:
+    """A redemption by another login, or an earlier one of the same code, cannot be unredeemed."""
+    session_id = world.get_sms().session_id
+    user_ids = [world.log_in(session_id).user_id]
+    assert not world.challenges.unredeem(PHONE, session_id, "another")
+    assert world.challenges.unredeem(PHONE, session_id, user_ids[0])
+    world.log_in(session_id)
+    assert not world.challenges.unredeem(PHONE, session_id, user_ids[0])
     with pytest.raises(CodeHasValid):
-        world.log_in(session)
+        world.log_in(session_id)
 
 
-def test_a_repeat_that_fails_gives_nothing_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repeat_that_fails_does_not_unredeem_the_code(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The login that it repeats has its token."""
-    session = world.get_sms().session_id
-    world.log_in(session, key=KEY)
+    session_id = world.get_sms().session_id
+    world.log_in(session_id, key=KEY)
 
     def down(_phone: Phone, _id: str) -> User:
         raise ServiceUnavailable
 
     monkeypatch.setattr(world.users, "sign_in", down)
     with pytest.raises(ServiceUnavailable):
-        world.log_in(session, key=KEY)
+        world.log_in(session_id, key=KEY)
     monkeypatch.undo()
     with pytest.raises(CodeHasValid):
-        world.log_in(session)
+        world.log_in(session_id)
 
 
-def test_a_code_that_nobody_can_guess_any_more_is_not_live(world: World) -> None:
-    """A forged session is a mismatch while anybody can still redeem the latest code, and finds none afterwards."""
-    session = world.get_sms().session_id
-    for asked in (session, None):
+def test_a_code_without_guesses_left_is_not_live(world: World) -> None:
+    """A forged sessionId is a mismatch while the latest code can still be redeemed, and an expired code afterwards."""
+    session_id = world.get_sms().session_id
+    for asked in (session_id, None):
         for _ in range(world.rules.guesses):
             with pytest.raises(SessionMismatch):
                 world.log_in("A" * 22)
@@ -305,16 +303,16 @@ def test_a_code_that_nobody_can_guess_any_more_is_not_live(world: World) -> None
         world.log_in("A" * 22)
 
 
-def test_a_key_whose_session_was_guessed_wrong_too_often_asks_for_a_new_code(world: World) -> None:
-    """For its holder that session is over, though strangers without one have guesses left."""
-    session = world.get_sms(key=KEY).session_id
-    world.spend_guesses(session)
+def test_an_idempotency_key_of_a_challenge_without_guesses_gets_a_new_code(world: World) -> None:
+    """The challenge is over for its holder, although callers without its id still have guesses."""
+    session_id = world.get_sms(key=KEY).session_id
+    world.spend_guesses(session_id)
     world.cool_down()
-    assert world.get_sms(key=KEY).session_id != session
+    assert world.get_sms(key=KEY).session_id != session_id
 
 
-def test_a_day_that_is_used_up_says_so_before_the_cooldown(world: World) -> None:
-    """Whoever waits as long as they are told gets through."""
+def test_the_daily_limit_is_reported_before_the_cooldown(world: World) -> None:
+    """A caller who waits for Retry-After gets through."""
     world = World(world.backend, world.clock, rules=Rules(daily=1))
     world.get_sms()
     with pytest.raises(TooManyRequests) as wait:

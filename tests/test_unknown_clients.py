@@ -1,4 +1,4 @@
-"""Who is one client, and what clients of unknown address share, on every kind of Redis."""
+"""The identity of a client, and the limits that clients of unknown address share, on every kind of Redis."""
 
 import pytest
 
@@ -20,7 +20,7 @@ from tests.testkit.world import PHONE
 
 
 def test_clients_of_unknown_address_share_ten_times_the_limits(make: Make, printed: Printed) -> None:
-    """They are one client, and the log says so."""
+    """Clients without a valid address count as one client, and the log names it so."""
     world = make(limits=Limits(ip_hour=1, guesses=1))
     addresses = ["rubbish", "10.0.0.256", "localhost", "-"]
     for i in range(10):
@@ -39,7 +39,7 @@ def test_clients_of_unknown_address_share_ten_times_the_limits(make: Make, print
 
 
 def test_unknown_clients_share_ten_times_every_limit_of_a_client(make: Make) -> None:
-    """The day's, and how often SendSms may refuse."""
+    """The factor also applies to the limit of a day and to the sendings that SendSms refused."""
     world = make(ip="unknown", limits=Limits(ip_day=1, refused=1))
     for i in range(10):
         world.outbox.refuse = [InvalidPhone()]
@@ -52,15 +52,15 @@ def test_unknown_clients_share_ten_times_every_limit_of_a_client(make: Make) -> 
     assert refused(world, TooManyRequests).retry_after == TO_MIDNIGHT - TO_THE_HOUR
 
 
-def test_an_unknown_client_is_given_back_to(make: Make) -> None:
-    """Like any other."""
+def test_an_unknown_client_is_refunded(make: Make) -> None:
+    """A login refunds the sendings of an unknown client like any other's."""
     world = make(ip="unknown")
     world.log_in(world.get_sms().session_id)
     assert counts(world) == totals()
 
 
 def test_the_64_of_an_ipv6_address_is_one_client(make: Make, printed: Printed) -> None:
-    """A customer has as many addresses in it as they like."""
+    """A customer can use any address of their /64."""
     world = make(limits=Limits(ip_hour=1))
     world.ip = "2001:db8:1:2::1"
     assert world.call("getSms", phone=stranger(0).e164)["codeStr"] == "Ok"
@@ -71,8 +71,8 @@ def test_the_64_of_an_ipv6_address_is_one_client(make: Make, printed: Printed) -
     assert [line["client"] for line in printed()] == ["2001:db8:1:2::/64"] * 2 + ["2001:db8:1:3::/64"]
 
 
-def test_with_no_source_of_addresses_no_client_is_counted(make: Make) -> None:
-    """The other budgets are."""
+def test_without_a_source_of_addresses_no_client_is_counted(make: Make) -> None:
+    """With CLIENT_IP_SOURCE none, no window of a client counts, and the other windows do."""
     world = make(ip=None, limits=Limits(ip_hour=1, ip_day=1, guesses=1, refused=1, range_hour=4))
     world.outbox.refuse = [InvalidPhone(), InvalidPhone()]
     outcomes = [world.call("getSms", phone=neighbour(i).e164)["codeStr"] for i in range(7)]

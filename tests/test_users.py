@@ -1,4 +1,4 @@
-"""What `users.Users` promises, on every table of users there is: fakeredis, Redis, SQLite and MariaDB."""
+"""The contract of `users.Users`, on every table of users: fakeredis, Redis, SQLite and MariaDB."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -28,13 +28,13 @@ FOREIGN = Phone.parse("+491711234567", "CN")
 
 @dataclass
 class Table:
-    """An empty table of users; `open` gives it as one more instance of the function has it."""
+    """An empty table of users; `open` returns it as seen by one more instance of the function."""
 
     open: Callable[[], Users]
 
 
 def sql_table(url: str, closing: list[Callable[[], None]], *, made: bool = True) -> Table:
-    """Return the table at a USERS_URL; what has to be called in the end goes into `closing`."""
+    """Return the table at a USERS_URL; `closing` collects the functions that close its connections."""
 
     def open_again() -> Users:
         engine = connect_sql(url)
@@ -81,7 +81,7 @@ def users(table: Table) -> Users:
 
 
 def test_a_first_login_signs_up(users: Users) -> None:
-    """The user has the id that was offered, neither name nor avatar, and the time of now."""
+    """A new user has the offered id, neither name nor avatar, and the present time."""
     before = int(time.time() * 1000)
     user = users.sign_in(PHONE, "a" * 32)
     assert user == User("a" * 32, PHONE, "", "", user.created)
@@ -89,20 +89,20 @@ def test_a_first_login_signs_up(users: Users) -> None:
 
 
 def test_a_later_login_finds_the_user(table: Table) -> None:
-    """The id that it offers is not used, from whichever instance it comes."""
+    """A later login from any instance ignores the id that it offers."""
     first = table.open().sign_in(PHONE, "first")
     assert table.open().sign_in(PHONE, "second") == first
     assert table.open().find(PHONE) == first
 
 
 def test_numbers_have_users_of_their_own(users: Users) -> None:
-    """Neighbours, and numbers of elsewhere."""
+    """Neighbouring and foreign numbers have users of their own."""
     made = [users.sign_in(phone, f"id-{i}") for i, phone in enumerate([PHONE, OTHER_PHONE, FOREIGN])]
     assert [users.find(phone) for phone in (PHONE, OTHER_PHONE, FOREIGN)] == made
 
 
-def test_nobody_is_found_who_has_not_signed_up(users: Users) -> None:
-    """Nor made by looking."""
+def test_a_number_that_has_not_signed_up_has_no_user(users: Users) -> None:
+    """A search finds no user who has not signed up, and creates none."""
     assert users.find(PHONE) is None
     assert users.find(PHONE) is None
 
@@ -125,21 +125,21 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_name_is_kept_as_it_came(table: Table, name: str) -> None:
-    """Every character of every script, and nothing in it is taken for a command."""
+def test_a_name_is_stored_unchanged(table: Table, name: str) -> None:
+    """A name may have characters of every script, and no part of it is executed as a command."""
     users = table.open()
     user = users.sign_in(PHONE, "id")
     other = users.sign_in(OTHER_PHONE, "other")
     renamed = User("id", PHONE, name, "", user.created)
     assert users.rename(PHONE, "id", name) == renamed
-    assert users.rename(PHONE, "id", name) == renamed  # the same again is no failure
+    assert users.rename(PHONE, "id", name) == renamed  # renaming to the same name is not a failure
     assert table.open().find(PHONE) == renamed
     assert users.sign_in(PHONE, "id-2") == renamed
     assert users.find(OTHER_PHONE) == other
 
 
-def test_nobody_renames_another(users: Users) -> None:
-    """Neither the user of a number that has signed up anew, nor nobody; ids are compared letter by letter."""
+def test_a_user_cannot_rename_another(users: Users) -> None:
+    """A rename needs the number and the exact id of its current user."""
     user = users.sign_in(PHONE, "abc")
     for user_id in ("ab", "ABC", "abc ", "äbc", "", "' OR '1'='1"):
         assert users.rename(PHONE, user_id, "x") is None
@@ -149,7 +149,7 @@ def test_nobody_renames_another(users: Users) -> None:
 
 
 def test_a_user_is_deleted_by_number_and_id(users: Users) -> None:
-    """Once, and nobody else with them."""
+    """A user is deleted once, and no other user with them."""
     user = users.sign_in(PHONE, "id")
     other = users.sign_in(OTHER_PHONE, "other")
     for phone, user_id in (
@@ -169,8 +169,8 @@ def test_a_user_is_deleted_by_number_and_id(users: Users) -> None:
     assert users.find(OTHER_PHONE) == other
 
 
-def test_whoever_comes_back_after_a_deletion_is_a_new_user(users: Users) -> None:
-    """With nothing of the old one."""
+def test_a_number_that_signs_up_after_a_deletion_is_a_new_user(users: Users) -> None:
+    """The new user has no data of the deleted one."""
     users.sign_in(PHONE, "old")
     users.rename(PHONE, "old", "name")
     users.delete(PHONE, "old")
@@ -180,7 +180,7 @@ def test_whoever_comes_back_after_a_deletion_is_a_new_user(users: Users) -> None
 
 @pytest.mark.parametrize("runners", [2, 50])
 def test_simultaneous_first_logins_make_one_user(table: Table, runners: int) -> None:
-    """Whichever comes first signs the number up, the rest find its user; on one instance and on several."""
+    """The first login signs the number up, and the rest find its user, on one instance and on several."""
     for phone, instances in ((PHONE, [table.open()]), (OTHER_PHONE, [table.open() for _ in range(3)])):
         answers = race(runners, lambda i, p=phone, u=instances: {"user": u[i % len(u)].sign_in(p, f"{p.e164}-{i}")})  # type: ignore[misc] # mypy infers no lambda with defaults
         assert len(answers) == runners
@@ -188,8 +188,10 @@ def test_simultaneous_first_logins_make_one_user(table: Table, runners: int) -> 
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
-def test_somebody_signs_up_just_before_we_do(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """Between our looking and our inserting, which the race above may miss: theirs is the user."""
+def test_a_number_that_signs_up_during_our_sign_up_has_one_user(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """If another instance inserts the user between our search and our insert, theirs is the user."""
     closing: list[Callable[[], None]] = []
     url = sql_url(kind, request, tmp_path)
     faster = sql_table(url, closing).open()
@@ -207,8 +209,8 @@ def test_somebody_signs_up_just_before_we_do(kind: str, request: pytest.FixtureR
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
-def test_a_table_that_nobody_has_made_is_an_outage(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """The code stays good until the operator has mended it, and the log says what is missing."""
+def test_a_missing_table_is_an_outage(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """The code stays valid until the operator has created the table, and the log says that the table is missing."""
     closing: list[Callable[[], None]] = []
     users = sql_table(sql_url(kind, request, tmp_path), closing, made=False).open()
     with pytest.raises(ServiceUnavailable, match=r"sql: .*(no such table|1146 Table '…' doesn't exist)"):
@@ -218,8 +220,8 @@ def test_a_table_that_nobody_has_made_is_an_outage(kind: str, request: pytest.Fi
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
-def test_an_id_that_is_anothers_is_a_bug(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """It reaches the catch-all: an outage would have it tried again. What is printed of it has no number."""
+def test_an_id_of_another_user_is_a_crash(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """The IntegrityError is a crash, since a retry would not help, and its message has no number."""
     closing: list[Callable[[], None]] = []
     users = sql_table(sql_url(kind, request, tmp_path), closing).open()
     users.sign_in(PHONE, "id")

@@ -1,4 +1,4 @@
-"""`python -m sms_admin.users_table`: makes the table of users, and takes over those of the 2020 demo."""
+"""`python -m sms_admin.users_table` creates the table of users, and migrates users of the 2020 demo."""
 
 import os
 import subprocess
@@ -40,7 +40,7 @@ class Database:
         return (code, *self._capsys.readouterr())
 
     def old(self, *rows: tuple[Any, ...], ids: str = "VARCHAR(255)", phones: str = "VARCHAR(32)") -> None:
-        """Make the demo's table, with rows of userId, phone, name, avatar and time."""
+        """Create the demo's table, with rows of userId, phone, name, avatar and time."""
         with self.engine.connect() as connection:
             charset = "CHARACTER SET utf8mb4" if self.engine.dialect.name == "mysql" else ""
             columns = f"`userId` {ids}, phone {phones}, name VARCHAR(255), avatar TEXT, time BIGINT"
@@ -72,8 +72,8 @@ def database(
     database.engine.dispose()
 
 
-def test_create_makes_the_table_once(database: Database) -> None:
-    """It says what it did, and a second run takes nothing away."""
+def test_create_creates_the_table_once(database: Database) -> None:
+    """The command reports its result, and a second run deletes nothing."""
     assert database.run("create") == (0, "The table sms_login_users is made.\n", "")
     user = database.users.sign_in(PHONE, "id")
     assert database.run("create") == (0, "The table sms_login_users was there already.\n", "")
@@ -81,7 +81,7 @@ def test_create_makes_the_table_once(database: Database) -> None:
 
 
 def test_create_refuses_a_table_that_is_not_ours(database: Database) -> None:
-    """One of that name with other columns would fail at the first login."""
+    """A table of that name with other columns would fail at the first login."""
     with database.engine.connect() as connection:
         connection.execute(text("CREATE TABLE sms_login_users (a INT)"))
     code, out, err = database.run("create")
@@ -90,7 +90,7 @@ def test_create_refuses_a_table_that_is_not_ours(database: Database) -> None:
 
 
 def test_a_database_of_mariadb_has_the_charset_that_emoji_need(mariadb: MariaDbServer, database: Database) -> None:
-    """Whatever the server's default is; number and id are compared byte by byte."""
+    """The charset does not depend on the server's default, and number and id are compared byte by byte."""
     database.run("create")
     if database.engine.dialect.name == "mysql":
         made = mariadb.query("SHOW CREATE TABLE sms_login_users", database.url.rsplit("/", 1)[1])[0][1]
@@ -107,8 +107,8 @@ OLD = [
 ]
 
 
-def test_migrate_keeps_every_user_as_they_were(database: Database) -> None:
-    """Id, name, avatar and time, under the number in E.164; the demo's own table stays as it is."""
+def test_migrate_keeps_every_user_unchanged(database: Database) -> None:
+    """Id, name, avatar and time are migrated under the number in E.164, and the demo's own table stays unchanged."""
     database.old(*OLD)
     before = database.dump("info")
     code, out, err = database.run("migrate")
@@ -122,7 +122,7 @@ def test_migrate_keeps_every_user_as_they_were(database: Database) -> None:
 
 
 def test_migrate_may_be_repeated(database: Database) -> None:
-    """It takes those who came since, and leaves alone what users did to their names in between."""
+    """A second run migrates users who came since, and keeps names that users have changed in between."""
     database.old(*OLD[:2])
     assert database.run("migrate")[0] == 0
     database.users.rename(PHONE, "1001", "renamed")
@@ -137,7 +137,7 @@ def test_migrate_may_be_repeated(database: Database) -> None:
 
 @pytest.mark.parametrize(("ids", "phones"), [("BIGINT", "BIGINT"), ("INT", "CHAR(11)"), ("CHAR(36)", "BIGINT")])
 def test_ids_and_numbers_may_be_numeric(database: Database, ids: str, phones: str) -> None:
-    """As text they stay what they are."""
+    """Numeric ids and numbers become the same digits as text."""
     database.old((42, 13800138000, "", "", 1), ids=ids, phones=phones)
     assert database.run("migrate")[0] == 0
     user = database.users.find(PHONE)
@@ -145,8 +145,8 @@ def test_ids_and_numbers_may_be_numeric(database: Database, ids: str, phones: st
     assert user.id == "42"
 
 
-def test_whoever_is_not_taken_over_is_named_by_id(database: Database) -> None:
-    """With the reason, never with the number; and the command says that something is left to be done."""
+def test_a_user_who_is_not_migrated_is_named_by_id(database: Database) -> None:
+    """The command prints the reason and no number, and its exit code says that users are left."""
     database.run("create")
     database.users.sign_in(OTHER_PHONE, "came-anew")
     database.old(
@@ -156,7 +156,7 @@ def test_whoever_is_not_taken_over_is_named_by_id(database: Database) -> None:
         ("old", "13800138001", "", "", 1),
         ("short", "1380013800", "", "", 5),
         ("fixed", "02112345678", "", "", 6),
-        ("nanp", "12025550123", "", "", 7),  # invalid in China, and a number of somebody in the United States
+        ("nanp", "12025550123", "", "", 7),  # invalid in China, but valid in the United States
         ("abroad", "85261234567", "", "", 8),
         ("none", None, "", "", 9),
         ("first", "13800138004", "", "", 10),
@@ -178,8 +178,8 @@ def test_whoever_is_not_taken_over_is_named_by_id(database: Database) -> None:
     assert {row[1] for row in database.dump("sms_login_users")} == {"came-anew", "first", "good"}
 
 
-def test_what_is_too_long_costs_nobody_their_account(database: Database) -> None:
-    """A name is cut, an avatar left out, and both are said."""
+def test_a_long_name_or_avatar_costs_no_account(database: Database) -> None:
+    """The command cuts a name, leaves an avatar out, and reports both."""
     database.old(
         ("long-name", "13800138000", "😀" * 65, AVATAR, 1),
         ("long-avatar", "13800138001", "n" * 64, "a" * 2049, 2),
@@ -191,8 +191,8 @@ def test_what_is_too_long_costs_nobody_their_account(database: Database) -> None
     assert database.users.find(OTHER_PHONE) == User("long-avatar", OTHER_PHONE, "n" * 64, "", 2)
 
 
-def test_thousands_are_taken_over_in_batches(database: Database) -> None:
-    """With those that are left over counted across them."""
+def test_thousands_are_migrated_in_batches(database: Database) -> None:
+    """Users who are left out are counted across batches."""
     database.old()
     rows = [{"a": f"id-{i}", "b": f"138{i % 1200:08}"} for i in range(1300)]
     with database.engine.connect() as connection:
@@ -204,14 +204,14 @@ def test_thousands_are_taken_over_in_batches(database: Database) -> None:
     assert "0 are taken over now and 1200 were before" in database.run("migrate")[1]
 
 
-def test_migrate_without_the_old_table_says_so(database: Database) -> None:
-    """In one sentence."""
+def test_migrate_without_the_old_table_is_an_error(database: Database) -> None:
+    """The error is one sentence."""
     assert database.run("migrate")[::2] == (1, "sql: there is no table info to take users from\n")
 
 
 @pytest.mark.parametrize("arguments", [[], ["drop"], ["create", "migrate"], ["--help"]])
-def test_other_commands_are_told_which_there_are(database: Database, arguments: list[str]) -> None:
-    """And change nothing."""
+def test_an_unknown_command_prints_the_usage(database: Database, arguments: list[str]) -> None:
+    """An unknown command prints the usage and changes nothing."""
     code, out, err = database.run(*arguments)
     assert (code, out) == (2, "")
     assert err.startswith("usage: USERS_URL=… python -m sms_admin.users_table create|migrate\n")
@@ -227,8 +227,8 @@ def test_other_commands_are_told_which_there_are(database: Database, arguments: 
         ("sqlite:////no/such/directory/users.db", "sql: OperationalError: unable to open database file"),
     ],
 )
-def test_a_url_that_leads_nowhere_is_one_sentence(url: str | None, message: str) -> None:
-    """The command as it is run: exit code 1, no traceback and no password."""
+def test_an_unusable_url_is_reported_in_one_sentence(url: str | None, message: str) -> None:
+    """The command ends with exit code 1 and one sentence, without a traceback and without the password."""
     environ = {name: value for name, value in os.environ.items() if name != "USERS_URL"}
     environ |= {"USERS_URL": url} if url else {}
     command = [sys.executable, "-W", "error", "-m", "sms_admin.users_table", "create"]
@@ -239,8 +239,8 @@ def test_a_url_that_leads_nowhere_is_one_sentence(url: str | None, message: str)
     assert "hunter2" not in done.stderr
 
 
-def test_a_wrong_password_is_one_sentence(mariadb: MariaDbServer, database: Database) -> None:
-    """Which holds neither the wrong one nor the right one."""
+def test_a_wrong_password_is_reported_in_one_sentence(mariadb: MariaDbServer, database: Database) -> None:
+    """The sentence has neither the wrong password nor the right one."""
     del database
     url = mariadb.new_database().replace("%40", "wrong")
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The database of the users goes away, hangs and comes back while people log in."""
+"""The database of the users goes away, hangs and comes back while users log in."""
 
 import shutil
 import subprocess
@@ -27,12 +27,12 @@ from tests.testkit.races import race
 from tests.testkit.servers import require, until
 from tests.testkit.world import OTHER_PHONE, PHONE, World
 
-ANSWERS_WITHIN = 2.5  # s: one for the connection that hangs, one for the new one, and what a busy machine adds
+ANSWERS_WITHIN = 2.5  # s: one for the connection that hangs, one for the new one, and a margin for a busy machine
 
 
 @contextmanager
 def users_at(url: str) -> Iterator[SqlUsers]:
-    """Give the users of a USERS_URL, with a pool of their own."""
+    """Yield the users of a USERS_URL, with a pool of their own."""
     engine = connect(url)
     yield SqlUsers(SqlClient(engine))
     engine.dispose()
@@ -50,7 +50,7 @@ def url(mariadb: MariaDbServer) -> str:
 
 @pytest.fixture
 def users(url: str) -> Iterator[SqlUsers]:
-    """The users of an instance that has a connection already, as a warm one has."""
+    """The users of an instance that has a connection already, as a warm instance has."""
     with users_at(url) as users:
         users.sign_in(OTHER_PHONE, "warm")
         yield users
@@ -58,7 +58,7 @@ def users(url: str) -> Iterator[SqlUsers]:
 
 @contextmanager
 def stopped(mariadb: MariaDbServer) -> Iterator[None]:
-    """Let the server be away for as long as the block takes."""
+    """Stop the server for the duration of the block."""
     mariadb.kill()
     try:
         yield
@@ -66,13 +66,13 @@ def stopped(mariadb: MariaDbServer) -> Iterator[None]:
         mariadb.start()
 
 
-def test_a_database_keeps_its_temporary_tables_to_itself(mariadb: MariaDbServer) -> None:
-    """Another that starts in the same folder meanwhile would delete them."""
+def test_a_database_has_a_temporary_folder_of_its_own(mariadb: MariaDbServer) -> None:
+    """A server that starts in a shared folder would delete the other's temporary tables."""
     assert mariadb.query("SELECT @@tmpdir") == ((str(mariadb.directory),),)
 
 
 def test_a_restart_between_two_calls_costs_no_request(mariadb: MariaDbServer, users: SqlUsers) -> None:
-    """Nor do all the connections of a pool, which are dead at once."""
+    """All connections of a pool are dead after the restart, and still no request fails."""
     assert race(8, lambda _: {"user": users.find(OTHER_PHONE)})
     with stopped(mariadb):
         pass
@@ -81,7 +81,7 @@ def test_a_restart_between_two_calls_costs_no_request(mariadb: MariaDbServer, us
 
 
 def test_a_connection_that_the_server_has_ended_costs_no_request(mariadb: MariaDbServer, users: SqlUsers) -> None:
-    """As it does with those that slept for too long."""
+    """A server ends connections that slept for too long."""
     sleeping = mariadb.query("SELECT id FROM information_schema.processlist WHERE command = 'Sleep'")
     assert sleeping
     for row in sleeping:
@@ -90,7 +90,7 @@ def test_a_connection_that_the_server_has_ended_costs_no_request(mariadb: MariaD
 
 
 def test_a_server_that_is_away_is_an_outage(mariadb: MariaDbServer, users: SqlUsers) -> None:
-    """For every method, at once; and none any more when it is back."""
+    """Every method fails at once, and works when the server is back."""
     with stopped(mariadb):
         started = time.perf_counter()
         for call in (
@@ -106,7 +106,7 @@ def test_a_server_that_is_away_is_an_outage(mariadb: MariaDbServer, users: SqlUs
 
 
 def test_a_server_that_hangs_is_an_outage_within_two_seconds(mariadb: MariaDbServer, users: SqlUsers) -> None:
-    """For any number at once: those that wait for a connection do not wait one after the other."""
+    """Simultaneous requests all fail in time: those without a connection do not wait one after the other."""
 
     def outcome() -> dict[str, Any]:
         started = time.perf_counter()
@@ -122,14 +122,14 @@ def test_a_server_that_hangs_is_an_outage_within_two_seconds(mariadb: MariaDbSer
     lost = [answer for answer in answers if "sql: OperationalError: 2013 Lost connection" in answer["detail"]]
     assert all("timed out" in answer["detail"] for answer in answers)
     assert len(answers) == 20
-    assert len(lost) >= 8  # as many as there are connections; for the others none became free, or it was lost again
+    assert len(lost) >= 8  # one for each connection; other requests waited in vain, or lost theirs as well
     assert sorted(answer["seconds"] for answer in answers)[7] < ANSWERS_WITHIN
     assert max(answer["seconds"] for answer in answers) < 2 * ANSWERS_WITHIN
     assert users.find(OTHER_PHONE)
 
 
-def test_a_row_that_somebody_keeps_locked_is_an_outage(mariadb: MariaDbServer, url: str, users: SqlUsers) -> None:
-    """After a second, where the server itself would wait for fifty."""
+def test_a_row_that_stays_locked_is_an_outage(mariadb: MariaDbServer, url: str, users: SqlUsers) -> None:
+    """The adapter gives up after a second, although the server itself would wait for fifty."""
     with closing(mariadb.connect(url.rsplit("/", 1)[1])) as other, other.cursor() as cursor:
         cursor.execute("BEGIN")
         cursor.execute("SELECT * FROM sms_login_users FOR UPDATE")
@@ -141,7 +141,7 @@ def test_a_row_that_somebody_keeps_locked_is_an_outage(mariadb: MariaDbServer, u
 
 
 def test_an_instance_has_eight_connections_at_most(mariadb: MariaDbServer, url: str) -> None:
-    """However many threads it has: the others wait for their turn, and the database has to serve more than us."""
+    """Any further threads wait for their turn, since the database has to serve more than this function."""
     until(lambda: int(mariadb.query("SHOW STATUS LIKE 'Threads_connected'")[0][1]) == 1, 5)  # the test's own
     mariadb.query("FLUSH STATUS")
     eight = threading.Barrier(8, timeout=10)
@@ -155,8 +155,8 @@ def test_an_instance_has_eight_connections_at_most(mariadb: MariaDbServer, url: 
 
 
 def test_a_server_that_takes_no_more_connections_is_an_outage(mariadb: MariaDbServer, url: str) -> None:
-    """Its reason is in the log."""
-    least = 10  # that MariaDB allows
+    """The log has the server's reason."""
+    least = 10  # the least that MariaDB allows
     mariadb.query(f"SET GLOBAL max_connections = {least}")
     others: list[Any] = []
     try:
@@ -170,8 +170,8 @@ def test_a_server_that_takes_no_more_connections_is_an_outage(mariadb: MariaDbSe
         mariadb.query("SET GLOBAL max_connections = 151")
 
 
-def test_what_fails_names_no_password(url: str) -> None:
-    """Neither the right one nor a wrong one, nor who one is."""
+def test_a_failure_names_no_password(url: str) -> None:
+    """The log has neither the right password nor a wrong one, and no user name."""
     wrong = url.replace(quote(PASSWORD, safe=""), "wr0ng")
     assert wrong != url
     with users_at(wrong) as users, pytest.raises(ServiceUnavailable) as unavailable:
@@ -183,8 +183,8 @@ def test_what_fails_names_no_password(url: str) -> None:
         chain = chain.__cause__
 
 
-def test_a_way_of_signing_in_that_needs_another_library_is_an_outage() -> None:
-    """PyMySQL raises RuntimeError for it; the code stays good until the operator has added the library."""
+def test_an_authentication_method_that_needs_another_library_is_an_outage() -> None:
+    """PyMySQL raises RuntimeError; the code stays valid until the operator has added the library."""
 
     def needs_another(*_: object) -> None:
         raise RuntimeError(
@@ -197,68 +197,68 @@ def test_a_way_of_signing_in_that_needs_another_library_is_an_outage() -> None:
         SqlUsers(SqlClient(engine)).find(PHONE)
 
 
-def log_in(world: World, session: str, code: str) -> str:
+def log_in(world: World, session_id: str, code: str) -> str:
     """Return the outcome of a login through the whole app."""
-    outcome: str = world.call("login", phone=PHONE.e164, code=code, sessionId=session)["codeStr"]
+    outcome: str = world.call("login", phone=PHONE.e164, code=code, sessionId=session_id)["codeStr"]
     return outcome
 
 
-def test_a_login_whose_user_cannot_be_written_keeps_its_code(
+def test_a_code_survives_an_outage_of_the_user_table(
     mariadb: MariaDbServer, users: SqlUsers, clock: time_machine.Traveller
 ) -> None:
-    """503, for as long as it takes; then the same code logs in, once."""
+    """Each login is answered with 503 during the outage; then the same code logs in, once."""
     world = World(fake_backend(), clock, other_users=users)
-    session, code = world.get_sms().session_id, world.outbox.code
+    session_id, code = world.get_sms().session_id, world.outbox.code
     with stopped(mariadb):
-        assert [log_in(world, session, code) for _ in range(5)] == ["UserStoreFailed"] * 5
+        assert [log_in(world, session_id, code) for _ in range(5)] == ["UserStoreFailed"] * 5
         assert world.call("health")["codeStr"] == "Success"
-    assert log_in(world, session, code) == "Success"
-    assert log_in(world, session, code) == "CodeHasValid"
+    assert log_in(world, session_id, code) == "Success"
+    assert log_in(world, session_id, code) == "CodeHasValid"
 
 
-def test_a_file_that_is_no_database_keeps_the_code(tmp_path: Path, clock: time_machine.Traveller) -> None:
-    """SQLite raises the plainest of all its errors then."""
+def test_a_code_survives_a_file_that_is_not_a_database(tmp_path: Path, clock: time_machine.Traveller) -> None:
+    """SQLite raises a plain DatabaseError for such a file."""
     (tmp_path / "users.db").write_text("no database " * 100)
     with users_at(f"sqlite:///{tmp_path / 'users.db'}") as users:
         world = World(fake_backend(), clock, other_users=users)
-        session, code = world.get_sms().session_id, world.outbox.code
-        assert [log_in(world, session, code) for _ in range(2)] == ["UserStoreFailed"] * 2
+        session_id, code = world.get_sms().session_id, world.outbox.code
+        assert [log_in(world, session_id, code) for _ in range(2)] == ["UserStoreFailed"] * 2
 
 
-def test_the_server_dies_between_code_and_user(
+def test_a_code_survives_a_crash_between_its_redemption_and_the_sign_in(
     mariadb: MariaDbServer, users: SqlUsers, clock: time_machine.Traveller
 ) -> None:
-    """When the code is spent and nobody is signed in: the code is made good, and is good when the server is back."""
+    """The code has been redeemed and no user has been signed in, so the code is unredeemed and works later."""
     world = World(fake_backend(), clock, other_users=users)
-    session, code = world.get_sms().session_id, world.outbox.code
+    session_id, code = world.get_sms().session_id, world.outbox.code
     redeem = world.challenges.redeem
 
     def dies_after(*args: object, **named: object) -> object:
-        redeemed = redeem(*args, **named)  # type: ignore[arg-type] # as they came
+        redeemed = redeem(*args, **named)  # type: ignore[arg-type] # passes the arguments on
         mariadb.kill()
         return redeemed
 
     world.challenges.redeem = dies_after  # type: ignore[method-assign, assignment] # for this one call
     try:
-        answer = world.call("login", phone=PHONE.e164, code=code, sessionId=session)
+        answer = world.call("login", phone=PHONE.e164, code=code, sessionId=session_id)
     finally:
         mariadb.start()
     assert (answer["codeStr"], answer["errorCode"]) == ("UserStoreFailed", -1201)
-    world.challenges.redeem = redeem  # type: ignore[method-assign] # back again
-    user = world.call("login", phone=PHONE.e164, code=code, sessionId=session)["data"]
+    world.challenges.redeem = redeem  # type: ignore[method-assign] # restores the method
+    user = world.call("login", phone=PHONE.e164, code=code, sessionId=session_id)["data"]
     assert user["isNewUser"] is True
     found = users.find(PHONE)
     assert found
     assert found.id == user["userId"]
 
 
-def test_a_token_holders_request_in_an_outage_is_unavailable(
+def test_a_request_with_a_token_is_unavailable_in_an_outage(
     mariadb: MariaDbServer, users: SqlUsers, clock: time_machine.Traveller
 ) -> None:
-    """Not NotRegistered: nobody is told that they are gone because a server is."""
+    """The answer is not NotRegistered: an outage must not look like a deleted account."""
     world = World(fake_backend(), clock, other_users=users)
-    session, code = world.get_sms().session_id, world.outbox.code
-    token = world.call("login", phone=PHONE.e164, code=code, sessionId=session)["data"]["token"]
+    session_id, code = world.get_sms().session_id, world.outbox.code
+    token = world.call("login", phone=PHONE.e164, code=code, sessionId=session_id)["data"]["token"]
     calls = [("getUserInfo", {}), ("setNickname", {"name": "x"}), ("login", {"phone": PHONE.e164})]
     with stopped(mariadb):
         answers = [world.call(method, token=token, **params)["codeStr"] for method, params in calls]
@@ -266,8 +266,8 @@ def test_a_token_holders_request_in_an_outage_is_unavailable(
     assert [world.call(method, token=token, **params)["codeStr"] for method, params in calls] == ["Success"] * 3
 
 
-def test_a_killed_server_loses_nobody_who_has_a_token(mariadb: MariaDbServer, url: str) -> None:
-    """Among many who sign up at once, each is there afterwards or was told of the outage."""
+def test_a_killed_server_loses_no_user_who_has_a_token(mariadb: MariaDbServer, url: str) -> None:
+    """Of many simultaneous sign-ups, each user is in the table afterwards or was told of the outage."""
     engine = connect(url)
     users = SqlUsers(SqlClient(engine))
     people = [Phone.parse(f"+86138001{i:05}", "CN") for i in range(200)]
@@ -297,7 +297,7 @@ def test_a_killed_server_loses_nobody_who_has_a_token(mariadb: MariaDbServer, ur
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with the key and the certificate of a server called localhost, and of one that pretends to be it."""
+    """A directory with the key and certificate of a server called localhost, and those of an impostor."""
     require(shutil.which("openssl") is not None, "openssl")
     directory = tmp_path_factory.mktemp("tls")
     for name in ("server", "other"):
@@ -308,8 +308,8 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_tls_is_asked_for_in_the_url(authority: Path) -> None:
-    """With `ssl_ca` the server has to show a certificate of that authority, in the name by which it was called."""
+def test_the_url_requires_tls_and_names_its_authority(authority: Path) -> None:
+    """With `ssl_ca` the server must present a certificate of that authority for the name in the URL."""
     require(find_mariadb() is not None, "mariadbd")
     with MariaDbServer(f"--ssl-cert={authority / 'server.pem'}", f"--ssl-key={authority / 'server.key'}") as server:
         url = server.new_database()
@@ -333,8 +333,8 @@ def test_tls_is_asked_for_in_the_url(authority: Path) -> None:
             engine.dispose()
 
 
-def test_a_server_without_tls_is_refused_where_it_is_asked_for(authority: Path, url: str) -> None:
-    """It is never sent a password in the clear instead."""
+def test_a_server_without_tls_is_refused_if_the_url_requires_tls(authority: Path, url: str) -> None:
+    """The client never sends a password in the clear instead."""
     address = f"{url}?ssl_ca={authority / 'server.pem'}"
     with users_at(address) as users, pytest.raises(ServiceUnavailable, match="SSL is required"):
         users.find(PHONE)

@@ -1,4 +1,4 @@
-"""USERS_URL and the whole function: what it imports, what it says when it cannot, and what it never says."""
+"""USERS_URL and the whole function: imported libraries, errors of wrong settings, and secrecy of the log."""
 
 import json
 import logging
@@ -53,8 +53,8 @@ print(sorted({"sqlalchemy", "pymysql"} & sys.modules.keys()), [answer["statusCod
     ("url", "imported"),
     [("", []), (" ", []), ("sqlite:///users.db", ["sqlalchemy"]), (MYSQL, ["pymysql", "sqlalchemy"])],
 )
-def test_only_who_keeps_users_in_sql_pays_for_the_libraries(url: str, imported: list[str]) -> None:
-    """A cold start of everybody else imports neither, in no method."""
+def test_only_a_function_with_users_in_sql_imports_the_libraries(url: str, imported: list[str]) -> None:
+    """A cold start of any other function imports neither library, in no method."""
     assert instance(ANSWER, USERS_URL=url).stdout.splitlines()[-1] == f"{imported} [503, 503, 503, 401]"
 
 
@@ -62,7 +62,7 @@ def test_only_who_keeps_users_in_sql_pays_for_the_libraries(url: str, imported: 
     ("library", "url"), [("sqlalchemy", "sqlite:///users.db"), ("sqlalchemy", MYSQL), ("pymysql", MYSQL)]
 )
 def test_a_library_that_is_not_deployed_is_a_problem_of_the_settings(library: str, url: str) -> None:
-    """Told once at the start and with every answer, by name, without a value and without a traceback."""
+    """The problem is logged at the start and with every answer, by name, without a value and without a traceback."""
     out = instance(f"import sys; sys.modules[{library!r}] = None\n{ANSWER}", USERS_URL=url).stdout
     lines = [json.loads(line) for line in out.splitlines()[:-1]]
     assert [line["event"] for line in lines] == ["misconfigured", *["request"] * 4]
@@ -89,19 +89,19 @@ def cloud(redis_server: RedisServer, mariadb: MariaDbServer) -> Iterator[Cloud]:
 
 def close(handler: wiring.Handler) -> None:
     """Close the connections of a handler."""
-    users: Any = handler.sessions._users  # type: ignore[attr-defined] # noqa: SLF001 - nobody but a test closes them
+    users: Any = handler.sessions._users  # type: ignore[attr-defined] # noqa: SLF001 - only tests close them
     users._client.close()  # noqa: SLF001 - as above
 
 
 def log_in(handler: wiring.Handler, cloud: Cloud) -> tuple[str, dict[str, Any]]:
     """Return the code, and the answer to a login with it."""
-    session = call(handler, "getSms", phone=PHONE)["data"]["sessionId"]
+    session_id = call(handler, "getSms", phone=PHONE)["data"]["sessionId"]
     code = cloud.tencent.inbox(PHONE)[0].params[0]
-    return code, call(handler, "login", phone=NATIONAL, code=code, sessionId=session)
+    return code, call(handler, "login", phone=NATIONAL, code=code, sessionId=session_id)
 
 
-def test_a_login_ends_in_the_database(cloud: Cloud, mariadb: MariaDbServer) -> None:
-    """Redis has no user, and the next instance finds the one in the table."""
+def test_a_login_writes_to_the_database(cloud: Cloud, mariadb: MariaDbServer) -> None:
+    """Redis has no user, and the next instance finds the user in the table."""
     handler, another = wiring.build(cloud.environ), wiring.build(cloud.environ)
     _, answer = log_in(handler, cloud)
     user = answer["data"]
@@ -117,10 +117,10 @@ def test_a_login_ends_in_the_database(cloud: Cloud, mariadb: MariaDbServer) -> N
         close(each)
 
 
-def test_nothing_secret_is_printed_at_debug(
+def test_no_secret_is_printed_at_debug_with_users_in_sql(
     cloud: Cloud, mariadb: MariaDbServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Neither password nor number nor name: by a login, by an outage, by a bug; before any redaction of ours, too."""
+    """A login, an outage and a crash print neither password nor number nor name, even before redaction."""
     handler = wiring.build(cloud.environ)
     raw = Raw()
     logging.getLogger().addHandler(raw)

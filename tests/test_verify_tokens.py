@@ -1,4 +1,4 @@
-"""docs/verify-tokens.md: what another service is told to do, done as it stands there."""
+"""docs/verify-tokens.md: its instructions for another service work as printed."""
 
 import json
 import re
@@ -42,7 +42,7 @@ def post(url: str, **params: Any) -> Any:
 
 @contextmanager
 def service(**environ: str) -> Iterator[tuple[Verify, str, str]]:
-    """Run the function behind the local gateway; give the document's `verify`, a user's token, and the address."""
+    """Run the function behind the local gateway; yield the document's `verify`, a user's token, and the URL."""
     with local_cloud(environ) as cloud, Gateway(wiring.build(cloud.environ).handle, cloud.tencent, port=0) as gateway:
         post(gateway.url, method="getSms", phone=PHONE)
         code = cloud.tencent.inbox(PHONE)[0].params[0]
@@ -55,13 +55,13 @@ def service(**environ: str) -> Iterator[tuple[Verify, str, str]]:
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let urllib, which PyJWKClient uses, go straight to loopback."""
+    """Let urllib, which PyJWKClient uses, connect to loopback without a proxy."""
     monkeypatch.setenv("no_proxy", "*")
 
 
 @pytest.mark.parametrize("kind", ALGORITHMS)
 def test_another_service_verifies_our_token(kind: str) -> None:
-    """With nothing but the address of the key set, and it sees the claims that the table has."""
+    """The URL of the key set suffices to verify a token, and the claims are those of the document's table."""
     with service(JWT_PRIVATE_KEY=private_pem(kind), SECRET=CODES) as (verify, token, _):
         seen = verify(token)
     assert (seen["phone"], seen["exp"] - seen["iat"]) == (PHONE, 7200)
@@ -70,8 +70,8 @@ def test_another_service_verifies_our_token(kind: str) -> None:
     assert seen.keys() == listed
 
 
-def test_it_refuses_what_is_no_token_of_ours() -> None:
-    """Another kind of JWT under our key, another audience or issuer, a key of somebody, HS256, and anything else."""
+def test_another_service_refuses_every_other_token() -> None:
+    """Other types, audiences, issuers, keys and algorithms, expired tokens and rubbish are refused."""
     with service(JWT_PRIVATE_KEY=private_pem("Ed25519"), SECRET=CODES) as (verify, token, _):
         ours = claims(iss="sms-login", aud="sms-login")
         assert verify(forged("Ed25519", ours)) == ours
@@ -83,14 +83,14 @@ def test_it_refuses_what_is_no_token_of_ours() -> None:
                 verify(one)
 
 
-def test_a_token_of_a_shared_secret_is_for_the_function_alone() -> None:
-    """The key set is empty, and says so to whoever asks for one."""
+def test_another_service_cannot_verify_a_token_of_a_shared_secret() -> None:
+    """With JWT_SECRET the key set is empty, so PyJWT raises an error."""
     with service(JWT_SECRET=CODES) as (verify, token, _), pytest.raises(jwt.PyJWTError):
         verify(token)
 
 
-def test_what_happens_after_a_token_was_issued_is_not_seen() -> None:
-    """As the document warns: the function knows better, the token does not."""
+def test_a_token_does_not_reflect_later_changes() -> None:
+    """As the document warns, a token does not reflect later changes, while the function does."""
     with service(JWT_PRIVATE_KEY=private_pem("P-256"), SECRET=CODES) as (verify, token, url):
         post(url, method="setNickname", token=token, name="new name")
         assert post(url, method="getUserInfo", token=token)["name"] == "new name"
@@ -98,8 +98,8 @@ def test_what_happens_after_a_token_was_issued_is_not_seen() -> None:
     assert "at most `TOKEN_TTL`" in TEXT
 
 
-def test_the_shell_commands_make_what_the_function_takes() -> None:
-    """A key for JWT_PRIVATE_KEY, a SECRET, and the public half for JWT_PUBLIC_KEYS_PREVIOUS."""
+def test_the_shell_commands_produce_valid_settings() -> None:
+    """The commands produce a JWT_PRIVATE_KEY, a SECRET and, for JWT_PUBLIC_KEYS_PREVIOUS, the public half."""
     require(shutil.which("openssl") is not None and shutil.which("bash") is not None, "openssl")
     make, publish = blocks("sh")
     script = f'{make}\nprintf "%s\\n" "$JWT_PRIVATE_KEY" "$SECRET"\n{publish}'

@@ -27,14 +27,14 @@ from tests.testkit.servers import until
 ROOT = Path(__file__).parent.parent
 JSON = {"Content-Type": "application/json"}
 OK: dict[str, Any] = {"isBase64Encoded": False, "statusCode": 200, "headers": {}, "body": ""}
-# As the platform adds them to a request of a web function.
+# The platform adds these headers to a request of a web function.
 CREDENTIALS = {"X-Scf-Secret-Id": "of-request", "X-Scf-Secret-Key": "key", "X-Scf-Session-Token": "token"}
 OF_PLATFORM = {"X-Scf-Remote-Addr": "203.0.113.9", "X-Scf-Request-Id": "request-1"}
 NAMES = ("TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN")
 
 
 class Recorder:
-    """A handler that keeps what it was called with and answers `answer`."""
+    """A handler that records its arguments and answers `answer`."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
@@ -50,7 +50,7 @@ class Recorder:
 
 @contextmanager
 def serving(handle: Handle, *, scf: bool = False) -> Iterator[int]:
-    """Serve a handler for as long as it takes; gives the port."""
+    """Serve a handler for the duration of the block; yield the port."""
     server = Server(Application(handle, scf=scf), "127.0.0.1", 0)
     thread = threading.Thread(target=server.serve)
     thread.start()
@@ -63,13 +63,13 @@ def serving(handle: Handle, *, scf: bool = False) -> Iterator[int]:
 
 @pytest.fixture
 def handler() -> Recorder:
-    """Give a handler."""
+    """A handler that records its calls."""
     return Recorder()
 
 
 @pytest.fixture
 def port(handler: Recorder) -> Iterator[int]:
-    """Give the port where the handler is served."""
+    """The port on which the handler is served."""
     with serving(handler) as port:
         yield port
 
@@ -77,7 +77,7 @@ def port(handler: Recorder) -> Iterator[int]:
 def call(
     port: int, method: str = "GET", target: str = "/", body: bytes | None = None, headers: dict[str, str] | None = None
 ) -> tuple[int, dict[str, str], bytes]:
-    """Make one request; returns status, headers and body."""
+    """Make one request; return status, headers and body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     try:
         connection.request(method, target, body, headers or {})
@@ -88,7 +88,7 @@ def call(
 
 
 def test_a_json_request_becomes_an_event(port: int, handler: Recorder) -> None:
-    """Method, path, headers, body and client address are where the platform puts them."""
+    """The event has method, path, headers, body and client address in the platform's fields."""
     body = '{"name": "小明"}'
     call(port, "POST", "/a%20path", body.encode(), {**JSON, "X-Forwarded-For": "203.0.113.9"})
     assert handler.events == [
@@ -110,8 +110,8 @@ def test_a_json_request_becomes_an_event(port: int, handler: Recorder) -> None:
     ]
 
 
-def test_a_form_is_handed_over_as_it_is(port: int, handler: Recorder) -> None:
-    """A form body stays text: to read it is the function's business."""
+def test_a_form_is_passed_on_unchanged(port: int, handler: Recorder) -> None:
+    """The body of a form stays text, since the function parses it."""
     form = "application/x-www-form-urlencoded"
     call(port, "POST", "/", b"method=login&phone=%2B8613800138000", {"Content-Type": form})
     [event] = handler.events
@@ -119,15 +119,15 @@ def test_a_form_is_handed_over_as_it_is(port: int, handler: Recorder) -> None:
     assert event["headers"]["content-type"] == form
 
 
-def test_bytes_that_are_no_text_are_base64(port: int, handler: Recorder) -> None:
-    """A body that is not UTF-8 arrives in base64 and says so."""
+def test_a_body_that_is_not_text_is_passed_on_in_base64(port: int, handler: Recorder) -> None:
+    """A body that is not UTF-8 is passed on in base64 and marked so."""
     call(port, "POST", "/", b"\xff\x00\xfe")
     [event] = handler.events
     assert (base64.b64decode(event["body"]), event["isBase64Encoded"]) == (b"\xff\x00\xfe", True)
 
 
 def test_the_query_is_a_dict(port: int, handler: Recorder) -> None:
-    """A parameter is a string, a repeated one a list, an empty one empty; escapes are undone."""
+    """A parameter is a string, a repeated parameter a list, an empty one an empty string; escapes are decoded."""
     call(port, "GET", "/?method=getSms&phone=%2B86+1&tag=a&tag=b&empty=")
     [event] = handler.events
     assert event["queryString"] == {"method": "getSms", "phone": "+86 1", "tag": ["a", "b"], "empty": ""}
@@ -135,7 +135,7 @@ def test_the_query_is_a_dict(port: int, handler: Recorder) -> None:
 
 
 def test_the_answer_becomes_http(port: int, handler: Recorder) -> None:
-    """Status, headers and body are the handler's; nothing tells what server it is."""
+    """Status, headers and body are those of the handler, and no header names the server."""
     handler.answer = {
         "isBase64Encoded": False,
         "statusCode": 429,
@@ -148,8 +148,8 @@ def test_the_answer_becomes_http(port: int, handler: Recorder) -> None:
     assert "Server" not in headers
 
 
-def test_head_has_the_length_and_no_body(port: int, handler: Recorder) -> None:
-    """A body would be taken for the next answer on the same connection (RFC 9110, section 9.3.2)."""
+def test_an_answer_to_head_has_the_length_and_no_body(port: int, handler: Recorder) -> None:
+    """A client would take a body for the next answer on the same connection (RFC 9110, section 9.3.2)."""
     handler.answer = {**OK, "body": "two words"}
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(b"HEAD / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nConnection: close\r\n\r\n")
@@ -159,19 +159,21 @@ def test_head_has_the_length_and_no_body(port: int, handler: Recorder) -> None:
     assert rest == b"two words"
 
 
-def test_no_content_has_no_length(port: int, handler: Recorder) -> None:
-    """Nor a body (RFC 9110, section 8.6)."""
+def test_an_answer_without_content_has_no_length(port: int, handler: Recorder) -> None:
+    """The answer has no body either (RFC 9110, section 8.6)."""
     handler.answer = {**OK, "statusCode": 204}
     assert "Content-Length" not in call(port, "OPTIONS")[1]
 
 
 def test_a_base64_answer_is_decoded(port: int, handler: Recorder) -> None:
-    """A body that the handler encoded goes out as bytes."""
+    """A body that the handler encoded is sent as bytes."""
     handler.answer = {**OK, "isBase64Encoded": True, "body": base64.b64encode(b"\xff").decode()}
     assert call(port)[2] == b"\xff"
 
 
-def test_a_handler_that_crashes_is_a_500(port: int, handler: Recorder, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_crash_of_the_handler_is_answered_with_500(
+    port: int, handler: Recorder, caplog: pytest.LogCaptureFixture
+) -> None:
     """A crash reaches the log, not the client, and the server goes on."""
     handler.answer = {}
     status, _, body = call(port)
@@ -182,7 +184,7 @@ def test_a_handler_that_crashes_is_a_500(port: int, handler: Recorder, caplog: p
 
 @pytest.mark.parametrize(("length", "status"), [(MAX_BODY, 200), (MAX_BODY + 1, 413)])
 def test_a_body_has_a_limit(port: int, length: int, status: int) -> None:
-    """It is told from the Content-Length alone."""
+    """The server refuses a body because of its Content-Length alone."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         head = f"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
         connection.sendall(head.encode() + (b"x" * length if status == 200 else b""))
@@ -190,7 +192,7 @@ def test_a_body_has_a_limit(port: int, length: int, status: int) -> None:
 
 
 def test_a_chunked_body_has_the_same_limit(port: int, handler: Recorder) -> None:
-    """It says no length beforehand, and is refused when it has grown too long."""
+    """A chunked body has no length beforehand, so it is refused once it has grown too long."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         connection.sendall(f"{MAX_BODY + 1:x}\r\n".encode() + b"x" * (MAX_BODY + 1) + b"\r\n0\r\n\r\n")
@@ -205,7 +207,7 @@ CHUNKED, NO_LENGTH = b"Transfer-Encoding: chunked\r\n", b"Content-Length: 0\r\n"
     "head",
     [
         pytest.param(b"POST / HTTP/1.0\r\nConnection: keep-alive\r\n" + CHUNKED + NO_LENGTH, id="chunks for 1.0"),
-        pytest.param(b"POST / HTTP/2.0\r\n" + CHUNKED, id="chunks for what is not 1.1"),
+        pytest.param(b"POST / HTTP/2.0\r\n" + CHUNKED, id="chunks for 2.0"),
         pytest.param(b"POST / HTTP/1.1\r\n" + CHUNKED + NO_LENGTH, id="chunks and length"),
         pytest.param(b"POST / HTTP/1.1\r\nExpect: 100-continue\r\n" + NO_LENGTH + CHUNKED, id="length and chunks"),
         pytest.param(b"POST / HTTP/1.1\r\nTransfer-Encoding:\r\n chunked\r\n" + NO_LENGTH, id="on a second line"),
@@ -215,8 +217,10 @@ CHUNKED, NO_LENGTH = b"Transfer-Encoding: chunked\r\n", b"Content-Length: 0\r\n"
         pytest.param(b"POST / HTTP/1.1\r\nHOST: y\r\n" + NO_LENGTH, id="two hosts"),
     ],
 )
-def test_what_another_server_might_read_otherwise_is_refused(port: int, handler: Recorder, head: bytes) -> None:
-    """Where a request ends must be beyond doubt (RFC 9112, section 6.1): nothing after such a one is taken for one."""
+def test_a_request_that_another_server_might_read_otherwise_is_refused(
+    port: int, handler: Recorder, head: bytes
+) -> None:
+    """If the end of a request is ambiguous (RFC 9112, section 6.1), the server ignores all bytes after it."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(head + b"Host: x\r\n\r\n0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: x\r\n\r\n")
         answer = connection.makefile("rb").read()  # to its end: the connection is closed
@@ -226,7 +230,7 @@ def test_what_another_server_might_read_otherwise_is_refused(port: int, handler:
 
 
 def test_a_chunked_body_is_one_body(port: int, handler: Recorder) -> None:
-    """And what comes after it is the next request."""
+    """The bytes after a chunked body are the next request."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(
             b"POST / HTTP/1.1\r\nHost: x\r\n" + CHUNKED + b'\r\n2\r\n{"\r\n4\r\na":1\r\n1\r\n}\r\n0\r\n\r\n'
@@ -237,13 +241,13 @@ def test_a_chunked_body_is_one_body(port: int, handler: Recorder) -> None:
 
 
 def test_headers_have_a_limit(port: int, handler: Recorder) -> None:
-    """More than any client of ours sends is refused before it is all there."""
+    """The server refuses headers that are larger than those of any client of ours before it has read them all."""
     assert call(port, headers={"X-Long": "x" * MAX_HEADERS})[0] == 431
     assert handler.events == []
 
 
-def test_requests_at_once() -> None:
-    """As many as there are threads are with the handler at the same time."""
+def test_the_server_handles_requests_at_once() -> None:
+    """The handler receives as many requests at once as there are threads."""
     barrier = threading.Barrier(THREADS)
 
     def handle(_event: object, _context: object) -> dict[str, Any]:
@@ -256,7 +260,7 @@ def test_requests_at_once() -> None:
 
 
 def test_slow_clients_do_not_keep_others_waiting(port: int) -> None:
-    """Three times as many as there are threads have begun a request, do not end it, and take no thread."""
+    """Unfinished requests, three times as many as there are threads, occupy no thread."""
     slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(3 * THREADS)]
     try:
         for connection in slow:
@@ -267,8 +271,8 @@ def test_slow_clients_do_not_keep_others_waiting(port: int) -> None:
             connection.close()
 
 
-def test_stopping_lets_the_requests_under_way_end() -> None:
-    """Whoever is waiting gets an answer; whoever comes then finds nobody."""
+def test_stopping_lets_requests_under_way_finish() -> None:
+    """A request under way is answered, and a new connection is refused."""
     entered, go_on = threading.Event(), threading.Event()
 
     def handle(_event: object, _context: object) -> dict[str, Any]:
@@ -291,18 +295,18 @@ def test_stopping_lets_the_requests_under_way_end() -> None:
 
 
 def request_of(size: int) -> bytes:
-    """Return a request with a body of so many bytes."""
+    """Return a request with a body of `size` bytes."""
     return f"POST / HTTP/1.1\r\nContent-Length: {size}\r\n\r\n".encode() + b"x" * size
 
 
 def answered(connection: socket.socket) -> bytes:
-    """Return the first line of an answer, and hang up."""
+    """Return the first line of an answer, and close the connection."""
     with connection, connection.makefile("rb") as answer:
         return answer.readline()
 
 
-def test_stopping_answers_whoever_was_there_before(handler: Recorder) -> None:
-    """Connections that only the kernel has accepted, and requests that take several reads."""
+def test_stopping_answers_every_client_that_was_connected(handler: Recorder) -> None:
+    """Connections that only the kernel has accepted are answered, and so are requests that need several reads."""
     server = Server(Application(handler), "127.0.0.1", 0)
     waiting = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(50)]
     for connection in waiting:
@@ -313,8 +317,8 @@ def test_stopping_answers_whoever_was_there_before(handler: Recorder) -> None:
     assert len(handler.events) == 50
 
 
-def test_stopping_lets_a_request_arrive_that_has_begun(handler: Recorder) -> None:
-    """Half of it is there: the other half is worth the wait."""
+def test_stopping_waits_for_the_rest_of_a_request(handler: Recorder) -> None:
+    """The server waits for the second half of a request whose first half it has."""
     server = Server(Application(handler), "127.0.0.1", 0)
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
     connection.sendall(request_of(10)[:-5])
@@ -327,8 +331,8 @@ def test_stopping_lets_a_request_arrive_that_has_begun(handler: Recorder) -> Non
     serve.join()
 
 
-def test_stopping_does_not_wait_for_clients_that_go_on_asking(handler: Recorder) -> None:
-    """Each is told that it was the last answer on this connection, and there is no other to be had."""
+def test_stopping_does_not_wait_for_clients_that_send_more_requests(handler: Recorder) -> None:
+    """Each client is told that this answer was the last on its connection, and new connections are refused."""
     server = Server(Application(handler), "127.0.0.1", 0)
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
     connection.sendall(request_of(1) * 3)
@@ -339,20 +343,20 @@ def test_stopping_does_not_wait_for_clients_that_go_on_asking(handler: Recorder)
     assert len(handler.events) == 1
 
 
-def test_a_request_that_does_not_end_is_ended(port: int) -> None:
-    """A byte now and then buys a slow client no time; a connection that asked long ago has as much as a new one."""
+def test_a_request_that_does_not_end_times_out(port: int) -> None:
+    """A byte now and then gives a slow client no more time; each request on a kept connection has the full time."""
     with (
         time_machine.travel(time.time(), tick=False) as clock,
         socket.create_connection(("127.0.0.1", port), timeout=10) as slow,
         socket.create_connection(("127.0.0.1", port), timeout=10) as kept,
     ):
         slow.sendall(b"POST / HTTP/1.1\r\n")
-        assert call(port)[0] == 200  # what came before this has been read
+        assert call(port)[0] == 200  # the server has read the earlier bytes
         clock.shift(IDLE - 1)
         slow.sendall(b"X-Slow: ")
         kept.sendall(b"POST / HTTP/1.1\r\n")
         assert call(port)[0] == 200
-        clock.shift(IDLE // 2)  # it looks every ten seconds
+        clock.shift(IDLE // 2)  # the server checks every ten seconds
         assert call(port)[0] == 200
         assert slow.recv(1) == b""
         kept.sendall(b"Content-Length: 0\r\n\r\n")
@@ -360,18 +364,18 @@ def test_a_request_that_does_not_end_is_ended(port: int) -> None:
 
 
 def refuses(port: int) -> bool:
-    """Tell whether nobody listens."""
+    """Return whether connections to the port are refused."""
     try:
         socket.create_connection(("127.0.0.1", port)).close()
     except ConnectionRefusedError:
         return True
     except ConnectionResetError:
-        return False  # it was listening when we came
+        return False  # the port was open when we connected
     return False
 
 
-def test_on_scf_the_platform_names_request_and_client(handler: Recorder) -> None:
-    """Whoever has connected is the platform; its header has the client, and another the request."""
+def test_on_scf_the_platforms_headers_name_request_and_client(handler: Recorder) -> None:
+    """The peer of the connection is the platform; one of its headers has the client, another the request id."""
     with serving(handler, scf=True) as port:
         call(port, headers=OF_PLATFORM)
     [event], [context] = handler.events, handler.contexts
@@ -379,8 +383,8 @@ def test_on_scf_the_platform_names_request_and_client(handler: Recorder) -> None
     assert context == {"request_id": "request-1"}
 
 
-def test_elsewhere_nobody_names_them(port: int, handler: Recorder) -> None:
-    """In a container the platform's headers are the client's, who could give another's requestId."""
+def test_outside_scf_the_platforms_headers_are_ignored(port: int, handler: Recorder) -> None:
+    """In a container, the client could forge the platform's headers, and with them another client's requestId."""
     call(port, headers=OF_PLATFORM)
     [event], [context] = handler.events, handler.contexts
     assert (event["requestContext"], context) == ({"sourceIp": "127.0.0.1"}, {"request_id": None})
@@ -388,7 +392,7 @@ def test_elsewhere_nobody_names_them(port: int, handler: Recorder) -> None:
 
 @pytest.mark.parametrize("scf", [True, False])
 def test_credentials_of_a_request_reach_no_handler(handler: Recorder, *, scf: bool) -> None:
-    """They are no header of the client's, and nobody downstream could log them."""
+    """The credentials are not a header of the client's, and code that logs headers must not see them."""
     with serving(handler, scf=scf) as port:
         call(port, headers=CREDENTIALS)
     assert [name for name in handler.events[0]["headers"] if "scf" in name] == []
@@ -403,10 +407,10 @@ def test_credentials_of_a_request_reach_no_handler(handler: Recorder, *, scf: bo
         (False, CREDENTIALS, ["of-process", "", ""]),
     ],
 )
-def test_credentials_of_the_request_go_before_those_of_the_process(
+def test_credentials_of_the_request_take_precedence_over_those_of_the_process(
     sent: dict[str, str], used: list[str], *, scf: bool
 ) -> None:
-    """All three or none, on SCF only, and for that request only."""
+    """The request's credentials apply only if all three are present, on SCF only, and for that request only."""
     environ = RequestEnviron({NAMES[0]: "of-process", "OTHER": "setting"})
     seen: list[list[str]] = []
 
@@ -423,7 +427,7 @@ def test_credentials_of_the_request_go_before_those_of_the_process(
 
 
 def test_send_sms_is_signed_with_the_credentials_of_its_request() -> None:
-    """The real SDK, in its own thread, signs with what came along; the stand-in knows no others."""
+    """The real SDK signs in its own thread with the request's credentials, and the stand-in accepts no others."""
     with local_cloud({}) as cloud:
         own = {name: cloud.environ[name] for name in NAMES}
         environ = {**cloud.environ, **dict.fromkeys(NAMES, "stale")}
@@ -459,8 +463,8 @@ def web_function(*args: str, **environ: str) -> Iterator["subprocess.Popen[str]"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_process_serves_and_ends_when_told_to(number: signal.Signals) -> None:
-    """`python -m sms_login.http.wsgi` answers on PORT, says nothing that is not JSON, and ends with 0."""
+def test_the_process_serves_and_ends_at_a_signal(number: signal.Signals) -> None:
+    """`python -m sms_login.http.wsgi` answers on PORT, prints only JSON, and ends with 0."""
     with local_cloud({}) as cloud, socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
         free.close()
@@ -486,16 +490,16 @@ def test_the_process_serves_and_ends_when_told_to(number: signal.Signals) -> Non
         ([], {"PORT": "65536"}, "PORT is '65536', but a port is a number from 0 to 65535."),
     ],
 )
-def test_a_wrong_start_says_what_is_wrong(args: list[str], environ: dict[str, str], said: str) -> None:
-    """In one sentence."""
+def test_a_wrong_start_is_reported(args: list[str], environ: dict[str, str], said: str) -> None:
+    """The process prints one sentence."""
     with web_function(*args, **environ) as process:
         assert process.communicate(timeout=20)[0].strip() == said
     assert process.returncode == 1
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "80 80", "９０００", "9" * 5000, "9000\n"])
-def test_what_is_no_port_is_said(port: str) -> None:
-    """Also what Python would read as a number, or not read at all."""
+def test_an_invalid_port_is_reported(port: str) -> None:
+    """Text that Python would read as a number is refused too, and so is text that it could not read."""
     with pytest.raises(SystemExit) as end:
         port_of({"PORT": port})
     assert end.value.code == f"PORT is {port!r}, but a port is a number from 0 to 65535."
@@ -504,13 +508,13 @@ def test_what_is_no_port_is_said(port: str) -> None:
 @pytest.mark.parametrize(
     ("environ", "port"), [({}, 9000), ({"PORT": ""}, 9000), ({"PORT": "0"}, 0), ({"PORT": "080"}, 80)]
 )
-def test_the_port_is_9000_if_none_is_named(environ: dict[str, str], port: int) -> None:
-    """And 0 is any that is free."""
+def test_the_default_port_is_9000(environ: dict[str, str], port: int) -> None:
+    """The port 0 means any free port."""
     assert port_of(environ) == port
 
 
-def test_a_port_that_is_taken_is_named() -> None:
-    """In one sentence, with what to do."""
+def test_a_port_in_use_is_reported() -> None:
+    """The process prints one sentence with a remedy."""
     with socket.create_server(("", 0)) as taken:
         port = taken.getsockname()[1]
         with web_function(PORT=str(port)) as process:
@@ -520,7 +524,7 @@ def test_a_port_that_is_taken_is_named() -> None:
 
 
 def test_the_bootstrap_starts_the_web_function() -> None:
-    """SCF wants an executable of this name, LF, and the interpreter's absolute path (document 583/56126)."""
+    """SCF requires an executable of this name, LF, and the interpreter's absolute path (document 583/56126)."""
     path = ROOT / "deploy/scf_bootstrap"
     text = path.read_bytes()
     assert os.access(path, os.X_OK)

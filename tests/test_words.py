@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parent.parent
-# The one list of all our code; and all documents but the Chinese ones.
+# The one list of all our code, and all documents except the Chinese ones.
 CODE = re.findall(r"(?m)^CODE := (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"))[0].split()
 DOCUMENTS = ["docs", *(path.name for path in sorted(ROOT.glob("*.md")) if ".zh-" not in path.name)]
 
@@ -30,7 +30,7 @@ LIMITS = {
 
 
 class Words(NamedTuple):
-    """A docstring, or comments on lines in a row: their file, their first line and their text."""
+    """A docstring, or comments on consecutive lines: their file, first line and text."""
 
     path: Path
     line: int
@@ -38,7 +38,7 @@ class Words(NamedTuple):
 
 
 def joined(path: Path, comments: list[tuple[int, str]]) -> Iterator[Words]:
-    """Yield comments, each given by its line and text, with those on lines in a row as one text."""
+    """Yield comments, given as pairs of line and text; comments on consecutive lines become one text."""
     begun: list[tuple[int, str]] = []
     for number, text in [*comments, (-1, "")]:
         if begun and number != begun[-1][0] + 1:
@@ -66,7 +66,7 @@ def in_lua(path: Path, source: str) -> Iterator[Words]:
 
 
 def in_markdown(path: Path, text: str) -> Iterator[Words]:
-    """Yield the text of a document, with its blocks of code left out."""
+    """Yield the text of a document, without its code blocks."""
     yield Words(path, 1, re.sub(r"(?ms)^ *```.*?^ *```$", lambda block: "\n" * block[0].count("\n"), text))
 
 
@@ -84,7 +84,7 @@ def words_of(place: Path) -> list[Words]:
 
 
 def occurrences(pattern: str, texts: list[Words]) -> list[str]:
-    """Return the places where a pattern occurs in texts, as file:line: words; what is quoted does not count."""
+    """Return each place where a pattern occurs in texts, as file:line: words; quoted words do not count."""
     places = []
     for path, line, text in texts:
         plain = re.sub(r'`[^`]*`|"[^"\n]*"', lambda quoted: "·" * len(quoted[0]), text)
@@ -97,7 +97,7 @@ def occurrences(pattern: str, texts: list[Words]) -> list[str]:
 @pytest.mark.parametrize("word", LIMITS)
 @pytest.mark.parametrize("place", [*CODE, *DOCUMENTS])
 def test_clauses_without_a_noun_are_rare(place: str, word: str) -> None:
-    """In each folder and document; even a small one may have one such clause. The message lists all places."""
+    """Each folder and document stays below the limits, or has at most one such clause; the message lists all places."""
     texts = words_of(ROOT / place)
     total = sum(len(text.text.split()) for text in texts)
     pattern, limit = LIMITS[word]
@@ -108,7 +108,7 @@ def test_clauses_without_a_noun_are_rare(place: str, word: str) -> None:
 
 
 def test_every_docstring_and_comment_is_counted() -> None:
-    """The test above does not pass because it is blind."""
+    """The test above reads each docstring and each comment, so it does not pass by accident."""
     python = (
         '"""A what."""\n\ndef f():\n    """Say\n    what."""\n    return 1  # what\n\n# what "what" `what`\n# what\n'
     )

@@ -1,1 +1,1 @@
-"""What tests and benchmarks share; it imports neither."""
+"""Helpers that tests and benchmarks share; they import neither."""

@@ -14,12 +14,12 @@ from sms_login.otp.rules import Rules
 from tests.testkit.world import Backend
 
 SCREENSHOTS = Path(__file__).parents[2] / "test-screenshots"  # of tests that failed
-RULES = Rules(cooldown=30)  # of the function behind the page, which writes a minute in another way than seconds
+RULES = Rules(cooldown=30)  # of the function behind the page, which shows less than a minute in seconds
 ARGUMENTS = """
     --no-sandbox --headless --disable-gpu --disable-quic --no-first-run --disable-background-networking
     --disable-component-update --disable-sync
 """
-# A browser reports each refusal of the function as an error of the network. That is what refusals look like.
+# A browser reports each refusal of the function as an error of the network.
 _REFUSAL = re.compile(r"Failed to load resource: the server responded with a status of [45][0-9]{2} ")
 _NUMBERS = itertools.count(13_800_138_100)
 _DEADLINE = 20_000  # ms; far more than a page needs, since other tests take turns with it
@@ -27,7 +27,7 @@ expect.set_options(timeout=_DEADLINE)
 
 
 def find_chromium() -> str | None:
-    """Return the path of the system's Chromium or Chrome; best the one without windows, which costs half as much."""
+    """Return the path of Chromium or Chrome, preferably the headless shell, which needs half the resources."""
     names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     return next((path for name in names if (path := shutil.which(name))), None)
 
@@ -38,21 +38,21 @@ def launch(playwright: Playwright) -> Browser:
 
 
 def new_number() -> str:
-    """Return a number, without its calling code, that no test has had yet."""
+    """Return a number that no test has used yet, without its calling code."""
     return str(next(_NUMBERS))
 
 
 @dataclass
 class Person:
-    """Somebody in front of one browser window, with a number of their own; `url` is the page's."""
+    """A person in front of one browser window, with a number of their own; `url` is the page's."""
 
     page: Page
     url: str
     tencent: TencentStandIn
     backend: Backend
     number: str = field(default_factory=new_number)
-    problems: list[str] = field(default_factory=list)  # that the window had: errors, and requests that left the machine
-    lost: bool = False  # whether the network may be broken on purpose
+    problems: list[str] = field(default_factory=list)  # of the window: errors, and requests that left the machine
+    lost: bool = False  # the test may break the network on purpose
 
     def __post_init__(self) -> None:
         self.page.set_default_timeout(_DEADLINE)
@@ -92,7 +92,7 @@ class Person:
         expect(self.screen("code")).to_be_visible()
 
     def try_for_code(self) -> None:
-        """Type the number and press the button, whatever comes of it."""
+        """Type the number and press the button, without waiting for a result."""
         self.page.get_by_label("Mobile number").fill(self.number)
         self.press("Get a code")
 
@@ -101,7 +101,7 @@ class Person:
         self.page.get_by_label("Six-digit code").fill(code)
 
     def spend_guesses(self, wrong: str) -> None:
-        """Type a wrong code until no attempt is left; the phone says each time how many are."""
+        """Type a wrong code until no attempt is left; the phone shows the number of attempts left each time."""
         for left in reversed(range(1, RULES.guesses)):
             self.type_code(wrong)
             self.says(f"That is not the code. Attempts left: {left}.")
@@ -115,17 +115,17 @@ class Person:
 
     @property
     def wrong(self) -> str:
-        """Six digits that are not the last code."""
+        """Six digits that are not the latest code."""
         return f"{(int(self.codes[0]) + 1) % 1_000_000:06}"
 
     def sign_in(self) -> None:
-        """Do all of it."""
+        """Ask for a code, type it and wait for the home screen."""
         self.ask_for_code()
         self.type_code(self.codes[0])
         expect(self.screen("home")).to_be_visible()
 
     def says(self, words: str | re.Pattern[str]) -> None:
-        """Wait until the phone says this in the place for good or bad news."""
+        """Wait until the phone shows these words in a note or an error."""
         place = self.page.locator("#screens .note:visible, #screens .error:visible, #captcha .error:visible")
         expect(place.filter(has_text=words)).to_be_visible()
 
@@ -139,21 +139,21 @@ class Person:
         self.wait(RULES.cooldown + 1)
 
     def settle(self) -> None:
-        """End what still moves into its place; what turns for ever goes on."""
+        """Finish all animations that have an end."""
         self.page.evaluate("""
             for (const animation of document.getAnimations())
                 if (animation.effect.getComputedTiming().endTime < Infinity) animation.finish();
         """)
 
     def violations(self, *rules: str, within: str = "html") -> str:
-        """Return what axe-core finds wrong `within` an element, as a report; with `rules` by these only."""
+        """Return a report of axe-core's findings `within` an element, by `rules` if there are any."""
         self.settle()
         options = {"resultTypes": ["violations"], **({"runOnly": rules} if rules else {})}
         results = Axe().run(self.page, within, options)
         return results.generate_report() if results.violations_count else ""
 
     def overflows(self) -> bool:
-        """Tell whether the window has to be scrolled sideways."""
+        """Return whether the window has to be scrolled sideways."""
         return bool(self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
 
 
@@ -163,6 +163,6 @@ def counting(most: int) -> str:
 
 
 def keep_screenshot(page: Page, name: str) -> None:
-    """Keep what the window shows, for whoever wonders why a test failed."""
+    """Save a picture of the page of a failed test."""
     SCREENSHOTS.mkdir(exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{re.sub('[^A-Za-z0-9_-]', '-', name)}.png", full_page=True)

@@ -1,4 +1,4 @@
-"""The app on somebody's phone: it signs in, and keeps the tokens that it is given."""
+"""The app on a user's phone: it signs in, and keeps the tokens that it receives."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ from tests.testkit.world import PHONE, World
 
 
 class Device:
-    """An app that has signed in with a code. `copy` it, and a thief has its tokens."""
+    """An app that has signed in with a code. A `copy` of it is a thief with the same tokens."""
 
     def __init__(self, world: World, phone: Phone = PHONE) -> None:
         self.world = world
@@ -28,23 +28,23 @@ class Device:
         self.refresh_token: str = data["refreshToken"]
 
     def refresh(self, token: str | None = None) -> str:
-        """Refresh, with another token if one is given; keep what comes back, and return the outcome."""
+        """Refresh with the device's token or with another one; keep the new tokens, and return the outcome."""
         answer = self.world.call("refresh", refreshToken=token or self.refresh_token)
         if answer["codeStr"] == "Success":
             self.keep(answer["data"])
         return str(answer["codeStr"])
 
     def call(self, method: str, **params: Any) -> str:
-        """Call a method with the access token, or with what is given; return the outcome."""
+        """Call a method with `params`, by default the access token; return the outcome."""
         return str(self.world.call(method, **(params or {"token": self.token}))["codeStr"])
 
     @property
     def is_in(self) -> bool:
-        """Tell whether the access token counts."""
+        """Whether the access token is valid."""
         return self.call("getUserInfo") == "Success"
 
     def tries(self) -> set[str]:
-        """Return the outcomes of every method that takes a token, for a device that is no longer in."""
+        """Return the outcomes of every method that needs a token, for a device that is no longer signed in."""
         access = {"token": self.token}
         calls: list[tuple[str, dict[str, Any]]] = [
             ("getUserInfo", access),
@@ -61,7 +61,7 @@ class Device:
 
 
 def devices(world: World, count: int) -> list[Device]:
-    """Sign the same user in on so many devices, one after the other."""
+    """Sign the same user in on `count` devices, one after the other."""
     signed_in = []
     for _ in range(count):
         signed_in.append(Device(world))
@@ -76,12 +76,12 @@ def session_key(token: str) -> str:
 
 
 def session_keys(world: World) -> set[str]:
-    """Return the keys of the sessions in Redis, without those that are the number's."""
+    """Return the keys of the sessions in Redis, without those that belong to the number."""
     keys = {key for key in world.backend.expiries() if key.startswith("session:")}
     return {key for key in keys if not key.endswith(("}:generation", "}:list", "}:owner"))}
 
 
 def alerts(printed: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """Return the alerts of the log lines since the last look."""
+    """Return the alerts of the log lines since the last call."""
     lines = map(json.loads, printed.readouterr().out.splitlines())
     return [alert for line in lines for alert in line.get("alerts", [])]

@@ -1,4 +1,4 @@
-"""The least environment that a function can start with, and what is wrong with another."""
+"""The smallest environment that a function can start with, and the problems of other environments."""
 
 import pytest
 
@@ -16,12 +16,12 @@ LEAST = {
 
 
 def read(**changes: str) -> Settings:
-    """Return the settings of the least environment with `changes`."""
+    """Return the settings of the smallest environment with `changes`."""
     return Settings.read({**LEAST, **changes})
 
 
 def problems(environ: dict[str, str]) -> list[str]:
-    """Return what is wrong with an environment, which is what the error says."""
+    """Return the problems of an environment, all of which the message of the error lists."""
     with pytest.raises(ConfigError) as error:
         Settings.read(environ)
     assert str(error.value) == "; ".join(error.value.problems)

@@ -1,4 +1,4 @@
-"""The events that a platform calls the function with, in every shape, and a call with one."""
+"""The events with which a platform calls the function, in every shape, and a call with one of them."""
 
 import json
 from base64 import b64encode
@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from sms_login import wiring
 
 PHONE = "+8613800138000"
-Shape = Any  # a way to turn parameters and headers into an event
+Shape = Any  # a function that turns parameters and headers into an event
 
 
 def gateway_json(params: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def gateway_json(params: dict[str, Any], headers: dict[str, str]) -> dict[str, A
 
 
 def gateway_query(params: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
-    """API Gateway, query string, no body: both demos."""
+    """API Gateway, query string without a body, as in both demos."""
     return {"httpMethod": "GET", "headers": headers, "queryString": params, "headerParameters": {}}
 
 
@@ -47,7 +47,7 @@ SHAPES = [gateway_json, gateway_query, gateway_form, url_form, url_mixed]
 
 
 def call(handler: wiring.Handler, shape: Shape, /, headers: dict[str, str] | None = None, **params: Any) -> Any:
-    """Return the answer's status, headers and body, after checking the form that every answer has."""
+    """Return the answer's status, headers and body, after checking the parts that all answers share."""
     answer = handler.handle(shape(params, headers or {}), {"request_id": "context-1"})
     assert answer["isBase64Encoded"] is False
     assert answer["headers"]["Content-Type"] == "application/json; charset=utf-8"

@@ -1,4 +1,4 @@
-"""What the checks of a deployment found."""
+"""The findings of the checks of a deployment."""
 
 from collections.abc import Iterable
 
@@ -21,6 +21,6 @@ def bad(findings: Iterable[Finding]) -> dict[str, State]:
 
 
 def the(findings: list[Finding], name: str) -> Finding:
-    """Return the finding of a check, of which there is one."""
+    """Return the only finding of a check."""
     (finding,) = [finding for finding in findings if finding.check == name]
     return finding

@@ -1,4 +1,4 @@
-"""Tokens that were not made by the code under test: any header, any payload, any key."""
+"""Tokens that the code under test did not make, with any header, payload and key."""
 
 import base64
 import json
@@ -18,19 +18,19 @@ KINDS = ["HS256", *ALGORITHMS]
 TTL = 7200
 
 
-@cache  # to read an RSA key takes a while
+@cache  # reading an RSA key takes a while
 def key(kind: str, nth: int = 0) -> Key:
-    """Return the n-th key of a kind, which signs."""
+    """Return the n-th signing key of a kind."""
     return shared_key((SECRET, OLD_SECRET)[nth]) if kind == "HS256" else pem.private_key(private_pem(kind, nth))
 
 
 def tokens(kind: str, *previous: Key) -> AccessTokens:
-    """Return what issues and verifies with the first key of a kind."""
+    """Return an issuer and verifier of access tokens with the first key of a kind."""
     return AccessTokens(KeyRing(key(kind), *previous), issuer="issuer", audience="audience", ttl=TTL)
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """Return the claims of a good token, with `changes`; a claim that is None is left out."""
+    """Return the claims of a valid token, with `changes`; a claim that is None is left out."""
     now = int(time.time())
     standard = {"iss": "issuer", "sub": "user-1", "aud": "audience", "iat": now, "exp": now + TTL, "jti": "id"}
     standard |= {"client_id": "audience", "sid": "s", "phone": PHONE.e164}
@@ -44,9 +44,9 @@ def encoded(part: Any) -> str:
 
 
 def token_of(signer: Key, header: Any, payload: Any, *, algorithm: str = "") -> str:
-    """Return a token that `signer` signed, with `algorithm` if not with its own; the header says its own.
+    """Return a token that `signer` signed, with `algorithm` or its own; the header names its own.
 
-    A header or payload of bytes stands as it is.
+    A header or payload of bytes is encoded as it is.
     """
     whole = header if isinstance(header, bytes) else {"alg": signer.algorithm, **header}
     message = f"{encoded(whole)}.{encoded(payload)}"

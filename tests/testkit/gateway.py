@@ -9,7 +9,7 @@ from local.gateway import Gateway
 
 
 class Recorder:
-    """A handler that keeps what it was called with and answers ``answer``."""
+    """A handler that records its arguments and answers `answer`."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
@@ -26,7 +26,7 @@ class Recorder:
 def call(
     gateway: Gateway, method: str, target: str, body: bytes | None = None, **headers: str
 ) -> tuple[int, dict[str, str], bytes]:
-    """Make one request; returns status, headers and body."""
+    """Make one request; return status, headers and body."""
     connection = http.client.HTTPConnection(urlsplit(gateway.url).netloc, timeout=10)
     try:
         connection.request(method, target, body, {name.replace("_", "-"): text for name, text in headers.items()})
@@ -37,7 +37,7 @@ def call(
 
 
 def call_json(gateway: Gateway, method: str, target: str) -> tuple[int, Any]:
-    """Make one request to the gateway's own paths; returns status and JSON."""
+    """Make one request to the gateway's own paths; return status and JSON."""
     status, headers, body = call(gateway, method, target)
     assert headers["Content-Type"] == "application/json; charset=utf-8"
     return status, json.loads(body)

@@ -1,4 +1,4 @@
-"""Keys as an operator would make them, each kind once per run: making an RSA key takes a while."""
+"""Keys as an operator would make them, each kind once per run, since making an RSA key takes a while."""
 
 from datetime import datetime
 from functools import cache
@@ -15,12 +15,12 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-ALGORITHMS = {"Ed25519": "EdDSA", "P-256": "ES256", "RSA": "RS256"}  # of the kinds that we take
+ALGORITHMS = {"Ed25519": "EdDSA", "P-256": "ES256", "RSA": "RS256"}  # of the supported kinds
 _MAKERS: dict[str, Any] = {
     "Ed25519": ed25519.Ed25519PrivateKey.generate,
     "P-256": lambda: ec.generate_private_key(ec.SECP256R1()),
     "RSA": lambda: rsa.generate_private_key(65537, 2048),
-    "RSA 1024": lambda: rsa.generate_private_key(65537, 1024),  # noqa: S505 - it is to be refused
+    "RSA 1024": lambda: rsa.generate_private_key(65537, 1024),  # noqa: S505 - a key that must be refused
     "P-384": lambda: ec.generate_private_key(ec.SECP384R1()),
     "secp256k1": lambda: ec.generate_private_key(ec.SECP256K1()),
     "Ed448": ed448.Ed448PrivateKey.generate,
@@ -31,7 +31,7 @@ OTHER_KINDS = [kind for kind in _MAKERS if kind not in ALGORITHMS]
 
 
 @cache
-def _made(kind: str, nth: int) -> Any:  # noqa: ARG001 - what makes the second key of a kind another one
+def _made(kind: str, nth: int) -> Any:  # noqa: ARG001 - the cache makes another key for another `nth`
     return _MAKERS[kind]()
 
 
@@ -43,7 +43,7 @@ def private_pem(kind: str, nth: int = 0, form: str = "PKCS8", password: str = ""
 
 
 def public_pem(kind: str, nth: int = 0, form: str = "SubjectPublicKeyInfo") -> str:
-    """Return its public half, in a form of `PublicFormat`."""
+    """Return the public half of the n-th key of a kind, in a form of `PublicFormat`."""
     pem: bytes = _made(kind, nth).public_key().public_bytes(Encoding.PEM, getattr(PublicFormat, form))
     return pem.decode()
 

@@ -1,4 +1,4 @@
-"""What was printed, before and after redaction, and the secrets in it."""
+"""The printed text, before and after redaction, and the secrets in it."""
 
 import json
 import logging
@@ -9,7 +9,7 @@ from sms_login import wiring
 
 
 class Raw(logging.Handler):
-    """Keeps what loggers say before any redaction of ours."""
+    """Keeps log messages before redaction."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -20,19 +20,19 @@ class Raw(logging.Handler):
         self.text += f"{record.getMessage()} {getattr(record, 'facts', '')} {record.exc_info}\n"
 
     def line(self, _seconds: float, *args: Any) -> str:
-        """Keep the facts of a request's line, but not its time: a microsecond has six digits, as a code has."""
+        """Keep the facts of a request's line, but not its time: a microsecond has six digits, like a code."""
         self.text += f"{args}\n"
         return ""
 
 
 def leaked(secrets: list[str], printed: str) -> list[str]:
-    """Return the secrets that were printed, but not in serial numbers, which may hold any six digits."""
+    """Return the secrets that were printed, except in serial numbers, which may contain any six digits."""
     rest = re.sub(r"\b2019:[0-9]{30,39}\b", "2019:", printed)
     return [secret for secret in secrets if secret in rest]
 
 
 def call(handler: wiring.Handler, method: str, /, **params: Any) -> dict[str, Any]:
-    """Return the body of the answer to a call that also carries what it can in its query string."""
+    """Return the body of the answer to a call that repeats its text parameters in its query string."""
     event = {
         "httpMethod": "POST",
         "headers": {"Content-Type": "application/json", "X-Forwarded-For": "192.0.2.1"},

@@ -1,4 +1,4 @@
-"""The limits that the guard keeps: which there are, what the budgets hold, and services that refuse."""
+"""The limits that the guard enforces, their counts, and services that refuse."""
 
 import re
 from collections import Counter
@@ -23,29 +23,29 @@ KEY = "idempotency-key-1"
 FORGED = "A" * 22
 
 NOW = datetime(2026, 11, 21, 15, 20, 30, tzinfo=timezone(timedelta(hours=8)))
-TO_THE_HOUR, TO_MIDNIGHT = 39 * 60 + 30, 8 * 3600 + 39 * 60 + 30  # s from then
+TO_THE_HOUR, TO_MIDNIGHT = 39 * 60 + 30, 8 * 3600 + 39 * 60 + 30  # s from NOW
 
 Make = Callable[..., World]
 Printed = Callable[[], list[dict[str, Any]]]
 
 
 def neighbour(i: int) -> Phone:
-    """Return a number of one and the same range."""
+    """Return the i-th number of one range."""
     return Phone.parse(f"+861381234{i:04}", "CN")
 
 
 def stranger(i: int) -> Phone:
-    """Return a number of a range of its own."""
+    """Return a number of the i-th range."""
     return Phone.parse(f"+86139{i:04}0000", "CN")
 
 
 def abroad(i: int) -> Phone:
-    """Return a foreign number of a range of its own."""
+    """Return a foreign number of the i-th foreign range."""
     return Phone.parse(f"+4474{i:02}123456", "CN")
 
 
 def counts(world: World) -> Counter[str]:
-    """Return what the budgets hold, as "ip:203.0.113.7 hour": 1; of another hour or day with its name behind."""
+    """Return all counts as "ip:203.0.113.7 hour": 1, with the name of the hour or day unless it is the present one."""
     calendar, found = Calendar(8), Counter[str]()
     present = {calendar.now().hour.name, calendar.now().day.name}
     for key, count in world.backend.dump().items():
@@ -60,13 +60,13 @@ def range_of(phone: Phone) -> str:
 
 
 def unverified(phone: Phone = PHONE, ip: str = IP) -> Counter[str]:
-    """Return what a sending takes until a login gives it back."""
+    """Return the counts of a sending that a login refunds."""
     names = [f"{subject} {kind}" for subject in (f"ip:{ip}", range_of(phone)) for kind in ("hour", "day")]
     return Counter([*names, *([f"country:{phone.region} hour"] if phone.region != "CN" else [])])
 
 
 def totals(phone: Phone = PHONE) -> Counter[str]:
-    """Return what a sending takes for good."""
+    """Return the counts of a sending that no login refunds."""
     subjects = [range_of(phone), "all", *([f"country:{phone.region}"] if phone.region != "CN" else [])]
     return Counter(f"{subject} total" for subject in subjects)
 
@@ -77,12 +77,12 @@ def alerts(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def down(_phone: Phone, _id: str) -> User:
-    """Be a user table that is away."""
+    """Stand for a user table that is down."""
     raise ServiceUnavailable
 
 
 class Limit(Struct, frozen=True):
-    """One limit: numbers that share it, what is answered when it is spent, and when it ends."""
+    """One limit: numbers that share it, the refusal once it is reached, and the seconds until it ends."""
 
     name: str
     number: Callable[[int], Phone]
@@ -111,7 +111,7 @@ each_unverified = pytest.mark.parametrize("limit", UNVERIFIED, ids=lambda limit:
 
 
 def refused(world: World, refusal: type[Refusal], phone: Phone = PHONE, **options: Any) -> Refusal:
-    """Ask for a code that is not sent, and leaves Redis as it was; return why."""
+    """Ask for a code; check that nothing is sent and Redis stays unchanged; return the refusal."""
     before, sent = world.backend.dump(), len(world.outbox.sent)
     with pytest.raises(refusal) as error:
         world.get_sms(phone=phone, **options)

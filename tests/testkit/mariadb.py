@@ -14,7 +14,7 @@ from tests.testkit.servers import Server
 
 USER, PASSWORD = "login", "p@ss'wörd-that-must-not-be-printed"
 
-# Of an administrator's path, which a user's may lack.
+# An administrator's PATH, since a user's may lack these folders.
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
 _INIT = f"""
 CREATE USER IF NOT EXISTS '{USER}'@'{Server.host}' IDENTIFIED BY '{PASSWORD.replace("'", "''")}';
@@ -23,14 +23,14 @@ GRANT ALL ON *.* TO '{USER}'@'{Server.host}';
 
 
 def find_mariadb() -> str | None:
-    """Return the path of mariadbd, if it and what makes its first tables are there."""
+    """Return the path of mariadbd if the program that creates its first tables is there too."""
     return shutil.which("mariadbd", path=_PATH) if shutil.which("mariadb-install-db", path=_PATH) else None
 
 
 class MariaDbServer(Server):
-    """A MariaDB server that keeps its data from kill() to start(), as a crash would.
+    """A MariaDB server that keeps its data from kill() to start(), as after a crash.
 
-    Its defaults are those that a database may have and ours must not depend on: latin1, and values cut without a word.
+    Its defaults are latin1 and silent truncation, which a database may have and the product must not depend on.
     """
 
     name = "mariadb"
@@ -46,7 +46,7 @@ class MariaDbServer(Server):
         return f"mysql+pymysql://{USER}:{quote(PASSWORD, safe='')}@{self.host}:{self.port}/{database}"
 
     def new_database(self) -> str:
-        """Make an empty database; return its USERS_URL."""
+        """Create an empty database; return its USERS_URL."""
         name = f"app{next(self._databases)}"
         self.query(f"CREATE DATABASE {name}")
         return self.url(name)
@@ -57,7 +57,7 @@ class MariaDbServer(Server):
             host=self.host,
             port=self.port,
             user=USER,
-            password=PASSWORD.encode(),  # else it would be sent as latin-1
+            password=PASSWORD.encode(),  # a str would be sent as latin-1
             database=database,
             autocommit=True,
         )
@@ -69,7 +69,7 @@ class MariaDbServer(Server):
             return cursor.fetchall()
 
     def start(self) -> None:
-        """Make the first tables where there are none, then start."""
+        """Create the first tables if there are none, then start the server."""
         if not (self.directory / "data").exists():
             (self.directory / "init.sql").write_text(_INIT, encoding="utf-8")
             program = shutil.which("mariadb-install-db", path=_PATH) or "mariadb-install-db"
@@ -82,7 +82,7 @@ class MariaDbServer(Server):
         super().start()
 
     def command(self, port: int) -> list[str]:
-        """Return what to run: with little memory, no log of statements, and what a crash of the process survives."""
+        """Return the command of a server with little memory, no log of statements, and data that survive a crash."""
         return [
             find_mariadb() or "mariadbd",
             *self._everywhere(),
@@ -103,6 +103,6 @@ class MariaDbServer(Server):
         ]
 
     def _everywhere(self) -> list[str]:
-        # In a tmpdir that two servers share, the one that starts deletes the other's temporary tables.
+        # If two servers share a tmpdir, the one that starts deletes the other's temporary tables.
         options = ["--no-defaults", f"--datadir={self.directory / 'data'}", f"--tmpdir={self.directory}"]
-        return [*options, "--user=root"] if os.geteuid() == 0 else options  # root has to be told to mean it
+        return [*options, "--user=root"] if os.geteuid() == 0 else options  # root needs this option

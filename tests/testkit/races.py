@@ -1,4 +1,4 @@
-"""Threads that start together, and their answers counted."""
+"""Threads that start together, and their outcomes counted."""
 
 import threading
 from collections import Counter
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def race(runners: int, run: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the answers of so many threads that start together."""
+    """Return the answers of `runners` threads that start together."""
     barrier = threading.Barrier(runners)
     answers: list[dict[str, Any]] = []
 
@@ -24,5 +24,5 @@ def race(runners: int, run: Callable[[int], dict[str, Any]]) -> list[dict[str, A
 
 
 def outcomes(answers: list[dict[str, Any]]) -> Counter[str]:
-    """Count the answers by name."""
+    """Return how often each outcome occurs among answers."""
     return Counter(answer["codeStr"] for answer in answers)

