@@ -113,8 +113,8 @@ def visit(place: Place, browser: Browser, request: pytest.FixtureRequest) -> Ite
     assert [problem for person in people for problem in person.problems] == []
 
 
-def test_a_whole_login(visit: Visit) -> None:
-    """Number, code, signed in: the code goes off by itself when it is complete; phones recognise its input."""
+def test_a_whole_login_works_on_the_page(visit: Visit) -> None:
+    """The page sends a complete code by itself, and its input lets phones recognise the code."""
     person = visit()
     person.ask_for_code()
     expect(person.page.get_by_role("heading", name="Enter the code")).to_be_visible()
