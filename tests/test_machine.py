@@ -315,7 +315,7 @@ class Rulebook(RuleBasedStateMachine):
 
     @invariant()
     def every_key_expires_and_budgets_count_exactly_the_unverified_sendings(self) -> None:
-        """Every key but the user's expires. Whatever fails, each sending is counted, and refunded at most once."""
+        """Every key but the user's expires; each sending is counted, and refunded at most once, even after a crash."""
         type(self).steps += 1
         if not hasattr(self, "world"):
             return

@@ -26,12 +26,12 @@ def errors_of(name: str, value: Any) -> list[str]:
 
 
 def test_the_committed_description_is_up_to_date() -> None:
-    """If this fails, run `make openapi`, which writes the same bytes."""
+    """`make openapi` would write the bytes that are committed."""
     assert (ROOT / "docs" / "openapi.json").read_text(encoding="utf-8") == as_json()
 
 
 def test_the_description_is_valid_openapi_3_1() -> None:
-    """It satisfies the meta-schema of the OpenAPI Initiative, and every reference has a target."""
+    """The description satisfies the meta-schema of the OpenAPI Initiative, and every reference has a target."""
     assert [error.message for error in jsonschema_rs.Draft202012Validator(OPENAPI_31).iter_errors(DOCUMENT)] == []
     text = json.dumps(DOCUMENT)
     for part in ("schemas", "responses", "parameters", "headers"):
@@ -41,7 +41,7 @@ def test_the_description_is_valid_openapi_3_1() -> None:
 
 @pytest.mark.parametrize("name", examples.ALL)
 def test_every_method_has_a_valid_example(name: str) -> None:
-    """The request is one that the function parses, and the answer has the method's own form."""
+    """The function parses the example of a request, and the example of an answer has the method's own form."""
     sent = examples.request(name)
     assert errors_of("Request", sent) == []
     assert messages.parse(sent) == examples.ALL[name][0]
@@ -50,7 +50,7 @@ def test_every_method_has_a_valid_example(name: str) -> None:
 
 
 def test_every_method_is_in_the_tables_of_examples_and_refusals() -> None:
-    """The tables have exactly the methods of the function."""
+    """The tables of examples and refusals have exactly the methods of the function."""
     methods = set(messages.METHODS.values())
     assert {type(sent) for sent, _ in examples.ALL.values()} == methods
     assert refusals.BY_METHOD.keys() == schemas.ANSWERS.keys() == methods
@@ -76,7 +76,7 @@ def headers_of(response: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("verb", "status"), [("POST", 200), ("GET", 400), ("OPTIONS", 204)])
 def test_the_headers_for_browsers_are_described(clock: time_machine.Traveller, verb: str, status: int) -> None:
-    """Each header of the answer is described with its value."""
+    """The description has each header of an answer with its value."""
     page = "https://app.example.com"
     world = World(fake_backend(), clock, origins=frozenset({page}))
     body = json.dumps({"method": "health"}) if verb == "POST" else ""

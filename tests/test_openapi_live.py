@@ -66,7 +66,7 @@ SETTINGS: dict[str, Any] = {
     "database": None,
     "suppress_health_check": list(HealthCheck),
 }
-# The refusals that no schema can express: a missing token, a ticket without randstr, a name without a visible character.
+# No schema can express these refusals: a missing token, a ticket without randstr, a name without visible characters.
 IN_WORDS = [errors.missing("token"), errors.missing("captchaRandstr"), messages.malformed("name")]
 
 
@@ -126,7 +126,7 @@ class Live:
         assert set(self.statuses) == {200, 400, 401, 403, 429, 502, 504}
 
     def fill(self, method: str) -> dict[str, Any]:
-        """Return parameters with which a request of the method gets somewhere, of one sort after another."""
+        """Return parameters that a request of the method succeeds or fails with in interesting ways, in turn."""
         sorts: dict[str, list[Callable[[], dict[str, Any]]]] = {
             "getSms": [self._number, lambda: self._failing("refusal"), self._number, lambda: self._failing("reset")],
             "login": [self._asked, self._signed_in, self._asked, self._wrong, self._asked, self._spent, self._other],
@@ -255,7 +255,7 @@ def check(live: Live, case: Any) -> None:
 @DRAWN.parametrize()
 @settings(max_examples=100, **SETTINGS)
 def test_every_answer_is_as_described(live: Live, case: Any, kind: str) -> None:
-    """Good and bad requests are drawn, by GET, POST and OPTIONS."""
+    """Good and bad requests are drawn, by GET, POST and OPTIONS, and every answer is as described."""
     live.rounds.add(f"{kind} {case.operation.label}")
     check(live, case)
 
@@ -264,7 +264,7 @@ def test_every_answer_is_as_described(live: Live, case: Any, kind: str) -> None:
 @GOOD.parametrize()
 @settings(max_examples=60, **SETTINGS)
 def test_every_answer_to_a_known_user_is_as_described(live: Live, case: Any, time: str) -> None:
-    """Good requests have valid numbers, codes and tokens, in two rounds, since each finds other states."""
+    """Good requests carry valid numbers, codes and tokens, in two rounds, since each finds other states."""
     live.rounds.add(f"{time} {case.operation.label}")
     for params in (case.body, case.query):
         if isinstance(params, dict) and params.get("method") in KINDS:
@@ -273,7 +273,7 @@ def test_every_answer_to_a_known_user_is_as_described(live: Live, case: Any, tim
 
 
 def test_without_redis_every_method_answers_as_described(live: Live) -> None:
-    """ServiceUnavailable is the one refusal that the tests above cannot cause."""
+    """Without Redis, a method answers ServiceUnavailable if the table of refusals says so, and works otherwise."""
     token, refresh = (live.call(method="login", phone=REVIEW_PHONE, code=REVIEW_CODE)[name] for name in TOKENS)
     params = {"phone": REVIEW_PHONE, "token": token, "refreshToken": refresh, "code": REVIEW_CODE, "name": "小明"}
     away = wiring.build({**live.cloud.environ, "REDIS_PORT": "1", "TEST_NUMBERS": "", "TEST_NUMBERS_UNTIL": ""})
