@@ -36,7 +36,7 @@ from tests.testkit.world import OTHER_PHONE, PHONE
 
 @pytest.mark.parametrize("phone", [PHONE, ABROAD], ids=["home", "abroad"])
 def test_a_sending_counts_for_its_client_its_range_its_country_and_in_total(make: Make, phone: Phone) -> None:
-    """A sending reserves one in the budgets of its client, range and country, of which the home country has none."""
+    """A sending reserves one in each budget of its client, its range and its country; the home country has none."""
     world = make()
     world.get_sms(phone=phone)
     assert counts(world) == unverified(phone) + totals(phone)
@@ -44,13 +44,13 @@ def test_a_sending_counts_for_its_client_its_range_its_country_and_in_total(make
 
 @each_limit
 def test_a_used_up_budget_refuses_until_its_window_ends(make: Make, limit: Limit) -> None:
-    """The refusals change nothing, and end at the full hour or at midnight in China, to the second."""
+    """A refusal changes nothing, and its Retry-After ends at the full hour or at midnight in China, to the second."""
     world = make(limits=limit.limits(2))
     for i in range(2):
         world.get_sms(phone=limit.number(i))
     for _ in range(2):
         assert refused(world, limit.refusal, limit.number(2)).retry_after == limit.wait
-    world.wait(limit.wait - 5)  # s: a real Redis also counts the time that a busy machine takes until the next line
+    world.wait(limit.wait - 5)  # s of slack: a real Redis also counts the test's own running time
     assert refused(world, limit.refusal, limit.number(2)).retry_after == 5
     world.wait(5)
     assert world.get_sms(phone=limit.number(2)).request_id
@@ -98,7 +98,7 @@ def test_of_several_used_up_budgets_the_last_to_end_sets_retry_after(make: Make)
 def test_a_request_that_one_budget_refuses_reserves_nothing_in_the_others(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A refused request reserves nothing, not even for a moment, so a flood of them uses up no other budget."""
+    """A refused request reserves nothing, not even for a moment, so a flood of refused requests uses up no budget."""
     world = make(limits=Limits(ip_hour=1))
     world.get_sms(phone=stranger(0))
     reserved: list[Sequence[Subject]] = []
@@ -162,7 +162,7 @@ def test_a_request_that_another_overtakes_refunds_its_reservation(make: Make) ->
 
 
 def test_two_requests_at_once_under_one_key_send_one_sms(make: Make) -> None:
-    """Both requests get the sessionId of the one SMS, which is counted once."""
+    """Two simultaneous requests with one Idempotency-Key get the sessionId of one SMS, which is counted once."""
     world = make()
     sessions: list[str] = []
     world.between_check_and_reserve(lambda: sessions.append(world.get_sms(key=KEY).session_id))
@@ -185,7 +185,7 @@ def test_the_stop_switch_sends_nothing_and_counts_nothing(make: Make) -> None:
 
 
 def test_a_code_that_was_sent_works_while_sending_is_off(make: Make) -> None:
-    """The login signs in and refunds the sending of its code."""
+    """With sending off, a code that was sent before signs its user in, and the login refunds its sending."""
     on = make()
     session = on.get_sms().session_id
     off = make(sending=False)
@@ -214,7 +214,7 @@ def test_a_country_without_a_template_is_refused(make: Make, countries: frozense
 
 
 def test_the_daily_budget_raises_one_alert_at_80_and_one_at_100_percent(make: Make, printed: Printed) -> None:
-    """After the second alert, sending pauses until midnight and raises no further one."""
+    """The daily budget alerts once at 80 % and once at 100 %; then sending pauses without further alerts."""
     world = make(limits=Limits(total=10))
     when = []
     for i in range(12):
@@ -226,7 +226,7 @@ def test_the_daily_budget_raises_one_alert_at_80_and_one_at_100_percent(make: Ma
 
 @pytest.mark.parametrize(("total", "when"), [(1, [1, 1]), (2, [2, 2]), (5, [4, 5]), (7, [6, 7])], ids=str)
 def test_a_small_daily_budget_raises_both_alerts(make: Make, printed: Printed, total: int, when: list[int]) -> None:
-    """Each alert is raised by the first sending that reaches its share, which may be the same sending."""
+    """The first sending that reaches 80 % or 100 % of the daily budget raises the alert, or both alerts."""
     world = make(limits=Limits(total=total))
     seen = []
     for i in range(total):
@@ -236,7 +236,7 @@ def test_a_small_daily_budget_raises_both_alerts(make: Make, printed: Printed, t
 
 
 def test_a_large_daily_budget_raises_its_alerts_at_the_exact_sending(make: Make, printed: Printed) -> None:
-    """Of 1,000 sendings, the 800th and the 1,000th raise an alert, and those near them do not."""
+    """Of 1,000 sendings, the 800th and the 1,000th raise an alert, and the sendings around them do not."""
     world = make(limits=Limits(total=1000))
     when = []
     for i, sent in enumerate((792, 798, 799, 800, 990, 999)):

@@ -43,7 +43,7 @@ def test_a_captcha_is_required_once_half_of_an_unverified_budget_is_used(make: M
 
 
 def test_with_the_default_limits_a_clients_eleventh_sending_of_an_hour_requires_a_captcha(make: Make) -> None:
-    """The default limit of a client is 20 sendings an hour, and ten of them are half."""
+    """A client may make 20 sendings an hour by default, and after half of them needs a captcha."""
     world = make(captcha_mode="adaptive")
     for i in range(10):
         assert world.get_sms(phone=stranger(i)).request_id
@@ -60,7 +60,7 @@ def test_a_total_never_requires_a_captcha(make: Make, limit: Limit) -> None:
 
 
 def test_with_captchas_off_no_captcha_is_required(make: Make) -> None:
-    """A ticket is ignored, and the budgets can be used up."""
+    """With captchas off, a ticket is ignored, and the budgets can be used up."""
     world = make(limits=Limits(ip_hour=4, range_hour=4))
     for i in range(4):
         assert world.get_sms(phone=neighbour(i), ticket="any").request_id
@@ -69,7 +69,7 @@ def test_with_captchas_off_no_captcha_is_required(make: Make) -> None:
 
 
 def test_a_client_whose_sendings_are_verified_needs_no_captcha(make: Make) -> None:
-    """Each login refunds its sending, so the budgets stay below half."""
+    """A login refunds its sending, so the budgets of a client that verifies its sendings stay below half."""
     world = make(limits=Limits(ip_hour=2, range_hour=2), captcha_mode="adaptive")
     for i in range(5):
         world.log_in(world.get_sms(phone=neighbour(i)).session_id, phone=neighbour(i))
@@ -88,7 +88,7 @@ def test_a_good_ticket_lifts_the_hourly_limit_of_client_and_range(make: Make, li
 
 @pytest.mark.parametrize("limit", [UNVERIFIED[1], *UNVERIFIED[3:], *TOTAL], ids=lambda limit: limit.name)
 def test_a_good_ticket_lifts_no_other_limit(make: Make, limit: Limit) -> None:
-    """A country's limit, those of a day and the totals refuse a good ticket, and ask nobody to solve a captcha."""
+    """A country's limit, those of a day and the totals refuse a good ticket, and never require a captcha."""
     world = make(limits=limit.limits(2), captcha_mode="adaptive")
     world.captchas.good = {"1", "2", "3"}
     for i in range(2):
@@ -158,7 +158,7 @@ def test_a_ticket_is_not_verified_if_no_captcha_is_required(make: Make) -> None:
 
 @each_unverified
 def test_a_request_that_another_pushes_past_half_after_the_check_needs_a_captcha(make: Make, limit: Limit) -> None:
-    """The slower of two requests at once is refused, and refunds its reservation."""
+    """If another request uses half of a budget after the check, the slower one is refused and its budgets refunded."""
     world = make(limits=limit.limits(2), captcha_mode="adaptive")
     world.between_check_and_reserve(lambda: world.get_sms(phone=limit.number(0)))
     with pytest.raises(CaptchaRequired) as refusal:
@@ -177,7 +177,7 @@ def test_a_ticket_passes_once(make: Make) -> None:
 
 
 def test_mode_always_requires_a_captcha_for_every_sending(make: Make) -> None:
-    """The first sending needs a ticket, and so does each resend."""
+    """With CAPTCHA_MODE=always, the first sending needs a ticket, and so does each resend."""
     world = make(captcha_mode="always")
     world.captchas.good = {"1", "2"}
     refused(world, CaptchaRequired)
@@ -190,7 +190,7 @@ def test_mode_always_requires_a_captcha_for_every_sending(make: Make) -> None:
 
 
 def test_the_log_has_the_verdict_on_a_ticket(make: Make, printed: Printed) -> None:
-    """The field `captcha` is "passed" or the reason of the refusal, and is missing without a ticket."""
+    """The log has `captcha`: "passed", or the reason of the refusal; without a ticket, the field is missing."""
     world = make(captcha_mode="always")
     world.captchas.good = {"good"}
     for solved in (
@@ -204,7 +204,7 @@ def test_the_log_has_the_verdict_on_a_ticket(make: Make, printed: Printed) -> No
 
 
 def test_a_captcha_service_that_fails_counts_as_a_bad_ticket_and_raises_an_alert(make: Make, printed: Printed) -> None:
-    """Nothing is sent if a captcha is required; if none is, the SMS is sent."""
+    """If the captcha service fails, a request is refused if it needs a captcha, and sent if it does not."""
     world = make(limits=Limits(ip_hour=2), captcha_mode="adaptive")
     world.captchas.good, world.captchas.away = {"good"}, True
     solved = {"captchaTicket": "good", "captchaRandstr": "randstr"}

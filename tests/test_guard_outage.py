@@ -52,7 +52,7 @@ def fails(*_windows: WindowNames) -> None:
 def test_a_login_succeeds_although_its_refund_fails(
     make: Make, monkeypatch: pytest.MonkeyPatch, printed: Printed
 ) -> None:
-    """The log has an alert, and the counters stay too high until their windows end."""
+    """If the refund of a login fails, the log has an alert, and the counters stay too high until their windows end."""
     world = make()
     session = world.get_sms().session_id
     monkeypatch.setattr(world.limit_store, "refund", fails)
@@ -96,7 +96,7 @@ def test_a_corrupt_counter_refuses_the_requests_that_it_counts(make: Make) -> No
 def test_a_counter_that_breaks_after_the_check_stops_the_sending_and_the_others_are_refunded(
     make: Make, printed: Printed
 ) -> None:
-    """The log has an alert, since the corrupt counter may be wrong, and the cause."""
+    """If a counter is corrupted after the check, the log has an alert, since its count is unknown, and the cause."""
     world = make()
     everything = "budget:{all}:total:20261121"
     world.between_check_and_reserve(lambda: world.backend.client.rpush(everything, "x"))

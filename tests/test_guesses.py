@@ -53,7 +53,7 @@ def test_a_login_refunds_its_own_guess(make: Make) -> None:
 
 
 def test_a_guess_without_success_counts(make: Make) -> None:
-    """A guess counts if it is wrong, or if its code is spent, expired, unknown or another number's."""
+    """A guess counts if its code is wrong, spent or expired, or belongs to no challenge of the number."""
     world = make()
     guess(world, CodeHasExpired, None, "123456")
     session = world.get_sms().session_id
@@ -131,7 +131,7 @@ def test_a_client_without_guesses_is_refused_without_a_sessionid(spent: World) -
 
 
 def test_a_client_without_guesses_is_refused_with_a_sessionid_that_no_longer_works(spent: World) -> None:
-    """A forged, spent, used, expired or another number's sessionId all get one refusal, with the same Retry-After."""
+    """A forged, spent, used or expired sessionId and that of another number get the same refusal and Retry-After."""
     spent.ip = OTHER_IP
     guessed = spent.get_sms().session_id
     spent.ip = None  # so that the next guesses are not counted

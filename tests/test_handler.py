@@ -61,7 +61,7 @@ def test_a_whole_login_works_in_every_shape_of_event(handler: wiring.Handler, cl
 
 @pytest.mark.parametrize("token", ["rubbish", "x" * 5000, 123, None])
 def test_a_login_by_code_ignores_a_token(handler: wiring.Handler, cloud: Cloud, token: object) -> None:
-    """A login by code succeeds whatever token comes with it, as a parameter or as a header."""
+    """A login by code succeeds with any token, as a parameter or as a header."""
     call(handler, gateway_json, method="getSms", phone=PHONE)
     code = cloud.tencent.inbox()[0].params[0]
     headers = {"Authorization": f"Bearer {'x' * 5000}"}
@@ -115,7 +115,7 @@ def test_a_message_names_the_invalid_parameter(handler: wiring.Handler) -> None:
 
 
 def test_a_429_has_its_retry_after_in_the_body_and_in_the_header(handler: wiring.Handler) -> None:
-    """Both give the same seconds until the cooldown ends."""
+    """`retryAfter` and the header Retry-After give the same seconds until the cooldown ends."""
     call(handler, gateway_json, method="getSms", phone=PHONE)
     status, headers, body = call(handler, gateway_json, method="getSms", phone=PHONE)
     assert (status, body["codeStr"]) == (429, "TooManyRequests")
@@ -177,7 +177,7 @@ def test_a_failed_sending_is_undone_unless_it_may_have_arrived(
 
 @pytest.mark.parametrize("key", ["short", "k" * 65, "with space 123456", "ключ-ключ-ключ-ключ"])
 def test_a_malformed_idempotency_key_is_refused(handler: wiring.Handler, key: str) -> None:
-    """Every method refuses it, and the message names the header."""
+    """Every method refuses a malformed Idempotency-Key, and the message names the header."""
     for params in ({"method": "getSms"}, {"method": "login", "code": "123456"}, {"method": "health"}):
         answer = call(handler, gateway_json, {"Idempotency-Key": key}, phone=PHONE, **params)
         assert answer[2]["codeStr"] == "InValidParam"
@@ -196,7 +196,7 @@ def test_the_idempotency_key_header_works_in_any_case(handler: wiring.Handler, c
 
 
 def test_wrong_settings_answer_500_and_are_all_logged(capsys: pytest.CaptureFixture[str]) -> None:
-    """The import does not fail, the log names every problem, and the answer names none."""
+    """With wrong settings the import succeeds, the log names every problem, and the answer names none."""
     handler = wiring.build({"JWT_SECRET": "too short", "CODE_TTL": "9999"})
     for shape in SHAPES:
         status, _, body = call(handler, shape, method="getSms", phone=PHONE)
@@ -225,7 +225,7 @@ def test_a_bug_is_logged_with_its_traceback_and_answered_without_detail(
 
 
 def test_each_request_makes_one_log_line(handler: wiring.Handler, capsys: pytest.CaptureFixture[str]) -> None:
-    """The line has method, masked number, outcome, status, and the time spent on Redis and on SendSms."""
+    """A log line has method, masked number, outcome, status, and the time spent on Redis and on SendSms."""
     call(handler, gateway_json, method="getSms", phone="13800138001")  # so that Redis knows the scripts
     capsys.readouterr()
     call(handler, gateway_json, method="getSms", phone=PHONE)
@@ -243,7 +243,7 @@ def test_each_request_makes_one_log_line(handler: wiring.Handler, capsys: pytest
 
 
 def test_every_refusal_has_its_own_name_and_a_message_in_both_languages() -> None:
-    """Each class has a name of its own and a row in the table of the module's docstring."""
+    """Each class of refusal has its own name and a row in the table of its module."""
     refusals = errors.Refusal.__subclasses__()
     assert len({refusal.name for refusal in refusals}) == len(refusals)
     for refusal in refusals:

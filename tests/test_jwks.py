@@ -15,7 +15,7 @@ SECRET = "c" * 32
 
 
 def answer(shape: Shape = gateway_query, **environ: str) -> dict[str, Any]:
-    """Return the answer of a function with these settings; its Redis does not answer."""
+    """Answer `jwks` with these settings and a Redis that does not answer."""
     with local_cloud({"REDIS_HOST": "127.0.0.1", "REDIS_PORT": "1", **environ}) as cloud:
         return wiring.build(cloud.environ).handle(shape({"method": "jwks"}, {}), {})
 
@@ -40,19 +40,19 @@ def test_previous_keys_follow_the_signing_key() -> None:
 
 
 def test_a_key_set_never_contains_the_shared_secret() -> None:
-    """With HS256 the key set is empty."""
+    """With HS256, the key set is empty."""
     assert answer(JWT_SECRET=SECRET)["body"] == '{"keys":[]}'
 
 
 @pytest.mark.parametrize("kind", ALGORITHMS)
 def test_a_key_set_has_no_private_member(kind: str) -> None:
-    """It has neither d nor RSA's p, q, dp, dq, qi, oth, nor a secret's k (RFC 7518, section 6)."""
+    """A key set has neither d nor RSA's p, q, dp, dq, qi, oth, nor a secret's k (RFC 7518, section 6)."""
     shown = json.loads(answer(JWT_PRIVATE_KEY=private_pem(kind), SECRET=SECRET, JWT_SECRET_PREVIOUS="p" * 32)["body"])
     assert len(shown["keys"]) == 1
     assert not {"d", "p", "q", "dp", "dq", "qi", "oth", "k"} & shown["keys"][0].keys()
 
 
 def test_with_wrong_settings_jwks_is_an_internal_error() -> None:
-    """The error comes in the envelope of every other answer."""
+    """With wrong settings, `jwks` answers with an error in the usual envelope."""
     got = wiring.build({}).handle(gateway_query({"method": "jwks"}, {}), {})
     assert (got["statusCode"], json.loads(got["body"])["codeStr"]) == (500, "InternalError")

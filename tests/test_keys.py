@@ -53,7 +53,7 @@ def test_an_ed25519_key_has_the_thumbprint_of_rfc_8037() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_key_verifies_the_tokens_that_it_signs(kind: str) -> None:
-    """So does its public half, and another key of its kind does not."""
+    """A key and its public half verify its tokens, and another key of its kind refuses them."""
     token = KeyRing(key(kind)).sign(b"{}", "at+jwt")
     assert KeyRing(key(kind)).verify(token, TYPES) == b"{}"
     if kind in ALGORITHMS:
@@ -65,7 +65,7 @@ def test_a_key_verifies_the_tokens_that_it_signs(kind: str) -> None:
 @pytest.mark.parametrize("new", KINDS)
 @pytest.mark.parametrize("old", KINDS)
 def test_a_rotation_between_any_two_kinds_of_keys_refuses_no_token(old: str, new: str) -> None:
-    """Tokens of the old key stay valid, and the new key signs."""
+    """After a rotation, tokens of the old key stay valid, and the new key signs."""
     before, after = key(old), key(new, 1)
     ring = KeyRing(after, before if old == "HS256" else public(before))
     assert ring.verify(KeyRing(before).sign(b"old", "at+jwt"), TYPES) == b"old"

@@ -100,7 +100,7 @@ def verdict(tencent: TencentStandIn, pair: tuple[str, str], **changes: Any) -> i
 
 
 def test_a_ticket_passes_once(tencent: TencentStandIn) -> None:
-    """The first verdict on a ticket is OK, and each later one is that it has been used."""
+    """A ticket's first verdict is OK, and every later one says that it has been used."""
     pair = tencent.captcha_ticket()
     first, second, third = (ask(tencent, pair) for _ in range(3))
     assert (first.CaptchaCode, first.CaptchaMsg, first.EvilLevel, first.GetCaptchaTime) == (1, "OK", 0, 0)
@@ -122,7 +122,7 @@ def test_a_ticket_passes_once(tencent: TencentStandIn) -> None:
 def test_each_kind_of_ticket_gets_its_own_verdict(
     tencent: TencentStandIn, kind: str, code: int, message: str, evil_level: int
 ) -> None:
-    """Each kind gets the platform's CaptchaCode, message and EvilLevel."""
+    """A ticket of each kind gets the platform's CaptchaCode, message and EvilLevel."""
     answer = ask(tencent, tencent.captcha_ticket(kind))
     assert (answer.CaptchaCode, answer.CaptchaMsg, answer.EvilLevel) == (code, message, evil_level)
     assert kind in KINDS
@@ -130,8 +130,8 @@ def test_each_kind_of_ticket_gets_its_own_verdict(
 
 @pytest.mark.parametrize(("seconds", "code"), [(299.5, 1), (300, 8), (301, 8)])
 def test_a_ticket_lives_five_minutes(tencent: TencentStandIn, clock: Clock, seconds: float, code: int) -> None:
-    """It passes until the last moment of its five minutes, and has expired afterwards."""
-    clock.now -= 150  # so that the signature, which the SDK dates by the real clock, is in time throughout
+    """A ticket passes until the last moment of its five minutes, and then has expired."""
+    clock.now -= 150  # the SDK dates its signature by the real clock, which must stay within five minutes
     pair = tencent.captcha_ticket()
     clock.now += seconds
     assert verdict(tencent, pair) == code
@@ -159,7 +159,7 @@ def test_a_mismatched_request_does_not_use_the_ticket_up(
 
 
 def test_a_ticket_does_not_pass_with_the_randstr_of_another(tencent: TencentStandIn) -> None:
-    """Both tickets are good, and the verdict is a mismatch."""
+    """A good ticket with the randstr of another good ticket is a mismatch."""
     (ticket, _), (_, randstr) = tencent.captcha_ticket(), tencent.captcha_ticket()
     assert verdict(tencent, (ticket, randstr)) == 7
 
@@ -172,7 +172,7 @@ def test_the_time_of_the_captcha_is_answered_on_request(tencent: TencentStandIn,
 
 
 def test_of_40_requests_at_once_with_one_ticket_one_passes(tencent: TencentStandIn) -> None:
-    """The 39 others are told that the ticket has been used."""
+    """Of 40 simultaneous requests, 39 are told that the ticket has been used."""
     pair = tencent.captcha_ticket()
     barrier = threading.Barrier(40)
 
@@ -186,7 +186,7 @@ def test_of_40_requests_at_once_with_one_ticket_one_passes(tencent: TencentStand
 
 
 def test_two_verifications_of_a_ticket_cannot_overlap() -> None:
-    """A verification that pauses halfway never meets a second one, which waits until the first has ended."""
+    """If a verification pauses halfway, a second one does not begin until the first has ended."""
     middle, met = threading.Barrier(2), []
 
     def clock() -> float:
@@ -206,19 +206,19 @@ def test_two_verifications_of_a_ticket_cannot_overlap() -> None:
 
 
 def test_the_oldest_of_more_than_10000_tickets_is_forgotten(tencent: TencentStandIn) -> None:
-    """A forgotten ticket gets the verdict of one that was never issued."""
+    """A forgotten ticket gets the same verdict as an unknown one."""
     first, second, *_ = [tencent.captcha_ticket() for _ in range(MAX_TICKETS + 1)]
     assert (verdict(tencent, first), verdict(tencent, second)) == (15, 1)
 
 
 def test_an_unknown_kind_of_ticket_is_refused(tencent: TencentStandIn) -> None:
-    """The error lists the kinds."""
+    """The error for an unknown kind of ticket lists the kinds."""
     with pytest.raises(ValueError, match="good, expired, reused, mismatched, blocked"):
         tencent.captcha_ticket("bad")
 
 
 def test_a_captcha_application_must_be_a_number() -> None:
-    """Anything else is a ValueError, and no thread is left behind."""
+    """A captcha application without a number is a ValueError, and no thread is left behind."""
     before = set(threading.enumerate())
     with pytest.raises(ValueError, match="'app'"):
         TencentStandIn(secret_id=SECRET_ID, secret_key=SECRET_KEY, captcha_app_id="app")
@@ -284,7 +284,7 @@ def test_another_service_or_version_is_refused(tencent: TencentStandIn, attribut
 
 @pytest.mark.parametrize("code", ["InternalError", "RequestLimitExceeded", "UnauthorizedOperation.Unauthorized"])
 def test_a_failure_code_refuses_the_request(tencent: TencentStandIn, code: str) -> None:
-    """The code uses no ticket up, and does not affect SendSms."""
+    """A failure code refuses the request without using its ticket up, and does not affect SendSms."""
     pair = tencent.captcha_ticket()
     tencent.fail(code, times=1, action=CAPTCHA)
     assert codes(sms_client(tencent).SendSms(sms_request())) == ["Ok"]
@@ -294,7 +294,7 @@ def test_a_failure_code_refuses_the_request(tencent: TencentStandIn, code: str) 
 
 @pytest.mark.parametrize(("mode", "after"), [("reset", 1), ("timeout", 9)])
 def test_a_reset_keeps_the_ticket_and_a_timeout_uses_it_up(tencent: TencentStandIn, mode: str, after: int) -> None:
-    """Neither affects SendSms."""
+    """After a reset the ticket still passes, after a timeout it has been used; SendSms is not affected."""
     pair = tencent.captcha_ticket()
     tencent.fail(mode, times=1, action=CAPTCHA)
     assert codes(sms_client(tencent).SendSms(sms_request())) == ["Ok"]
@@ -321,7 +321,7 @@ def test_a_charset_failure_answers_with_another_content_type(tencent: TencentSta
 
 
 def test_each_action_has_its_own_failure_mode(tencent: TencentStandIn) -> None:
-    """Each action counts its own failures down, and requests for the other do not."""
+    """A failure of one action is not counted down by requests for the other."""
     tencent.fail("throttle", times=1)
     tencent.fail("InternalError", times=2, action=CAPTCHA)
     pair = tencent.captcha_ticket()
@@ -342,7 +342,7 @@ def test_a_mode_that_is_only_for_sendsms_is_refused(tencent: TencentStandIn, mod
 
 @pytest.mark.parametrize("call", [lambda api: api.fail("off", action="Send"), lambda api: api.failing_of("Send")])
 def test_an_unknown_action_is_refused(tencent: TencentStandIn, call: Callable[[TencentStandIn], Any]) -> None:
-    """The error lists the actions."""
+    """The error for an unknown action lists the actions."""
     with pytest.raises(ValueError, match="SendSms or DescribeCaptchaResult"):
         call(tencent)
 
@@ -351,7 +351,7 @@ def test_an_unknown_action_is_refused(tencent: TencentStandIn, call: Callable[[T
 def test_a_post_to_the_gateway_issues_a_ticket(
     gateway: Gateway, tencent: TencentStandIn, query: str, code: int
 ) -> None:
-    """It answers as the widget would answer the app, with a good ticket or one of the given kind."""
+    """The gateway answers as the widget would answer the app, with a good ticket or one of the given kind."""
     status, answer = call_json(gateway, "POST", f"/_local/captcha{query}")
     assert (status, set(answer)) == (200, {"ticket", "randstr"})
     assert verdict(tencent, (answer["ticket"], answer["randstr"])) == code
@@ -359,7 +359,7 @@ def test_a_post_to_the_gateway_issues_a_ticket(
 
 @pytest.mark.parametrize("query", ["?kind=", "?kind=bad", "?kind=good&kind=good"])
 def test_a_post_for_an_unknown_kind_of_ticket_is_refused(gateway: Gateway, query: str) -> None:
-    """The error lists the kinds."""
+    """The gateway's error for an unknown kind of ticket lists the kinds."""
     status, answer = call_json(gateway, "POST", f"/_local/captcha{query}")
     assert status == 400
     assert "good, expired, reused, mismatched, blocked" in answer["error"]
@@ -377,14 +377,14 @@ def test_the_failure_switch_of_the_gateway_takes_an_action(gateway: Gateway, ten
 
 @pytest.mark.parametrize("target", ["POST /_local/fail?mode=off&action=Send", "GET /_local/fail?action="])
 def test_the_failure_switch_of_the_gateway_refuses_an_unknown_action(gateway: Gateway, target: str) -> None:
-    """The error lists the actions."""
+    """The gateway's error for an unknown action lists the actions."""
     method, path = target.split()
     status, answer = call_json(gateway, method, path)
     assert (status, "SendSms or DescribeCaptchaResult" in answer["error"]) == (400, True)
 
 
 def test_the_local_cloud_has_a_captcha_application() -> None:
-    """Its environment leads to the stand-in, which accepts the application's number and secret."""
+    """The environment leads to the stand-in, which accepts the application's number and secret."""
     with local_cloud({"REDIS_HOST": "redis.example"}) as cloud:
         settings, pair = cloud.environ, cloud.tencent.captcha_ticket()
         keys = [settings[f"TENCENTCLOUD_{name}"] for name in ("SECRETID", "SECRETKEY", "SESSIONTOKEN")]

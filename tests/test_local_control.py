@@ -57,7 +57,7 @@ def test_a_browser_gets_the_page(tencent: TencentStandIn) -> None:
 
 
 def test_the_files_of_the_page_contain_no_other_address() -> None:
-    """The namespace of SVG is the one exception, and browsers do not load it."""
+    """The page's one address is the namespace of SVG, which browsers do not load."""
     for file in PAGE.iterdir():
         found = re.findall(r"(?:https?:)?//[a-z0-9-]+\.[^\s\"'<]*", file.read_text(encoding="utf-8"))
         assert set(found) <= {"http://www.w3.org/2000/svg"}, file.name
@@ -86,7 +86,7 @@ def test_any_other_request_goes_on_to_the_function(tencent: TencentStandIn, verb
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9000", "localhost:9000", "localhost", "[::1]:9000", "10.0.2.2:9000"])
 def test_programs_and_pages_of_this_machine_may_read_the_inbox(tencent: TencentStandIn, host: str) -> None:
-    """Any address will do, since an emulator has its own for this machine; no other page is allowed to read it."""
+    """Requests may use any address of this machine, as an emulator does; other pages get no leave to read."""
     control = Control(tencent, {})
     answers = [
         get(control, "/_local/inbox", host=host),
@@ -121,7 +121,7 @@ def test_programs_and_pages_of_this_machine_may_read_the_inbox(tencent: TencentS
 def test_a_foreign_page_can_neither_read_a_code_nor_set_a_failure(
     tencent: TencentStandIn, request_line: str, headers: dict[str, str]
 ) -> None:
-    """It is refused from its own site, and also if its own name leads to this machine."""
+    """A foreign page is refused, also if its own name leads to this machine."""
     verb, path = request_line.split()
     assert status(get(Control(tencent, {}), path, verb=verb, **headers)) == 403
     assert tencent.failing == ("off", None)
@@ -167,7 +167,7 @@ def test_the_redis_path_shows_the_keys_of_one_number(place: dict[str, str]) -> N
 
 @pytest.mark.parametrize("path", ["/", "/page/main.js"])
 def test_head_is_answered_like_get(tencent: TencentStandIn, path: str) -> None:
-    """The web server omits the body."""
+    """The answer to HEAD is that to GET, whose body the web server omits."""
     control = Control(tencent, {})
     answer = get(control, path, verb="HEAD", **BROWSER)
     assert status(answer) == 200
@@ -176,7 +176,7 @@ def test_head_is_answered_like_get(tencent: TencentStandIn, path: str) -> None:
 
 @pytest.mark.parametrize("query", ["", "?phone=", "?phone=abc", "?phone=*", "?phone=1"])
 def test_the_redis_path_takes_one_number_and_no_pattern(tencent: TencentStandIn, query: str) -> None:
-    """Anything but a number is a 400 that gives an example, and Redis is not asked."""
+    """Without a valid number the answer is a 400 with an example, and Redis is not asked."""
     answer = get(Control(tencent, {}), f"/_local/redis{query}")
     assert answer
     assert answer["statusCode"] == 400
@@ -187,7 +187,7 @@ def test_the_redis_path_takes_one_number_and_no_pattern(tencent: TencentStandIn,
 def test_a_redis_that_does_not_answer_is_a_503_with_one_sentence(
     tencent: TencentStandIn, cluster: str, error: str
 ) -> None:
-    """A cluster is answered in the same way."""
+    """A Redis or a cluster that does not answer makes the redis path a 503 with one sentence."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
     environ = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port), "REDIS_CLUSTER": cluster}

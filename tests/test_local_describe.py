@@ -41,7 +41,7 @@ def signs(tencent: TencentStandIn, **params: Any) -> list[str]:
 
 
 def test_templates_are_listed_by_number(tencent: TencentStandIn) -> None:
-    """Each has its state; a template for both sides of the border is on both lists."""
+    """A list has the state of each template; a template for both sides of the border is on both lists."""
     found = templates(tencent, International=0, TemplateIdSet=[3, 2, 1])
     assert [(one.TemplateId, one.StatusCode, one.ReviewReply, one.TemplateContent) for one in found] == [
         (1, 0, "", "{1}"),
@@ -53,7 +53,7 @@ def test_templates_are_listed_by_number(tencent: TencentStandIn) -> None:
 
 
 def test_ten_signatures_are_listed_by_default(tencent: TencentStandIn) -> None:
-    """A Limit or numbers list others."""
+    """A list has ten signatures unless a Limit or numbers are given."""
     assert signs(tencent, International=0) == [f"sign-{number}" for number in range(1, 11)]
     assert signs(tencent, International=0, Limit=100, Offset=10) == ["sign-11", "sign-12"]
     assert signs(tencent, International=0, SignIdSet=[2, 13]) == ["sign-2"]
@@ -61,7 +61,7 @@ def test_ten_signatures_are_listed_by_default(tencent: TencentStandIn) -> None:
 
 
 def test_a_change_of_the_account_counts_at_once(tencent: TencentStandIn) -> None:
-    """The next request sees the new templates and signatures."""
+    """The next request after a change of the account sees its new templates and signatures."""
     tencent.catalogue.templates = [Template(1, "{1}", status=PENDING)]
     assert [one.StatusCode for one in templates(tencent, International=0, TemplateIdSet=[1])] == [1]
     tencent.catalogue.signs = []
@@ -79,7 +79,7 @@ def test_a_change_of_the_account_counts_at_once(tencent: TencentStandIn) -> None
     ],
 )
 def test_a_bad_parameter_is_refused(tencent: TencentStandIn, params: dict[str, Any], code: str) -> None:
-    """Each is refused with the platform's code."""
+    """A missing, mistyped or excessive parameter gets the platform's code."""
     assert code_of(lambda: templates(tencent, **params)) == code
 
 
@@ -97,7 +97,7 @@ def test_each_list_checks_the_signature_and_can_be_made_to_fail(tencent: Tencent
 
 
 def test_make_run_has_an_account_in_which_its_settings_are_approved() -> None:
-    """Its templates and signatures match the settings, whatever the order of the parameters."""
+    """The account's templates and signatures match the settings, in any order of the parameters."""
     with local_cloud({"SMS_TEMPLATE_PARAMS": "minutes,code", "SMS_SIGN": "ours"}) as cloud:
         catalogue = cloud.tencent.catalogue
     assert catalogue.templates == [
@@ -129,7 +129,7 @@ def test_make_run_fills_in_the_template_of_its_settings() -> None:
 
 
 def test_every_answer_has_the_stand_ins_date() -> None:
-    """Even the answer to an unsupported HTTP method has it: a client may only want to know the time."""
+    """Any answer, even to an unsupported HTTP method, has the stand-in's Date, for clients that only need the time."""
     with TencentStandIn(secret_id=SECRET_ID, secret_key=SECRET_KEY, clock=lambda: NOW) as tencent:
         connection = http.client.HTTPConnection(tencent.url.removeprefix("http://"), timeout=5)
         connection.request("HEAD", "/")

@@ -48,7 +48,7 @@ def send(tencent: TencentStandIn, phone: str, code: str) -> None:
 def test_the_inbox_shows_the_messages_of_a_number(
     gateway: Gateway, tencent: TencentStandIn, handler: Recorder, phone: str
 ) -> None:
-    """The newest comes first; the number may be in any spelling, and its plus in any encoding."""
+    """The newest message comes first; the number may be in any spelling, and its plus in any encoding."""
     send(tencent, "+8613800138000", "111111")
     send(tencent, "+8613900139000", "222222")
     send(tencent, "+8613800138000", "333333")
@@ -59,7 +59,7 @@ def test_the_inbox_shows_the_messages_of_a_number(
 
 
 def test_the_inbox_without_a_number_shows_all_messages(gateway: Gateway, tencent: TencentStandIn) -> None:
-    """It is empty at first, and so is the inbox of a number without a message."""
+    """The inbox is empty at first, and that of a number without a message stays empty."""
     assert call_json(gateway, "GET", "/_local/inbox") == (200, [])
     send(tencent, "+8613800138000", "111111")
     send(tencent, "+8613900139000", "222222")
@@ -81,7 +81,7 @@ def test_the_failure_switch_sets_shows_and_ends_a_mode(gateway: Gateway, tencent
 
 @pytest.mark.parametrize("query", ["", "?mode=", "?mode=broken", "?mode=off&mode=off"])
 def test_an_unknown_failure_mode_is_refused(gateway: Gateway, tencent: TencentStandIn, query: str) -> None:
-    """The error lists the modes, and nothing changes."""
+    """The error for an unknown mode lists the modes, and the present mode stays."""
     tencent.fail("refusal")
     status, answer = call_json(gateway, "POST", f"/_local/fail{query}")
     assert status == 400
@@ -99,14 +99,14 @@ def test_a_bad_number_of_failures_is_refused(gateway: Gateway, tencent: TencentS
 
 @pytest.mark.parametrize("request_line", ["GET /_local/", "POST /_local/inbox", "GET /_local/outbox"])
 def test_an_unknown_local_path_is_a_404(gateway: Gateway, handler: Recorder, request_line: str) -> None:
-    """The error lists the paths, and the function is not called."""
+    """The error for an unknown path lists the paths, and the function is not called."""
     method, path = request_line.split()
     status, answer = call_json(gateway, method, path)
     assert (status, "/_local/inbox" in answer["error"], handler.events) == (404, True, [])
 
 
 def test_a_port_in_use_is_an_oserror() -> None:
-    """No thread is left behind."""
+    """If the port is in use, the gateway raises OSError and leaves no thread behind."""
     before = set(threading.enumerate())
     with TencentStandIn(secret_id="id", secret_key="key") as tencent, pytest.raises(OSError, match="in use"):
         Gateway(Recorder(), tencent, port=int(tencent.url.rsplit(":", 1)[1]))
@@ -114,7 +114,7 @@ def test_a_port_in_use_is_an_oserror() -> None:
 
 
 def test_closing_the_gateway_frees_its_port_and_ends_its_threads(handler: Recorder, tencent: TencentStandIn) -> None:
-    """It may be closed twice, and a client may still hold a connection."""
+    """The gateway may be closed twice, while a client still holds a connection."""
     before = set(threading.enumerate())
     with Gateway(handler, tencent, port=0) as gateway:
         kept = http.client.HTTPConnection(urlsplit(gateway.url).netloc, timeout=10)

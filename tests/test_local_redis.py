@@ -87,14 +87,14 @@ def race(*clients: redis.Redis) -> set[bool | None]:
 
 @pytest.mark.usefixtures("_held")
 def test_the_first_two_connections_at_once_share_a_database() -> None:
-    """Otherwise a getSms and its repeat, at once on a new server, would each send an SMS."""
+    """A getSms and its repeat, at once on a new server, find one Idempotency-Key, and do not both send an SMS."""
     with redis_server() as place, client(*place) as one, client(*place) as other:
         assert race(one, other) == {True, None}
 
 
 @pytest.mark.usefixtures("_held")
 def test_the_first_two_connections_at_once_to_the_tests_fakeredis_share_a_database() -> None:
-    """Otherwise a race in a test would now and then have two winners."""
+    """A race on the tests' fakeredis never has two winners."""
     fake = fake_backend().client
     assert race(fake, fake) == {True, None}
 
@@ -130,7 +130,7 @@ def restored(value: object) -> bytes:
 
 @pytest.mark.parametrize("password", [None, "", "0" * 32])
 def test_no_command_runs_code_on_this_machine_without_the_password(tmp_path: Path, password: str | None) -> None:
-    """In fakeredis, scripts reach Python and the shell, RESTORE unpickles, and ACL SAVE writes any file."""
+    """Without the password, no client can use fakeredis's ways to Python, the shell, pickled objects and files."""
     touched = tmp_path / "touched"
     escapes: list[tuple[Any, ...]] = [
         ("EVAL", f"python.eval('open(\"{touched}\", \"w\")') return 'ok'", 0),
@@ -167,7 +167,7 @@ def test_a_login_works_with_the_servers_password() -> None:
 
 
 def test_a_silent_connection_holds_up_neither_clients_nor_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The embedded server closes it after a while, and either server ends in spite of it."""
+    """The embedded server closes a silent connection after a while, and either server ends in spite of it."""
     monkeypatch.setattr("local.embedded_redis._AUTH_WITHIN", 0.05)
     with redis_server() as place, socket.create_connection(place[:2], timeout=10) as silent:
         assert client(*place).ping()
@@ -193,7 +193,7 @@ def test_a_redis_server_that_does_not_start_is_an_error_with_its_output(
 
 
 def test_two_servers_share_nothing() -> None:
-    """They run side by side, each with its own password and keys."""
+    """Two servers run side by side, each with its own password and keys."""
     with redis_server() as one, redis_server() as two, client(*one) as first, client(*two) as second:
         assert one[0] == two[0] == "127.0.0.1"
         assert one[2] != two[2]
@@ -211,4 +211,4 @@ def test_leaving_ends_all_connections_and_threads() -> None:
     with pytest.raises(redis.ConnectionError):
         kept.ping()
     kept.close()
-    gc.collect()  # A socket left open would be reported here, and a warning is an error.
+    gc.collect()  # reports an open socket, and a warning is an error

@@ -59,13 +59,13 @@ def read_banner(process: "subprocess.Popen[str]") -> list[str]:
 
 
 def sh(command: str) -> str:
-    """Run one line as a person does who pastes it, and return its output."""
+    """Run one line in a shell, as after copying it, and return its output."""
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, timeout=DEADLINE, check=True)  # noqa: S603 - our own banner
     return done.stdout
 
 
 def test_the_two_curl_commands_of_the_banner_log_in() -> None:
-    """Run as they are printed, they request a code and log in, and the SMS is printed in between."""
+    """The printed commands request a code and log in, and the SMS is printed in between."""
     with run() as process:
         first, second = [line.strip() for line in read_banner(process) if line.startswith("  curl ")]
         assert json.loads(sh(first))["errorCode"] == 0
@@ -78,7 +78,7 @@ def test_the_two_curl_commands_of_the_banner_log_in() -> None:
 
 
 def test_a_terminal_without_chinese_does_not_stop_a_login() -> None:
-    """Its characters are printed as escapes, and the SMS counts as sent."""
+    """Chinese characters are printed as escapes, and the SMS counts as sent."""
     with run(PYTHONIOENCODING="ascii") as process:
         first, second = [line.strip() for line in read_banner(process) if line.startswith("  curl ")]
         assert json.loads(sh(first))["codeStr"] == "Ok"
@@ -89,7 +89,7 @@ def test_a_terminal_without_chinese_does_not_stop_a_login() -> None:
 
 
 def test_the_banner_names_page_inbox_redis_captcha_and_failure_switch() -> None:
-    """Each of its addresses works in this run."""
+    """Each address in the banner works in this run."""
     with run() as process:
         banner = "\n".join(read_banner(process))
         [inbox] = re.findall(r"^Inbox: +(\S+)$", banner, re.MULTILINE)
@@ -107,7 +107,7 @@ def test_the_banner_names_page_inbox_redis_captcha_and_failure_switch() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_make_run_ends_cleanly_on_a_signal(number: signal.Signals) -> None:
     """SIGTERM and Ctrl-C end it with exit code 0, and without a traceback or a warning."""
-    before = signal.signal(number, signal.default_int_handler)  # a background job inherits that SIGINT is ignored
+    before = signal.signal(number, signal.default_int_handler)  # a background job inherits an ignored SIGINT
     with run() as process:
         signal.signal(number, before)
         read_banner(process)
@@ -134,7 +134,7 @@ def test_make_run_ends_at_once_while_an_sms_hangs() -> None:
 
 
 def test_a_port_in_use_is_reported_in_one_sentence() -> None:
-    """The sentence says what to do, and the exit code is 1."""
+    """The sentence advises another port, and the exit code is 1."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with run(port=port) as process:
@@ -153,7 +153,7 @@ def test_an_invalid_port_is_reported_in_one_sentence(port: str) -> None:
 
 
 def test_invalid_settings_are_reported_at_the_start() -> None:
-    """The function's own words name all of them, and no banner stands above a login that would answer 500."""
+    """Invalid settings end `make run` with the function's own words for all of them, and without a banner."""
     with run(CODE_TTL="abc", LOG_LEVEL="loud") as process:
         output, errors = process.communicate(timeout=DEADLINE)
     problems = "CODE_TTL must be a whole number from 30 to 600; LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR"
@@ -170,7 +170,7 @@ def test_invalid_settings_are_reported_at_the_start() -> None:
 def test_a_missing_library_is_reported_with_the_command_that_installs_it(
     tmp_path: Path, library: str, settings: dict[str, str], extra: str
 ) -> None:
-    """The command is for the running Python, and not the `make build` that would repair a deployment."""
+    """The command installs the library for the running Python, while `make build` would repair a deployment."""
     (tmp_path / f"{library}.py").write_text(f"raise ModuleNotFoundError(name={library!r})\n")
     with run(PYTHONPATH=str(tmp_path), **settings) as process:
         output, errors = process.communicate(timeout=DEADLINE)
@@ -209,7 +209,7 @@ def test_the_banner_names_the_setting_of_a_wrong_redis_password(redis_server: Re
 
 
 def test_the_local_cloud_completes_an_empty_environment() -> None:
-    """It adds all settings that the function needs, and a Redis that answers."""
+    """The local cloud adds all settings that the function needs, and a Redis that answers."""
     with local_cloud({}) as cloud:
         settings = cloud.environ
         host, port, password = (settings[f"REDIS_{name}"] for name in ("HOST", "PORT", "PASSWORD"))
@@ -226,7 +226,7 @@ def test_the_local_cloud_completes_an_empty_environment() -> None:
 
 
 def test_the_local_cloud_never_uses_real_keys_or_endpoints() -> None:
-    """Keys and endpoints of the real Tencent Cloud, a proxy and the password of a real Redis are left out."""
+    """Keys and endpoints of the real Tencent Cloud, proxies and the password of a real Redis are left out."""
     real = {
         "TENCENTCLOUD_SECRETID": "real",
         "TENCENTCLOUD_SECRETKEY": "real",
@@ -247,7 +247,7 @@ def test_the_local_cloud_never_uses_real_keys_or_endpoints() -> None:
 
 
 def test_the_local_cloud_keeps_the_settings_of_the_environment() -> None:
-    """The function sees each setting that a person has made for this run, a Redis of their own included."""
+    """The function sees the settings of the environment, including a Redis named there."""
     own = {
         "CODE_TTL": "60",
         "SMS_SIGN": "腾讯云",

@@ -53,7 +53,7 @@ def test_a_signature_is_that_of_tencents_documentation() -> None:
 
 
 def test_the_inbox_lists_the_newest_message_first(tencent: TencentStandIn) -> None:
-    """It lists the messages of all numbers, or those of one."""
+    """The inbox lists the messages of all numbers or of one, the newest first."""
     sdk = client(tencent)
     for phone, code in [(PHONE, "000001"), ("+8613900139000", "000002"), (PHONE, "000003")]:
         sdk.SendSms(request(PhoneNumberSet=[phone], TemplateParamSet=[code]))
@@ -63,7 +63,7 @@ def test_the_inbox_lists_the_newest_message_first(tencent: TencentStandIn) -> No
 
 
 def test_a_message_has_its_time_in_utc() -> None:
-    """As JSON it has text, parameters, and the time in UTC to the millisecond."""
+    """A message as JSON has its text, its parameters, and its time in UTC to the millisecond."""
     message = Message(PHONE, "a text", ["123456"], NOW)
     assert message.as_json() == {
         "phone": PHONE,
@@ -74,7 +74,7 @@ def test_a_message_has_its_time_in_utc() -> None:
 
 
 def test_the_inbox_keeps_the_last_1000_messages(tencent: TencentStandIn) -> None:
-    """Older messages are forgotten."""
+    """The inbox forgets all but the last 1,000 messages."""
     sdk = client(tencent)
     for first in range(0, 1200, 200):
         sdk.SendSms(request(PhoneNumberSet=[f"+861380013{n:04}" for n in range(first, first + 200)]))
@@ -95,7 +95,7 @@ def test_the_inbox_keeps_the_last_1000_messages(tencent: TencentStandIn) -> None
     ],
 )
 def test_the_text_is_made_of_sign_template_and_parameters(tencent: TencentStandIn, changes: Any, text: str) -> None:
-    """It is Chinese in mainland China and English abroad, and has the minutes only if the template does."""
+    """A text is Chinese in mainland China and English abroad, and has the minutes only if the template does."""
     tencent.catalogue.templates = [Template(7, "abroad", ABROAD), Template(7, "{1} 分钟内填写 {2}")]
     assert codes(client(tencent).SendSms(request(**changes))) == ["Ok"]
     assert [message.text for message in tencent.inbox()] == [text]
@@ -114,7 +114,7 @@ def test_a_client_keeps_its_connection(tencent: TencentStandIn) -> None:
 
 
 def test_the_stand_in_serves_40_clients_at_once(tencent: TencentStandIn) -> None:
-    """It keeps the SMS of each, and each serial number is unique."""
+    """The stand-in keeps the SMS of 40 simultaneous clients, each with its own serial number."""
     barrier = threading.Barrier(40)
 
     def send(number: int) -> str:
@@ -131,12 +131,12 @@ def test_the_stand_in_serves_40_clients_at_once(tencent: TencentStandIn) -> None
 
 
 def test_only_this_machine_can_reach_the_stand_in(tencent: TencentStandIn) -> None:
-    """It listens on 127.0.0.1."""
+    """The stand-in listens on 127.0.0.1."""
     assert tencent.url.startswith("http://127.0.0.1:")
 
 
 def test_closing_the_stand_in_ends_its_threads_and_sockets() -> None:
-    """It may be closed twice, and a client may still hold a connection."""
+    """The stand-in may be closed twice, while a client still holds a connection."""
     before = set(threading.enumerate())
     sdk = send_and_close()
     assert set(threading.enumerate()) <= before

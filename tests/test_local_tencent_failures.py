@@ -22,7 +22,7 @@ from tests.testkit.tencent_client import GOOD, PHONE, SECRET_ID, SECRET_KEY, cli
     ],
 )
 def test_a_number_code_fails_every_number_of_a_request(tencent: TencentStandIn, mode: str, code: str) -> None:
-    """The inbox stays empty."""
+    """A failure code for numbers refuses every number of a request, and the inbox stays empty."""
     tencent.fail(mode)
     assert codes(client(tencent).SendSms(request(PhoneNumberSet=[PHONE, "+8613900139000"]))) == [code, code]
     assert tencent.inbox() == []
@@ -40,14 +40,14 @@ def test_a_number_code_fails_every_number_of_a_request(tencent: TencentStandIn, 
     ],
 )
 def test_a_request_code_fails_the_whole_request(tencent: TencentStandIn, code: str) -> None:
-    """The inbox stays empty."""
+    """A failure code for requests is an error of the SDK, and the inbox stays empty."""
     tencent.fail(code)
     assert code_of(lambda: client(tencent).SendSms(request())) == code
     assert tencent.inbox() == []
 
 
 def test_a_timeout_keeps_the_sms_and_never_answers(tencent: TencentStandIn) -> None:
-    """The next request is answered, over a new connection."""
+    """After a timeout the SMS is in the inbox, and the next request is answered over a new connection."""
     tencent.fail("timeout", times=1)
     sdk = client(tencent, timeout=1)
     assert code_of(lambda: sdk.SendSms(request())) == "ClientNetworkError"
@@ -70,7 +70,7 @@ def test_closing_the_stand_in_ends_a_timeout_at_once() -> None:
 
 
 def test_a_client_that_resets_its_connection_is_not_reported(capfd: pytest.CaptureFixture[str]) -> None:
-    """Nothing is printed on stderr."""
+    """A client that resets its connection causes no output on stderr."""
     with TencentStandIn(secret_id=SECRET_ID, secret_key=SECRET_KEY) as tencent:
         connection = socket.create_connection(("127.0.0.1", int(tencent.url.rsplit(":", 1)[1])), timeout=10)
         connection.sendall(b"POST / HTTP/1.1\r\n")
@@ -81,7 +81,7 @@ def test_a_client_that_resets_its_connection_is_not_reported(capfd: pytest.Captu
 
 
 def test_a_reset_keeps_no_sms(tencent: TencentStandIn) -> None:
-    """The SDK sees a reset connection, and its next request works."""
+    """After a reset connection the inbox is empty, and the next request works."""
     tencent.fail("reset", times=1)
     sdk = client(tencent)
     with pytest.raises(TencentCloudSDKException, match="Connection reset by peer") as refusal:
@@ -100,7 +100,7 @@ def test_a_charset_failure_sends_the_sms_and_answers_with_another_content_type(t
 
 
 def test_a_failure_that_is_set_for_two_requests_ends_with_the_second(tencent: TencentStandIn) -> None:
-    """Each request counts it down visibly, and the third one succeeds."""
+    """Each failing request counts a failure down, and the one after the last succeeds."""
     sdk = client(tencent)
     assert tencent.failing == ("off", None)
     tencent.fail("throttle", times=2)
@@ -111,7 +111,7 @@ def test_a_failure_that_is_set_for_two_requests_ends_with_the_second(tencent: Te
 
 @pytest.mark.parametrize("end", ["off", None])
 def test_a_failure_lasts_until_it_is_switched_off(tencent: TencentStandIn, end: str | None) -> None:
-    """Both the mode off and None switch it off."""
+    """A failure mode without a count lasts until it is set to off or None."""
     tencent.fail("refusal")
     sdk = client(tencent)
     assert codes(sdk.SendSms(request())) == codes(sdk.SendSms(request())) != ["Ok"]
@@ -121,7 +121,7 @@ def test_a_failure_lasts_until_it_is_switched_off(tencent: TencentStandIn, end: 
 
 @pytest.mark.parametrize("mode", ["", "Throttle", "tiemout", "AuthFailure", "LimitExceeded.", "limit.exceeded"])
 def test_an_unknown_mode_is_refused(tencent: TencentStandIn, mode: str) -> None:
-    """The error lists the modes, and the present mode stays."""
+    """The error for an unknown mode lists the modes, and the present mode stays."""
     tencent.fail("refusal")
     with pytest.raises(ValueError, match="off, refusal, throttle, timeout, reset, charset"):
         tencent.fail(mode)
@@ -129,7 +129,7 @@ def test_an_unknown_mode_is_refused(tencent: TencentStandIn, mode: str) -> None:
 
 
 def test_a_failure_cannot_be_set_for_zero_requests(tencent: TencentStandIn) -> None:
-    """The error names the parameter `times`."""
+    """The error for zero requests names the parameter `times`."""
     with pytest.raises(ValueError, match="times"):
         tencent.fail("throttle", times=0)
 

@@ -35,7 +35,7 @@ def test_another_action_is_refused(tencent: TencentStandIn) -> None:
 
 
 def test_a_request_of_the_helper_is_accepted_up_to_five_minutes_early_or_late(tencent: TencentStandIn) -> None:
-    """Each test below changes one part of such a request."""
+    """The stand-in accepts the request of which each test below changes one part."""
     for seconds in (0, -290, 290):
         assert post(tencent, GOOD, at=time.time() + seconds)["SendStatusSet"][0]["Code"] == "Ok"
 
@@ -57,7 +57,7 @@ def test_a_request_of_the_helper_is_accepted_up_to_five_minutes_early_or_late(te
     ],
 )
 def test_a_tampered_request_is_refused(tencent: TencentStandIn, changes: Any, code: str) -> None:
-    """It was changed after signing, is late, or lacks a header, and no SMS is kept."""
+    """A request that was changed after signing, is late, or lacks a header is refused, and no SMS is kept."""
     assert post(tencent, GOOD, **changes)["Error"]["Code"] == code
     assert tencent.inbox() == []
 
@@ -151,7 +151,7 @@ def test_a_bad_number_fails_alone(tencent: TencentStandIn, changes: Any, code: s
 
 
 def test_good_numbers_are_sent_beside_bad_ones(tencent: TencentStandIn) -> None:
-    """Each number has its own status, in the order of the request."""
+    """Numbers of one request each have a status, in the order of the request."""
     response = client(tencent).SendSms(request(PhoneNumberSet=[PHONE, "+86", "+8613900139000"]))
     assert codes(response) == ["Ok", "InvalidParameterValue.IncorrectPhoneNumber", "Ok"]
     assert [status.IsoCode for status in response.SendStatusSet] == ["CN", "DEF", "CN"]

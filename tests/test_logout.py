@@ -28,7 +28,7 @@ each_token = pytest.mark.parametrize("show", SHOWN.values(), ids=SHOWN)
 
 @each_token
 def test_a_logout_ends_its_session_and_no_other(world: World, show: Callable[[Device], dict[str, str]]) -> None:
-    """Every method refuses its tokens at once, a second logout too, and Redis keeps nothing of it."""
+    """After a logout, every method refuses the session's tokens, a second logout too, and Redis keeps nothing of it."""
     device, other = devices(world, 2)
     assert world.call("logout", **show(device))["data"] == {}
     assert device.tries() == {"TokenInvalid"}
@@ -43,7 +43,7 @@ def test_a_logout_ends_its_session_and_no_other(world: World, show: Callable[[De
 def test_a_logout_everywhere_ends_all_earlier_sessions_and_no_later_one(
     world: World, show: Callable[[Device], dict[str, str]]
 ) -> None:
-    """It ends no session of another number, and Redis keeps nothing of the ended ones."""
+    """A logout everywhere ends no session of another number, and Redis keeps nothing of the ended sessions."""
     before = devices(world, 3)
     stranger = Device(world, OTHER_PHONE)
     assert world.call("logout", **show(before[1]), everywhere=True)["codeStr"] == "Success"
@@ -59,7 +59,7 @@ def test_a_logout_everywhere_ends_all_earlier_sessions_and_no_later_one(
 
 @pytest.mark.parametrize("everywhere", [True, False])
 def test_an_older_refresh_token_logs_out(world: World, *, everywhere: bool) -> None:
-    """An app that lost an answer can log out, and ends a session of which someone has copied a token."""
+    """An app that lost an answer can log out, and so ends a session whose token someone has copied."""
     device = Device(world)
     older = device.refresh_token
     device.refresh()
@@ -92,7 +92,7 @@ def test_a_token_of_an_ended_session_cannot_log_out_a_later_one(world: World, en
 
 
 def test_a_logout_accepts_the_bearer_token_of_the_request(world: World) -> None:
-    """So does every method that takes a token; a refresh token takes precedence."""
+    """A logout accepts a bearer token, as every method does that takes a token; a refresh token takes precedence."""
     device, other = devices(world, 2)
     bearer = {"Authorization": f"Bearer {device.token}"}
     assert world.call("logout", bearer, refreshToken=other.refresh_token)["codeStr"] == "Success"
@@ -111,13 +111,13 @@ def test_an_expired_access_token_does_not_log_out_and_the_refresh_token_does(wor
 
 
 def test_a_logout_without_a_token_is_refused(world: World) -> None:
-    """It needs an access token or a refresh token."""
+    """A logout needs an access token or a refresh token."""
     answer = world.call("logout", {"Accept-Language": "en"}, everywhere=True)
     assert (answer["codeStr"], "token is missing" in answer["errorMessage"]) == ("InValidParam", True)
 
 
 def test_a_logout_everywhere_ends_the_100_sessions_that_a_number_can_have(world: World) -> None:
-    """Redis keeps nothing of them, nor of those that ended earlier because there were more."""
+    """Redis keeps nothing of the 100 sessions, nor of the earlier ones that new sessions had ended."""
     first = Device(world)
     user = world.users.find(PHONE)
     assert user is not None
@@ -150,7 +150,7 @@ def test_a_logout_everywhere_holds_although_its_clean_up_fails(world: World, mon
 def test_the_record_of_a_logout_everywhere_outlives_every_earlier_session(
     any_backend: Backend, clock: time_machine.Traveller, most: int
 ) -> None:
-    """It outlives a session that Redis still has, although the user does not sign in again."""
+    """Even a session that Redis still has stays ended, although the user does not sign in again."""
     world = World(any_backend, clock, session_rules=SessionRules(most=most))
     device = Device(world)
     kept = world.backend.client.hgetall(device.key)
@@ -209,7 +209,7 @@ def test_tokens_of_an_earlier_user_do_nothing_to_the_new_one(world: World) -> No
 def test_the_record_of_a_logout_everywhere_outlives_the_later_sessions(
     any_backend: Backend, clock: time_machine.Traveller
 ) -> None:
-    """A user who signs in long after it stays signed in."""
+    """A user who signs in long after a logout everywhere stays signed in."""
     world = World(any_backend, clock, session_rules=SessionRules(idle=600, most=1500))
     device = Device(world)
     assert device.call("logout", token=device.token, everywhere=True) == "Success"
@@ -262,7 +262,7 @@ def log_out(device: Device, shape: str, everywhere: object) -> dict[str, Any]:
 def test_everywhere_may_be_a_word_or_a_boolean(
     fake_world: World, shape: str, told: object, *, everywhere: bool
 ) -> None:
-    """A form and a query take words; JSON also takes true, false, 1 and 0; an empty value is false."""
+    """A form and a query take words, JSON also true, false, 1 and 0; an empty value is false."""
     device, other = devices(fake_world, 2)
     assert log_out(device, shape, told)["codeStr"] == "Success"
     assert (device.is_in, other.is_in) == (False, not everywhere)
@@ -273,7 +273,7 @@ def test_everywhere_may_be_a_word_or_a_boolean(
     [*((shape, word) for shape in SHAPES for word in NEITHER), *(("JSON", value) for value in NO_BOOLEANS)],
 )
 def test_everywhere_that_is_neither_true_nor_false_is_refused(fake_world: World, shape: str, garbage: object) -> None:
-    """The message names the parameter, and no session ends."""
+    """For a malformed `everywhere`, the message names the parameter, and no session ends."""
     device = Device(fake_world)
     answer = log_out(device, shape, garbage)
     assert (answer["codeStr"], "everywhere" in answer["errorMessage"]) == ("InValidParam", True)

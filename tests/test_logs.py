@@ -28,7 +28,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 @pytest.fixture
 def lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Lines:
     """Set logging up as the function does, and give a function that returns the lines since its last call."""
-    monkeypatch.setattr(logs, "_requests", itertools.count(1))  # no cold start, whichever tests ran before
+    monkeypatch.setattr(logs, "_requests", itertools.count(1))  # no cold start, with or without earlier tests
     logs.set_up("DEBUG")
 
     def printed() -> list[dict[str, Any]]:
@@ -51,7 +51,7 @@ def test_a_record_is_one_line_with_time_level_and_event(lines: Lines) -> None:
 
 
 def test_a_request_is_one_line_with_its_facts(lines: Lines) -> None:
-    """The line is written at the end, and a later fact replaces an earlier one with its name."""
+    """A request's line is written at its end, and a later fact replaces an earlier one with its name."""
     logs.begin()
     logs.note(method="getSms", status=500)
     logs.note(status=200, phone=str(PHONE), text="短信")
@@ -64,7 +64,7 @@ def test_a_request_is_one_line_with_its_facts(lines: Lines) -> None:
 
 
 def test_only_the_first_request_is_a_cold_start(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its line has `cold_start` and the version, and the lines of a warm instance have neither."""
+    """The first line has `cold_start` and the version, and the lines of a warm instance have neither."""
     monkeypatch.setattr(logs, "_requests", itertools.count())
     for _ in range(2):
         logs.begin()
@@ -111,7 +111,7 @@ def test_a_line_has_only_facts_of_its_own_request(lines: Lines) -> None:
 
 @pytest.mark.parametrize(("level", "expected"), [("INFO", "WARNING"), ("WARNING", "WARNING"), ("ERROR", "ERROR")])
 def test_an_alert_raises_the_level_of_its_line(lines: Lines, level: str, expected: str) -> None:
-    """The line is at least a warning, and has every alert with its facts, in order."""
+    """A line with alerts is at least a warning, and has every alert with its facts, in order."""
     logs.begin()
     logs.alert("failures_in_a_row", failures=50)
     logs.alert("undo_failed")
@@ -122,7 +122,7 @@ def test_an_alert_raises_the_level_of_its_line(lines: Lines, level: str, expecte
 
 
 def test_a_problem_outside_any_request_has_a_line_of_its_own(lines: Lines) -> None:
-    """The line has the level ERROR."""
+    """The line of a problem has the level ERROR."""
     logs.problem("misconfigured", problems=["REDIS_HOST is required"])
     [line] = lines()
     assert (line["level"], line["event"]) == ("ERROR", "misconfigured")
@@ -130,7 +130,7 @@ def test_a_problem_outside_any_request_has_a_line_of_its_own(lines: Lines) -> No
 
 
 def test_the_level_applies_to_all_loggers(lines: Lines) -> None:
-    """Records below it are not printed, and a second set-up does not print lines twice."""
+    """Records below the level are not printed, and a second set-up does not print lines twice."""
     logs.set_up("WARNING")
     logs.set_up("WARNING")
     logging.getLogger("some.library").info("quiet")
@@ -141,7 +141,7 @@ def test_the_level_applies_to_all_loggers(lines: Lines) -> None:
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\u2028", "\x85", "\x0b"])
 def test_a_line_end_in_a_text_does_not_make_a_second_line(lines: Lines, end: str) -> None:
-    """Nobody can forge a line by a message, a fact or a traceback."""
+    """A message, a fact or a traceback cannot forge a line."""
     text = f'{end}{{"event": "forged"}}{end}'
     logging.getLogger("some.library").info("%s", text)
     logs.begin()
@@ -151,7 +151,7 @@ def test_a_line_end_in_a_text_does_not_make_a_second_line(lines: Lines, end: str
 
 
 def test_a_traceback_is_in_the_line_of_its_request_without_secrets(lines: Lines) -> None:
-    """The exceptions that caused the error are in it too."""
+    """A traceback includes the exceptions that caused the error, and masks tokens, passwords, numbers and codes."""
     logs.begin()
     try:
         try:
@@ -178,13 +178,13 @@ def test_a_fact_without_a_json_type_is_printed_as_text_without_secrets(lines: Li
 
 
 def test_a_record_that_cannot_be_formatted_prints_nothing_and_raises_nothing(lines: Lines) -> None:
-    """Python's logging would print its arguments, which may be secret, on standard error."""
+    """A malformed record is dropped, since Python's logging would print its arguments, which may be secret."""
     logging.getLogger("some.library").info("%d", "hunter2")
     assert lines() == []
 
 
 def test_a_line_with_a_lone_surrogate_is_not_lost(lines: Lines) -> None:
-    """Every request has exactly one line, whatever its facts are."""
+    """A request with a lone surrogate among its facts has exactly one line."""
     logs.begin()
     logs.note(text="\ud800")
     logs.end(logging.INFO)

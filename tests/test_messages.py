@@ -44,7 +44,7 @@ LONGEST_TOKEN = "x" * 4096
     ],
 )
 def test_each_method_takes_its_parameters_and_ignores_others(params: dict[str, Any], message: Message) -> None:
-    """Each value is kept unchanged, under the name that a client uses."""
+    """Parameters are kept unchanged, under the names that a client uses."""
     assert parse(params) == message
 
 
@@ -56,7 +56,7 @@ def test_an_unknown_method_is_refused_before_anything_else(method: Any) -> None:
 
 
 def test_a_request_without_a_method_is_refused() -> None:
-    """There is no default method."""
+    """A request without a method is an UnknownMethod: there is no default."""
     with pytest.raises(UnknownMethod):
         parse({"phone": PHONE})
 
@@ -72,7 +72,7 @@ def test_a_request_without_a_method_is_refused() -> None:
     ],
 )
 def test_a_missing_parameter_is_named_in_both_languages(method: str, name: str) -> None:
-    """Either message says which parameter is missing."""
+    """The message in either language says which parameter is missing."""
     params = {"method": method, "phone": PHONE, "token": TOKEN, "name": "x"}
     del params[name]
     with pytest.raises(InvalidParam) as refusal:
@@ -110,7 +110,7 @@ _BAD = {
 
 @pytest.mark.parametrize(("method", "name", "value"), [(*key, value) for key, bad in _BAD.items() for value in bad])
 def test_a_malformed_parameter_is_named_in_both_languages(method: str, name: str, value: Any) -> None:
-    """Either message has the parameter's name and rule, and never its value."""
+    """The message in either language has the parameter's name and rule, and never its value."""
     with pytest.raises(InvalidParam) as refusal:
         parse({"method": method, "phone": PHONE, "token": TOKEN, "name": "x", name: value})
     assert refusal.value.message("en").startswith(f"Invalid parameter: {name} must be ")
@@ -206,7 +206,7 @@ def test_a_nickname_with_control_characters_or_only_spaces_is_refused(name: str)
     ],
 )
 def test_a_nickname_without_a_visible_character_is_refused(name: str) -> None:
-    """With one visible character beside the invisible ones it is accepted."""
+    """A nickname of invisible characters is refused, and accepted with one visible character more."""
     with pytest.raises(InvalidParam) as refusal:
         parse({"method": "setNickname", "token": TOKEN, "name": name})
     assert "one of them visible" in refusal.value.message("en")
@@ -216,7 +216,7 @@ def test_a_nickname_without_a_visible_character_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("key", [None, "a" * 16, "a" * 64, "0-9_A-Z" * 3, "3fa85f64-5717-4562-b3fc-2c963f66afa6"])
 def test_an_idempotency_key_is_kept_unchanged(key: str | None) -> None:
-    """A request may have none."""
+    """A request may have a valid Idempotency-Key or none."""
     assert idempotency_key(key) == key
 
 
