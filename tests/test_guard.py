@@ -1,4 +1,4 @@
-"""What may be sent: what a sending takes, each limit, the stop switch, and the countries, on every kind of Redis."""
+"""The guard's decisions on every kind of Redis: budgets, limits, the stop switch and the countries."""
 
 from collections.abc import Sequence
 
@@ -31,33 +31,33 @@ from tests.testkit.limits import (
 )
 from tests.testkit.world import OTHER_PHONE, PHONE
 
-# What a sending takes, and what a limit says.
+# Budgets and limits.
 
 
 @pytest.mark.parametrize("phone", [PHONE, ABROAD], ids=["home", "abroad"])
-def test_a_sending_is_counted_for_client_range_country_and_everything(make: Make, phone: Phone) -> None:
-    """The home country has no limits of its own, so nothing is counted for it."""
+def test_a_sending_counts_for_its_client_its_range_its_country_and_in_total(make: Make, phone: Phone) -> None:
+    """A sending reserves one in each budget of its client, its range and its country; the home country has none."""
     world = make()
     world.get_sms(phone=phone)
     assert counts(world) == unverified(phone) + totals(phone)
 
 
 @each_limit
-def test_a_spent_limit_refuses_changes_nothing_and_ends_when_it_says(make: Make, limit: Limit) -> None:
-    """Hours are full hours and days end at midnight in China, to the second."""
+def test_a_used_up_budget_refuses_until_its_window_ends(make: Make, limit: Limit) -> None:
+    """A refusal changes nothing, and its Retry-After ends at the full hour or at midnight in China, to the second."""
     world = make(limits=limit.limits(2))
     for i in range(2):
         world.get_sms(phone=limit.number(i))
     for _ in range(2):
         assert refused(world, limit.refusal, limit.number(2)).retry_after == limit.wait
-    world.wait(limit.wait - 5)  # s that a busy machine may take until the next line: a real Redis counts them too
+    world.wait(limit.wait - 5)  # s of slack: a real Redis also counts the test's own running time
     assert refused(world, limit.refusal, limit.number(2)).retry_after == 5
     world.wait(5)
     assert world.get_sms(phone=limit.number(2)).request_id
 
 
-def test_a_client_for_whom_sendsms_refused_too_much_is_refused(make: Make) -> None:
-    """Until the hour ends; trying numbers out is not for nothing."""
+def test_a_client_with_too_many_numbers_that_sendsms_refused_is_refused(make: Make) -> None:
+    """A client that tries numbers out is refused until the hour ends, and other clients are served."""
     world = make(limits=Limits(refused=2))
     for refusal in (InvalidPhone(), TooManyRequests()):
         world.outbox.refuse = [refusal]
@@ -71,8 +71,8 @@ def test_a_client_for_whom_sendsms_refused_too_much_is_refused(make: Make) -> No
     assert world.get_sms(phone=OTHER_PHONE).request_id
 
 
-def test_a_limit_of_one_client_range_or_country_is_not_anothers(make: Make) -> None:
-    """Whoever shares nothing with what is spent is served."""
+def test_a_used_up_budget_refuses_no_other_client_range_or_country(make: Make) -> None:
+    """A sending goes out if none of its own budgets is used up."""
     world = make(limits=Limits(ip_hour=2, range_hour=1, country_hour=1))
     world.get_sms(phone=neighbour(0))
     refused(world, TooManyRequests, neighbour(1))
@@ -84,8 +84,8 @@ def test_a_limit_of_one_client_range_or_country_is_not_anothers(make: Make) -> N
     assert world.get_sms(phone=stranger(1)).request_id
 
 
-def test_of_several_spent_limits_the_last_to_end_counts(make: Make) -> None:
-    """Whoever waits as long as they are told gets through; the log names the budgets, and no number."""
+def test_of_several_used_up_budgets_the_last_to_end_sets_retry_after(make: Make) -> None:
+    """A caller that waits for Retry-After is served; the log names the kinds of the budgets, and no number."""
     world = make(limits=Limits(range_hour=1, country_total=1))
     world.get_sms(phone=ABROAD)
     refusal = refused(world, TooManyRequests, Phone.parse("+447400123457", "CN"))
@@ -95,8 +95,10 @@ def test_of_several_spent_limits_the_last_to_end_counts(make: Make) -> None:
     assert (refusal.retry_after, refusal.detail) == (TO_MIDNIGHT, "budget: range, all")
 
 
-def test_what_one_budget_refuses_does_not_touch_the_others(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even for the moment until it is given back: a flood of refused requests must not close what it meets."""
+def test_a_request_that_one_budget_refuses_reserves_nothing_in_the_others(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refused request reserves nothing, not even for a moment, so a flood of refused requests uses up no budget."""
     world = make(limits=Limits(ip_hour=1))
     world.get_sms(phone=stranger(0))
     reserved: list[Sequence[Subject]] = []
@@ -115,10 +117,10 @@ def test_what_one_budget_refuses_does_not_touch_the_others(make: Make, monkeypat
 
 
 @each_limit
-def test_a_limit_that_others_reach_after_the_look_refuses_and_keeps_nothing(
+def test_a_request_that_loses_the_last_place_between_check_and_reserve_refunds_the_rest(
     make: Make, printed: Printed, limit: Limit
 ) -> None:
-    """Two look at once, and both see room: what the second has taken from other budgets it gives back."""
+    """If another request reaches a limit after the check, the slower one is refused and refunds its other budgets."""
     world = make(limits=limit.limits(1))
     world.between_check_and_reserve(lambda: world.get_sms(phone=limit.number(0)))
     body = world.call("getSms", phone=limit.number(1).e164)
@@ -128,8 +130,8 @@ def test_a_limit_that_others_reach_after_the_look_refuses_and_keeps_nothing(
     assert "budgets_not_corrected" not in {alert["alert"] for alert in alerts(printed())}
 
 
-def test_a_repeat_takes_nothing(make: Make) -> None:
-    """It sends nothing, also where every budget is spent."""
+def test_a_repeat_reserves_nothing(make: Make) -> None:
+    """A repeat under one Idempotency-Key reserves nothing, and is answered even if every budget is used up."""
     world = make(limits=Limits(*[1] * len(Limits.__struct_fields__)))
     session = world.get_sms(key=KEY).session_id
     before = counts(world)
@@ -137,8 +139,8 @@ def test_a_repeat_takes_nothing(make: Make) -> None:
     assert counts(world) == before == unverified() + totals()
 
 
-def test_a_cooldown_takes_nothing(make: Make) -> None:
-    """Neither does what the number's own day or lock refuses."""
+def test_a_cooldown_a_daily_limit_and_a_lock_reserve_nothing(make: Make) -> None:
+    """A request that its number's cooldown, daily limit or lock refuses leaves the budgets as they were."""
     world = make(rules=Rules(daily=1))
     world.get_sms()
     refused(world, TooManyRequests)
@@ -148,8 +150,8 @@ def test_a_cooldown_takes_nothing(make: Make) -> None:
     refused(world, Locked, OTHER_PHONE)
 
 
-def test_somebody_who_is_faster_costs_nothing(make: Make) -> None:
-    """Two ask at once, and the second is stopped by the number's cooldown with its budgets already taken."""
+def test_a_request_that_another_overtakes_refunds_its_reservation(make: Make) -> None:
+    """Of two requests for a number at once, the cooldown refuses the slower one after it has reserved its budgets."""
     world = make()
     world.between_check_and_reserve(world.get_sms)
     with pytest.raises(TooManyRequests) as cooldown:
@@ -159,8 +161,8 @@ def test_somebody_who_is_faster_costs_nothing(make: Make) -> None:
     assert len(world.outbox.sent) == 1
 
 
-def test_a_repeat_whose_first_is_faster_is_one_all_the_same(make: Make) -> None:
-    """Two ask at once under one key: both are told of the one SMS, which is counted once."""
+def test_two_requests_at_once_under_one_key_send_one_sms(make: Make) -> None:
+    """Two simultaneous requests with one Idempotency-Key get the sessionId of one SMS, which is counted once."""
     world = make()
     sessions: list[str] = []
     world.between_check_and_reserve(lambda: sessions.append(world.get_sms(key=KEY).session_id))
@@ -173,7 +175,7 @@ def test_a_repeat_whose_first_is_faster_is_one_all_the_same(make: Make) -> None:
 
 
 def test_the_stop_switch_sends_nothing_and_counts_nothing(make: Make) -> None:
-    """Nobody can tell when it ends; codes on their way still work, and a repeat is still answered."""
+    """With sending off, getSms is refused without a Retry-After, and a repeat of an earlier one is still answered."""
     session = make().get_sms(key=KEY)
     code = make().outbox
     world = make(sending=False)
@@ -182,8 +184,8 @@ def test_the_stop_switch_sends_nothing_and_counts_nothing(make: Make) -> None:
     assert code.sent == []
 
 
-def test_a_code_that_is_on_its_way_works_while_sending_is_off(make: Make) -> None:
-    """The login gives back what its sending took."""
+def test_a_code_that_was_sent_works_while_sending_is_off(make: Make) -> None:
+    """With sending off, a code that was sent before signs its user in, and the login refunds its sending."""
     on = make()
     session = on.get_sms().session_id
     off = make(sending=False)
@@ -192,7 +194,7 @@ def test_a_code_that_is_on_its_way_works_while_sending_is_off(make: Make) -> Non
 
 
 def test_a_country_that_is_not_allowed_is_refused(make: Make) -> None:
-    """By the number, and nothing is counted for it."""
+    """A number of a country that is not listed is refused, and nothing is counted for it."""
     world = make(countries=frozenset({"CN"}))
     refused(world, CountryNotAllowed, ABROAD)
     assert world.get_sms().request_id
@@ -201,18 +203,18 @@ def test_a_country_that_is_not_allowed_is_refused(make: Make) -> None:
 
 @pytest.mark.parametrize("countries", [None, frozenset({"CN", "GB"})], ids=["all", "listed"])
 def test_a_country_without_a_template_is_refused(make: Make, countries: frozenset[str] | None) -> None:
-    """Without an international template only the mainland gets messages, whatever countries are allowed."""
+    """Without an international template, only mainland China gets messages, with any countries allowed."""
     world = make(countries=countries, abroad=False)
     refused(world, CountryNotAllowed, ABROAD)
     refused(world, CountryNotAllowed, Phone.parse("+85261234567", "CN"))  # Hong Kong has no mainland template
     assert world.get_sms().request_id
 
 
-# The day's budget.
+# The daily budget.
 
 
-def test_the_days_budget_is_alerted_at_80_and_at_100_percent_once_each(make: Make, printed: Printed) -> None:
-    """Then sending pauses until midnight, which is no further alert."""
+def test_the_daily_budget_raises_one_alert_at_80_and_one_at_100_percent(make: Make, printed: Printed) -> None:
+    """The daily budget alerts once at 80 % and once at 100 %; then sending pauses without further alerts."""
     world = make(limits=Limits(total=10))
     when = []
     for i in range(12):
@@ -223,8 +225,8 @@ def test_the_days_budget_is_alerted_at_80_and_at_100_percent_once_each(make: Mak
 
 
 @pytest.mark.parametrize(("total", "when"), [(1, [1, 1]), (2, [2, 2]), (5, [4, 5]), (7, [6, 7])], ids=str)
-def test_a_small_budget_has_both_alerts_too(make: Make, printed: Printed, total: int, when: list[int]) -> None:
-    """At the first sending with which the share is reached."""
+def test_a_small_daily_budget_raises_both_alerts(make: Make, printed: Printed, total: int, when: list[int]) -> None:
+    """The first sending that reaches 80 % or 100 % of the daily budget raises the alert, or both alerts."""
     world = make(limits=Limits(total=total))
     seen = []
     for i in range(total):
@@ -233,8 +235,8 @@ def test_a_small_budget_has_both_alerts_too(make: Make, printed: Printed, total:
     assert seen == when
 
 
-def test_a_large_budget_has_its_alerts_to_the_sending(make: Make, printed: Printed) -> None:
-    """The 800th and the 1,000th of a thousand, and none that is near."""
+def test_a_large_daily_budget_raises_its_alerts_at_the_exact_sending(make: Make, printed: Printed) -> None:
+    """Of 1,000 sendings, the 800th and the 1,000th raise an alert, and the sendings around them do not."""
     world = make(limits=Limits(total=1000))
     when = []
     for i, sent in enumerate((792, 798, 799, 800, 990, 999)):

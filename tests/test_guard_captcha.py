@@ -1,4 +1,4 @@
-"""When a captcha is asked for, and what a good ticket lifts, on every kind of Redis."""
+"""The captcha on every kind of Redis: the requests that need one, and the limits that a good ticket lifts."""
 
 import pytest
 
@@ -28,8 +28,8 @@ from tests.testkit.world import OTHER_PHONE, PHONE, UNLIMITED
 
 
 @each_unverified
-def test_a_captcha_is_asked_for_once_half_of_an_unverified_budget_is_used(make: Make, limit: Limit) -> None:
-    """Not before; without a ticket nothing changes, with a good one the SMS goes out."""
+def test_a_captcha_is_required_once_half_of_an_unverified_budget_is_used(make: Make, limit: Limit) -> None:
+    """From half of the budget on, a request without a ticket changes nothing, and one with a good ticket is sent."""
     world = make(limits=limit.limits(5), captcha_mode="adaptive")
     half = 3
     for i in range(half):
@@ -42,8 +42,8 @@ def test_a_captcha_is_asked_for_once_half_of_an_unverified_budget_is_used(make: 
     refused(world, CaptchaRequired, limit.number(half + 1))
 
 
-def test_with_the_default_limits_a_clients_eleventh_sending_of_an_hour_asks(make: Make) -> None:
-    """Ten of twenty are half."""
+def test_with_the_default_limits_a_clients_eleventh_sending_of_an_hour_requires_a_captcha(make: Make) -> None:
+    """A client may make 20 sendings an hour by default, and after half of them needs a captcha."""
     world = make(captcha_mode="adaptive")
     for i in range(10):
         assert world.get_sms(phone=stranger(i)).request_id
@@ -51,16 +51,16 @@ def test_with_the_default_limits_a_clients_eleventh_sending_of_an_hour_asks(make
 
 
 @pytest.mark.parametrize("limit", TOTAL, ids=lambda limit: limit.name)
-def test_no_captcha_is_asked_for_because_of_a_total(make: Make, limit: Limit) -> None:
-    """A total is full or it is not."""
+def test_a_total_never_requires_a_captcha(make: Make, limit: Limit) -> None:
+    """A total lets every sending pass until it is full, and then refuses."""
     world = make(limits=limit.limits(4), captcha_mode="adaptive")
     for i in range(4):
         assert world.get_sms(phone=limit.number(i)).request_id
     refused(world, limit.refusal, limit.number(4))
 
 
-def test_without_a_captcha_none_is_asked_for(make: Make) -> None:
-    """A ticket is not looked at, and the budgets can be used to their end."""
+def test_with_captchas_off_no_captcha_is_required(make: Make) -> None:
+    """With captchas off, a ticket is ignored, and the budgets can be used up."""
     world = make(limits=Limits(ip_hour=4, range_hour=4))
     for i in range(4):
         assert world.get_sms(phone=neighbour(i), ticket="any").request_id
@@ -68,8 +68,8 @@ def test_without_a_captcha_none_is_asked_for(make: Make) -> None:
     assert world.captchas.seen == []
 
 
-def test_where_logins_give_back_no_captcha_is_asked_for(make: Make) -> None:
-    """It is for those who verify nothing."""
+def test_a_client_whose_sendings_are_verified_needs_no_captcha(make: Make) -> None:
+    """A login refunds its sending, so the budgets of a client that verifies its sendings stay below half."""
     world = make(limits=Limits(ip_hour=2, range_hour=2), captcha_mode="adaptive")
     for i in range(5):
         world.log_in(world.get_sms(phone=neighbour(i)).session_id, phone=neighbour(i))
@@ -78,7 +78,7 @@ def test_where_logins_give_back_no_captcha_is_asked_for(make: Make) -> None:
 
 @pytest.mark.parametrize("limit", [UNVERIFIED[0], UNVERIFIED[2]], ids=lambda limit: limit.name)
 def test_a_good_ticket_lifts_the_hourly_limit_of_client_and_range(make: Make, limit: Limit) -> None:
-    """However often."""
+    """Each request with a good ticket is sent, however far the hourly limit is exceeded."""
     world = make(limits=limit.limits(2), captcha_mode="adaptive")
     for i in range(6):
         world.captchas.good = {f"ticket-{i}"}
@@ -88,7 +88,7 @@ def test_a_good_ticket_lifts_the_hourly_limit_of_client_and_range(make: Make, li
 
 @pytest.mark.parametrize("limit", [UNVERIFIED[1], *UNVERIFIED[3:], *TOTAL], ids=lambda limit: limit.name)
 def test_a_good_ticket_lifts_no_other_limit(make: Make, limit: Limit) -> None:
-    """Not those of a day, not a country's, and no total."""
+    """A country's limit, those of a day and the totals refuse a good ticket, and never require a captcha."""
     world = make(limits=limit.limits(2), captcha_mode="adaptive")
     world.captchas.good = {"1", "2", "3"}
     for i in range(2):
@@ -98,7 +98,7 @@ def test_a_good_ticket_lifts_no_other_limit(make: Make, limit: Limit) -> None:
 
 
 def test_a_good_ticket_does_not_lift_the_numbers_own_limits(make: Make) -> None:
-    """Cooldown, day and lock."""
+    """A number's cooldown and daily limit refuse a request with a good ticket."""
     world = make(rules=Rules(daily=1), captcha_mode="adaptive")
     world.captchas.good = {"1", "2"}
     world.get_sms(ticket="1")
@@ -107,8 +107,8 @@ def test_a_good_ticket_does_not_lift_the_numbers_own_limits(make: Make) -> None:
     refused(world, TooManyRequests, ticket="2")
 
 
-def test_a_captcha_is_asked_for_where_sendsms_refused_too_much(make: Make) -> None:
-    """Else one who asks for a number that cannot be sent to would shut out everybody behind their address."""
+def test_a_client_with_too_many_numbers_that_sendsms_refused_needs_a_captcha(make: Make) -> None:
+    """A captcha keeps one client with bad numbers from locking out everyone behind the same address."""
     world = make(limits=Limits(refused=1), captcha_mode="adaptive")
     world.captchas.good = {"good"}
     world.outbox.refuse = [InvalidPhone()]
@@ -118,8 +118,8 @@ def test_a_captcha_is_asked_for_where_sendsms_refused_too_much(make: Make) -> No
     assert world.get_sms(ticket="good").request_id
 
 
-def test_a_captcha_is_asked_for_from_a_numbers_third_sending_of_the_day(make: Make) -> None:
-    """Also in its session, and after a login; the next day begins anew."""
+def test_a_numbers_third_sending_of_the_day_requires_a_captcha(make: Make) -> None:
+    """Resends count, and a login changes nothing; the next day begins anew."""
     world = make(limits=UNLIMITED, captcha_mode="adaptive")
     session = world.get_sms().session_id
     world.cool_down()
@@ -137,8 +137,8 @@ def test_a_captcha_is_asked_for_from_a_numbers_third_sending_of_the_day(make: Ma
     assert world.get_sms().request_id
 
 
-def test_a_sending_that_was_refused_is_not_one_of_the_two(make: Make) -> None:
-    """It cost the number nothing."""
+def test_a_sending_that_sendsms_refused_is_not_one_of_the_two_without_a_captcha(make: Make) -> None:
+    """A sending that is undone does not count in the number's day."""
     world = make(limits=UNLIMITED, captcha_mode="adaptive")
     for _ in range(3):
         world.outbox.refuse = [InvalidPhone()]
@@ -147,8 +147,8 @@ def test_a_sending_that_was_refused_is_not_one_of_the_two(make: Make) -> None:
     assert world.get_sms().request_id
 
 
-def test_a_ticket_where_none_is_asked_for_is_not_looked_at(make: Make) -> None:
-    """The SMS goes out all the same, and a good one is kept for when it is needed."""
+def test_a_ticket_is_not_verified_if_no_captcha_is_required(make: Make) -> None:
+    """The SMS is sent with a bad ticket too, and a good ticket is not used up."""
     world = make(captcha_mode="adaptive")
     world.captchas.good = {"good"}
     assert world.get_sms(ticket="bad").request_id
@@ -157,8 +157,8 @@ def test_a_ticket_where_none_is_asked_for_is_not_looked_at(make: Make) -> None:
 
 
 @each_unverified
-def test_a_captcha_is_asked_for_where_others_use_the_half_after_the_look(make: Make, limit: Limit) -> None:
-    """Two look at once, and both see room: the second to take gets no SMS, and keeps nothing."""
+def test_a_request_that_another_pushes_past_half_after_the_check_needs_a_captcha(make: Make, limit: Limit) -> None:
+    """If another request uses half of a budget after the check, the slower one is refused and its budgets refunded."""
     world = make(limits=limit.limits(2), captcha_mode="adaptive")
     world.between_check_and_reserve(lambda: world.get_sms(phone=limit.number(0)))
     with pytest.raises(CaptchaRequired) as refusal:
@@ -169,15 +169,15 @@ def test_a_captcha_is_asked_for_where_others_use_the_half_after_the_look(make: M
 
 
 def test_a_ticket_passes_once(make: Make) -> None:
-    """One captcha is one SMS."""
+    """One solved captcha allows one SMS."""
     world = make(captcha_mode="always")
     world.captchas.good = {"good"}
     assert world.get_sms(ticket="good").request_id
     refused(world, CaptchaRequired, OTHER_PHONE, ticket="good")
 
 
-def test_always_asks_every_time(make: Make) -> None:
-    """From the first sending on, and for a resend."""
+def test_mode_always_requires_a_captcha_for_every_sending(make: Make) -> None:
+    """With CAPTCHA_MODE=always, the first sending needs a ticket, and so does each resend."""
     world = make(captcha_mode="always")
     world.captchas.good = {"1", "2"}
     refused(world, CaptchaRequired)
@@ -189,8 +189,8 @@ def test_always_asks_every_time(make: Make) -> None:
     assert world.get_sms(session, ticket="2").session_id == session
 
 
-def test_the_log_says_what_became_of_a_ticket(make: Make, printed: Printed) -> None:
-    """That it passed, or why it did not; nothing where there was none."""
+def test_the_log_has_the_verdict_on_a_ticket(make: Make, printed: Printed) -> None:
+    """The log has `captcha`: "passed", or the reason of the refusal; without a ticket, the field is missing."""
     world = make(captcha_mode="always")
     world.captchas.good = {"good"}
     for solved in (
@@ -203,8 +203,8 @@ def test_the_log_says_what_became_of_a_ticket(make: Make, printed: Printed) -> N
     assert [line.get("captcha") for line in printed()] == ["passed", "code 9", None]
 
 
-def test_a_captcha_service_that_is_away_is_a_bad_ticket_and_an_alert(make: Make, printed: Printed) -> None:
-    """Where a ticket is asked for nothing is sent, where none is the SMS goes out."""
+def test_a_captcha_service_that_fails_counts_as_a_bad_ticket_and_raises_an_alert(make: Make, printed: Printed) -> None:
+    """If the captcha service fails, a request is refused if it needs a captcha, and sent if it does not."""
     world = make(limits=Limits(ip_hour=2), captcha_mode="adaptive")
     world.captchas.good, world.captchas.away = {"good"}, True
     solved = {"captchaTicket": "good", "captchaRandstr": "randstr"}
@@ -216,8 +216,8 @@ def test_a_captcha_service_that_is_away_is_a_bad_ticket_and_an_alert(make: Make,
     assert alerts(printed()) == [expected]
 
 
-def test_what_is_refused_anyway_does_not_use_a_ticket_up(make: Make) -> None:
-    """A repeat, a cooldown, the number's day and its lock, the stop switch and a country come before it."""
+def test_a_request_that_is_refused_for_another_reason_does_not_use_its_ticket_up(make: Make) -> None:
+    """Repeat, cooldown, daily limit, lock, stop switch and country are decided before the ticket is verified."""
     solved = make(captcha_mode="always", rules=Rules(daily=1))
     solved.captchas.good = {"first"}
     session = solved.get_sms(key=KEY, ticket="first").session_id
@@ -232,7 +232,7 @@ def test_what_is_refused_anyway_does_not_use_a_ticket_up(make: Make) -> None:
     used.captchas.good = {"first"}
     used.log_in(used.get_sms(key=KEY, phone=stranger(1), ticket="first").session_id, phone=stranger(1))
     used.captchas.seen.clear()
-    refused(used, TooManyRequests, stranger(1), key=KEY, ticket="t")  # no repeat: its session is over
+    refused(used, TooManyRequests, stranger(1), key=KEY, ticket="t")  # no repeat: its challenge is over
     assert used.captchas.seen == []
     off = make(captcha_mode="always", sending=False)
     refused(off, SendingPaused, OTHER_PHONE, ticket="t")

@@ -1,4 +1,4 @@
-"""Redis fails in the middle of counting, or holds counters that are broken."""
+"""The guard on a Redis that fails while it counts, or that holds corrupt counters."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -26,14 +26,14 @@ from tests.testkit.world import PHONE, Backend, World
 
 
 def test_a_redis_that_dies_between_client_and_range_sends_nothing(clock: time_machine.Traveller) -> None:
-    """An outage, whatever the client has been counted for by then."""
+    """If Redis dies after the client's budget is reserved, getSms is a 503 and no SMS is sent."""
     require(find_redis_server() is not None, "redis-server")
     with RedisServer() as server:
         world = World(Backend(connect(server.host, server.port)), clock, ip=IP)
-        take = world.limit_store.reserve
+        reserve = world.limit_store.reserve
 
         def dies_after_the_first(subjects: Sequence[Subject], *, captcha_passed: bool = False) -> Sequence[Reserved]:
-            answers = take(subjects, captcha_passed=captcha_passed)
+            answers = reserve(subjects, captcha_passed=captcha_passed)
             server.kill()
             return answers
 
@@ -45,12 +45,14 @@ def test_a_redis_that_dies_between_client_and_range_sends_nothing(clock: time_ma
 
 
 def fails(*_windows: WindowNames) -> None:
-    """Be a Redis that does not take anything back."""
+    """Fail to refund, as a Redis that answers with an error."""
     raise ServiceUnavailable("redis: ResponseError: budget:{range:+861380013}:hour:1")
 
 
-def test_a_login_stands_where_giving_back_fails(make: Make, monkeypatch: pytest.MonkeyPatch, printed: Printed) -> None:
-    """The log has an alert; the counters are wrong until their window ends."""
+def test_a_login_succeeds_although_its_refund_fails(
+    make: Make, monkeypatch: pytest.MonkeyPatch, printed: Printed
+) -> None:
+    """If the refund of a login fails, the log has an alert, and the counters stay too high until their windows end."""
     world = make()
     session = world.get_sms().session_id
     monkeypatch.setattr(world.limit_store, "refund", fails)
@@ -61,10 +63,10 @@ def test_a_login_stands_where_giving_back_fails(make: Make, monkeypatch: pytest.
     assert counts(world) == unverified() + totals() + Counter([f"ip:{IP} guesses"])
 
 
-def test_a_refusal_stands_where_giving_back_fails(
+def test_a_refusal_stands_although_its_refund_fails(
     make: Make, monkeypatch: pytest.MonkeyPatch, printed: Printed
 ) -> None:
-    """A refused sending and a lock say what they say, each with an alert."""
+    """A number that SendSms refuses and a locked number are answered as ever, each with an alert in the log."""
     world = make()
     monkeypatch.setattr(world.limit_store, "refund", fails)
     world.outbox.refuse = [InvalidPhone()]
@@ -74,8 +76,8 @@ def test_a_refusal_stands_where_giving_back_fails(
     assert [alert["alert"] for alert in alerts(printed())] == ["budgets_not_corrected"] * 2
 
 
-def test_counters_that_are_broken_stop_what_they_count(make: Make) -> None:
-    """A key of another type is an outage for its client, range, country or everything; nothing is sent or guessed."""
+def test_a_corrupt_counter_refuses_the_requests_that_it_counts(make: Make) -> None:
+    """If a counter's key has another type, the requests of its client, range or country, or all of them, are 503s."""
     hour, day = f"{NOW.timestamp() // 3600:.0f}", "20261121"
     broken = [f"ip:{IP}", f"hour:{hour}"], [range_of(PHONE), f"day:{day}"], ["all", f"total:{day}"]
     for subject, window in broken:
@@ -91,10 +93,10 @@ def test_counters_that_are_broken_stop_what_they_count(make: Make) -> None:
     assert world.call("login", phone=PHONE.e164, code=world.outbox.code)["codeStr"] == "ServiceUnavailable"
 
 
-def test_a_counter_that_breaks_after_the_look_sends_nothing_and_the_others_get_theirs_back(
+def test_a_counter_that_breaks_after_the_check_stops_the_sending_and_the_others_are_refunded(
     make: Make, printed: Printed
 ) -> None:
-    """Whether the broken one was counted nobody can tell, and the log says so, with the cause."""
+    """If a counter is corrupted after the check, the log has an alert, since its count is unknown, and the cause."""
     world = make()
     everything = "budget:{all}:total:20261121"
     world.between_check_and_reserve(lambda: world.backend.client.rpush(everything, "x"))

@@ -1,4 +1,4 @@
-"""How much a client may guess, and what becomes of a guess that teaches nothing, on every kind of Redis."""
+"""The budget of guesses of a client, and the refund of its guesses, on every kind of Redis."""
 
 from collections import Counter
 
@@ -35,15 +35,15 @@ from tests.testkit.world import OTHER_PHONE, PHONE, World
 def guess(
     world: World, refusal: type[Refusal], session: str | None, code: str | None = None, *, phone: Phone = PHONE
 ) -> Refusal:
-    """Log in in vain; return why."""
+    """Log in without success, and return the refusal."""
     with pytest.raises(refusal) as error:
         world.log_in(session, code, phone=phone)
     assert type(error.value) is refusal
     return error.value
 
 
-def test_a_login_gives_back_its_own_guess(make: Make) -> None:
-    """And not those before it; a repeat gives back its own as well."""
+def test_a_login_refunds_its_own_guess(make: Make) -> None:
+    """The wrong guesses before it still count, and a repeat of the login refunds its own guess as well."""
     world = make()
     session = world.get_sms().session_id
     guess(world, CodeIsError, session, world.wrong)
@@ -52,8 +52,8 @@ def test_a_login_gives_back_its_own_guess(make: Make) -> None:
         assert counts(world) == totals() + Counter([f"ip:{IP} guesses"])
 
 
-def test_a_guess_that_learns_something_counts(make: Make) -> None:
-    """Wrong, spent, expired, forged, or of a number that has no code."""
+def test_a_guess_without_success_counts(make: Make) -> None:
+    """A guess counts if its code is wrong, spent or expired, or belongs to no challenge of the number."""
     world = make()
     guess(world, CodeHasExpired, None, "123456")
     session = world.get_sms().session_id
@@ -65,8 +65,8 @@ def test_a_guess_that_learns_something_counts(make: Make) -> None:
     assert counts(world)[f"ip:{IP} guesses"] == world.rules.guesses + 4
 
 
-def test_a_locked_number_gives_the_guess_back(make: Make) -> None:
-    """It was not held against a code."""
+def test_a_locked_number_refunds_the_guess(make: Make) -> None:
+    """A locked number refuses a guess before it is compared with a code."""
     world = make()
     session = world.get_sms().session_id
     world.lock()
@@ -75,8 +75,8 @@ def test_a_locked_number_gives_the_guess_back(make: Make) -> None:
     assert counts(world) == unverified() + totals()
 
 
-def test_of_a_client_that_no_limit_counts_a_lock_has_nothing_to_give_back(make: Make, printed: Printed) -> None:
-    """So Redis is not asked to."""
+def test_a_lock_refunds_nothing_if_no_limit_counts_clients(make: Make, printed: Printed) -> None:
+    """Without a client's budget, the refused login makes a single call to Redis."""
     world = make(ip=None)
     session = world.get_sms().session_id
     guess(world, CodeIsError, session, world.wrong)
@@ -86,8 +86,8 @@ def test_of_a_client_that_no_limit_counts_a_lock_has_nothing_to_give_back(make: 
     assert line["redis_calls"] == 1
 
 
-def test_the_50th_and_the_100th_failure_in_a_row_are_alerts(make: Make, printed: Printed) -> None:
-    """One each, on whatever code it is; neither the failures between them nor what the lock refuses is one."""
+def test_the_50th_and_the_100th_failure_in_a_row_raise_an_alert(make: Make, printed: Printed) -> None:
+    """Failures count across codes; neither the failures between the two nor the guesses that the lock refuses alert."""
     world = make()
     for before, outcomes in ((48, ["CodeIsError"] * 3), (98, ["CodeIsError", "CodeIsError", "Locked"])):
         login = {"phone": PHONE.e164, "sessionId": world.get_sms().session_id, "code": world.wrong}
@@ -99,15 +99,15 @@ def test_the_50th_and_the_100th_failure_in_a_row_are_alerts(make: Make, printed:
 
 @pytest.fixture
 def spent(make: Make) -> World:
-    """A service on which a client has used its guesses up, on numbers that have no code."""
+    """Build a service on which a client has used up its guesses, on numbers without a code."""
     world = make(limits=Limits(guesses=2))
     for i in range(2):
         guess(world, CodeHasExpired, None, "123456", phone=stranger(i))
     return world
 
 
-def test_without_guesses_a_live_session_still_passes(spent: World) -> None:
-    """A wrong guess in it is told so, and a right one logs in, is repeated, and gives back what was sent."""
+def test_a_client_without_guesses_can_still_log_in_with_a_sessionid(spent: World) -> None:
+    """A wrong code is answered with the guesses left; a right one signs in, can be repeated and refunds its sending."""
     session = spent.get_sms().session_id
     assert guess(spent, CodeIsError, session, spent.wrong).data == {"attemptsLeft": spent.rules.guesses - 1}
     for _ in range(2):
@@ -115,8 +115,8 @@ def test_without_guesses_a_live_session_still_passes(spent: World) -> None:
     assert counts(spent) == totals() + Counter({f"ip:{IP} guesses": 2})
 
 
-def test_without_guesses_a_login_without_a_session_is_refused(spent: World) -> None:
-    """Also with the right code, which stays good, until the hour ends; from elsewhere it passes."""
+def test_a_client_without_guesses_is_refused_without_a_sessionid(spent: World) -> None:
+    """Even the right code is refused until the hour ends, and stays valid; another client can use it."""
     spent.get_sms()
     before = spent.backend.dump()
     for code in (spent.wrong, spent.outbox.code):
@@ -130,8 +130,8 @@ def test_without_guesses_a_login_without_a_session_is_refused(spent: World) -> N
     assert spent.log_in(None).token
 
 
-def test_without_guesses_a_session_that_is_not_live_is_refused(spent: World) -> None:
-    """Forged, of another number, spent by guesses, used, expired: all are told the same, and when to come back."""
+def test_a_client_without_guesses_is_refused_with_a_sessionid_that_no_longer_works(spent: World) -> None:
+    """A forged, spent, used or expired sessionId and that of another number get the same refusal and Retry-After."""
     spent.ip = OTHER_IP
     guessed = spent.get_sms().session_id
     spent.ip = None  # so that the next guesses are not counted

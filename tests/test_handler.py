@@ -1,4 +1,4 @@
-"""Whole logins through the handler: real events in, real SDK, Redis protocol and tokens, integrated responses out."""
+"""Whole logins through the handler: recorded shapes of events, the real SDK, the Redis protocol and real tokens."""
 
 import json
 from collections.abc import Iterator
@@ -23,20 +23,20 @@ SPELLINGS = ["13800138000", "8613800138000", PHONE, "+86 138-0013-8000"]
 
 @pytest.fixture
 def cloud() -> Iterator[Cloud]:
-    """Redis and SendSms on this machine."""
+    """Run Redis and SendSms on this machine."""
     with local_cloud({"LOG_LEVEL": "DEBUG", "SMS_TIMEOUT": "0.5"}) as cloud:
         yield cloud
 
 
 @pytest.fixture
 def handler(cloud: Cloud) -> wiring.Handler:
-    """The function."""
+    """Build the function."""
     return wiring.build(cloud.environ)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-def test_a_whole_login(handler: wiring.Handler, cloud: Cloud, shape: Shape) -> None:
-    """Ask for a code, receive it, log in, use the token in every way there is."""
+def test_a_whole_login_works_in_every_shape_of_event(handler: wiring.Handler, cloud: Cloud, shape: Shape) -> None:
+    """A code arrives and signs its user in, and the token works as a parameter and as a header."""
     status, _, sent = call(handler, shape, method="getSms", phone=SPELLINGS[0])
     assert (status, sent["errorCode"], sent["codeStr"]) == (200, 0, "Ok")
     assert sent["data"].keys() == {"sessionId", "expiresIn", "resendAfter", "requestId", "serialNo"}
@@ -60,8 +60,8 @@ def test_a_whole_login(handler: wiring.Handler, cloud: Cloud, shape: Shape) -> N
 
 
 @pytest.mark.parametrize("token", ["rubbish", "x" * 5000, 123, None])
-def test_a_login_by_code_wins_over_a_token(handler: wiring.Handler, cloud: Cloud, token: object) -> None:
-    """Whatever token comes along, as a parameter or as a header."""
+def test_a_login_by_code_ignores_a_token(handler: wiring.Handler, cloud: Cloud, token: object) -> None:
+    """A login by code succeeds with any token, as a parameter or as a header."""
     call(handler, gateway_json, method="getSms", phone=PHONE)
     code = cloud.tencent.inbox()[0].params[0]
     headers = {"Authorization": f"Bearer {'x' * 5000}"}
@@ -69,13 +69,13 @@ def test_a_login_by_code_wins_over_a_token(handler: wiring.Handler, cloud: Cloud
     assert answer[2]["codeStr"] == "Success"
 
 
-def test_the_request_id_is_the_platforms(handler: wiring.Handler) -> None:
-    """The gateway's if there is one, else the function's."""
+def test_the_answer_has_the_platforms_request_id(handler: wiring.Handler) -> None:
+    """`requestId` is the gateway's if there is one, and the function's otherwise."""
     assert call(handler, gateway_json, method="health")[2]["requestId"] == "gateway-1"
     assert call(handler, gateway_query, method="health")[2]["requestId"] == "context-1"
 
 
-TELL = [
+REFUSALS = [
     ("CodeHasExpired", 401, -1100, {"method": "login", "phone": PHONE, "code": "123456"}),
     ("MissingCode", 400, -1001, {"method": "login", "phone": PHONE}),
     ("InValidParam", 400, -1001, {"method": "login", "phone": PHONE, "code": "12345"}),
@@ -88,11 +88,11 @@ TELL = [
 ]
 
 
-@pytest.mark.parametrize(("name", "status", "number", "params"), TELL, ids=lambda value: str(value)[:20])
-def test_a_refusal_has_its_status_number_name_and_both_languages(
+@pytest.mark.parametrize(("name", "status", "number", "params"), REFUSALS, ids=lambda value: str(value)[:20])
+def test_a_refusal_has_its_status_number_name_and_a_message_in_either_language(
     handler: wiring.Handler, name: str, status: int, number: int, params: dict[str, Any]
 ) -> None:
-    """As the contract's table has them."""
+    """The message is Chinese, or English if Accept-Language asks for it."""
     answers = {
         language: call(handler, gateway_json, {"Accept-Language": language}, **params)
         for language in ("zh-CN,zh;q=0.9", "en-GB,en;q=0.9", "")
@@ -107,15 +107,15 @@ def test_a_refusal_has_its_status_number_name_and_both_languages(
     assert any("\u4e00" <= char <= "\u9fff" for char in chinese)
 
 
-def test_an_invalid_parameter_is_named(handler: wiring.Handler) -> None:
-    """In either language."""
+def test_a_message_names_the_invalid_parameter(handler: wiring.Handler) -> None:
+    """The message names the parameter in either language."""
     for language in ("zh", "en"):
         answer = call(handler, gateway_json, {"accept-language": language}, method="login", phone=PHONE, code="1")
         assert "code" in answer[2]["errorMessage"]
 
 
-def test_a_limit_says_when_to_come_back(handler: wiring.Handler) -> None:
-    """In the body and in the header."""
+def test_a_429_has_its_retry_after_in_the_body_and_in_the_header(handler: wiring.Handler) -> None:
+    """`retryAfter` and the header Retry-After give the same seconds until the cooldown ends."""
     call(handler, gateway_json, method="getSms", phone=PHONE)
     status, headers, body = call(handler, gateway_json, method="getSms", phone=PHONE)
     assert (status, body["codeStr"]) == (429, "TooManyRequests")
@@ -123,8 +123,8 @@ def test_a_limit_says_when_to_come_back(handler: wiring.Handler) -> None:
     assert headers["Retry-After"] == str(body["retryAfter"])
 
 
-def test_a_wrong_code_says_how_many_guesses_are_left(handler: wiring.Handler, cloud: Cloud) -> None:
-    """Then that the code is spent, then that nothing else is."""
+def test_a_wrong_code_is_answered_with_the_guesses_left(handler: wiring.Handler, cloud: Cloud) -> None:
+    """After the last guess the code is spent, and a forged sessionId is a mismatch."""
     session = call(handler, gateway_json, method="getSms", phone=PHONE)[2]["data"]["sessionId"]
     wrong = f"{(int(cloud.tencent.inbox()[0].params[0]) + 1) % 1_000_000:06}"
     login = {"method": "login", "phone": PHONE, "code": wrong, "sessionId": session}
@@ -136,8 +136,8 @@ def test_a_wrong_code_says_how_many_guesses_are_left(handler: wiring.Handler, cl
     assert (forged[0], forged[2]["codeStr"]) == (401, "SessionMismatch")
 
 
-def test_a_token_belongs_to_its_phone(handler: wiring.Handler, cloud: Cloud) -> None:
-    """Another's number is a mismatch; a user that is gone is not registered."""
+def test_a_token_of_another_number_is_a_mismatch(handler: wiring.Handler, cloud: Cloud) -> None:
+    """A login by token is refused with TokenMismatch if it names another number."""
     call(handler, gateway_json, method="getSms", phone=PHONE)
     code = cloud.tencent.inbox()[0].params[0]
     token = call(handler, gateway_json, method="login", phone=PHONE, code=code)[2]["data"]["token"]
@@ -145,7 +145,7 @@ def test_a_token_belongs_to_its_phone(handler: wiring.Handler, cloud: Cloud) -> 
     assert (other[0], other[2]["codeStr"]) == (403, "TokenMismatch")
 
 
-SENDING = [
+FAILURES = [
     ("refusal", "SendFailed", 502),
     ("throttle", "TooManyRequests", 429),
     ("timeout", "SendUnknown", 504),
@@ -155,9 +155,11 @@ SENDING = [
 ]
 
 
-@pytest.mark.parametrize(("mode", "name", "status"), SENDING, ids=[mode for mode, _, _ in SENDING])
-def test_a_sending_that_fails(handler: wiring.Handler, cloud: Cloud, mode: str, name: str, status: int) -> None:
-    """A refusal costs nothing, an unclear one gives the session in which its code works."""
+@pytest.mark.parametrize(("mode", "name", "status"), FAILURES, ids=[mode for mode, _, _ in FAILURES])
+def test_a_failed_sending_is_undone_unless_it_may_have_arrived(
+    handler: wiring.Handler, cloud: Cloud, mode: str, name: str, status: int
+) -> None:
+    """A refusal costs the number nothing; without an answer, the sending counts and its code works."""
     cloud.tencent.fail(mode, times=1)
     answer = call(handler, gateway_json, method="getSms", phone=PHONE)
     assert (answer[0], answer[2]["codeStr"]) == (status, name)
@@ -166,7 +168,7 @@ def test_a_sending_that_fails(handler: wiring.Handler, cloud: Cloud, mode: str, 
         assert again[2]["codeStr"] == "Ok"
         return
     assert again[2]["codeStr"] == "TooManyRequests"
-    if mode == "timeout":  # it did arrive
+    if mode == "timeout":  # the SMS has arrived
         code = cloud.tencent.inbox()[0].params[0]
         session = answer[2]["data"]["sessionId"]
         login = call(handler, gateway_json, method="login", phone=PHONE, code=code, sessionId=session)
@@ -175,15 +177,15 @@ def test_a_sending_that_fails(handler: wiring.Handler, cloud: Cloud, mode: str, 
 
 @pytest.mark.parametrize("key", ["short", "k" * 65, "with space 123456", "ключ-ключ-ключ-ключ"])
 def test_a_malformed_idempotency_key_is_refused(handler: wiring.Handler, key: str) -> None:
-    """The message names the header."""
+    """Every method refuses a malformed Idempotency-Key, and the message names the header."""
     for params in ({"method": "getSms"}, {"method": "login", "code": "123456"}, {"method": "health"}):
         answer = call(handler, gateway_json, {"Idempotency-Key": key}, phone=PHONE, **params)
         assert answer[2]["codeStr"] == "InValidParam"
         assert "Idempotency-Key" in answer[2]["errorMessage"]
 
 
-def test_idempotency_keys_in_any_case_of_header(handler: wiring.Handler, cloud: Cloud) -> None:
-    """A repeated getSms and a repeated login are harmless."""
+def test_the_idempotency_key_header_works_in_any_case(handler: wiring.Handler, cloud: Cloud) -> None:
+    """A repeated getSms sends one SMS, and a repeated login succeeds twice."""
     headers = {"IDEMPOTENCY-KEY": "k" * 16}
     first, second = (call(handler, gateway_json, headers, method="getSms", phone=PHONE)[2]["data"] for _ in range(2))
     assert first["sessionId"] == second["sessionId"]
@@ -194,7 +196,7 @@ def test_idempotency_keys_in_any_case_of_header(handler: wiring.Handler, cloud: 
 
 
 def test_wrong_settings_answer_500_and_are_all_logged(capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing crashes at import; the log names every problem, the answer none."""
+    """With wrong settings the import succeeds, the log names every problem, and the answer names none."""
     handler = wiring.build({"JWT_SECRET": "too short", "CODE_TTL": "9999"})
     for shape in SHAPES:
         status, _, body = call(handler, shape, method="getSms", phone=PHONE)
@@ -209,7 +211,7 @@ def test_wrong_settings_answer_500_and_are_all_logged(capsys: pytest.CaptureFixt
 def test_a_bug_is_logged_with_its_traceback_and_answered_without_detail(
     handler: wiring.Handler, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The catch-all is for our bugs, and leaves exactly one line."""
+    """An exception other than a refusal makes one log line and an InternalError."""
 
     def bug() -> None:
         raise RuntimeError("what went wrong")
@@ -222,9 +224,9 @@ def test_a_bug_is_logged_with_its_traceback_and_answered_without_detail(
     assert "RuntimeError: what went wrong" in json.loads(line)["traceback"]
 
 
-def test_each_request_is_one_line(handler: wiring.Handler, capsys: pytest.CaptureFixture[str]) -> None:
-    """With method, masked number, outcome, status, and what the time was spent on."""
-    call(handler, gateway_json, method="getSms", phone="13800138001")  # after which Redis knows the scripts
+def test_each_request_makes_one_log_line(handler: wiring.Handler, capsys: pytest.CaptureFixture[str]) -> None:
+    """A log line has method, masked number, outcome, status, and the time spent on Redis and on SendSms."""
+    call(handler, gateway_json, method="getSms", phone="13800138001")  # so that Redis knows the scripts
     capsys.readouterr()
     call(handler, gateway_json, method="getSms", phone=PHONE)
     call(handler, gateway_json, method="login", phone=PHONE, code="12345")
@@ -235,13 +237,13 @@ def test_each_request_is_one_line(handler: wiring.Handler, capsys: pytest.Captur
     ]
     assert (ours[0]["phone"], ours[0]["country"], ours[0]["fee"]) == ("+86138****8000", "CN", 1)
     assert ours[0]["ms"] >= ours[0]["redis_ms"] + ours[0]["sms_ms"] > 0
-    assert (ours[0]["redis_calls"], ours[0]["sms_calls"]) == (4, 1)  # look, look at the budgets, take, issue; SendSms
+    assert (ours[0]["redis_calls"], ours[0]["sms_calls"]) == (4, 1)  # check, check budgets, reserve, issue; SendSms
     assert (ours[1]["outcome"], ours[1]["status"], ours[1]["detail"]) == ("InValidParam", 400, "code must be 6 digits")
     assert len(ours) == 2
 
 
-def test_every_refusal_has_its_own_name_and_both_sentences() -> None:
-    """One class, one name; the docstring's tree has them all."""
+def test_every_refusal_has_its_own_name_and_a_message_in_both_languages() -> None:
+    """Each class of refusal has its own name and a row in the table of its module."""
     refusals = errors.Refusal.__subclasses__()
     assert len({refusal.name for refusal in refusals}) == len(refusals)
     for refusal in refusals:
@@ -251,15 +253,15 @@ def test_every_refusal_has_its_own_name_and_both_sentences() -> None:
 
 
 @pytest.mark.parametrize("verb", ["PUT", "PATCH", "DELETE", "TRACE", "QUERY", "get"])
-def test_other_verbs_are_refused(handler: wiring.Handler, verb: str) -> None:
-    """With 405, and the header that says which are answered (RFC 9110, section 15.5.6)."""
+def test_another_http_verb_is_refused_with_405(handler: wiring.Handler, verb: str) -> None:
+    """The header Allow lists the verbs that are answered (RFC 9110, section 15.5.6)."""
     answer = handler.handle({"httpMethod": verb, "body": '{"method": "health"}'}, {})
     assert (answer["statusCode"], answer["headers"]["Allow"]) == (405, "GET, HEAD, POST, OPTIONS")
     assert json.loads(answer["body"])["codeStr"] == "HttpMethodNotAllowed"
 
 
 @pytest.mark.parametrize("verb", ["GET", "HEAD", "POST", None])
-def test_get_and_post_are_the_same(handler: wiring.Handler, verb: str | None) -> None:
-    """So is an event that does not say which it was; of a HEAD, the platform drops the body."""
+def test_get_head_and_post_are_answered_alike(handler: wiring.Handler, verb: str | None) -> None:
+    """An event without a verb is answered too; the platform drops the body of an answer to HEAD."""
     answer = handler.handle({"httpMethod": verb, "queryString": {"method": "health"}}, {})
     assert (answer["statusCode"], json.loads(answer["body"])["data"]) == (200, {"redis": "ok", "version": __version__})

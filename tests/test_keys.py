@@ -1,4 +1,4 @@
-"""Keys and their names: who signed a token, and that each key has its one algorithm."""
+"""Signing keys, their names, and the one algorithm of each."""
 
 import base64
 import hmac
@@ -38,13 +38,13 @@ def public(one: Key) -> Key:
     return Key(one.algorithm, one.verifier, jwk=one.jwk)
 
 
-def test_the_thumbprint_of_rfc_7638() -> None:
-    """Its own example, in which `alg` and `kid` do not count."""
+def test_a_thumbprint_is_that_of_rfc_7638() -> None:
+    """The RFC's own example gives the RFC's thumbprint, in which `alg` and `kid` do not count."""
     assert thumbprint(RSA_JWK) == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
 
 
-def test_the_thumbprint_of_rfc_8037() -> None:
-    """Its example for Ed25519, from the private key to the name that we would sign under."""
+def test_an_ed25519_key_has_the_thumbprint_of_rfc_8037() -> None:
+    """The RFC's private key gives the RFC's name for it."""
     private = Ed25519PrivateKey.from_private_bytes(base64.urlsafe_b64decode(ED25519_D + "="))
     one = pem.private_key(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
     assert one.jwk == {"kty": "OKP", "crv": "Ed25519", "x": ED25519_X}
@@ -52,8 +52,8 @@ def test_the_thumbprint_of_rfc_8037() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_a_key_signs_it_verifies(kind: str) -> None:
-    """So does its public half, and no other key of its kind."""
+def test_a_key_verifies_the_tokens_that_it_signs(kind: str) -> None:
+    """A key and its public half verify its tokens, and another key of its kind refuses them."""
     token = KeyRing(key(kind)).sign(b"{}", "at+jwt")
     assert KeyRing(key(kind)).verify(token, TYPES) == b"{}"
     if kind in ALGORITHMS:
@@ -64,8 +64,8 @@ def test_what_a_key_signs_it_verifies(kind: str) -> None:
 
 @pytest.mark.parametrize("new", KINDS)
 @pytest.mark.parametrize("old", KINDS)
-def test_a_rotation_from_any_kind_to_any_refuses_no_token(old: str, new: str) -> None:
-    """What the old key signed still counts, and the new one signs."""
+def test_a_rotation_between_any_two_kinds_of_keys_refuses_no_token(old: str, new: str) -> None:
+    """After a rotation, tokens of the old key stay valid, and the new key signs."""
     before, after = key(old), key(new, 1)
     ring = KeyRing(after, before if old == "HS256" else public(before))
     assert ring.verify(KeyRing(before).sign(b"old", "at+jwt"), TYPES) == b"old"
@@ -75,16 +75,16 @@ def test_a_rotation_from_any_kind_to_any_refuses_no_token(old: str, new: str) ->
         KeyRing(before).verify(token, TYPES)
 
 
-def test_a_key_that_is_there_twice_counts_once() -> None:
-    """As when the current public key is among the previous ones: it still signs, and is shown once."""
+def test_a_key_that_is_given_twice_counts_once() -> None:
+    """A current key that is also among the previous ones signs, and stands in the key set once."""
     ring = KeyRing(key("Ed25519"), public(key("Ed25519")))
     assert ring.verify(ring.sign(b"{}", "at+jwt"), TYPES) == b"{}"
     assert len(ring.public()) == 1
 
 
 @pytest.mark.parametrize("kind", ALGORITHMS)
-def test_a_token_is_verified_by_the_key_that_it_names_alone(kind: str) -> None:
-    """Another key's name, one that nobody has, or none is TokenInvalid, though the signature is good."""
+def test_a_token_is_verified_by_no_key_but_the_one_that_it_names(kind: str) -> None:
+    """A token with a good signature is TokenInvalid if it names another key, an unknown one or none."""
     ring = KeyRing(key(kind), public(key(kind, 1)), shared_key(SECRET))
     token_of_ours = token_of(key(kind), {"typ": "at+jwt", "kid": key(kind).kid}, b"{}")
     assert ring.verify(token_of_ours, TYPES) == b"{}"
@@ -96,8 +96,8 @@ def test_a_token_is_verified_by_the_key_that_it_names_alone(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ALGORITHMS)
 @pytest.mark.parametrize("beside", ["a secret", "nothing"])
-def test_a_public_key_is_no_hmac_secret(kind: str, beside: str) -> None:
-    """In whichever form: an HS256 token under it is TokenInvalid, with its name and without."""
+def test_a_public_key_is_never_taken_for_an_hmac_secret(kind: str, beside: str) -> None:
+    """An HS256 token that is signed with any form of a public key is TokenInvalid, with its `kid` and without."""
     one = key(kind)
     ring = KeyRing(one, *([shared_key(SECRET)] if beside == "a secret" else []))
     text = public_pem(kind)
@@ -110,8 +110,8 @@ def test_a_public_key_is_no_hmac_secret(kind: str, beside: str) -> None:
                 ring.verify(f"{message}.{signature}", TYPES)
 
 
-def test_padding_is_not_part_of_a_token() -> None:
-    """One token has one spelling (RFC 7515, section 2)."""
+def test_a_token_with_padding_is_refused() -> None:
+    """A token has one spelling (RFC 7515, section 2)."""
     ring = KeyRing(key("Ed25519"))
     parts = ring.sign(b"{}", "at+jwt").split(".")
     for at in range(3):
@@ -121,8 +121,8 @@ def test_padding_is_not_part_of_a_token() -> None:
                 ring.verify(".".join(padded), TYPES)
 
 
-def test_public_keys_are_shown_without_anything_private() -> None:
-    """The one that signs first; a shared secret not at all."""
+def test_the_public_keys_of_a_ring_have_no_private_member() -> None:
+    """The signing key comes first, and a shared secret is left out."""
     ring = KeyRing(key("RSA"), shared_key(SECRET), public(key("P-256")), public(key("Ed25519")))
     shown = ring.public()
     assert [one["alg"] for one in shown] == ["RS256", "ES256", "EdDSA"]

@@ -1,4 +1,4 @@
-"""How `make build` puts the libraries together: from pip's own index, and by rules rather than by order of arrival."""
+"""How `make build` puts libraries together: from pip's own index, and by rules instead of the order of installation."""
 
 import hashlib
 import zipfile
@@ -25,7 +25,7 @@ def wheel(directory: Path, name: str, files: Mapping[str, str]) -> str:
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An index of two packages, which pip's settings name; PIP_INDEX_URL is how a mirror is chosen."""
+    """Make an empty index, and set PIP_INDEX_URL to it, as users choose a mirror."""
     monkeypatch.setenv("PIP_INDEX_URL", (tmp_path / "simple").as_uri())
     for name in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_CONFIG_FILE"):
         monkeypatch.setenv(name, "")
@@ -41,22 +41,22 @@ def publish(index: Path, name: str, files: Mapping[str, str]) -> str:
     return line
 
 
-def test_the_index_that_pip_is_set_to_is_used(tmp_path: Path, index: Path) -> None:
-    """In China that is a mirror, since the package index itself is slow there or cannot be reached."""
+def test_the_build_downloads_from_pips_own_index(tmp_path: Path, index: Path) -> None:
+    """The build asks the index of pip's settings, which in China is a mirror, since the main one is slow there."""
     (tmp_path / "requirements.txt").write_text(publish(index, "lamp", {"lamp.py": "LIGHT = 1\n"}))
     vendor.install([tmp_path / "requirements.txt"], tmp_path / "libraries")
     assert (tmp_path / "libraries/lamp.py").read_text() == "LIGHT = 1\n"
 
 
-def test_a_requirement_that_is_not_pinned_is_refused(tmp_path: Path) -> None:
-    """Before anything is fetched."""
+def test_an_unpinned_requirement_is_refused(tmp_path: Path) -> None:
+    """A requirement without version and hash fails the build before any download."""
     (tmp_path / "requirements.txt").write_text("lamp>=1\n")
     with pytest.raises(BuildError, match=r"^no libraries: requirements\.txt: neither name==version nor hashed: lamp"):
         vendor.install([tmp_path / "requirements.txt"], tmp_path / "libraries")
 
 
 def test_two_packages_with_different_files_of_one_path_are_refused(tmp_path: Path) -> None:
-    """Which one runs would depend on which is installed last; the error names both, and the path."""
+    """If two packages bring different files of one path, the error names both packages and the path."""
     wheel(tmp_path, "lamp", {"shared/__init__.py": "A = 1\n", "lamp.py": ""})
     wheel(tmp_path, "oil_lamp", {"shared/__init__.py": "A = 2\n", "oil.py": ""})
     with pytest.raises(BuildError, match=r"^lamp and oil-lamp bring different files: shared/__init__\.py$"):
@@ -64,7 +64,7 @@ def test_two_packages_with_different_files_of_one_path_are_refused(tmp_path: Pat
 
 
 def test_two_packages_may_bring_the_same_file(tmp_path: Path) -> None:
-    """As those do that share a namespace; and tests that never run may differ."""
+    """Packages of one namespace may bring equal files; files of tests, which never run, may differ."""
     wheel(tmp_path, "lamp", {"shared/__init__.py": "A = 1\n", "tests/a.py": "1"})
     wheel(tmp_path, "oil_lamp", {"shared/__init__.py": "A = 1\n", "tests/a.py": "2"})
     merged = {name for name in vendor.merge(tmp_path) if ".dist-info" not in name}
@@ -72,15 +72,15 @@ def test_two_packages_may_bring_the_same_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("winner", ["arc-lamp", "lamp", "oil-lamp"])
-def test_a_rule_says_whose_file_is_taken(tmp_path: Path, winner: str) -> None:
-    """By the package's name, whether it comes first or last."""
+def test_a_rule_decides_between_different_files_by_the_packages_name(tmp_path: Path, winner: str) -> None:
+    """The named package wins, whether it comes first or last."""
     for name in ("arc_lamp", "lamp", "oil_lamp"):
         wheel(tmp_path, name, {"shared/__init__.py": name.replace("_", "-")})
     assert vendor.merge(tmp_path, {"shared/__init__.py": winner})["shared/__init__.py"].decode() == winner
 
 
-def test_a_rule_whose_package_is_gone_decides_nothing(tmp_path: Path) -> None:
-    """It is not a licence to take any."""
+def test_a_rule_for_a_missing_package_decides_nothing(tmp_path: Path) -> None:
+    """If a rule names a package that is missing, the other packages with different files are refused."""
     for name in ("lamp", "oil_lamp"):
         wheel(tmp_path, name, {"shared/__init__.py": name})
     with pytest.raises(BuildError, match="bring different files"):
@@ -88,7 +88,7 @@ def test_a_rule_whose_package_is_gone_decides_nothing(tmp_path: Path) -> None:
 
 
 def test_modules_in_a_wheels_data_folder_are_installed_and_its_scripts_are_not(tmp_path: Path) -> None:
-    """Wheels may keep modules there; commands never run in the cloud."""
+    """A wheel may keep modules in its data folder; its commands never run in the cloud."""
     wheel(tmp_path, "lamp", {"lamp-1.0.data/purelib/lamp.py": "", "lamp-1.0.data/scripts/lamp": ""})
     merged = {name for name in vendor.merge(tmp_path) if ".dist-info" not in name}
     assert merged == {"lamp.py"}

@@ -42,7 +42,7 @@ class Clock:
 
 @pytest.fixture
 def clock() -> Clock:
-    """Give the stand-in's clock."""
+    """Give the clock of the stand-in."""
     return Clock()
 
 
@@ -75,13 +75,13 @@ def client(
     token: str = TOKEN,
     timeout: float = 10,
 ) -> CaptchaClient:
-    """Build the SDK's own client for this stand-in, which names no region; ``timeout`` in seconds."""
+    """Build the SDK's own client for this stand-in, without a region; ``timeout`` in seconds."""
     http = HttpProfile(protocol="http", endpoint=tencent.url.removeprefix("http://"), reqTimeout=timeout)
     return CaptchaClient(Credential(secret_id, secret_key, token), "", ClientProfile(httpProfile=http))
 
 
 def request(pair: tuple[str, str], **changes: Any) -> DescribeCaptchaResultRequest:
-    """Build a good request for a ticket and its randstr, with some parameters changed, or left out (None)."""
+    """Build a good request for a ticket and its randstr; each change replaces a parameter, or omits it if None."""
     ticket, randstr = pair
     built = DescribeCaptchaResultRequest()
     for name, value in (PARAMS | {"Ticket": ticket, "Randstr": randstr} | changes).items():
@@ -90,17 +90,17 @@ def request(pair: tuple[str, str], **changes: Any) -> DescribeCaptchaResultReque
 
 
 def ask(tencent: TencentStandIn, pair: tuple[str, str], **changes: Any) -> DescribeCaptchaResultResponse:
-    """Have a ticket judged by way of the SDK."""
+    """Verify a ticket through the SDK, and return the answer."""
     return client(tencent).DescribeCaptchaResult(request(pair, **changes))
 
 
 def verdict(tencent: TencentStandIn, pair: tuple[str, str], **changes: Any) -> int:
-    """Return the CaptchaCode of a ticket."""
+    """Verify a ticket through the SDK, and return its CaptchaCode."""
     return int(ask(tencent, pair, **changes).CaptchaCode)
 
 
 def test_a_ticket_passes_once(tencent: TencentStandIn) -> None:
-    """The SDK's request is answered as the platform answers: OK, and that the ticket was used from then on."""
+    """A ticket's first verdict is OK, and every later one says that it has been used."""
     pair = tencent.captcha_ticket()
     first, second, third = (ask(tencent, pair) for _ in range(3))
     assert (first.CaptchaCode, first.CaptchaMsg, first.EvilLevel, first.GetCaptchaTime) == (1, "OK", 0, 0)
@@ -119,8 +119,10 @@ def test_a_ticket_passes_once(tencent: TencentStandIn) -> None:
         ("blocked", 1, "OK", 100),
     ],
 )
-def test_every_kind_of_ticket(tencent: TencentStandIn, kind: str, code: int, message: str, evil_level: int) -> None:
-    """Each kind is judged as its name says."""
+def test_each_kind_of_ticket_gets_its_own_verdict(
+    tencent: TencentStandIn, kind: str, code: int, message: str, evil_level: int
+) -> None:
+    """A ticket of each kind gets the platform's CaptchaCode, message and EvilLevel."""
     answer = ask(tencent, tencent.captcha_ticket(kind))
     assert (answer.CaptchaCode, answer.CaptchaMsg, answer.EvilLevel) == (code, message, evil_level)
     assert kind in KINDS
@@ -128,8 +130,8 @@ def test_every_kind_of_ticket(tencent: TencentStandIn, kind: str, code: int, mes
 
 @pytest.mark.parametrize(("seconds", "code"), [(299.5, 1), (300, 8), (301, 8)])
 def test_a_ticket_lives_five_minutes(tencent: TencentStandIn, clock: Clock, seconds: float, code: int) -> None:
-    """It passes in its last moment, and not in the next."""
-    clock.now -= 150  # so that the signature, which the SDK dates by the real clock, is in time throughout
+    """A ticket passes until the last moment of its five minutes, and then has expired."""
+    clock.now -= 150  # the SDK dates its signature by the real clock, which must stay within five minutes
     pair = tencent.captcha_ticket()
     clock.now += seconds
     assert verdict(tencent, pair) == code
@@ -146,31 +148,31 @@ def test_a_ticket_lives_five_minutes(tencent: TencentStandIn, clock: Clock, seco
         ({"Ticket": f"trerror_1001_{APP_ID}_1800000000"}, 21, "diff"),
     ],
 )
-def test_what_does_not_pass_uses_no_ticket_up(
+def test_a_mismatched_request_does_not_use_the_ticket_up(
     tencent: TencentStandIn, changes: dict[str, Any], code: int, message: str
 ) -> None:
-    """A wrong application, secret, randstr or ticket, also one that the widget made up, leaves the right one good."""
+    """After a wrong application, secret, randstr or ticket, the right request still passes."""
     pair = tencent.captcha_ticket()
     answer = ask(tencent, pair, **changes)
     assert (answer.CaptchaCode, answer.CaptchaMsg, answer.EvilLevel) == (code, message, 0)
     assert verdict(tencent, pair) == 1
 
 
-def test_a_randstr_belongs_to_its_ticket(tencent: TencentStandIn) -> None:
-    """That of another good ticket does not do."""
+def test_a_ticket_does_not_pass_with_the_randstr_of_another(tencent: TencentStandIn) -> None:
+    """A good ticket with the randstr of another good ticket is a mismatch."""
     (ticket, _), (_, randstr) = tencent.captcha_ticket(), tencent.captcha_ticket()
     assert verdict(tencent, (ticket, randstr)) == 7
 
 
-def test_the_time_of_the_captcha_comes_when_it_is_asked_for(tencent: TencentStandIn, clock: Clock) -> None:
-    """GetCaptchaTime is when the ticket was issued, in whole seconds."""
+def test_the_time_of_the_captcha_is_answered_on_request(tencent: TencentStandIn, clock: Clock) -> None:
+    """With NeedGetCaptchaTime, GetCaptchaTime is the whole second in which the ticket was issued."""
     issued_at, pair = int(clock.now), tencent.captcha_ticket()
     clock.now += 100
     assert ask(tencent, pair, NeedGetCaptchaTime=1).GetCaptchaTime == issued_at
 
 
-def test_of_many_requests_at_once_one_passes(tencent: TencentStandIn) -> None:
-    """Forty clients send the same ticket together: one passes, thirty-nine are told that it was used."""
+def test_of_40_requests_at_once_with_one_ticket_one_passes(tencent: TencentStandIn) -> None:
+    """Of 40 simultaneous requests, 39 are told that the ticket has been used."""
     pair = tencent.captcha_ticket()
     barrier = threading.Barrier(40)
 
@@ -183,8 +185,8 @@ def test_of_many_requests_at_once_one_passes(tencent: TencentStandIn) -> None:
     assert tencent.captcha_calls == 40
 
 
-def test_two_judgements_cannot_overlap() -> None:
-    """Whoever is in the middle of judging a ticket waits there for a second one, in vain: it is let in afterwards."""
+def test_two_verifications_of_a_ticket_cannot_overlap() -> None:
+    """If a verification pauses halfway, a second one does not begin until the first has ended."""
     middle, met = threading.Barrier(2), []
 
     def clock() -> float:
@@ -203,20 +205,20 @@ def test_two_judgements_cannot_overlap() -> None:
     assert met == []
 
 
-def test_the_oldest_tickets_are_forgotten(tencent: TencentStandIn) -> None:
-    """Ten thousand tickets are known; what came before them is no ticket any more."""
+def test_the_oldest_of_more_than_10000_tickets_is_forgotten(tencent: TencentStandIn) -> None:
+    """A forgotten ticket gets the same verdict as an unknown one."""
     first, second, *_ = [tencent.captcha_ticket() for _ in range(MAX_TICKETS + 1)]
     assert (verdict(tencent, first), verdict(tencent, second)) == (15, 1)
 
 
-def test_an_unknown_kind_of_ticket(tencent: TencentStandIn) -> None:
-    """A word that is no kind is refused with the list of kinds."""
+def test_an_unknown_kind_of_ticket_is_refused(tencent: TencentStandIn) -> None:
+    """The error for an unknown kind of ticket lists the kinds."""
     with pytest.raises(ValueError, match="good, expired, reused, mismatched, blocked"):
         tencent.captcha_ticket("bad")
 
 
-def test_an_application_without_a_number() -> None:
-    """The platform's captcha applications have numbers; another one leaves no thread behind."""
+def test_a_captcha_application_must_be_a_number() -> None:
+    """A captcha application without a number is a ValueError, and no thread is left behind."""
     before = set(threading.enumerate())
     with pytest.raises(ValueError, match="'app'"):
         TencentStandIn(secret_id=SECRET_ID, secret_key=SECRET_KEY, captcha_app_id="app")
@@ -236,8 +238,8 @@ def test_an_application_without_a_number() -> None:
         ({"UserIp": "203.0.113.9, 198.51.100.7"}, "InvalidParameter"),
     ],
 )
-def test_a_bad_request_is_refused(tencent: TencentStandIn, changes: dict[str, Any], code: str) -> None:
-    """A missing, mistyped or senseless parameter is an error, not a verdict, and uses no ticket up."""
+def test_a_request_with_a_bad_parameter_is_refused(tencent: TencentStandIn, changes: dict[str, Any], code: str) -> None:
+    """A missing, mistyped or senseless parameter is an error instead of a verdict, and uses no ticket up."""
     pair = tencent.captcha_ticket()
     assert code_of(lambda: ask(tencent, pair, **changes)) == code
     assert verdict(tencent, pair, UserIp="2001:db8::1", SceneId=0, MacAddress="", Imei="") == 1
@@ -245,7 +247,7 @@ def test_a_bad_request_is_refused(tencent: TencentStandIn, changes: dict[str, An
 
 @pytest.mark.parametrize(("params", "code"), [([], "InvalidParameter"), ({"Tickets": ""}, "UnknownParameter")])
 def test_a_body_that_is_no_request_is_refused(tencent: TencentStandIn, params: Any, code: str) -> None:
-    """A body that is no object, or has a misspelt parameter, is an error."""
+    """A body that is not an object, or has a misspelt parameter, is an error."""
     assert code_of(lambda: client(tencent).call_json(CAPTCHA, params)) == code
 
 
@@ -259,7 +261,7 @@ def test_a_body_that_is_no_request_is_refused(tencent: TencentStandIn, params: A
 )
 @pytest.mark.parametrize("mode", ["off", "timeout", "InternalError"])
 def test_wrong_credentials_are_refused(tencent: TencentStandIn, credentials: Any, code: str, mode: str) -> None:
-    """A wrong key, id or token is refused, in every mode that answers: a failure must not hide a bug."""
+    """In every mode that answers, a wrong key, id or token is refused: a failure must not hide a bug."""
     tencent.fail(mode, action=CAPTCHA)
     pair = tencent.captcha_ticket()
     assert code_of(lambda: client(tencent, **credentials).DescribeCaptchaResult(request(pair))) == code
@@ -272,10 +274,8 @@ def test_wrong_credentials_are_refused(tencent: TencentStandIn, credentials: Any
         ("_apiVersion", "2021-01-11", "NoSuchVersion"),
     ],
 )
-def test_service_and_version_are_the_actions_own(
-    tencent: TencentStandIn, attribute: str, value: str, code: str
-) -> None:
-    """A signature for SendSms's service, and its version, are refused."""
+def test_another_service_or_version_is_refused(tencent: TencentStandIn, attribute: str, value: str, code: str) -> None:
+    """A signature for the service of SendSms is refused, and so is the version of its API."""
     sdk, pair = client(tencent), tencent.captcha_ticket()
     setattr(sdk, attribute, value)
     assert code_of(lambda: sdk.DescribeCaptchaResult(request(pair))) == code
@@ -283,8 +283,8 @@ def test_service_and_version_are_the_actions_own(
 
 
 @pytest.mark.parametrize("code", ["InternalError", "RequestLimitExceeded", "UnauthorizedOperation.Unauthorized"])
-def test_failing_with_a_code(tencent: TencentStandIn, code: str) -> None:
-    """Any code refuses the request, and no ticket is used up; SendSms goes on."""
+def test_a_failure_code_refuses_the_request(tencent: TencentStandIn, code: str) -> None:
+    """A failure code refuses the request without using its ticket up, and does not affect SendSms."""
     pair = tencent.captcha_ticket()
     tencent.fail(code, times=1, action=CAPTCHA)
     assert codes(sms_client(tencent).SendSms(sms_request())) == ["Ok"]
@@ -293,8 +293,8 @@ def test_failing_with_a_code(tencent: TencentStandIn, code: str) -> None:
 
 
 @pytest.mark.parametrize(("mode", "after"), [("reset", 1), ("timeout", 9)])
-def test_failing_without_an_answer(tencent: TencentStandIn, mode: str, after: int) -> None:
-    """After a reset the ticket still passes, after a timeout it is used up; SendSms goes on."""
+def test_a_reset_keeps_the_ticket_and_a_timeout_uses_it_up(tencent: TencentStandIn, mode: str, after: int) -> None:
+    """After a reset the ticket still passes, after a timeout it has been used; SendSms is not affected."""
     pair = tencent.captcha_ticket()
     tencent.fail(mode, times=1, action=CAPTCHA)
     assert codes(sms_client(tencent).SendSms(sms_request())) == ["Ok"]
@@ -303,8 +303,8 @@ def test_failing_without_an_answer(tencent: TencentStandIn, mode: str, after: in
     assert verdict(tencent, pair) == after
 
 
-def test_failing_by_charset(tencent: TencentStandIn) -> None:
-    """The verdict arrives under a Content-Type with which the SDK does not look for errors."""
+def test_a_charset_failure_answers_with_another_content_type(tencent: TencentStandIn) -> None:
+    """The verdict arrives with a Content-Type for which the SDK does not parse errors."""
     tencent.fail("charset", action=CAPTCHA)
     ticket, randstr = tencent.captcha_ticket()
     answer = post(
@@ -320,8 +320,8 @@ def test_failing_by_charset(tencent: TencentStandIn) -> None:
     assert verdict(tencent, tencent.captcha_ticket()) == 1
 
 
-def test_the_two_actions_fail_apart(tencent: TencentStandIn) -> None:
-    """Each has a mode and a count of its own, and the other's requests do not use it up."""
+def test_each_action_has_its_own_failure_mode(tencent: TencentStandIn) -> None:
+    """A failure of one action is not counted down by requests for the other."""
     tencent.fail("throttle", times=1)
     tencent.fail("InternalError", times=2, action=CAPTCHA)
     pair = tencent.captcha_ticket()
@@ -333,38 +333,40 @@ def test_the_two_actions_fail_apart(tencent: TencentStandIn) -> None:
 
 
 @pytest.mark.parametrize("mode", ["refusal", "throttle", "tiemout"])
-def test_a_mode_that_a_captcha_has_not(tencent: TencentStandIn, mode: str) -> None:
-    """What refuses a number is no mode here: it is refused with the list of modes."""
+def test_a_mode_that_is_only_for_sendsms_is_refused(tencent: TencentStandIn, mode: str) -> None:
+    """A mode that refuses a number makes no sense for a captcha; the error lists the modes."""
     with pytest.raises(ValueError, match="use off, timeout, reset, charset or a code"):
         tencent.fail(mode, action=CAPTCHA)
     assert tencent.failing_of(CAPTCHA) == ("off", None)
 
 
 @pytest.mark.parametrize("call", [lambda api: api.fail("off", action="Send"), lambda api: api.failing_of("Send")])
-def test_an_unknown_action(tencent: TencentStandIn, call: Callable[[TencentStandIn], Any]) -> None:
-    """A word that is no action is refused with the list of actions."""
+def test_an_unknown_action_is_refused(tencent: TencentStandIn, call: Callable[[TencentStandIn], Any]) -> None:
+    """The error for an unknown action lists the actions."""
     with pytest.raises(ValueError, match="SendSms or DescribeCaptchaResult"):
         call(tencent)
 
 
 @pytest.mark.parametrize(("query", "code"), [("", 1), ("?kind=good", 1), ("?kind=expired", 8)])
-def test_a_ticket_by_http(gateway: Gateway, tencent: TencentStandIn, query: str, code: int) -> None:
-    """The path gives what the widget would have given the app: a good ticket, or one of the kind asked for."""
+def test_a_post_to_the_gateway_issues_a_ticket(
+    gateway: Gateway, tencent: TencentStandIn, query: str, code: int
+) -> None:
+    """The gateway answers as the widget would answer the app, with a good ticket or one of the given kind."""
     status, answer = call_json(gateway, "POST", f"/_local/captcha{query}")
     assert (status, set(answer)) == (200, {"ticket", "randstr"})
     assert verdict(tencent, (answer["ticket"], answer["randstr"])) == code
 
 
 @pytest.mark.parametrize("query", ["?kind=", "?kind=bad", "?kind=good&kind=good"])
-def test_an_unknown_kind_by_http(gateway: Gateway, query: str) -> None:
-    """A kind that does not exist is refused with the list of those that do."""
+def test_a_post_for_an_unknown_kind_of_ticket_is_refused(gateway: Gateway, query: str) -> None:
+    """The gateway's error for an unknown kind of ticket lists the kinds."""
     status, answer = call_json(gateway, "POST", f"/_local/captcha{query}")
     assert status == 400
     assert "good, expired, reused, mismatched, blocked" in answer["error"]
 
 
-def test_the_failure_switch_by_http(gateway: Gateway, tencent: TencentStandIn) -> None:
-    """With an action, POST and GET are about that action alone."""
+def test_the_failure_switch_of_the_gateway_takes_an_action(gateway: Gateway, tencent: TencentStandIn) -> None:
+    """With an action, POST sets and GET shows the mode of that action alone."""
     path, failing = "/_local/fail", (200, {"mode": "timeout", "times": 1})
     assert call_json(gateway, "POST", f"{path}?mode=timeout&times=1&action={CAPTCHA}") == failing
     assert call_json(gateway, "GET", f"{path}?action={CAPTCHA}") == failing
@@ -374,15 +376,15 @@ def test_the_failure_switch_by_http(gateway: Gateway, tencent: TencentStandIn) -
 
 
 @pytest.mark.parametrize("target", ["POST /_local/fail?mode=off&action=Send", "GET /_local/fail?action="])
-def test_an_unknown_action_by_http(gateway: Gateway, target: str) -> None:
-    """An action that does not exist is refused with the list of those that do."""
+def test_the_failure_switch_of_the_gateway_refuses_an_unknown_action(gateway: Gateway, target: str) -> None:
+    """The gateway's error for an unknown action lists the actions."""
     method, path = target.split()
     status, answer = call_json(gateway, method, path)
     assert (status, "SendSms or DescribeCaptchaResult" in answer["error"]) == (400, True)
 
 
 def test_the_local_cloud_has_a_captcha_application() -> None:
-    """The environment leads to the stand-in, with the number and the secret that it takes."""
+    """The environment leads to the stand-in, which accepts the application's number and secret."""
     with local_cloud({"REDIS_HOST": "redis.example"}) as cloud:
         settings, pair = cloud.environ, cloud.tencent.captcha_ticket()
         keys = [settings[f"TENCENTCLOUD_{name}"] for name in ("SECRETID", "SECRETKEY", "SESSIONTOKEN")]

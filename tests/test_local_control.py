@@ -27,7 +27,7 @@ def tencent() -> Iterator[TencentStandIn]:
 
 
 def get(control: Control, path: str, *, verb: str = "GET", **headers: str) -> dict[str, Any] | None:
-    """Ask for a path, with its query string, as a program on this machine does."""
+    """Request a path, with its query string, as a program on this machine does."""
     path, _, text = path.partition("?")
     query = dict(pair.split("=") for pair in text.split("&")) if text else {}
     named = {"host": "127.0.0.1:9000", **{name.replace("_", "-"): value for name, value in headers.items()}}
@@ -35,12 +35,12 @@ def get(control: Control, path: str, *, verb: str = "GET", **headers: str) -> di
 
 
 def status(answer: dict[str, Any] | None) -> int | None:
-    """Return the status of an answer, None where there is none."""
+    """Return the status of an answer, or None without an answer."""
     return answer["statusCode"] if answer else None
 
 
 def test_a_browser_gets_the_page(tencent: TencentStandIn) -> None:
-    """At / and with its files; nothing in it comes from elsewhere, and nobody may frame it."""
+    """The page and its files load nothing from elsewhere, and no other page may frame it."""
     control = Control(tencent, {})
     page = get(control, "/", **BROWSER)
     assert page
@@ -56,8 +56,8 @@ def test_a_browser_gets_the_page(tencent: TencentStandIn) -> None:
         assert answer["body"] == file.read_text(encoding="utf-8")
 
 
-def test_the_page_names_no_other_address() -> None:
-    """No file of it has one, but for the namespace of SVG, which nobody looks up."""
+def test_the_files_of_the_page_contain_no_other_address() -> None:
+    """The page's one address is the namespace of SVG, which browsers do not load."""
     for file in PAGE.iterdir():
         found = re.findall(r"(?:https?:)?//[a-z0-9-]+\.[^\s\"'<]*", file.read_text(encoding="utf-8"))
         assert set(found) <= {"http://www.w3.org/2000/svg"}, file.name
@@ -79,14 +79,14 @@ def test_the_page_names_no_other_address() -> None:
         ("POST", "/page/index.html", "text/html"),
     ],
 )
-def test_everything_else_is_the_functions(tencent: TencentStandIn, verb: str, path: str, accept: str) -> None:
-    """What is not a file of the page, by its exact name, goes on to the function."""
+def test_any_other_request_goes_on_to_the_function(tencent: TencentStandIn, verb: str, path: str, accept: str) -> None:
+    """The gateway answers only the exact names of the page's files."""
     assert get(Control(tencent, {}), path, verb=verb, accept=accept) is None
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9000", "localhost:9000", "localhost", "[::1]:9000", "10.0.2.2:9000"])
-def test_this_machines_programs_and_pages_may_look(tencent: TencentStandIn, host: str) -> None:
-    """By any address: an emulator has one of its own for this machine. Nobody else's page is told that it may read."""
+def test_programs_and_pages_of_this_machine_may_read_the_inbox(tencent: TencentStandIn, host: str) -> None:
+    """Requests may use any address of this machine, as an emulator does; other pages get no leave to read."""
     control = Control(tencent, {})
     answers = [
         get(control, "/_local/inbox", host=host),
@@ -118,8 +118,10 @@ def test_this_machines_programs_and_pages_may_look(tencent: TencentStandIn, host
     ],
 )
 @pytest.mark.parametrize("request_line", ["GET /_local/inbox", "POST /_local/fail?mode=timeout"])
-def test_a_strange_page_reads_no_code(tencent: TencentStandIn, request_line: str, headers: dict[str, str]) -> None:
-    """Neither from its own site, nor by leading its own name here; it changes nothing, either."""
+def test_a_foreign_page_can_neither_read_a_code_nor_set_a_failure(
+    tencent: TencentStandIn, request_line: str, headers: dict[str, str]
+) -> None:
+    """A foreign page is refused, also if its own name leads to this machine."""
     verb, path = request_line.split()
     assert status(get(Control(tencent, {}), path, verb=verb, **headers)) == 403
     assert tencent.failing == ("off", None)
@@ -127,7 +129,7 @@ def test_a_strange_page_reads_no_code(tencent: TencentStandIn, request_line: str
 
 @pytest.fixture(params=["embedded", "real", "cluster"])
 def place(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
-    """Give the settings that lead to a Redis."""
+    """Give the settings of a Redis."""
     if request.param == "embedded":
         with embedded_redis() as (host, port, password):
             yield {"REDIS_HOST": host, "REDIS_PORT": str(port), "REDIS_PASSWORD": password}
@@ -141,8 +143,8 @@ def place(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
     }
 
 
-def test_what_redis_holds_for_a_number(place: dict[str, str]) -> None:
-    """Every key of the number with its type, expiry and fields, in any spelling; none of another number."""
+def test_the_redis_path_shows_the_keys_of_one_number(place: dict[str, str]) -> None:
+    """Any spelling of the number shows each of its keys with type, expiry and fields, and no other number's."""
     with local_cloud(place) as cloud:
         app = wiring.build(cloud.environ)
         phone, other = "+8613800138070", "+8613800138071"
@@ -164,8 +166,8 @@ def test_what_redis_holds_for_a_number(place: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/page/main.js"])
-def test_head_says_what_get_would(tencent: TencentStandIn, path: str) -> None:
-    """The body is left out by the web server."""
+def test_head_is_answered_like_get(tencent: TencentStandIn, path: str) -> None:
+    """The answer to HEAD is that to GET, whose body the web server omits."""
     control = Control(tencent, {})
     answer = get(control, path, verb="HEAD", **BROWSER)
     assert status(answer) == 200
@@ -173,8 +175,8 @@ def test_head_says_what_get_would(tencent: TencentStandIn, path: str) -> None:
 
 
 @pytest.mark.parametrize("query", ["", "?phone=", "?phone=abc", "?phone=*", "?phone=1"])
-def test_redis_is_asked_for_one_number_only(tencent: TencentStandIn, query: str) -> None:
-    """What is no number is a 400 that says what one is, and no pattern gets to Redis."""
+def test_the_redis_path_takes_one_number_and_no_pattern(tencent: TencentStandIn, query: str) -> None:
+    """Without a valid number the answer is a 400 with an example, and Redis is not asked."""
     answer = get(Control(tencent, {}), f"/_local/redis{query}")
     assert answer
     assert answer["statusCode"] == 400
@@ -182,8 +184,10 @@ def test_redis_is_asked_for_one_number_only(tencent: TencentStandIn, query: str)
 
 
 @pytest.mark.parametrize(("cluster", "error"), [("0", "ConnectionError"), ("1", "RedisClusterException")])
-def test_redis_that_is_away_is_said(tencent: TencentStandIn, cluster: str, error: str) -> None:
-    """As a 503 with one sentence, a cluster as well."""
+def test_a_redis_that_does_not_answer_is_a_503_with_one_sentence(
+    tencent: TencentStandIn, cluster: str, error: str
+) -> None:
+    """A Redis or a cluster that does not answer makes the redis path a 503 with one sentence."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
     environ = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port), "REDIS_CLUSTER": cluster}

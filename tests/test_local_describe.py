@@ -1,4 +1,4 @@
-"""The stand-in's templates and signatures: the real SDK asks, and the platform's conditions hold."""
+"""Templates and signatures of the stand-in: the real SDK lists them, under the platform's conditions."""
 
 import http.client
 import re
@@ -21,13 +21,13 @@ SIGNS = [Sign(number, f"sign-{number}") for number in range(1, 13)] + [Sign(13, 
 
 @pytest.fixture
 def tencent() -> Iterator[TencentStandIn]:
-    """Give a stand-in of an account with some templates and signatures."""
+    """Give a stand-in for an account with some templates and signatures."""
     with TencentStandIn(secret_id=SECRET_ID, secret_key=SECRET_KEY, catalogue=Catalogue(TEMPLATES, SIGNS)) as stand_in:
         yield stand_in
 
 
 def templates(tencent: TencentStandIn, **params: Any) -> list[Any]:
-    """Return what DescribeSmsTemplateList answers."""
+    """Return the templates that DescribeSmsTemplateList answers."""
     request = models.DescribeSmsTemplateListRequest()
     request._deserialize(params)  # noqa: SLF001 - the SDK's own way to fill a request from a dict
     return list(client(tencent).DescribeSmsTemplateList(request).DescribeTemplateStatusSet)
@@ -40,28 +40,28 @@ def signs(tencent: TencentStandIn, **params: Any) -> list[str]:
     return [sign.SignName for sign in client(tencent).DescribeSmsSignList(request).DescribeSignListStatusSet]
 
 
-def test_templates_are_asked_for_by_number(tencent: TencentStandIn) -> None:
-    """With the state that each is in; one that serves both sides of the border is on both lists."""
+def test_templates_are_listed_by_number(tencent: TencentStandIn) -> None:
+    """A list has the state of each template; a template for both sides of the border is on both lists."""
     found = templates(tencent, International=0, TemplateIdSet=[3, 2, 1])
     assert [(one.TemplateId, one.StatusCode, one.ReviewReply, one.TemplateContent) for one in found] == [
         (1, 0, "", "{1}"),
         (3, -1, "为什么", "x"),
     ]
     assert [one.TemplateId for one in templates(tencent, International=1, TemplateIdSet=[1, 2, 3])] == [2, 3]
-    assert templates(tencent, International=0) == []  # the Limit is 0 where there is none
+    assert templates(tencent, International=0) == []  # Limit is 0 by default
     assert len(templates(tencent, International=0, Limit=100)) == 2
 
 
-def test_signatures_are_listed_by_ten(tencent: TencentStandIn) -> None:
-    """Unless a Limit or numbers are given."""
+def test_ten_signatures_are_listed_by_default(tencent: TencentStandIn) -> None:
+    """A list has ten signatures unless a Limit or numbers are given."""
     assert signs(tencent, International=0) == [f"sign-{number}" for number in range(1, 11)]
     assert signs(tencent, International=0, Limit=100, Offset=10) == ["sign-11", "sign-12"]
     assert signs(tencent, International=0, SignIdSet=[2, 13]) == ["sign-2"]
     assert signs(tencent, International=1) == ["abroad"]
 
 
-def test_the_account_can_become_another(tencent: TencentStandIn) -> None:
-    """At once, for the next request."""
+def test_a_change_of_the_account_counts_at_once(tencent: TencentStandIn) -> None:
+    """The next request after a change of the account sees its new templates and signatures."""
     tencent.catalogue.templates = [Template(1, "{1}", status=PENDING)]
     assert [one.StatusCode for one in templates(tencent, International=0, TemplateIdSet=[1])] == [1]
     tencent.catalogue.signs = []
@@ -78,14 +78,14 @@ def test_the_account_can_become_another(tencent: TencentStandIn) -> None:
         ({"International": 0, "TemplateIdSet": [*range(101)]}, "InvalidParameterValue"),
     ],
 )
-def test_parameters_are_checked(tencent: TencentStandIn, params: dict[str, Any], code: str) -> None:
-    """As the platform's description has them."""
+def test_a_bad_parameter_is_refused(tencent: TencentStandIn, params: dict[str, Any], code: str) -> None:
+    """A missing, mistyped or excessive parameter gets the platform's code."""
     assert code_of(lambda: templates(tencent, **params)) == code
 
 
 @pytest.mark.parametrize("action", ["DescribeSmsTemplateList", "DescribeSmsSignList"])
-def test_signatures_of_requests_are_checked_and_failures_can_be_had(tencent: TencentStandIn, action: str) -> None:
-    """A wrong key is refused; a code refuses one action and no other."""
+def test_each_list_checks_the_signature_and_can_be_made_to_fail(tencent: TencentStandIn, action: str) -> None:
+    """A wrong key is refused, and a failure code refuses one action and no other."""
     wrong = client(tencent, secret_key="wrong")
     assert code_of(lambda: wrong.call_json(action, {"International": 0})) == "AuthFailure.SignatureFailure"
     tencent.fail("AuthFailure.UnauthorizedOperation", times=1, action=action)
@@ -97,7 +97,7 @@ def test_signatures_of_requests_are_checked_and_failures_can_be_had(tencent: Ten
 
 
 def test_make_run_has_an_account_in_which_its_settings_are_approved() -> None:
-    """Whatever order of parameters they have."""
+    """The account's templates and signatures match the settings, in any order of the parameters."""
     with local_cloud({"SMS_TEMPLATE_PARAMS": "minutes,code", "SMS_SIGN": "ours"}) as cloud:
         catalogue = cloud.tencent.catalogue
     assert catalogue.templates == [
@@ -109,7 +109,7 @@ def test_make_run_has_an_account_in_which_its_settings_are_approved() -> None:
 
 @pytest.mark.parametrize("side", [MAINLAND, ABROAD])
 def test_the_templates_name_their_parameters_in_the_order_of_the_setting(side: int) -> None:
-    """The code is a word by itself, as the banner of make run looks for it; mainland China reads Chinese."""
+    """The code is a word by itself, which the banner of make run finds; text for mainland China is Chinese."""
     found = [content(params, side) for params in ("", "code,minutes", "minutes, code", "code")]
     assert [re.findall(r"\{[0-9]\}", text) for text in found] == [["{1}", "{2}"]] * 3 + [["{1}"]]
     assert found[0] == found[1] != found[2]
@@ -119,8 +119,8 @@ def test_the_templates_name_their_parameters_in_the_order_of_the_setting(side: i
         assert bool(re.search("[一-鿿]", text)) == (side == MAINLAND)
 
 
-def test_make_run_fills_the_template_of_its_settings_in() -> None:
-    """Code and minutes are where the setting has them."""
+def test_make_run_fills_in_the_template_of_its_settings() -> None:
+    """Code and minutes stand in the places that SMS_TEMPLATE_PARAMS gives them."""
     with local_cloud({"SMS_TEMPLATE_PARAMS": "minutes,code"}) as cloud:
         number, abroad = cloud.environ["SMS_TEMPLATE_ID"], cloud.environ["SMS_INTL_TEMPLATE_ID"]
         catalogue = cloud.tencent.catalogue
@@ -128,8 +128,8 @@ def test_make_run_fills_the_template_of_its_settings_in() -> None:
     assert catalogue.text(abroad, ["5", "123456"], ABROAD) == "Within 5 minutes, sign in with the code 123456."
 
 
-def test_every_answer_tells_the_stand_ins_time() -> None:
-    """Also one to a method that there is not: a client may ask for nothing but the Date."""
+def test_every_answer_has_the_stand_ins_date() -> None:
+    """Any answer, even to an unsupported HTTP method, has the stand-in's Date, for clients that only need the time."""
     with TencentStandIn(secret_id=SECRET_ID, secret_key=SECRET_KEY, clock=lambda: NOW) as tencent:
         connection = http.client.HTTPConnection(tencent.url.removeprefix("http://"), timeout=5)
         connection.request("HEAD", "/")

@@ -45,8 +45,10 @@ def send(tencent: TencentStandIn, phone: str, code: str) -> None:
 
 
 @pytest.mark.parametrize("phone", ["%2B8613800138000", "+8613800138000", "8613800138000", "86%20138-0013-8000"])
-def test_the_inbox_of_a_number(gateway: Gateway, tencent: TencentStandIn, handler: Recorder, phone: str) -> None:
-    """The inbox shows one number's messages, newest first, in any spelling, however its plus was written in the URL."""
+def test_the_inbox_shows_the_messages_of_a_number(
+    gateway: Gateway, tencent: TencentStandIn, handler: Recorder, phone: str
+) -> None:
+    """The newest message comes first; the number may be in any spelling, and its plus in any encoding."""
     send(tencent, "+8613800138000", "111111")
     send(tencent, "+8613900139000", "222222")
     send(tencent, "+8613800138000", "333333")
@@ -56,8 +58,8 @@ def test_the_inbox_of_a_number(gateway: Gateway, tencent: TencentStandIn, handle
     assert handler.events == []
 
 
-def test_the_whole_inbox(gateway: Gateway, tencent: TencentStandIn) -> None:
-    """Without a number the inbox shows all messages; it is empty at first; a stranger's is empty, too."""
+def test_the_inbox_without_a_number_shows_all_messages(gateway: Gateway, tencent: TencentStandIn) -> None:
+    """The inbox is empty at first, and that of a number without a message stays empty."""
     assert call_json(gateway, "GET", "/_local/inbox") == (200, [])
     send(tencent, "+8613800138000", "111111")
     send(tencent, "+8613900139000", "222222")
@@ -67,8 +69,8 @@ def test_the_whole_inbox(gateway: Gateway, tencent: TencentStandIn) -> None:
     assert call_json(gateway, "GET", "/_local/inbox?phone=me")[0] == 400
 
 
-def test_the_failure_switch(gateway: Gateway, tencent: TencentStandIn) -> None:
-    """POST sets the mode, GET tells it, off ends it."""
+def test_the_failure_switch_sets_shows_and_ends_a_mode(gateway: Gateway, tencent: TencentStandIn) -> None:
+    """POST sets the mode, GET shows it, and the mode off ends it."""
     assert call_json(gateway, "GET", "/_local/fail") == (200, {"mode": "off", "times": None})
     answer = (200, {"mode": "throttle", "times": 2})
     assert call_json(gateway, "POST", "/_local/fail?mode=throttle&times=2") == answer
@@ -78,8 +80,8 @@ def test_the_failure_switch(gateway: Gateway, tencent: TencentStandIn) -> None:
 
 
 @pytest.mark.parametrize("query", ["", "?mode=", "?mode=broken", "?mode=off&mode=off"])
-def test_an_unknown_failure(gateway: Gateway, tencent: TencentStandIn, query: str) -> None:
-    """A mode that does not exist is refused with the list of those that do, and changes nothing."""
+def test_an_unknown_failure_mode_is_refused(gateway: Gateway, tencent: TencentStandIn, query: str) -> None:
+    """The error for an unknown mode lists the modes, and the present mode stays."""
     tencent.fail("refusal")
     status, answer = call_json(gateway, "POST", f"/_local/fail{query}")
     assert status == 400
@@ -88,31 +90,31 @@ def test_an_unknown_failure(gateway: Gateway, tencent: TencentStandIn, query: st
 
 
 @pytest.mark.parametrize("times", ["0", "-1", "two", "", "1&times=2"])
-def test_an_odd_number_of_failures(gateway: Gateway, tencent: TencentStandIn, times: str) -> None:
-    """``times`` is a number from 1 on."""
+def test_a_bad_number_of_failures_is_refused(gateway: Gateway, tencent: TencentStandIn, times: str) -> None:
+    """``times`` must be a whole number from 1 on."""
     status, answer = call_json(gateway, "POST", f"/_local/fail?mode=throttle&times={times}")
     assert (status, answer) == (400, {"error": "times must be a number from 1 on"})
     assert tencent.failing == ("off", None)
 
 
 @pytest.mark.parametrize("request_line", ["GET /_local/", "POST /_local/inbox", "GET /_local/outbox"])
-def test_other_local_paths(gateway: Gateway, handler: Recorder, request_line: str) -> None:
-    """What does not exist under /_local/ is a 404 that says what does, and never reaches the function."""
+def test_an_unknown_local_path_is_a_404(gateway: Gateway, handler: Recorder, request_line: str) -> None:
+    """The error for an unknown path lists the paths, and the function is not called."""
     method, path = request_line.split()
     status, answer = call_json(gateway, method, path)
     assert (status, "/_local/inbox" in answer["error"], handler.events) == (404, True, [])
 
 
-def test_a_taken_port() -> None:
-    """A port that somebody else listens on is an OSError, and leaves no thread behind."""
+def test_a_port_in_use_is_an_oserror() -> None:
+    """If the port is in use, the gateway raises OSError and leaves no thread behind."""
     before = set(threading.enumerate())
     with TencentStandIn(secret_id="id", secret_key="key") as tencent, pytest.raises(OSError, match="in use"):
         Gateway(Recorder(), tencent, port=int(tencent.url.rsplit(":", 1)[1]))
     assert set(threading.enumerate()) <= before
 
 
-def test_closing_leaves_nothing_behind(handler: Recorder, tencent: TencentStandIn) -> None:
-    """After closing, twice, the port is free and all threads end, although a client kept its connection."""
+def test_closing_the_gateway_frees_its_port_and_ends_its_threads(handler: Recorder, tencent: TencentStandIn) -> None:
+    """The gateway may be closed twice, while a client still holds a connection."""
     before = set(threading.enumerate())
     with Gateway(handler, tencent, port=0) as gateway:
         kept = http.client.HTTPConnection(urlsplit(gateway.url).netloc, timeout=10)

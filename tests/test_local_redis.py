@@ -25,7 +25,7 @@ from tests.testkit.servers import require
 
 @pytest.fixture(params=["redis-server", "embedded"], autouse=True)
 def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both servers: the process where redis-server is on the PATH, and the embedded one where it is not."""
+    """Run each test on a redis-server process, and on the embedded server, as if no redis-server were installed."""
     if request.param == "embedded":
         monkeypatch.setattr("shutil.which", lambda _: None)
     else:
@@ -41,8 +41,8 @@ def client(host: str, port: int, password: str | None) -> redis.Redis:
     )
 
 
-def test_a_script_counts_exactly_for_twenty_threads() -> None:
-    """EVALSHA works over TCP, is atomic for twenty connections that arrive at once, and its TTL is kept."""
+def test_a_script_is_atomic_for_twenty_connections_at_once() -> None:
+    """EVALSHA works over TCP, counts exactly, and its TTL stays."""
     barrier = threading.Barrier(20)
     with redis_server() as place, client(*place) as shared:
         count = shared.register_script(
@@ -62,7 +62,7 @@ def test_a_script_counts_exactly_for_twenty_threads() -> None:
 
 @pytest.fixture
 def _held(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hold the other threads while fakeredis makes a database for them, until two are there."""
+    """Make two threads of fakeredis meet while each creates a database."""
     own, two, init = threading.current_thread(), threading.Barrier(2, timeout=5), FakeServer.__init__
 
     def held(server: Any, *args: Any, **options: Any) -> None:
@@ -80,27 +80,27 @@ def _held(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def race(*clients: redis.Redis) -> set[bool | None]:
-    """Return the answers of clients that each want to be the one that sets a key."""
+    """Let clients set one key at once, each if it does not exist; return their answers."""
     with ThreadPoolExecutor(len(clients)) as threads:
         return set(threads.map(lambda client: client.set("key", "value", nx=True), clients))
 
 
 @pytest.mark.usefixtures("_held")
 def test_the_first_two_connections_at_once_share_a_database() -> None:
-    """A getSms and its repeat, at once on a new server, find one Idempotency-Key: else both would send."""
+    """A getSms and its repeat, at once on a new server, find one Idempotency-Key, and do not both send an SMS."""
     with redis_server() as place, client(*place) as one, client(*place) as other:
         assert race(one, other) == {True, None}
 
 
 @pytest.mark.usefixtures("_held")
 def test_the_first_two_connections_at_once_to_the_tests_fakeredis_share_a_database() -> None:
-    """Else a race on it now and then has two winners."""
+    """A race on the tests' fakeredis never has two winners."""
     fake = fake_backend().client
     assert race(fake, fake) == {True, None}
 
 
-def test_an_error_is_a_reply_and_the_connection_goes_on() -> None:
-    """After NOSCRIPT, and after other errors, the same connection takes the next command."""
+def test_a_connection_stays_usable_after_an_error() -> None:
+    """After NOSCRIPT and other errors, the same connection runs the next command."""
     with redis_server() as place, client(*place) as one:
         name = one.client_id()
         with pytest.raises(redis.exceptions.NoScriptError):
@@ -113,7 +113,7 @@ def test_an_error_is_a_reply_and_the_connection_goes_on() -> None:
 
 
 class Touch:
-    """What touches a file when it is unpickled."""
+    """An object that touches a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -123,14 +123,14 @@ class Touch:
 
 
 def restored(value: object) -> bytes:
-    """Return what RESTORE takes for a value."""
+    """Return a value in the form that RESTORE takes."""
     pickled = pickle.dumps(value)
     return hashlib.sha1(pickled, usedforsecurity=False).digest() + pickled
 
 
 @pytest.mark.parametrize("password", [None, "", "0" * 32])
-def test_nobody_without_the_password_gets_to_the_code_inside(tmp_path: Path, password: str | None) -> None:
-    """Scripts of fakeredis reach Python and the shell, RESTORE unpickles, ACL SAVE writes any file: as this user."""
+def test_no_command_runs_code_on_this_machine_without_the_password(tmp_path: Path, password: str | None) -> None:
+    """Without the password, no client can use fakeredis's ways to Python, the shell, pickled objects and files."""
     touched = tmp_path / "touched"
     escapes: list[tuple[Any, ...]] = [
         ("EVAL", f"python.eval('open(\"{touched}\", \"w\")') return 'ok'", 0),
@@ -150,8 +150,8 @@ def test_nobody_without_the_password_gets_to_the_code_inside(tmp_path: Path, pas
             assert ours.keys() == []
 
 
-def test_a_login_works_with_the_password_that_the_function_is_told() -> None:
-    """Its scripts included."""
+def test_a_login_works_with_the_servers_password() -> None:
+    """The password in the environment lets the function run its scripts."""
     with local_cloud({}, redis=redis_server) as cloud:
         app = wiring.build(cloud.environ)
 
@@ -166,22 +166,24 @@ def test_a_login_works_with_the_password_that_the_function_is_told() -> None:
         assert call(method="login", phone=phone, code=code, sessionId=session)["codeStr"] == "Success"
 
 
-def test_a_stranger_who_says_nothing_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The embedded server closes the connection, and either server ends all the same."""
+def test_a_silent_connection_holds_up_neither_clients_nor_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedded server closes a silent connection after a while, and either server ends in spite of it."""
     monkeypatch.setattr("local.embedded_redis._AUTH_WITHIN", 0.05)
     with redis_server() as place, socket.create_connection(place[:2], timeout=10) as silent:
         assert client(*place).ping()
     assert silent.fileno() == -1
 
 
-def test_the_server_is_the_one_of_the_path_if_there_is_one(kind: str) -> None:
-    """Only the embedded one is a thread of this process."""
+def test_the_redis_server_of_the_path_runs_if_there_is_one(kind: str) -> None:
+    """Only the embedded server is a thread of this process."""
     with redis_server():
         assert ("redis" in {thread.name for thread in threading.enumerate()}) is (kind == "embedded")
 
 
-def test_a_program_that_does_not_start_is_told_with_its_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a redis-server that lacks a library."""
+def test_a_redis_server_that_does_not_start_is_an_error_with_its_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A redis-server that lacks a library fails like this."""
     program = tmp_path / "redis-server"
     program.write_text("#!/bin/sh\necho broken on purpose\n")
     program.chmod(0o755)
@@ -190,8 +192,8 @@ def test_a_program_that_does_not_start_is_told_with_its_output(tmp_path: Path, m
         pass
 
 
-def test_every_server_is_empty_and_its_own() -> None:
-    """Two servers run side by side and share nothing."""
+def test_two_servers_share_nothing() -> None:
+    """Two servers run side by side, each with its own password and keys."""
     with redis_server() as one, redis_server() as two, client(*one) as first, client(*two) as second:
         assert one[0] == two[0] == "127.0.0.1"
         assert one[2] != two[2]
@@ -199,8 +201,8 @@ def test_every_server_is_empty_and_its_own() -> None:
         assert (first.get("key"), second.get("key")) == ("value", None)
 
 
-def test_leaving_ends_connections_and_threads() -> None:
-    """Afterwards a kept connection is dead, the port is free, and no thread or socket is left."""
+def test_leaving_ends_all_connections_and_threads() -> None:
+    """Afterwards a kept connection is dead, and no thread or socket is left."""
     before = set(threading.enumerate())
     with redis_server() as place:
         kept = client(*place)
@@ -209,4 +211,4 @@ def test_leaving_ends_connections_and_threads() -> None:
     with pytest.raises(redis.ConnectionError):
         kept.ping()
     kept.close()
-    gc.collect()  # A socket left open would be reported here, and a warning is an error.
+    gc.collect()  # reports an open socket, and a warning is an error

@@ -18,23 +18,23 @@ from local.redis_view import trouble
 from tests.testkit.servers import RedisServer
 
 ROOT = Path(__file__).parent.parent
-DEADLINE = 60  # seconds that a process has for everything; far more than it needs
+DEADLINE = 60  # s that a process has in all, far more than it needs
 
 
 @contextlib.contextmanager
 def run(*, port: int | str = 0, **settings: str) -> Iterator["subprocess.Popen[str]"]:
-    """Start ``python -m local`` with its output in pipes; whatever happens, it is gone afterwards."""
+    """Start ``python -m local`` with its output in pipes, and kill it in the end."""
     # REDIS_HOST may name a real Redis that other tests use; PYTHONUNBUFFERED would hide a line that is not flushed.
     inherited = {name: value for name, value in os.environ.items() if name not in ("REDIS_HOST", "PYTHONUNBUFFERED")}
     process = subprocess.Popen(
-        [sys.executable, "-X", "dev", "-m", "local"],  # with -X dev it speaks of sockets that were left open
+        [sys.executable, "-X", "dev", "-m", "local"],  # -X dev reports sockets that were left open
         cwd=ROOT,
         env={**inherited, "PORT": str(port), **settings},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    watchdog = threading.Timer(DEADLINE, process.kill)  # ends a readline() that would wait for ever
+    watchdog = threading.Timer(DEADLINE, process.kill)  # ends a readline() that would never return
     watchdog.start()
     try:
         with process:
@@ -47,7 +47,7 @@ def run(*, port: int | str = 0, **settings: str) -> Iterator["subprocess.Popen[s
 
 
 def read_banner(process: "subprocess.Popen[str]") -> list[str]:
-    """Return the lines of the banner; its last one says how to stop."""
+    """Return the lines of the banner, the last of which says how to stop."""
     assert process.stdout
     lines = []
     for line in process.stdout:
@@ -59,13 +59,13 @@ def read_banner(process: "subprocess.Popen[str]") -> list[str]:
 
 
 def sh(command: str) -> str:
-    """Run one line as a person would who pastes it, and return what it prints."""
+    """Run one line in a shell, as after copying it, and return its output."""
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, timeout=DEADLINE, check=True)  # noqa: S603 - our own banner
     return done.stdout
 
 
-def test_the_two_lines_of_the_banner_log_in() -> None:
-    """The two curl lines, run literally as they are printed, request a code and log in; the SMS is shown."""
+def test_the_two_curl_commands_of_the_banner_log_in() -> None:
+    """The printed commands request a code and log in, and the SMS is printed in between."""
     with run() as process:
         first, second = [line.strip() for line in read_banner(process) if line.startswith("  curl ")]
         assert json.loads(sh(first))["errorCode"] == 0
@@ -78,7 +78,7 @@ def test_the_two_lines_of_the_banner_log_in() -> None:
 
 
 def test_a_terminal_without_chinese_does_not_stop_a_login() -> None:
-    """What it cannot show is shown by number, and the SMS counts as sent."""
+    """Chinese characters are printed as escapes, and the SMS counts as sent."""
     with run(PYTHONIOENCODING="ascii") as process:
         first, second = [line.strip() for line in read_banner(process) if line.startswith("  curl ")]
         assert json.loads(sh(first))["codeStr"] == "Ok"
@@ -89,7 +89,7 @@ def test_a_terminal_without_chinese_does_not_stop_a_login() -> None:
 
 
 def test_the_banner_names_page_inbox_redis_captcha_and_failure_switch() -> None:
-    """The addresses in the banner are those of this run, and they work."""
+    """Each address in the banner works in this run."""
     with run() as process:
         banner = "\n".join(read_banner(process))
         [inbox] = re.findall(r"^Inbox: +(\S+)$", banner, re.MULTILINE)
@@ -105,9 +105,9 @@ def test_the_banner_names_page_inbox_redis_captcha_and_failure_switch() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_cleanly(number: signal.Signals) -> None:
+def test_make_run_ends_cleanly_on_a_signal(number: signal.Signals) -> None:
     """SIGTERM and Ctrl-C end it with exit code 0, and without a traceback or a warning."""
-    before = signal.signal(number, signal.default_int_handler)  # a job in the background inherits a deaf ear to Ctrl-C
+    before = signal.signal(number, signal.default_int_handler)  # a background job inherits an ignored SIGINT
     with run() as process:
         signal.signal(number, before)
         read_banner(process)
@@ -116,7 +116,7 @@ def test_it_ends_cleanly(number: signal.Signals) -> None:
     assert (process.returncode, errors) == (0, "")
 
 
-def test_it_ends_at_once_while_an_sms_hangs() -> None:
+def test_make_run_ends_at_once_while_an_sms_hangs() -> None:
     """A request that waits for SendSms does not hold up the end."""
     with run(SMS_TIMEOUT="30") as process:
         banner = read_banner(process)
@@ -129,12 +129,12 @@ def test_it_ends_at_once_while_an_sms_hangs() -> None:
             process.terminate()
             said = "".join(process.communicate(timeout=DEADLINE))
     assert process.returncode == 0
-    assert "still running" not in said  # which is what the HTTP server says when it gave up waiting
+    assert "still running" not in said  # as the HTTP server says if it has given up waiting
     assert "Traceback" not in said
 
 
-def test_a_taken_port_is_said_in_one_sentence() -> None:
-    """When somebody else listens on the port, it says so, says what to do, and exits with 1."""
+def test_a_port_in_use_is_reported_in_one_sentence() -> None:
+    """The sentence advises another port, and the exit code is 1."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with run(port=port) as process:
@@ -144,16 +144,16 @@ def test_a_taken_port_is_said_in_one_sentence() -> None:
 
 
 @pytest.mark.parametrize("port", ["http", "-1", "65536", "80 80"])
-def test_a_port_that_is_none_is_said_in_one_sentence(port: str) -> None:
-    """A PORT that is no port is named in one sentence, and the exit code is 1."""
+def test_an_invalid_port_is_reported_in_one_sentence(port: str) -> None:
+    """The sentence names the PORT, and the exit code is 1."""
     with run(port=port) as process:
         output, errors = process.communicate(timeout=DEADLINE)
     sentence = f"PORT is {port!r}, but a port is a number from 0 to 65535.\n"
     assert (process.returncode, output, errors) == (1, "", sentence)
 
 
-def test_settings_that_cannot_work_are_named_at_the_start() -> None:
-    """All of them, as the function would name them, instead of a banner above a login that answers 500."""
+def test_invalid_settings_are_reported_at_the_start() -> None:
+    """Invalid settings end `make run` with the function's own words for all of them, and without a banner."""
     with run(CODE_TTL="abc", LOG_LEVEL="loud") as process:
         output, errors = process.communicate(timeout=DEADLINE)
     problems = "CODE_TTL must be a whole number from 30 to 600; LOG_LEVEL must be one of DEBUG, INFO, WARNING, ERROR"
@@ -167,10 +167,10 @@ def test_settings_that_cannot_work_are_named_at_the_start() -> None:
         ("cryptography", {"JWT_PRIVATE_KEY": "made-up"}, "asymmetric"),
     ],
 )
-def test_a_library_that_is_missing_is_to_be_installed_here(
+def test_a_missing_library_is_reported_with_the_command_that_installs_it(
     tmp_path: Path, library: str, settings: dict[str, str], extra: str
 ) -> None:
-    """Which command does it for the Python that runs this: it is no deployment, which `make build` would mend."""
+    """The command installs the library for the running Python, while `make build` would repair a deployment."""
     (tmp_path / f"{library}.py").write_text(f"raise ModuleNotFoundError(name={library!r})\n")
     with run(PYTHONPATH=str(tmp_path), **settings) as process:
         output, errors = process.communicate(timeout=DEADLINE)
@@ -182,8 +182,8 @@ def test_a_library_that_is_missing_is_to_be_installed_here(
     assert (ROOT / f"requirements/{extra}.txt").exists()
 
 
-def test_a_redis_that_does_not_answer_is_in_the_banner() -> None:
-    """It runs all the same, since Redis may come back; until then every call is refused."""
+def test_the_banner_warns_of_a_redis_that_does_not_answer() -> None:
+    """`make run` starts nevertheless, since Redis may come back, and refuses every call until then."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
     with run(REDIS_HOST="127.0.0.1", REDIS_PORT=str(port)) as process:
@@ -194,8 +194,8 @@ def test_a_redis_that_does_not_answer_is_in_the_banner() -> None:
     assert answer["codeStr"] == "ServiceUnavailable"
 
 
-def test_a_redis_that_wants_a_password_is_in_the_banner(redis_server: RedisServer) -> None:
-    """It does answer, so the sentence names the setting."""
+def test_the_banner_names_the_setting_of_a_wrong_redis_password(redis_server: RedisServer) -> None:
+    """A Redis with another password does answer, so the warning names REDIS_PASSWORD."""
     at = {"REDIS_HOST": redis_server.host, "REDIS_PORT": str(redis_server.port)}
     with redis.Redis(redis_server.host, redis_server.port, protocol=2) as admin:
         admin.config_set("requirepass", "made-up")
@@ -208,8 +208,8 @@ def test_a_redis_that_wants_a_password_is_in_the_banner(redis_server: RedisServe
     assert found == [wants, wants, ""]
 
 
-def test_the_local_cloud_sets_what_the_function_needs() -> None:
-    """An empty environment becomes a complete one, with a Redis that answers."""
+def test_the_local_cloud_completes_an_empty_environment() -> None:
+    """The local cloud adds all settings that the function needs, and a Redis that answers."""
     with local_cloud({}) as cloud:
         settings = cloud.environ
         host, port, password = (settings[f"REDIS_{name}"] for name in ("HOST", "PORT", "PASSWORD"))
@@ -225,8 +225,8 @@ def test_the_local_cloud_sets_what_the_function_needs() -> None:
     assert "CAPTCHA_MODE" not in settings
 
 
-def test_no_real_key_and_no_real_sms() -> None:
-    """Keys and endpoint of the real Tencent Cloud, a proxy, and the login of a real Redis never get through."""
+def test_the_local_cloud_never_uses_real_keys_or_endpoints() -> None:
+    """Keys and endpoints of the real Tencent Cloud, proxies and the password of a real Redis are left out."""
     real = {
         "TENCENTCLOUD_SECRETID": "real",
         "TENCENTCLOUD_SECRETKEY": "real",
@@ -246,8 +246,8 @@ def test_no_real_key_and_no_real_sms() -> None:
         assert "real" not in cloud.environ.values()
 
 
-def test_settings_of_the_environment_stay() -> None:
-    """What a person sets for one run is what the function sees, a Redis of one's own included."""
+def test_the_local_cloud_keeps_the_settings_of_the_environment() -> None:
+    """The function sees the settings of the environment, including a Redis named there."""
     own = {
         "CODE_TTL": "60",
         "SMS_SIGN": "腾讯云",
@@ -262,7 +262,7 @@ def test_settings_of_the_environment_stay() -> None:
         assert "REDIS_PORT" not in cloud.environ
 
 
-def test_a_private_key_needs_no_secret_beside_it() -> None:
-    """Who signs tokens with a private key gets no JWT_SECRET: the function takes one of the two."""
+def test_the_local_cloud_adds_no_secret_to_a_private_key() -> None:
+    """The function takes JWT_PRIVATE_KEY or JWT_SECRET, but not both."""
     with local_cloud({"JWT_PRIVATE_KEY": "made-up"}) as cloud:
         assert "JWT_SECRET" not in cloud.environ

@@ -1,4 +1,4 @@
-"""The stand-in for Tencent Cloud: what is sent arrives, connections are kept, and closing leaves nothing behind."""
+"""The stand-in for Tencent Cloud: SMS arrive, connections are kept, and closing leaves nothing behind."""
 
 import gc
 import threading
@@ -19,7 +19,7 @@ from tests.testkit.tencent_client import NOW, PHONE, SECRET_ID, SECRET_KEY, clie
 
 
 def test_an_sms_of_the_real_sdk_arrives() -> None:
-    """The SDK's request is answered as the platform answers, and the SMS is in the inbox and with the callback."""
+    """The SDK gets the platform's answer, and the SMS is in the inbox and is given to the callback."""
     seen: list[Message] = []
     with TencentStandIn(
         secret_id=SECRET_ID, secret_key=SECRET_KEY, clock=lambda: time.time() + 299, on_message=seen.append
@@ -35,8 +35,8 @@ def test_an_sms_of_the_real_sdk_arrives() -> None:
     assert message.text == "【sms-login】123456 为您的登录验证码，5 分钟内有效。"
 
 
-def test_the_signature_of_tencents_own_documentation() -> None:
-    """The worked example of "Signature v3" (DescribeInstances, key partly masked) comes out as printed there."""
+def test_a_signature_is_that_of_tencents_documentation() -> None:
+    """The worked example of "Signature v3" (DescribeInstances, key partly masked) gives the printed signature."""
     headers = Headers()
     headers["Content-Type"] = "application/json; charset=utf-8"
     headers["Host"] = "cvm.tencentcloudapi.com"
@@ -52,8 +52,8 @@ def test_the_signature_of_tencents_own_documentation() -> None:
     assert signature == "be4f67d323c78ab9acb7395e43c0dbcf822a9cfac32fea2449a7bc7726b770a3"
 
 
-def test_the_inbox_is_newest_first_and_by_number(tencent: TencentStandIn) -> None:
-    """The inbox lists the newest message first, and only one number's when asked for it."""
+def test_the_inbox_lists_the_newest_message_first(tencent: TencentStandIn) -> None:
+    """The inbox lists the messages of all numbers or of one, the newest first."""
     sdk = client(tencent)
     for phone, code in [(PHONE, "000001"), ("+8613900139000", "000002"), (PHONE, "000003")]:
         sdk.SendSms(request(PhoneNumberSet=[phone], TemplateParamSet=[code]))
@@ -62,8 +62,8 @@ def test_the_inbox_is_newest_first_and_by_number(tencent: TencentStandIn) -> Non
     assert tencent.inbox("+8613700137000") == []
 
 
-def test_a_message_as_json() -> None:
-    """A message shows its time in UTC, to the millisecond."""
+def test_a_message_has_its_time_in_utc() -> None:
+    """A message as JSON has its text, its parameters, and its time in UTC to the millisecond."""
     message = Message(PHONE, "a text", ["123456"], NOW)
     assert message.as_json() == {
         "phone": PHONE,
@@ -73,8 +73,8 @@ def test_a_message_as_json() -> None:
     }
 
 
-def test_the_inbox_forgets_the_oldest(tencent: TencentStandIn) -> None:
-    """The inbox holds the last thousand messages."""
+def test_the_inbox_keeps_the_last_1000_messages(tencent: TencentStandIn) -> None:
+    """The inbox forgets all but the last 1,000 messages."""
     sdk = client(tencent)
     for first in range(0, 1200, 200):
         sdk.SendSms(request(PhoneNumberSet=[f"+861380013{n:04}" for n in range(first, first + 200)]))
@@ -95,14 +95,14 @@ def test_the_inbox_forgets_the_oldest(tencent: TencentStandIn) -> None:
     ],
 )
 def test_the_text_is_made_of_sign_template_and_parameters(tencent: TencentStandIn, changes: Any, text: str) -> None:
-    """As on the platform: Chinese in mainland China and English abroad, with minutes only if the template has them."""
+    """A text is Chinese in mainland China and English abroad, and has the minutes only if the template does."""
     tencent.catalogue.templates = [Template(7, "abroad", ABROAD), Template(7, "{1} 分钟内填写 {2}")]
     assert codes(client(tencent).SendSms(request(**changes))) == ["Ok"]
     assert [message.text for message in tencent.inbox()] == [text]
 
 
 def test_a_client_keeps_its_connection(tencent: TencentStandIn) -> None:
-    """Requests of one client, refused ones too, travel over one connection."""
+    """All requests of a client, refused ones too, travel over one connection."""
     sdk = client(tencent)
     for mode in ("off", "refusal", "InternalError.Timeout", "charset", "off"):
         tencent.fail(mode)
@@ -113,8 +113,8 @@ def test_a_client_keeps_its_connection(tencent: TencentStandIn) -> None:
     assert tencent.connections == 1
 
 
-def test_many_clients_at_once(tencent: TencentStandIn) -> None:
-    """Forty threads with a client each send at once; every SMS is kept, every serial number is its own."""
+def test_the_stand_in_serves_40_clients_at_once(tencent: TencentStandIn) -> None:
+    """The stand-in keeps the SMS of 40 simultaneous clients, each with its own serial number."""
     barrier = threading.Barrier(40)
 
     def send(number: int) -> str:
@@ -130,22 +130,22 @@ def test_many_clients_at_once(tencent: TencentStandIn) -> None:
     assert len({message.phone for message in tencent.inbox()}) == 40
 
 
-def test_only_this_machine_can_reach_it(tencent: TencentStandIn) -> None:
+def test_only_this_machine_can_reach_the_stand_in(tencent: TencentStandIn) -> None:
     """The stand-in listens on 127.0.0.1."""
     assert tencent.url.startswith("http://127.0.0.1:")
 
 
-def test_closing_leaves_nothing_behind() -> None:
-    """After closing, twice, no thread and no open socket is left, although a client kept its connection."""
+def test_closing_the_stand_in_ends_its_threads_and_sockets() -> None:
+    """The stand-in may be closed twice, while a client still holds a connection."""
     before = set(threading.enumerate())
     sdk = send_and_close()
     assert set(threading.enumerate()) <= before
     assert code_of(lambda: sdk.SendSms(request())) == "ClientNetworkError"
-    gc.collect()  # A socket of the stand-in that was left open would be reported here, and a warning is an error.
+    gc.collect()  # reports a socket that the stand-in has left open, and a warning is an error
 
 
 def send_and_close() -> SmsClient:
-    """Use a stand-in, close it twice, and return the client, which still holds its end of the connection."""
+    """Use a stand-in, close it twice, and return a client that still holds its end of the connection."""
     tencent = TencentStandIn(secret_id=SECRET_ID, secret_key=SECRET_KEY)
     sdk = client(tencent)
     sdk.SendSms(request())

@@ -1,4 +1,4 @@
-"""What the stand-in for Tencent Cloud refuses: signatures, requests and numbers."""
+"""Refusals of the stand-in for Tencent Cloud: bad signatures, bad requests and bad numbers."""
 
 import socket
 import time
@@ -24,18 +24,18 @@ from tests.testkit.tencent_client import GOOD, NOW, PHONE, SECRET_ID, SECRET_KEY
     ],
 )
 def test_wrong_credentials_are_refused(tencent: TencentStandIn, credentials: Any, code: str) -> None:
-    """A wrong key, id, token or version, and a signature of the older kind, are refused with the platform's code."""
+    """A wrong key, id, token or version, and a signature of the older kind, get the platform's code."""
     assert code_of(lambda: client(tencent, **credentials).SendSms(request())) == code
     assert tencent.inbox() == []
 
 
 def test_another_action_is_refused(tencent: TencentStandIn) -> None:
-    """Of Tencent's SMS API only SendSms exists."""
+    """Any other action of Tencent's SMS API is an InvalidAction."""
     assert code_of(lambda: client(tencent).call("PullSmsSendStatus", {})) == "InvalidAction"
 
 
-def test_a_signed_post_without_the_sdk(tencent: TencentStandIn) -> None:
-    """The helper of the next tests makes requests that are accepted, up to five minutes early or late."""
+def test_a_request_of_the_helper_is_accepted_up_to_five_minutes_early_or_late(tencent: TencentStandIn) -> None:
+    """The stand-in accepts the request of which each test below changes one part."""
     for seconds in (0, -290, 290):
         assert post(tencent, GOOD, at=time.time() + seconds)["SendStatusSet"][0]["Code"] == "Ok"
 
@@ -56,15 +56,15 @@ def test_a_signed_post_without_the_sdk(tencent: TencentStandIn) -> None:
         ({"X_TC_Token": "caf\u00e9"}, "AuthFailure.TokenFailure"),
     ],
 )
-def test_tampered_requests_are_refused(tencent: TencentStandIn, changes: Any, code: str) -> None:
-    """A request that was changed after signing, is late, or lacks a header is refused, and nothing is kept."""
+def test_a_tampered_request_is_refused(tencent: TencentStandIn, changes: Any, code: str) -> None:
+    """A request that was changed after signing, is late, or lacks a header is refused, and no SMS is kept."""
     assert post(tencent, GOOD, **changes)["Error"]["Code"] == code
     assert tencent.inbox() == []
 
 
 @pytest.mark.parametrize("change", ["host", "date", "service", "credential"])
 def test_the_scope_of_a_signature_is_checked(tencent: TencentStandIn, change: str) -> None:
-    """The host must be signed; date and service must be this request's, when signed and in the Credential."""
+    """The host must be signed; date and service must be this request's, in the signature and in the Credential."""
     now = int(time.time())
     headers = Headers()
     headers["Content-Type"], headers["Host"] = "application/json", tencent.url.removeprefix("http://")
@@ -88,13 +88,13 @@ def test_the_scope_of_a_signature_is_checked(tencent: TencentStandIn, change: st
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'{"PhoneNumberSet": "+8613800138000"}'])
 def test_a_body_that_is_no_request_is_refused(tencent: TencentStandIn, body: bytes) -> None:
-    """A signed body that is not a JSON object of the right types is refused."""
+    """A signed body is refused unless it is a JSON object with the right types."""
     assert post(tencent, body)["Error"]["Code"] == "InvalidParameter"
 
 
 @pytest.mark.parametrize("length", ["", "ten", "-1", "10485761"])
-def test_a_length_that_cannot_be_read_ends_the_connection(tencent: TencentStandIn, length: str) -> None:
-    """A body of no, an odd or a huge length is not read."""
+def test_a_bad_content_length_ends_the_connection(tencent: TencentStandIn, length: str) -> None:
+    """A body without a length, or with a malformed or a huge one, is not read."""
     with socket.create_connection(("127.0.0.1", int(tencent.url.rsplit(":", 1)[1])), timeout=10) as connection:
         header = f"Content-Length: {length}\r\n" if length else ""
         connection.sendall(f"POST / HTTP/1.1\r\nHost: x\r\n{header}\r\n".encode())
@@ -119,14 +119,14 @@ def test_a_length_that_cannot_be_read_ends_the_connection(tencent: TencentStandI
         ({"SessionContext": "é" * 256}, "InvalidParameterValue"),
     ],
 )
-def test_a_bad_request_is_refused_as_a_whole(tencent: TencentStandIn, changes: Any, code: str) -> None:
-    """A request with a missing, mistyped or oversized parameter is refused with the platform's code."""
+def test_a_bad_parameter_fails_the_whole_request(tencent: TencentStandIn, changes: Any, code: str) -> None:
+    """A missing, mistyped or oversized parameter gets the platform's code."""
     assert code_of(lambda: client(tencent).SendSms(request(**changes))) == code
     assert tencent.inbox() == []
 
 
 def test_a_misspelt_parameter_is_refused(tencent: TencentStandIn) -> None:
-    """A parameter that the API does not know is not ignored."""
+    """An unknown parameter is an error instead of being ignored."""
     assert code_of(lambda: client(tencent).call("SendSms", {"PhoneNumbers": [PHONE]})) == "UnknownParameter"
 
 
@@ -143,15 +143,15 @@ def test_a_misspelt_parameter_is_refused(tencent: TencentStandIn) -> None:
         ({"TemplateParamSet": ["\uff11\uff12\uff13\uff14"]}, "InvalidParameterValue.TemplateParameterFormatError"),
     ],
 )
-def test_a_bad_number_is_refused_alone(tencent: TencentStandIn, changes: Any, code: str) -> None:
-    """What is wrong for a number comes with HTTP 200, as the code of that number, and costs nothing."""
+def test_a_bad_number_fails_alone(tencent: TencentStandIn, changes: Any, code: str) -> None:
+    """The answer has HTTP 200 and the number's own code, and charges nothing."""
     [status] = client(tencent).SendSms(request(**changes)).SendStatusSet
     assert (status.Code, status.Fee, status.SerialNo) == (code, 0, "")
     assert tencent.inbox() == []
 
 
-def test_good_numbers_are_not_held_up_by_bad_ones(tencent: TencentStandIn) -> None:
-    """Each number has its own status, in the order of the request."""
+def test_good_numbers_are_sent_beside_bad_ones(tencent: TencentStandIn) -> None:
+    """Numbers of one request each have a status, in the order of the request."""
     response = client(tencent).SendSms(request(PhoneNumberSet=[PHONE, "+86", "+8613900139000"]))
     assert codes(response) == ["Ok", "InvalidParameterValue.IncorrectPhoneNumber", "Ok"]
     assert [status.IsoCode for status in response.SendStatusSet] == ["CN", "DEF", "CN"]

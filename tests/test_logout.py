@@ -1,4 +1,4 @@
-"""Logging out, of one session and of all, on every kind of Redis."""
+"""Logout, from one session and from all, on every kind of Redis."""
 
 import json
 from base64 import b64encode
@@ -17,7 +17,7 @@ from tests.testkit.world import OTHER_PHONE, PHONE, Backend, World
 
 GENERATION = f"session:{{{PHONE.e164}}}:generation"
 
-# What a device may show to log out.
+# The tokens that a device may send to log out.
 SHOWN: dict[str, Callable[[Device], dict[str, str]]] = {
     "access token": lambda device: {"token": device.token},
     "refresh token": lambda device: {"refreshToken": device.refresh_token},
@@ -28,7 +28,7 @@ each_token = pytest.mark.parametrize("show", SHOWN.values(), ids=SHOWN)
 
 @each_token
 def test_a_logout_ends_its_session_and_no_other(world: World, show: Callable[[Device], dict[str, str]]) -> None:
-    """Every method refuses its tokens at once, a second logout too; nothing of it stays in Redis."""
+    """After a logout, every method refuses the session's tokens, a second logout too, and Redis keeps nothing of it."""
     device, other = devices(world, 2)
     assert world.call("logout", **show(device))["data"] == {}
     assert device.tries() == {"TokenInvalid"}
@@ -40,10 +40,10 @@ def test_a_logout_ends_its_session_and_no_other(world: World, show: Callable[[De
 
 
 @each_token
-def test_a_logout_everywhere_ends_what_began_before_and_nothing_that_begins_later(
+def test_a_logout_everywhere_ends_all_earlier_sessions_and_no_later_one(
     world: World, show: Callable[[Device], dict[str, str]]
 ) -> None:
-    """Of this number only; no trace of the ended sessions stays in Redis."""
+    """A logout everywhere ends no session of another number, and Redis keeps nothing of the ended sessions."""
     before = devices(world, 3)
     stranger = Device(world, OTHER_PHONE)
     assert world.call("logout", **show(before[1]), everywhere=True)["codeStr"] == "Success"
@@ -58,8 +58,8 @@ def test_a_logout_everywhere_ends_what_began_before_and_nothing_that_begins_late
 
 
 @pytest.mark.parametrize("everywhere", [True, False])
-def test_an_older_refresh_token_logs_out_too(world: World, *, everywhere: bool) -> None:
-    """An app that lost an answer still gets out, and no one is kept in by a token that was copied."""
+def test_an_older_refresh_token_logs_out(world: World, *, everywhere: bool) -> None:
+    """An app that lost an answer can log out, and so ends a session whose token someone has copied."""
     device = Device(world)
     older = device.refresh_token
     device.refresh()
@@ -69,8 +69,8 @@ def test_an_older_refresh_token_logs_out_too(world: World, *, everywhere: bool) 
 
 
 @pytest.mark.parametrize("end", ["logout", "reuse", "deleteAccount"])
-def test_a_token_of_a_session_that_has_ended_ends_no_other(world: World, end: str) -> None:
-    """Who once held one, a thief or an earlier owner of the number, cannot sign its user out ever after."""
+def test_a_token_of_an_ended_session_cannot_log_out_a_later_one(world: World, end: str) -> None:
+    """A thief or an earlier owner of the number who kept a token cannot keep signing its user out."""
     device = Device(world)
     older = device.refresh_token
     world.cool_down()
@@ -91,8 +91,8 @@ def test_a_token_of_a_session_that_has_ended_ends_no_other(world: World, end: st
     assert other.refresh() == "Success"
 
 
-def test_a_logout_takes_the_bearer_of_the_request(world: World) -> None:
-    """As every method does that takes a token; a refresh token comes before it."""
+def test_a_logout_accepts_the_bearer_token_of_the_request(world: World) -> None:
+    """A logout accepts a bearer token, as every method does that takes a token; a refresh token takes precedence."""
     device, other = devices(world, 2)
     bearer = {"Authorization": f"Bearer {device.token}"}
     assert world.call("logout", bearer, refreshToken=other.refresh_token)["codeStr"] == "Success"
@@ -101,8 +101,8 @@ def test_a_logout_takes_the_bearer_of_the_request(world: World) -> None:
     assert not device.is_in
 
 
-def test_an_access_token_that_has_expired_does_not_log_out_and_the_refresh_token_does(world: World) -> None:
-    """An app that slept has the other one."""
+def test_an_expired_access_token_does_not_log_out_and_the_refresh_token_does(world: World) -> None:
+    """An app that was asleep still has a valid refresh token."""
     device = Device(world)
     world.wait(7261)
     assert device.call("logout") == "TokenExpired"
@@ -110,14 +110,14 @@ def test_an_access_token_that_has_expired_does_not_log_out_and_the_refresh_token
     assert device.refresh() == "TokenInvalid"
 
 
-def test_a_logout_needs_a_token(world: World) -> None:
-    """Of either kind."""
+def test_a_logout_without_a_token_is_refused(world: World) -> None:
+    """A logout needs an access token or a refresh token."""
     answer = world.call("logout", {"Accept-Language": "en"}, everywhere=True)
     assert (answer["codeStr"], "token is missing" in answer["errorMessage"]) == ("InValidParam", True)
 
 
-def test_a_logout_everywhere_ends_as_many_sessions_as_there_can_be(world: World) -> None:
-    """No trace of them stays, nor of those that ended before because there were more."""
+def test_a_logout_everywhere_ends_the_100_sessions_that_a_number_can_have(world: World) -> None:
+    """Redis keeps nothing of the 100 sessions, nor of the earlier ones that new sessions had ended."""
     first = Device(world)
     user = world.users.find(PHONE)
     assert user is not None
@@ -129,8 +129,8 @@ def test_a_logout_everywhere_ends_as_many_sessions_as_there_can_be(world: World)
     assert {key for key in world.backend.expiries() if key.startswith("session:")} == {GENERATION}
 
 
-def test_a_logout_everywhere_holds_where_its_cleaning_up_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Redis is lost after the decision and before the traces are gone: no token counts all the same."""
+def test_a_logout_everywhere_holds_although_its_clean_up_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If Redis fails after the decision, the sessions still in it have ended all the same."""
     before = devices(world, 2)
     command = world.redis.command
 
@@ -147,10 +147,10 @@ def test_a_logout_everywhere_holds_where_its_cleaning_up_fails(world: World, mon
 
 
 @pytest.mark.parametrize("most", [SessionRules().most, LONGEST_SESSION])
-def test_what_is_remembered_of_a_logout_everywhere_outlives_every_session_before_it(
+def test_the_record_of_a_logout_everywhere_outlives_every_earlier_session(
     any_backend: Backend, clock: time_machine.Traveller, most: int
 ) -> None:
-    """Also one that Redis still has, and also where nobody signs in again."""
+    """Even a session that Redis still has stays ended, although the user does not sign in again."""
     world = World(any_backend, clock, session_rules=SessionRules(most=most))
     device = Device(world)
     kept = world.backend.client.hgetall(device.key)
@@ -170,12 +170,12 @@ def test_what_is_remembered_of_a_logout_everywhere_outlives_every_session_before
 def test_a_lower_session_ttl_does_not_undo_a_logout_everywhere(
     any_backend: Backend, clock: time_machine.Traveller, by: str
 ) -> None:
-    """A session that began under the longer one is remembered as ended for as long as it would have lived."""
+    """A session that began under the longer SESSION_TTL stays ended for as long as it would have lived."""
     device = Device(World(any_backend, clock))
     kept = any_backend.client.hgetall(device.key)
     device.world = lowered = World(any_backend, clock, session_rules=SessionRules(most=3600))
     assert lowered.call("logout", **SHOWN[by](device), everywhere=True)["codeStr"] == "Success"
-    any_backend.client.hset(device.key, mapping=kept)  # its trace was not cleaned up
+    any_backend.client.hset(device.key, mapping=kept)  # as if it had not been cleaned up
     any_backend.client.pexpire(device.key, SessionRules().idle * 1000)
     lowered.cool_down()
     later = Device(lowered)
@@ -188,8 +188,8 @@ def test_a_lower_session_ttl_does_not_undo_a_logout_everywhere(
     assert later.refresh() == "TokenInvalid"
 
 
-def test_tokens_of_an_earlier_user_end_nothing_of_the_new_one(world: World) -> None:
-    """His row went behind our back, and the number has signed up anew: neither token of his does anything at all."""
+def test_tokens_of_an_earlier_user_do_nothing_to_the_new_one(world: World) -> None:
+    """If a user's row is deleted in Redis and the number signs up again, every method refuses the old tokens."""
     old, other = devices(world, 2)
     world.backend.client.delete(f"user:{{{PHONE.e164}}}")
     new = Device(world)
@@ -206,10 +206,10 @@ def test_tokens_of_an_earlier_user_end_nothing_of_the_new_one(world: World) -> N
     assert new.is_in
 
 
-def test_what_is_remembered_of_a_logout_everywhere_does_not_end_before_the_sessions_after_it(
+def test_the_record_of_a_logout_everywhere_outlives_the_later_sessions(
     any_backend: Backend, clock: time_machine.Traveller
 ) -> None:
-    """Whoever signs in later stays in for as long as anybody."""
+    """A user who signs in long after a logout everywhere stays signed in."""
     world = World(any_backend, clock, session_rules=SessionRules(idle=600, most=1500))
     device = Device(world)
     assert device.call("logout", token=device.token, everywhere=True) == "Success"
@@ -221,7 +221,7 @@ def test_what_is_remembered_of_a_logout_everywhere_does_not_end_before_the_sessi
         assert later.is_in
 
 
-# How `everywhere` may be spelled.
+# The spellings of `everywhere`.
 
 FORM = "application/x-www-form-urlencoded"
 SHAPES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
@@ -243,12 +243,12 @@ NO_BOOLEANS: list[object] = [2, -1, 1.5, 10**30, [True], {"a": True}]
 
 @pytest.fixture
 def fake_world(clock: time_machine.Traveller) -> World:
-    """A login service: how a parameter is read has nothing to do with Redis."""
+    """Give a login service on fakeredis: parameters are parsed before Redis is asked."""
     return World(fake_backend(), clock)
 
 
 def log_out(device: Device, shape: str, everywhere: object) -> dict[str, Any]:
-    """Log out with an event of a shape; return the body of the answer."""
+    """Log out with an event of a shape, and return the body of the answer."""
     params = {"method": "logout", "token": device.token, "everywhere": everywhere}
     event = {"httpMethod": "POST", "headers": {"Accept-Language": "en"}, **SHAPES[shape](params)}
     body: dict[str, Any] = json.loads(device.world.app.handle(event, {})["body"])
@@ -259,10 +259,10 @@ def log_out(device: Device, shape: str, everywhere: object) -> dict[str, Any]:
     ("shape", "told", "everywhere"),
     [*((shape, *pair) for shape in SHAPES for pair in SPELLINGS.items()), *(("JSON", *pair) for pair in VALUES)],
 )
-def test_everywhere_can_be_told_as_a_word_or_as_a_boolean(
+def test_everywhere_may_be_a_word_or_a_boolean(
     fake_world: World, shape: str, told: object, *, everywhere: bool
 ) -> None:
-    """A form and a query know no true and false but these words, JSON also true, false, 1 and 0; nothing is false."""
+    """A form and a query take words, JSON also true, false, 1 and 0; an empty value is false."""
     device, other = devices(fake_world, 2)
     assert log_out(device, shape, told)["codeStr"] == "Success"
     assert (device.is_in, other.is_in) == (False, not everywhere)
@@ -273,7 +273,7 @@ def test_everywhere_can_be_told_as_a_word_or_as_a_boolean(
     [*((shape, word) for shape in SHAPES for word in NEITHER), *(("JSON", value) for value in NO_BOOLEANS)],
 )
 def test_everywhere_that_is_neither_true_nor_false_is_refused(fake_world: World, shape: str, garbage: object) -> None:
-    """The message names the parameter, and nobody is signed out."""
+    """For a malformed `everywhere`, the message names the parameter, and no session ends."""
     device = Device(fake_world)
     answer = log_out(device, shape, garbage)
     assert (answer["codeStr"], "everywhere" in answer["errorMessage"]) == ("InValidParam", True)

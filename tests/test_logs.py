@@ -1,4 +1,4 @@
-"""The log: one line of JSON per record, facts in it, secrets out of it."""
+"""The log: one line of JSON for each record, with its facts and without secrets."""
 
 import itertools
 import json
@@ -27,8 +27,8 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 @pytest.fixture
 def lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Lines:
-    """Set logging up as the function does; give what it has printed since the last look, a dict for each line."""
-    monkeypatch.setattr(logs, "_requests", itertools.count(1))  # whatever ran before: no cold start
+    """Set logging up as the function does, and give a function that returns the lines since its last call."""
+    monkeypatch.setattr(logs, "_requests", itertools.count(1))  # no cold start, with or without earlier tests
     logs.set_up("DEBUG")
 
     def printed() -> list[dict[str, Any]]:
@@ -41,7 +41,7 @@ def lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_record_is_one_line_with_time_level_and_event(lines: Lines) -> None:
-    """Time is UTC to the millisecond; a library's record names its logger and is redacted."""
+    """The time is UTC to the millisecond; a library's record names its logger and is redacted."""
     before = datetime.now(timezone.utc)
     logging.getLogger("some.library").warning("took %d ms for %s", 12, NUMBER)
     [line] = lines()
@@ -51,7 +51,7 @@ def test_a_record_is_one_line_with_time_level_and_event(lines: Lines) -> None:
 
 
 def test_a_request_is_one_line_with_its_facts(lines: Lines) -> None:
-    """Facts are collected from begin to end, and a later one replaces an earlier one of its name."""
+    """A request's line is written at its end, and a later fact replaces an earlier one with its name."""
     logs.begin()
     logs.note(method="getSms", status=500)
     logs.note(status=200, phone=str(PHONE), text="短信")
@@ -64,7 +64,7 @@ def test_a_request_is_one_line_with_its_facts(lines: Lines) -> None:
 
 
 def test_only_the_first_request_is_a_cold_start(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its line says so, with the version that has started; those of a warm instance mention neither."""
+    """The first line has `cold_start` and the version, and the lines of a warm instance have neither."""
     monkeypatch.setattr(logs, "_requests", itertools.count())
     for _ in range(2):
         logs.begin()
@@ -72,8 +72,8 @@ def test_only_the_first_request_is_a_cold_start(lines: Lines, monkeypatch: pytes
     assert [(line.get("cold_start"), line.get("version")) for line in lines()] == [(True, __version__), (None, None)]
 
 
-def test_calls_to_the_outside_are_counted_and_timed(lines: Lines) -> None:
-    """All calls of one name add up; outside any request they leave nothing."""
+def test_calls_to_other_services_are_counted_and_timed(lines: Lines) -> None:
+    """Calls are added up by name, and outside a request they leave nothing."""
     started = time.perf_counter()
     logs.spent("redis", started)
     logs.begin()
@@ -86,8 +86,8 @@ def test_calls_to_the_outside_are_counted_and_timed(lines: Lines) -> None:
     assert line.keys() == {"time", "level", "event", "redis_calls", "redis_ms", "sms_calls", "sms_ms"}
 
 
-def test_facts_belong_to_their_request(lines: Lines) -> None:
-    """Neither what was noted before it began nor what another request or thread has noted is in its line."""
+def test_a_line_has_only_facts_of_its_own_request(lines: Lines) -> None:
+    """Facts noted before the request, by another request or by another thread are not in its line."""
     logs.note(outside=1)
     logs.begin()
     logs.note(of_a_request_that_never_ended=1)
@@ -111,7 +111,7 @@ def test_facts_belong_to_their_request(lines: Lines) -> None:
 
 @pytest.mark.parametrize(("level", "expected"), [("INFO", "WARNING"), ("WARNING", "WARNING"), ("ERROR", "ERROR")])
 def test_an_alert_raises_the_level_of_its_line(lines: Lines, level: str, expected: str) -> None:
-    """It is at least a warning, and the line holds every alert with its facts, in order."""
+    """A line with alerts is at least a warning, and has every alert with its facts, in order."""
     logs.begin()
     logs.alert("failures_in_a_row", failures=50)
     logs.alert("undo_failed")
@@ -122,15 +122,15 @@ def test_an_alert_raises_the_level_of_its_line(lines: Lines, level: str, expecte
 
 
 def test_a_problem_outside_any_request_has_a_line_of_its_own(lines: Lines) -> None:
-    """It is an error."""
+    """The line of a problem has the level ERROR."""
     logs.problem("misconfigured", problems=["REDIS_HOST is required"])
     [line] = lines()
     assert (line["level"], line["event"]) == ("ERROR", "misconfigured")
     assert line["problems"] == ["REDIS_HOST is required"]
 
 
-def test_the_level_is_for_all_loggers(lines: Lines) -> None:
-    """Below it nothing is printed, and setting up anew does not print twice."""
+def test_the_level_applies_to_all_loggers(lines: Lines) -> None:
+    """Records below the level are not printed, and a second set-up does not print lines twice."""
     logs.set_up("WARNING")
     logs.set_up("WARNING")
     logging.getLogger("some.library").info("quiet")
@@ -141,7 +141,7 @@ def test_the_level_is_for_all_loggers(lines: Lines) -> None:
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\u2028", "\x85", "\x0b"])
 def test_a_line_end_in_a_text_does_not_make_a_second_line(lines: Lines, end: str) -> None:
-    """Nobody can forge a line, in a message, a fact or a traceback."""
+    """A message, a fact or a traceback cannot forge a line."""
     text = f'{end}{{"event": "forged"}}{end}'
     logging.getLogger("some.library").info("%s", text)
     logs.begin()
@@ -151,7 +151,7 @@ def test_a_line_end_in_a_text_does_not_make_a_second_line(lines: Lines, end: str
 
 
 def test_a_traceback_is_in_the_line_of_its_request_without_secrets(lines: Lines) -> None:
-    """So are the exceptions behind it."""
+    """A traceback includes the exceptions that caused the error, and masks tokens, passwords, numbers and codes."""
     logs.begin()
     try:
         try:
@@ -168,8 +168,8 @@ def test_a_traceback_is_in_the_line_of_its_request_without_secrets(lines: Lines)
     assert not any(secret in str(line) for secret in (JWT, NUMBER[1:], "123456"))
 
 
-def test_what_is_no_json_is_printed_as_text_without_secrets(lines: Lines) -> None:
-    """Numbers and secrets mask themselves, and the rest is redacted."""
+def test_a_fact_without_a_json_type_is_printed_as_text_without_secrets(lines: Lines) -> None:
+    """Numbers and secrets mask themselves, and other texts are redacted."""
     logs.begin()
     logs.note(phone=PHONE, secret=Secret("hunter2"), error=ValueError(f"of {NUMBER}"))
     logs.end(logging.INFO)
@@ -178,13 +178,13 @@ def test_what_is_no_json_is_printed_as_text_without_secrets(lines: Lines) -> Non
 
 
 def test_a_record_that_cannot_be_formatted_prints_nothing_and_raises_nothing(lines: Lines) -> None:
-    """Logging's own way is to print its arguments to standard error."""
+    """A malformed record is dropped, since Python's logging would print its arguments, which may be secret."""
     logging.getLogger("some.library").info("%d", "hunter2")
     assert lines() == []
 
 
 def test_a_line_with_a_lone_surrogate_is_not_lost(lines: Lines) -> None:
-    """There is exactly one line per request, whatever is in it."""
+    """A request with a lone surrogate among its facts has exactly one line."""
     logs.begin()
     logs.note(text="\ud800")
     logs.end(logging.INFO)
@@ -192,7 +192,7 @@ def test_a_line_with_a_lone_surrogate_is_not_lost(lines: Lines) -> None:
 
 
 def test_long_lines_of_many_threads_stay_whole() -> None:
-    """A pipe takes 4 KiB in one piece: no traceback makes a line longer, and its end is what stays."""
+    """A traceback is cut to its end, so that a line fits into 4 KiB, which a pipe writes in one piece."""
     program = """
 import logging, threading
 from sms_login import logs
@@ -208,7 +208,7 @@ threads = [threading.Thread(target=log) for _ in range(16)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
 """
-    for options in ([], ["-u"]):  # as in the container, and as scf_bootstrap has it
+    for options in ([], ["-u"]):  # as in the container, and as in scf_bootstrap
         done = subprocess.run([sys.executable, *options, "-c", program], cwd=ROOT, capture_output=True, check=True)  # noqa: S603 - our own program
         lines = done.stdout.splitlines()
         assert [json.loads(line)["traceback"][-4:] for line in lines] == ["end\n"] * 320

@@ -1,6 +1,6 @@
-"""A state machine that sends, resends, guesses, lets time pass, and refuses or crashes between any two steps.
+"""A state machine sends, resends and guesses, lets time pass, and fails or crashes between any two steps.
 
-It holds the service against a plain model of the contract's rules, on fakeredis and on a real Redis.
+It compares the service with a plain model of the contract's rules, on fakeredis and on a real Redis.
 """
 
 from collections import Counter
@@ -31,22 +31,22 @@ from tests.testkit.world import PHONE, UNLIMITED, Backend, Outbox, World
 
 IP = "203.0.113.7"
 RANGE = f"range:{PHONE.e164[:-4]}"
-RULES = Rules(daily=12, lock_at=6, alert_at=3)  # near enough to be reached
+RULES = Rules(daily=12, lock_at=6, alert_at=3)  # low enough to be reached
 DAY, RECORD = 86_400, RULES.age + RULES.repeat_for
 KEYS = ["idempotency-key-1", "idempotency-key-2"]
 
 
 class CrashError(BaseException):
-    """The process ends here: nothing of ours runs any more."""
+    """The process ends here, and no code of ours runs any more."""
 
 
 class Wire(Outbox):
-    """Delivers, refuses, says nothing, or crashes, as it is told; keeps every code that it was given."""
+    """Delivers, refuses, gives no answer, or crashes, as `how` says; keeps every code that it is given."""
 
     how = "delivers"
 
     def send(self, phone: Phone, code: str) -> Receipt:
-        """Do as told."""
+        """Keep the code, and behave as `how` says."""
         self.sent.append((phone, code))
         if self.how == "crashes":
             raise CrashError
@@ -58,22 +58,22 @@ class Wire(Outbox):
 
 
 @dataclass
-class Session:
-    """What the model knows of a session. Times are seconds of the model."""
+class Challenge:
+    """A challenge as the model knows it. Times are seconds of the model."""
 
     code: str
     born: float
     until: float
     wrong: int = 0
-    open: int = 0
+    shared: int = 0
     used: float | None = None
     key: str | None = None
     tokens: int = 0
-    tolls: list[tuple[str, str]] = field(default_factory=list)  # hour and day of each sending
+    reservations: list[tuple[str, str]] = field(default_factory=list)  # hour and day of each sending
 
 
 class Rulebook(RuleBasedStateMachine):
-    """The contract's rules as a model, and the service beside it."""
+    """The contract's rules as a model, beside the service."""
 
     steps = 0
 
@@ -84,34 +84,34 @@ class Rulebook(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        """Start at noon with nothing."""
+        """Start at noon with an empty Redis."""
         self.travel = time_machine.travel(NOON, tick=False)
         self.world = World(self.backend(), self.travel.start(), rules=RULES, limits=UNLIMITED, ip=IP)
         self.wire = self.world.outbox = Wire()
         self.world.sender._sms = self.wire  # noqa: SLF001 - the outbox of this world
         self.now = 0.0
-        self.sessions: dict[str, Session] = {}
+        self.challenges: dict[str, Challenge] = {}
         self.latest: str | None = None
-        self.keys: dict[str, tuple[str, float]] = {}  # session, end
+        self.keys: dict[str, tuple[str, float]] = {}  # id of the challenge, and the time at which the key expires
         self.cooldown_end = 0.0
         self.days: dict[int, int] = {}
         self.failures, self.failures_end = 0, 0.0
-        self.budgets: Counter[tuple[str, str]] = Counter()  # what is taken, by subject and window
+        self.budgets: Counter[tuple[str, str]] = Counter()  # reserved counts, by subject and window
 
     def teardown(self) -> None:
-        """Give the clock back."""
+        """Let the clock run again."""
         self.travel.stop()
 
-    # What the model knows.
+    # The state of the model.
 
     @property
     def day(self) -> int:
-        """The day of the number; the model begins at noon."""
+        """The number's present day; the model begins at noon."""
         return int(self.now + DAY / 2) // DAY
 
     @property
     def windows(self) -> tuple[str, str]:
-        """The hour and the day that are counted in."""
+        """The names of the hour and the day in which a sending counts now."""
         now = NOON + timedelta(seconds=self.now)
         return f"{now.timestamp() // 3600:.0f}", f"{now:%Y%m%d}"
 
@@ -120,36 +120,36 @@ class Rulebook(RuleBasedStateMachine):
         """Failures in a row that still count."""
         return self.failures if self.now < self.failures_end else 0
 
-    def exists(self, session: str | None) -> bool:
-        """Tell whether Redis still has the session."""
-        return session in self.sessions and self.now < self.sessions[session].born + RECORD
+    def exists(self, challenge_id: str | None) -> bool:
+        """Tell whether Redis still has a challenge."""
+        return challenge_id in self.challenges and self.now < self.challenges[challenge_id].born + RECORD
 
-    def life(self, session: str | None, *, shared: bool = True) -> float:
-        """Return for how long a session's code can be redeemed, by anybody or by the session's holder."""
-        if session is None or not self.exists(session):
+    def life(self, challenge_id: str | None, *, shared: bool = True) -> float:
+        """Return for how long a challenge's code can be redeemed: with its id or, if `shared`, also without it."""
+        if challenge_id is None or not self.exists(challenge_id):
             return 0
-        its = self.sessions[session]
-        guessable = its.wrong < RULES.guesses or (shared and its.open < RULES.guesses)
+        its = self.challenges[challenge_id]
+        guessable = its.wrong < RULES.guesses or (shared and its.shared < RULES.guesses)
         return max(0, its.until - self.now) if guessable and its.used is None else 0
 
-    def resendable(self, session: str | None) -> bool:
-        """Tell whether asking with the session sends the same code again."""
-        if session is None or not self.exists(session):
+    def resendable(self, challenge_id: str | None) -> bool:
+        """Tell whether getSms with this challenge sends its code again."""
+        if challenge_id is None or not self.exists(challenge_id):
             return False
-        its = self.sessions[session]
+        its = self.challenges[challenge_id]
         alive = its.used is None and self.now < its.until and its.wrong < RULES.guesses
         return alive and self.now + RULES.life <= its.born + RULES.age
 
     def settle(self) -> None:
-        """Step over any end that is near: a real Redis runs ahead of the model by the time that the test takes."""
+        """Step past every end that is near, since a real Redis is ahead of the model by the test's own running time."""
         ends = [self.cooldown_end, self.failures_end, (self.day + 1) * DAY - DAY / 2, (self.now // 3600 + 1) * 3600]
-        for its in self.sessions.values():
+        for its in self.challenges.values():
             ends += [its.until, its.born + RECORD, its.born + RULES.age - RULES.life]
             ends += [its.used + RULES.repeat_for] if its.used is not None else []
         while any(0 <= end - self.now <= 3 for end in ends):
             self.wait(4)
 
-    # What happens.
+    # The steps.
 
     @rule(seconds=st.sampled_from([5, 31, 31, 31, 70, 130, 190, 310, 30_000]))
     def wait(self, seconds: float) -> None:
@@ -163,23 +163,23 @@ class Rulebook(RuleBasedStateMachine):
         key=st.sampled_from([None, None, *KEYS]),
     )
     def send(self, pick: int, how: str, key: str | None) -> None:
-        """Ask for a code, in a session of ours or in none."""
+        """Request a code, in one of the model's challenges or in none."""
         self.settle()
-        asked = [*[*reversed(self.sessions)][:3], None, None, None, None][pick]
+        asked = [*[*reversed(self.challenges)][:3], None, None, None, None][pick]
         self.wire.how = how
         before = len(self.wire.sent)
-        outcome, session = "", None
+        outcome, challenge_id = "", None
         try:
-            session = self.world.get_sms(asked, key=key).session_id
+            challenge_id = self.world.get_sms(asked, key=key).session_id
         except CrashError:
             outcome = "crashes"
         except Refusal as refusal:
-            outcome, session = refusal.name, refusal.data.get("sessionId")
+            outcome, challenge_id = refusal.name, refusal.data.get("sessionId")
         sent = self.wire.sent[before:]
 
         repeated, key_end = self.keys.get(key or "", ("", 0.0))
         if self.now < key_end and self.life(repeated, shared=False):
-            assert (outcome, session, sent) == ("", repeated, [])
+            assert (outcome, challenge_id, sent) == ("", repeated, [])
             return
         if self.failed >= RULES.lock_at:
             assert (outcome, sent) == ("Locked", [])
@@ -194,36 +194,36 @@ class Rulebook(RuleBasedStateMachine):
             self.budgets[f"ip:{IP}", f"refused:{self.windows[0]}"] += 1
             self.keys.pop(key or "", None)
             return
-        if session is None:  # crashed: Redis knows what we were not told
-            session = self.world.challenges.latest(PHONE)
-            assert session is not None
-        self.keep(asked, session, code, key)
+        if challenge_id is None:  # crashed before the answer: only Redis knows the challenge
+            challenge_id = self.world.challenges.latest(PHONE)
+            assert challenge_id is not None
+        self.keep(asked, challenge_id, code, key)
 
-    def keep(self, asked: str | None, session: str, code: str, key: str | None) -> None:
-        """Move the model by a sending that counts."""
+    def keep(self, asked: str | None, challenge_id: str, code: str, key: str | None) -> None:
+        """Update the model after a sending that counts."""
         if self.resendable(asked):
-            assert (session, code) == (asked, self.sessions[session].code)
-            self.sessions[session].until = self.now + RULES.life
+            assert (challenge_id, code) == (asked, self.challenges[challenge_id].code)
+            self.challenges[challenge_id].until = self.now + RULES.life
         else:
-            assert session not in self.sessions
-            self.sessions[session] = Session(code, self.now, self.now + RULES.life)
-        self.sessions[session].tolls.append(self.windows)
+            assert challenge_id not in self.challenges
+            self.challenges[challenge_id] = Challenge(code, self.now, self.now + RULES.life)
+        self.challenges[challenge_id].reservations.append(self.windows)
         self.count_sending(*self.windows, 1)
         for subject in (RANGE, "all"):
             self.budgets[subject, f"total:{self.windows[1]}"] += 1
-        self.latest = session
+        self.latest = challenge_id
         self.cooldown_end = self.now + RULES.cooldown
         self.days[self.day] = self.days.get(self.day, 0) + 1
         if key:
-            self.keys[key] = (session, self.sessions[session].born + RECORD)
+            self.keys[key] = (challenge_id, self.challenges[challenge_id].born + RECORD)
 
     def count_sending(self, hour: str, day: str, by: int) -> None:
-        """Count what a sending takes until a login gives it back."""
+        """Count the part of a sending that a login refunds."""
         for subject in (f"ip:{IP}", RANGE):
             self.budgets[subject, f"hour:{hour}"] += by
             self.budgets[subject, f"day:{day}"] += by
 
-    @precondition(lambda self: self.sessions)
+    @precondition(lambda self: self.challenges)
     @rule(
         pick=st.sampled_from([0, 0, 0, 0, 1, 2, 2, 3]),
         right=st.booleans(),
@@ -231,47 +231,47 @@ class Rulebook(RuleBasedStateMachine):
         users=st.sampled_from(["up", "up", "up", "down", "down", "crash"]),
     )
     def guess(self, pick: int, right: bool, key: str | None, users: str) -> None:  # noqa: FBT001 - drawn by name
-        """Guess, in a session of ours, in a forged one or in none, while the user table works or not."""
+        """Guess in one of the model's challenges, in a forged one or in none, while the user table works or fails."""
         self.settle()
-        asked = [*[*reversed(self.sessions)][:2], None, "A" * 22, None][pick]
+        asked = [*[*reversed(self.challenges)][:2], None, "A" * 22, None][pick]
         target = asked or (self.latest if self.exists(self.latest) else None)
-        code = self.sessions[target].code if target in self.sessions else "000000"
-        fresh = target in self.sessions and self.sessions[target].used is None
+        code = self.challenges[target].code if target in self.challenges else "000000"
+        fresh = target in self.challenges and self.challenges[target].used is None
         expected = self.judge(asked, target, right=right, key=key, users=users)
         outcome = self.attempt(asked, code if right else f"{(int(code) + 1) % 10**6:06}", key, users)
         assert outcome == expected
         if outcome not in {"token", "Locked", "UserStoreFailed"}:
             self.budgets[f"ip:{IP}", f"guesses:{self.windows[0]}"] += 1
         if outcome == "token" and target is not None and fresh:
-            for hour, day in self.sessions[target].tolls:
+            for hour, day in self.challenges[target].reservations:
                 self.count_sending(hour, day, -1)
         if outcome == "token" and fresh and target is not None:
-            self.sessions[target].tokens += 1  # one that is not the repeat of another
+            self.challenges[target].tokens += 1  # and not a repeat of another login
 
-    @precondition(lambda self: self.sessions)
+    @precondition(lambda self: self.challenges)
     @rule(pick=st.sampled_from([0, 2]), times=st.integers(2, 4), right=st.booleans())
     def guess_on(self, pick: int, times: int, right: bool) -> None:  # noqa: FBT001 - drawn by name
         """Guess wrong several times in a row, and then perhaps right."""
         for last in range(times):
             self.guess(pick, right and last == times - 1, None, "up")
 
-    @precondition(lambda self: self.sessions)
+    @precondition(lambda self: self.challenges)
     @rule(seconds=st.sampled_from([110, 190, 280]))
     def send_on(self, seconds: float) -> None:
-        """Have the code in hand sent again and again, for as long as that goes."""
+        """Resend the latest code for as long as that is allowed."""
         for _ in range(3):
             self.wait(seconds)
             self.send(0, "delivers", None)
 
     def attempt(self, asked: str | None, code: str, key: str | None, users: str) -> str:
-        """Log in, and return what became of it."""
+        """Log in, and return the outcome."""
         sign_in = self.world.users.sign_in
 
         def broken(_phone: Phone, _id: str) -> User:
             raise CrashError if users == "crash" else ServiceUnavailable
 
         if users != "up":
-            self.world.users.sign_in = broken  # type: ignore[method-assign, assignment] # the table is down for this one call
+            self.world.users.sign_in = broken  # type: ignore[method-assign, assignment] # the table fails for this one call
         try:
             self.world.log_in(asked, code, key=key)
         except CrashError:
@@ -280,28 +280,28 @@ class Rulebook(RuleBasedStateMachine):
             left = refusal.data.get("attemptsLeft")
             return refusal.name if left is None else f"{refusal.name} {left}"
         finally:
-            self.world.users.sign_in = sign_in  # type: ignore[method-assign] # and up again
+            self.world.users.sign_in = sign_in  # type: ignore[method-assign] # and works again
         return "token"
 
     def judge(self, asked: str | None, target: str | None, *, right: bool, key: str | None, users: str) -> str:  # noqa: PLR0911 - the contract's rules, in their order
-        """Say what the contract wants, and move the model."""
+        """Return the outcome that the contract requires, and update the model."""
         if target is None:
             return "CodeHasExpired"
         if self.failed >= RULES.lock_at:
             return "Locked"
         if not self.exists(target):
             return "SessionMismatch" if self.life(self.latest) else "CodeHasExpired"
-        its = self.sessions[target]
+        its = self.challenges[target]
         again = its.used is not None and key is not None and its.key == key and self.now - its.used <= RULES.repeat_for
         if not again and self.now >= its.until:
             return "CodeHasExpired"
         if its.used is not None and not again:
             return "CodeHasValid"
-        guesses = its.wrong if asked else its.open
+        guesses = its.wrong if asked else its.shared
         if guesses >= RULES.guesses:
             return "CodeHasValid"
         if not right:
-            its.wrong, its.open = (its.wrong + 1, its.open) if asked else (its.wrong, its.open + 1)
+            its.wrong, its.shared = (its.wrong + 1, its.shared) if asked else (its.wrong, its.shared + 1)
             self.failures, self.failures_end = self.failed + 1, self.now + DAY
             return f"CodeIsError {RULES.guesses - guesses - 1}"
         if users == "down" and not again:
@@ -311,47 +311,47 @@ class Rulebook(RuleBasedStateMachine):
             self.failures = 0
         return {"up": "token", "down": "ServiceUnavailable", "crash": "crash"}[users]
 
-    # What always holds.
+    # The invariants.
 
     @invariant()
-    def nothing_stays_for_ever_and_budgets_hold_what_was_sent_and_not_verified(self) -> None:
-        """Every key but the user's expires. Whatever fails, nothing is given back twice, and nothing due is kept."""
+    def every_key_expires_and_budgets_count_exactly_the_unverified_sendings(self) -> None:
+        """Every key but the user's expires; each sending is counted, and refunded at most once, even after a crash."""
         type(self).steps += 1
         if not hasattr(self, "world"):
             return
         expiries = self.world.backend.expiries()
         assert {key for key, ms in expiries.items() if ms == -1} <= {f"user:{{{PHONE.e164}}}"}
-        if self.now % 3600 < 1:  # a window ends, here sooner and there later
+        if self.now % 3600 < 1:  # a window ends, in Redis and in the model at different moments
             return
         counters = [key for key in expiries if key.startswith("budget:")]
         counts = map(int, self.world.backend.client.mget(counters)) if counters else []
         hour, day = self.windows
         present = {f"hour:{hour}", f"guesses:{hour}", f"refused:{hour}", f"day:{day}", f"total:{day}"}
-        taken = {(subject, window): count for (subject, window), count in self.budgets.items() if window in present}
+        expected = {(subject, window): count for (subject, window), count in self.budgets.items() if window in present}
         assert dict(zip(counters, counts, strict=True)) == {
-            f"budget:{{{subject}}}:{window}": count for (subject, window), count in taken.items() if count
+            f"budget:{{{subject}}}:{window}": count for (subject, window), count in expected.items() if count
         }
 
     @invariant()
-    def no_code_is_used_twice(self) -> None:
-        """A crash may leave a code spent, never usable twice."""
-        assert all(its.tokens <= 1 for its in getattr(self, "sessions", {}).values())
+    def no_code_signs_in_twice(self) -> None:
+        """A crash may leave a code spent, but never makes it usable twice."""
+        assert all(its.tokens <= 1 for its in getattr(self, "challenges", {}).values())
 
 
 class RulebookOnRealRedis(Rulebook):
-    """The same on a real Redis."""
+    """The same rules on a real Redis."""
 
     port = 0
 
     @classmethod
     def backend(cls) -> Backend:
-        """Return a real Redis, emptied."""
+        """Empty the real Redis, and return it."""
         client = connect(RedisServer.host, cls.port)
         client.flushall()
         return Backend(client)
 
     def teardown(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self.world.backend.client.close()
         super().teardown()
 
@@ -360,14 +360,14 @@ STEPS = settings(max_examples=75, stateful_step_count=40, deadline=None, suppres
 
 
 def test_the_service_follows_the_rulebook_on_fakeredis() -> None:
-    """Over 2,000 steps and more, the service does what the model says."""
+    """In at least 2,000 steps, the service does exactly as the model says."""
     Rulebook.steps = 0
     run_state_machine_as_test(Rulebook, settings=STEPS)
     assert Rulebook.steps >= 2000
 
 
 def test_the_service_follows_the_rulebook_on_a_real_redis(redis_server: RedisServer) -> None:
-    """And so it does on a real Redis."""
+    """In at least 2,000 steps, the service does exactly as the model says."""
     RulebookOnRealRedis.steps, RulebookOnRealRedis.port = 0, redis_server.port
     run_state_machine_as_test(RulebookOnRealRedis, settings=STEPS)
     assert RulebookOnRealRedis.steps >= 2000

@@ -1,4 +1,4 @@
-"""What each method takes: good values, or a refusal that names the parameter in both languages."""
+"""Each method's parameters: good ones are parsed, and a bad one is refused by its name in both languages."""
 
 import re
 from typing import Any
@@ -34,7 +34,7 @@ LONGEST_TOKEN = "x" * 4096
         ({"method": "login", "phone": PHONE, "code": "012345"}, Login(PHONE, "012345")),
         (
             {"method": "login", "phone": PHONE, "code": "000000", "sessionId": "-_" * 11, "token": TOKEN},
-            Login(PHONE, "000000", "-_" * 11),  # a login by code, whatever token comes along
+            Login(PHONE, "000000", "-_" * 11),  # a login by code ignores a token
         ),
         ({"method": "login", "phone": "1" * 40, "token": LONGEST_TOKEN}, Login("1" * 40, token=LONGEST_TOKEN)),
         ({"method": "getUserInfo", "token": TOKEN}, GetUserInfo(TOKEN)),
@@ -44,19 +44,19 @@ LONGEST_TOKEN = "x" * 4096
     ],
 )
 def test_each_method_takes_its_parameters_and_ignores_others(params: dict[str, Any], message: Message) -> None:
-    """They are taken as they come, under the names that a client uses."""
+    """Parameters are kept unchanged, under the names that a client uses."""
     assert parse(params) == message
 
 
 @pytest.mark.parametrize("method", [None, "", "getsms", "GETSMS", "getSms ", "drop", 1, True, ["getSms"], {"a": "b"}])
 def test_an_unknown_method_is_refused_before_anything_else(method: Any) -> None:
-    """A method is one of a few words, in their own spelling."""
+    """A method must be one of the names, in exactly their spelling."""
     with pytest.raises(UnknownMethod):
         parse({"method": method, "phone": 1})
 
 
-def test_a_missing_method_is_an_unknown_one() -> None:
-    """There is no default."""
+def test_a_request_without_a_method_is_refused() -> None:
+    """A request without a method is an UnknownMethod: there is no default."""
     with pytest.raises(UnknownMethod):
         parse({"phone": PHONE})
 
@@ -72,7 +72,7 @@ def test_a_missing_method_is_an_unknown_one() -> None:
     ],
 )
 def test_a_missing_parameter_is_named_in_both_languages(method: str, name: str) -> None:
-    """The caller reads which one it is."""
+    """The message in either language says which parameter is missing."""
     params = {"method": method, "phone": PHONE, "token": TOKEN, "name": "x"}
     del params[name]
     with pytest.raises(InvalidParam) as refusal:
@@ -110,7 +110,7 @@ _BAD = {
 
 @pytest.mark.parametrize(("method", "name", "value"), [(*key, value) for key, bad in _BAD.items() for value in bad])
 def test_a_malformed_parameter_is_named_in_both_languages(method: str, name: str, value: Any) -> None:
-    """The caller reads which one it is and what it must be, and never what was sent."""
+    """The message in either language has the parameter's name and rule, and never its value."""
     with pytest.raises(InvalidParam) as refusal:
         parse({"method": method, "phone": PHONE, "token": TOKEN, "name": "x", name: value})
     assert refusal.value.message("en").startswith(f"Invalid parameter: {name} must be ")
@@ -143,8 +143,8 @@ def test_a_malformed_parameter_is_named_in_both_languages(method: str, name: str
         "⠓",
     ],
 )
-def test_a_nickname_is_any_text_of_64_characters(name: str) -> None:
-    """Whatever the script, emoji of several characters included; it is kept as it came."""
+def test_a_nickname_may_be_any_visible_text_of_up_to_64_characters(name: str) -> None:
+    """Every script is kept unchanged, and so are emoji that consist of several characters."""
     assert parse({"method": "setNickname", "token": TOKEN, "name": name}) == SetNickname(TOKEN, name)
 
 
@@ -170,8 +170,8 @@ def test_a_nickname_is_any_text_of_64_characters(name: str) -> None:
         "\u2067a\u2069",
     ],
 )
-def test_a_nickname_has_no_controls_and_is_not_blank(name: str) -> None:
-    """Line ends, escapes and lone surrogates would break whatever shows or stores it."""
+def test_a_nickname_with_control_characters_or_only_spaces_is_refused(name: str) -> None:
+    """Line ends, escapes and lone surrogates would break programs that show or store it."""
     with pytest.raises(InvalidParam) as refusal:
         parse({"method": "setNickname", "token": TOKEN, "name": name})
     assert "name must be 1 to 64 characters" in refusal.value.message("en")
@@ -205,8 +205,8 @@ def test_a_nickname_has_no_controls_and_is_not_blank(name: str) -> None:
         "\u3164 \u200b\u2800",
     ],
 )
-def test_a_nickname_shows_something(name: str) -> None:
-    """Nobody is called by what cannot be seen."""
+def test_a_nickname_without_a_visible_character_is_refused(name: str) -> None:
+    """A nickname of invisible characters is refused, and accepted with one visible character more."""
     with pytest.raises(InvalidParam) as refusal:
         parse({"method": "setNickname", "token": TOKEN, "name": name})
     assert "one of them visible" in refusal.value.message("en")
@@ -215,14 +215,14 @@ def test_a_nickname_shows_something(name: str) -> None:
 
 
 @pytest.mark.parametrize("key", [None, "a" * 16, "a" * 64, "0-9_A-Z" * 3, "3fa85f64-5717-4562-b3fc-2c963f66afa6"])
-def test_an_idempotency_key_is_taken_as_it_came(key: str | None) -> None:
-    """None too: it is the caller's choice."""
+def test_an_idempotency_key_is_kept_unchanged(key: str | None) -> None:
+    """A request may have a valid Idempotency-Key or none."""
     assert idempotency_key(key) == key
 
 
 @pytest.mark.parametrize("key", ["", "a" * 15, "a" * 65, "a" * 15 + "\n", "a" * 16 + "\n", "a" * 15 + "é", "a b " * 4])
-def test_an_idempotency_key_that_is_not_one_is_refused(key: str) -> None:
-    """16 to 64 characters of base64url, else the header is named in both languages."""
+def test_a_malformed_idempotency_key_is_refused(key: str) -> None:
+    """A key has 16 to 64 characters of base64url; either message names the header."""
     with pytest.raises(InvalidParam) as refusal:
         idempotency_key(key)
     assert refusal.value.message("en").startswith("Invalid parameter: Idempotency-Key must be 16 to 64 of ")
@@ -230,7 +230,7 @@ def test_an_idempotency_key_that_is_not_one_is_refused(key: str) -> None:
 
 
 @pytest.mark.parametrize("name", MUST_BE)
-def test_what_a_parameter_must_be_is_typeset_as_chinese(name: str) -> None:
+def test_the_rule_for_each_parameter_is_typeset_as_chinese(name: str) -> None:
     """A space stands between Chinese and Latin letters or digits, and nowhere else."""
     text = malformed(name).message("zh")
     assert f"{name} 应为" in text
@@ -239,7 +239,7 @@ def test_what_a_parameter_must_be_is_typeset_as_chinese(name: str) -> None:
 
 @pytest.mark.parametrize("kind", Refusal.__subclasses__(), ids=lambda kind: kind.name)
 def test_every_refusal_is_typeset_as_chinese(kind: type[Refusal]) -> None:
-    """As above; a sentence ends without a full stop, like a label."""
+    """Spaces stand as in the test above, and a message ends without a full stop, like a label."""
     assert re.findall(r"[一-鿿][A-Za-z0-9]|[A-Za-z0-9][一-鿿]|[一-鿿] [一-鿿]|。$", kind.zh) == []
 
 
@@ -250,8 +250,8 @@ _METHODS = st.sampled_from(["getSms", "login", "getUserInfo", "setNickname", "he
 
 @given(_METHODS, st.dictionaries(_NAMES, _VALUES))
 @settings(deadline=None)  # a busy machine is slow, not wrong
-def test_no_parameters_are_a_crash(method: str, params: dict[str, Any]) -> None:
-    """Whatever comes is a message or a refusal that can be said in both languages."""
+def test_parsing_never_crashes(method: str, params: dict[str, Any]) -> None:
+    """Any parameters give a message or a refusal with a text in either language."""
     try:
         message = parse({**params, "method": method})
     except InvalidParam as refusal:

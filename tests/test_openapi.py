@@ -1,4 +1,4 @@
-"""docs/openapi.json: what it says is what the types say, and its examples are true to it."""
+"""docs/openapi.json says the same as the types, and its examples are valid."""
 
 import json
 from typing import Any
@@ -20,18 +20,18 @@ DOCUMENT = build()
 
 
 def errors_of(name: str, value: Any) -> list[str]:
-    """Return what is wrong with a value, held against one of the schemas."""
+    """Return the errors of a value under one of the schemas."""
     schema = {**schemas.ref(name), "components": DOCUMENT["components"]}
     return [error.message for error in jsonschema_rs.validator_for(schema).iter_errors(value)]
 
 
-def test_the_committed_description_is_that_of_the_code() -> None:
-    """`make openapi` would write the same bytes; run it where this fails."""
+def test_the_committed_description_is_up_to_date() -> None:
+    """`make openapi` would write the bytes that are committed."""
     assert (ROOT / "docs" / "openapi.json").read_text(encoding="utf-8") == as_json()
 
 
-def test_it_is_openapi_3_1() -> None:
-    """By the meta-schema of the OpenAPI Initiative, and with no reference that leads nowhere."""
+def test_the_description_is_valid_openapi_3_1() -> None:
+    """The description satisfies the meta-schema of the OpenAPI Initiative, and every reference has a target."""
     assert [error.message for error in jsonschema_rs.Draft202012Validator(OPENAPI_31).iter_errors(DOCUMENT)] == []
     text = json.dumps(DOCUMENT)
     for part in ("schemas", "responses", "parameters", "headers"):
@@ -40,8 +40,8 @@ def test_it_is_openapi_3_1() -> None:
 
 
 @pytest.mark.parametrize("name", examples.ALL)
-def test_every_method_has_an_example_that_is_true(name: str) -> None:
-    """What is sent is what we would parse, and the answer is of the method's own form."""
+def test_every_method_has_a_valid_example(name: str) -> None:
+    """The function parses the example of a request, and the example of an answer has the method's own form."""
     sent = examples.request(name)
     assert errors_of("Request", sent) == []
     assert messages.parse(sent) == examples.ALL[name][0]
@@ -49,16 +49,16 @@ def test_every_method_has_an_example_that_is_true(name: str) -> None:
     assert errors_of("KeySet" if kind is messages.Jwks else f"{kind.__name__}Answer", examples.answer(name)) == []
 
 
-def test_no_method_is_without_an_example() -> None:
-    """Nor without a row in the table of refusals."""
+def test_every_method_is_in_the_tables_of_examples_and_refusals() -> None:
+    """The tables of examples and refusals have exactly the methods of the function."""
     methods = set(messages.METHODS.values())
     assert {type(sent) for sent, _ in examples.ALL.values()} == methods
     assert refusals.BY_METHOD.keys() == schemas.ANSWERS.keys() == methods
 
 
 @pytest.mark.parametrize("kind", Refusal.__subclasses__(), ids=lambda kind: kind.name)
-def test_every_refusal_has_an_example_that_is_true(kind: type[Refusal]) -> None:
-    """Under its own status; and a form that no other refusal has."""
+def test_every_refusal_has_a_valid_example(kind: type[Refusal]) -> None:
+    """The example stands under its own status, and is valid for its own refusal alone."""
     example = DOCUMENT["components"]["responses"][str(kind.status)]["content"]["application/json"]["examples"][
         kind.name
     ]
@@ -68,15 +68,15 @@ def test_every_refusal_has_an_example_that_is_true(kind: type[Refusal]) -> None:
 
 
 def headers_of(response: dict[str, Any]) -> dict[str, Any]:
-    """Return what the description says of a response's headers, by name."""
+    """Return the descriptions of a response's headers, by name."""
     whole = DOCUMENT["components"]["responses"][response["$ref"].split("/")[-1]] if "$ref" in response else response
     parts = {name: part.get("$ref", "").split("/")[-1] for name, part in whole["headers"].items()}
     return {name: DOCUMENT["components"]["headers"][known] for name, known in parts.items() if known}
 
 
 @pytest.mark.parametrize(("verb", "status"), [("POST", 200), ("GET", 400), ("OPTIONS", 204)])
-def test_what_a_web_page_is_told_is_described(clock: time_machine.Traveller, verb: str, status: int) -> None:
-    """Each header that is for a browser, with what it says."""
+def test_the_headers_for_browsers_are_described(clock: time_machine.Traveller, verb: str, status: int) -> None:
+    """The description has each header of an answer with its value."""
     page = "https://app.example.com"
     world = World(fake_backend(), clock, origins=frozenset({page}))
     body = json.dumps({"method": "health"}) if verb == "POST" else ""
@@ -107,6 +107,6 @@ def test_what_a_web_page_is_told_is_described(clock: time_machine.Traveller, ver
         ({"method": "health", **{f"p{i}": 0 for i in range(64)}}, False),
     ],
 )
-def test_limits_are_those_of_the_code(params: dict[str, Any], good: bool) -> None:  # noqa: FBT001 - a column of the table
-    """Lengths, patterns and what counts as absent."""
+def test_the_description_has_the_limits_of_the_code(params: dict[str, Any], good: bool) -> None:  # noqa: FBT001 - a column of the table
+    """Lengths, patterns and empty values are valid in the description if the function accepts them."""
     assert (errors_of("Request", params) == []) is good

@@ -1,8 +1,9 @@
 """docs/openapi.json against the function itself, over HTTP: schemathesis makes the requests and judges the answers.
 
-Which of its checks have nothing to say here: `missing_required_header` (no header is required), `ignored_auth` (a token
-may also be a parameter, so the header is optional), `use_after_free`, `ensure_resource_availability` and
-`object_level_authorization` (one URL, no resources), `max_response_time` (no timed tests). They are on all the same.
+Some of its checks find nothing to judge here, and are on nevertheless: `missing_required_header` (no header is
+required), `ignored_auth` (a token may also be a parameter, so the header is optional), `use_after_free`,
+`ensure_resource_availability` and `object_level_authorization` (one URL, no resources), `max_response_time` (no timed
+tests).
 """
 
 import itertools
@@ -49,12 +50,12 @@ ENVIRONMENT = {
     "TEST_NUMBERS_UNTIL": "2099-12-31",
     "LOG_LEVEL": "ERROR",
 }
-REFUSED = [400, 401, 403, 404, 429, 502, 503, 504]  # what is documented, but for 405 and 500
+REFUSED = [400, 401, 403, 404, 429, 502, 503, 504]  # the documented statuses, except for 405 and 500
 CONFIG = {
     "seed": 1,
     "checks": {
         "not_a_server_error": {"expected-statuses": ["2xx", "4xx", 502, 503, 504]},
-        # A good request may name a wrong code; `judge` knows better which 400 is one too many.
+        # A good request may have a wrong code; `judge` knows better which 400 is an error.
         "positive_data_acceptance": {"expected-statuses": ["2xx", *REFUSED]},
         "negative_data_rejection": {"expected-statuses": REFUSED},
     },
@@ -65,12 +66,12 @@ SETTINGS: dict[str, Any] = {
     "database": None,
     "suppress_health_check": list(HealthCheck),
 }
-# What no schema can say of a request: its token is nowhere, a ticket has no randstr, a name shows nothing.
+# No schema can express these refusals: a missing token, a ticket without randstr, a name without visible characters.
 IN_WORDS = [errors.missing("token"), errors.missing("captchaRandstr"), messages.malformed("name")]
 
 
 def closed(schema: Any) -> Any:
-    """Return a schema that refuses what it does not name, so that no undocumented field of an answer gets through."""
+    """Return a schema that forbids other fields, so that an undocumented field of an answer is found."""
     if isinstance(schema, list):
         return [closed(part) for part in schema]
     if not isinstance(schema, dict):
@@ -80,7 +81,7 @@ def closed(schema: Any) -> Any:
 
 
 DOCUMENT = build()
-DOCUMENT["components"]["schemas"] = closed(DOCUMENT["components"]["schemas"])  # requests name what they take besides
+DOCUMENT["components"]["schemas"] = closed(DOCUMENT["components"]["schemas"])  # requests allow other fields explicitly
 DRAWN = schemathesis.openapi.from_dict(DOCUMENT, config=schemathesis.Config.from_dict(CONFIG))
 GOOD = schemathesis.openapi.from_dict(
     DOCUMENT, config=schemathesis.Config.from_dict({**CONFIG, "generation": {"mode": "positive"}})
@@ -88,7 +89,7 @@ GOOD = schemathesis.openapi.from_dict(
 
 
 def validator(name: str) -> Any:
-    """Return what holds values against one of the schemas."""
+    """Return a validator for one of the schemas."""
     return jsonschema_rs.validator_for({**schemas.ref(name), "components": DOCUMENT["components"]})
 
 
@@ -101,13 +102,13 @@ SUCCESS = {
 
 @dataclass
 class Live:
-    """The function behind the gateway, people who use it, and what was tried so far."""
+    """The function behind the gateway, its users, and counts of the cases tried so far."""
 
     cloud: Cloud
     url: str
     session: requests.Session = field(default_factory=requests.Session)
     rounds: set[str] = field(default_factory=set)
-    cases: Counter[str] = field(default_factory=Counter)  # by method; "" where there was none
+    cases: Counter[str] = field(default_factory=Counter)  # by method, "" without one
     statuses: Counter[int] = field(default_factory=Counter)
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)  # by method and codeStr
     _turn: "itertools.count[int]" = field(default_factory=itertools.count)
@@ -125,7 +126,7 @@ class Live:
         assert set(self.statuses) == {200, 400, 401, 403, 429, 502, 504}
 
     def fill(self, method: str) -> dict[str, Any]:
-        """Return parameters that count, of one sort or another in turn."""
+        """Return parameters that a request of the method succeeds or fails with in interesting ways, in turn."""
         sorts: dict[str, list[Callable[[], dict[str, Any]]]] = {
             "getSms": [self._number, lambda: self._failing("refusal"), self._number, lambda: self._failing("reset")],
             "login": [self._asked, self._signed_in, self._asked, self._wrong, self._asked, self._spent, self._other],
@@ -139,7 +140,7 @@ class Live:
         return of_method[next(self._turn) % len(of_method)]()
 
     def _user(self) -> dict[str, str]:
-        """Log in with the number that has a fixed code: it costs no SMS."""
+        """Log in with the number that has a fixed code, which costs no SMS."""
         user: dict[str, str] = self.call(method="login", phone=REVIEW_PHONE, code=REVIEW_CODE)
         return user
 
@@ -165,7 +166,7 @@ class Live:
         return self._number()
 
     def _asked(self) -> dict[str, Any]:
-        """Ask for a code, and read it from the SMS."""
+        """Request a code, and read it from the SMS."""
         phone = self._number()["phone"]
         session = self.call(method="getSms", phone=phone)["sessionId"]
         return {"phone": phone, "sessionId": session, "code": self.cloud.tencent.inbox(phone)[0].params[0]}
@@ -182,7 +183,7 @@ class Live:
 
 @pytest.fixture(scope="module")
 def live(redis_server: RedisServer) -> Iterator[Live]:
-    """The function, with limits that nobody reaches, on a real Redis."""
+    """Run the function on a real Redis, with limits that are never reached."""
     redis = {"REDIS_HOST": redis_server.host, "REDIS_PORT": str(redis_server.port), "REDIS_DB": "7"}
     with ExitStack() as stack:
         cloud = stack.enter_context(local_cloud({**redis, **PLENTY, **ENVIRONMENT}))
@@ -195,7 +196,7 @@ def live(redis_server: RedisServer) -> Iterator[Live]:
 
 
 def sent(request: requests.PreparedRequest) -> Any:
-    """Return the parameters as they went over the wire; None where they are of no kind that is taken."""
+    """Return the parameters of a request as sent, or None if their form is not supported."""
     body = request.body or b""
     text = body if isinstance(body, bytes) else body.encode()
     kind = str(request.headers.get("Content-Type", "")).partition(";")[0]
@@ -212,7 +213,7 @@ def sent(request: requests.PreparedRequest) -> Any:
 
 
 def judge(live: Live, answer: schemathesis.Response) -> None:
-    """Hold the answer against what was sent: good is never called malformed, bad always is, and each has its form."""
+    """Check that a good request is never called malformed, that a bad one always is, and the form of the answer."""
     params, body = sent(answer.request), answer.json()
     method = params.get("method") if isinstance(params, dict) else None
     method = method if isinstance(method, str) and method in KINDS else ""
@@ -221,7 +222,7 @@ def judge(live: Live, answer: schemathesis.Response) -> None:
     live.statuses[answer.status_code] += 1
     live.outcomes[method, name] += 1
     if method == "login" and params.get("code") and isinstance(params.get("token"), (str, int, float)):
-        params["token"] = "any"  # a login by code looks at none
+        params["token"] = "any"  # a login by code ignores it
     key = answer.request.headers.get("Idempotency-Key")
     good = REQUEST.is_valid(params) and (key is None or re.fullmatch(messages.IDEMPOTENCY_KEY, str(key)))
     if answer.status_code == HTTPStatus.OK:
@@ -237,33 +238,33 @@ def judge(live: Live, answer: schemathesis.Response) -> None:
 
 
 def check(live: Live, case: Any) -> None:
-    """Make a request, and let schemathesis and `judge` judge the answer."""
+    """Make a request, and let schemathesis and `judge` check the answer."""
     answer = case.call(base_url=live.url, session=live.session, timeout=60)
-    live.cloud.tencent.fail("off")  # where it was refused before it came to that
-    if answer.status_code == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:  # by the web server, before the function
+    live.cloud.tencent.fail("off")  # the request may have been refused before SendSms
+    if answer.status_code == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:  # from the web server, before the function
         assert len(str(answer.request.url)) > LONGEST_URL
         return
     case.validate_response(answer)
     if answer.request.method in {"GET", "POST"}:
         judge(live, answer)
-    elif answer.request.method != "OPTIONS":  # schemathesis is content with a 401 as well
+    elif answer.request.method != "OPTIONS":  # schemathesis also accepts a 401
         assert answer.status_code == HTTPStatus.METHOD_NOT_ALLOWED
 
 
-@pytest.mark.parametrize("what", ["drawn"])  # without parameters, schemathesis gives all operations one name
+@pytest.mark.parametrize("kind", ["drawn"])  # without parameters, schemathesis gives all operations one name
 @DRAWN.parametrize()
 @settings(max_examples=100, **SETTINGS)
-def test_every_answer_is_as_described(live: Live, case: Any, what: str) -> None:
-    """To whatever was drawn, good and bad, in all three ways."""
-    live.rounds.add(f"{what} {case.operation.label}")
+def test_every_answer_is_as_described(live: Live, case: Any, kind: str) -> None:
+    """Good and bad requests are drawn, by GET, POST and OPTIONS, and every answer is as described."""
+    live.rounds.add(f"{kind} {case.operation.label}")
     check(live, case)
 
 
 @pytest.mark.parametrize("time", ["once", "twice"])
 @GOOD.parametrize()
 @settings(max_examples=60, **SETTINGS)
-def test_every_answer_is_as_described_to_those_who_are_known(live: Live, case: Any, time: str) -> None:
-    """To good requests with numbers, codes and tokens that count; twice, since each finds another state of things."""
+def test_every_answer_to_a_known_user_is_as_described(live: Live, case: Any, time: str) -> None:
+    """Good requests carry valid numbers, codes and tokens, in two rounds, since each finds other states."""
     live.rounds.add(f"{time} {case.operation.label}")
     for params in (case.body, case.query):
         if isinstance(params, dict) and params.get("method") in KINDS:
@@ -271,8 +272,8 @@ def test_every_answer_is_as_described_to_those_who_are_known(live: Live, case: A
     check(live, case)
 
 
-def test_without_redis_every_method_says_so(live: Live) -> None:
-    """The one refusal that the runs above cannot meet, for every method that the table has it for."""
+def test_without_redis_every_method_answers_as_described(live: Live) -> None:
+    """Without Redis, a method answers ServiceUnavailable if the table of refusals says so, and works otherwise."""
     token, refresh = (live.call(method="login", phone=REVIEW_PHONE, code=REVIEW_CODE)[name] for name in TOKENS)
     params = {"phone": REVIEW_PHONE, "token": token, "refreshToken": refresh, "code": REVIEW_CODE, "name": "小明"}
     away = wiring.build({**live.cloud.environ, "REDIS_PORT": "1", "TEST_NUMBERS": "", "TEST_NUMBERS_UNTIL": ""})

@@ -1,4 +1,4 @@
-"""Redis goes away and comes back while people log in."""
+"""Redis fails and comes back while users log in and refresh."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -20,14 +20,14 @@ PEOPLE = 400
 
 @pytest.fixture
 def server() -> Iterator[RedisServer]:
-    """A real Redis that has on disk whatever it has answered."""
+    """Start a real Redis that writes each change to disk before it answers."""
     require(find_redis_server() is not None, "redis-server")
     with RedisServer("--appendonly", "yes", "--appendfsync", "always") as server:
         yield server
 
 
 def test_redis_is_killed_while_logins_run(server: RedisServer, clock: time_machine.Traveller) -> None:
-    """Only 503 answers, no token without a spent code, and service within two seconds of Redis."""
+    """Calls fail with 503 only, each token has its spent code, and service resumes within 2 s of Redis."""
     world = World(Backend(connect(server.host, server.port)), clock, limits=UNLIMITED)
     people = [Phone.parse(f"+86138001{i:05}", "CN") for i in range(PEOPLE)]
     logins = []
@@ -64,8 +64,10 @@ def test_redis_is_killed_while_logins_run(server: RedisServer, clock: time_machi
     world.backend.client.close()
 
 
-def test_a_lost_answer_is_repeated_under_its_key(server: RedisServer, clock: time_machine.Traveller) -> None:
-    """Redis spends the code and dies before the sign-in; with the same key the person gets in all the same."""
+def test_a_login_whose_answer_is_lost_is_repeated_under_its_key(
+    server: RedisServer, clock: time_machine.Traveller
+) -> None:
+    """If Redis spends the code and dies before the sign-in, a repeat under the Idempotency-Key signs the user in."""
     world = World(Backend(connect(server.host, server.port)), clock)
     session = world.get_sms().session_id
     sign_in = world.users.sign_in
@@ -78,7 +80,7 @@ def test_a_lost_answer_is_repeated_under_its_key(server: RedisServer, clock: tim
     login = {"phone": "+8613800138000", "code": world.outbox.code, "sessionId": session}
     headers = {"Idempotency-Key": "k" * 16}
     assert world.call("login", headers, **login)["codeStr"] == "ServiceUnavailable"
-    world.users.sign_in = sign_in  # type: ignore[method-assign] # back again
+    world.users.sign_in = sign_in  # type: ignore[method-assign] # and works again
     server.start()
     until(lambda: world.call("health")["codeStr"] == "Success", 2)
     assert world.call("login", **login)["codeStr"] == "CodeHasValid"
@@ -91,7 +93,7 @@ def test_a_lost_answer_is_repeated_under_its_key(server: RedisServer, clock: tim
 
 @pytest.fixture
 def world(server: RedisServer, clock: time_machine.Traveller) -> Iterator[World]:
-    """A login service on a Redis that can be killed, which knows the scripts already."""
+    """Build a login service on a Redis that can be killed and that knows the scripts."""
     client = connect(server.host, server.port)
     world = World(Backend(client), clock, limits=UNLIMITED)
     warm = Device(world)
@@ -104,7 +106,7 @@ def world(server: RedisServer, clock: time_machine.Traveller) -> Iterator[World]
 def lose_the_answer(
     world: World, monkeypatch: pytest.MonkeyPatch, command: str, then: Callable[[], object] = lambda: None
 ) -> None:
-    """Let Redis run the next command of this name, and something happen before its answer arrives."""
+    """Let Redis run the next command of this name, call `then`, and lose the answer."""
     client = world.backend.client
     send = getattr(client, command)
 
@@ -126,7 +128,7 @@ def test_a_refresh_whose_answer_is_lost_is_repeated(
     *,
     restart: bool,
 ) -> None:
-    """Redis rotates, and the connection is reset or Redis is killed: the repeat gets what that rotation made."""
+    """If the connection resets or Redis dies after the rotation, the repeat gets the refresh token of that rotation."""
     device = Device(world)
     lose_the_answer(world, monkeypatch, "evalsha", server.kill if restart else lambda: None)
     assert device.refresh() == "ServiceUnavailable"
@@ -143,8 +145,8 @@ def test_a_refresh_whose_answer_is_lost_is_repeated(
     assert alerts(capsys) == []
 
 
-def test_a_refresh_that_did_not_reach_redis_is_simply_made_again(world: World, server: RedisServer) -> None:
-    """However long Redis is away: nobody is signed out, and nothing is lost with it."""
+def test_a_refresh_that_does_not_reach_redis_can_be_repeated(world: World, server: RedisServer) -> None:
+    """After an outage of any length, every session goes on, and its tokens are still valid."""
     device, other = Device(world), Device(world, OTHER_PHONE)
     tokens = (device.token, device.refresh_token)
     before = world.backend.dump()
@@ -175,7 +177,7 @@ def test_a_refresh_that_did_not_reach_redis_is_simply_made_again(world: World, s
 def test_a_logout_whose_answer_is_lost_has_ended_the_session(
     world: World, server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It, or all; a restart of Redis brings none back."""
+    """A logout ends its session, and a logout everywhere ends all; a restart of Redis brings none back."""
     device, other = Device(world), Device(world, OTHER_PHONE)
     run = world.redis.run
 
@@ -199,7 +201,7 @@ def test_a_logout_whose_answer_is_lost_has_ended_the_session(
 def test_a_login_whose_session_was_not_begun_is_repeated_under_its_key(
     world: World, server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The code is spent and the user signed up when Redis dies: the repeat gets the tokens."""
+    """If Redis dies after the code is spent and the user signed up, a repeat gets the tokens."""
     session = world.get_sms().session_id
     login = {"phone": "+8613800138000", "code": world.outbox.code, "sessionId": session}
     headers = {"Idempotency-Key": "k" * 16}
@@ -219,8 +221,8 @@ def test_a_login_whose_session_was_not_begun_is_repeated_under_its_key(
     assert world.call("refresh", refreshToken=data["refreshToken"])["codeStr"] == "Success"
 
 
-def test_redis_is_killed_while_people_refresh(server: RedisServer, clock: time_machine.Traveller) -> None:
-    """Only 503 answers meanwhile; whoever repeats the refresh token in hand afterwards is in, and nobody is a thief."""
+def test_redis_is_killed_while_users_refresh(server: RedisServer, clock: time_machine.Traveller) -> None:
+    """Calls fail with 503 only, and every user can refresh afterwards without counting as a thief."""
     world = World(Backend(connect(server.host, server.port)), clock, limits=UNLIMITED)
     people = [Device(world, Phone.parse(f"+86138001{i:05}", "CN")) for i in range(64)]
     seen: set[str] = set()

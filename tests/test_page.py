@@ -23,20 +23,20 @@ from tests.testkit.servers import require
 from tests.testkit.world import Backend
 
 SETTINGS = {
-    "SMS_TIMEOUT": "1",  # how long a test of a timeout takes
-    "IP_HOURLY_LIMIT": "1000",  # all the tests come from one address
+    "SMS_TIMEOUT": "1",  # s that a test of a timeout takes
+    "IP_HOURLY_LIMIT": "1000",  # all tests have one address
     "IP_GUESS_LIMIT": "1000",
     "RANGE_HOURLY_LIMIT": "1000",
     "IP_REFUSED_LIMIT": "1000",
     "ALLOWED_COUNTRIES": "CN,DE",
     "RESEND_COOLDOWN": str(RULES.cooldown),
-    "TZ_OFFSET": str(12 - datetime.now(timezone.utc).hour),  # about noon: a test that lets time pass stays in the day
+    "TZ_OFFSET": str(12 - datetime.now(timezone.utc).hour),  # about noon: a test that moves the clock stays in the day
 }
 Visit = Callable[..., Person]
 
 
 class Place(NamedTuple):
-    """What `make run` starts, and beside it a gateway that always asks for a captcha."""
+    """The services that `make run` starts, and a second gateway that always requires a captcha."""
 
     gateway: Gateway
     with_captcha: Gateway
@@ -51,8 +51,8 @@ def place() -> Iterator[Place]:
         for name in [name for name in os.environ if name.startswith("REDIS_")]:
             patch.delenv(name)
         for name in ("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD"):
-            patch.setenv(name, cloud.environ[name])  # where the gateway's own paths look
-        patch.setattr("sms_login.adapters.tencent.captcha._TIMEOUT", 1.0)  # how long a test of it takes
+            patch.setenv(name, cloud.environ[name])  # for the gateway's own paths
+        patch.setattr("sms_login.adapters.tencent.captcha._TIMEOUT", 1.0)  # s that a test of a timeout takes
         plain = wiring.build(cloud.environ)
         careful = wiring.build({**cloud.environ, "CAPTCHA_MODE": "always"})
         client: Any = redis.Redis(
@@ -68,12 +68,12 @@ def place() -> Iterator[Place]:
             Gateway(careful.handle, cloud.tencent, port=0) as with_captcha,
         ):
             yield Place(gateway, with_captcha, cloud.tencent, Backend(client))
-            cloud.tencent.close()  # before the gateways, which wait for requests that hang
+            cloud.tencent.close()  # before the gateways, which wait for hanging requests
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A browser for all tests; each has windows of its own."""
+    """Start one browser for all tests; each opens its own windows."""
     require(find_chromium() is not None, "chromium")
     with sync_playwright() as playwright, launch(playwright) as running:
         yield running
@@ -81,12 +81,12 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(place: Place, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Visit]:
-    """Put people in front of the page; nobody of them may meet an error that is not the function's."""
+    """Open the page for users, and fail if one of them meets an error that does not come from the function."""
     people: list[Person] = []
     failed = request.session.testsfailed
 
     def new(*, captcha: bool = False, clock: bool = False, prepare: str = "", **options: Any) -> Person:
-        # Still pictures cost the machine less, and what a test clicks on does not move.
+        # Without animations the machine has less work, and a button does not move under a test's click.
         still = {"locale": "en-US", "viewport": {"width": 1280, "height": 900}, "reduced_motion": "reduce"}
         options = {**still, **options}
         page = browser.new_context(**options).new_page()
@@ -95,7 +95,7 @@ def visit(place: Place, browser: Browser, request: pytest.FixtureRequest) -> Ite
         people.append(person)
         if clock:
             page.clock.install(time="2026-11-21T04:00:00Z")
-            page.clock.pause_at("2026-11-21T04:00:01Z")  # from now on it moves with Person.wait alone
+            page.clock.pause_at("2026-11-21T04:00:01Z")  # from now on only Person.wait moves it
         if prepare:
             page.add_init_script(prepare)
         person.open()
@@ -113,8 +113,8 @@ def visit(place: Place, browser: Browser, request: pytest.FixtureRequest) -> Ite
     assert [problem for person in people for problem in person.problems] == []
 
 
-def test_a_whole_login(visit: Visit) -> None:
-    """Number, code, signed in: the code goes off by itself when it is complete; phones recognise its input."""
+def test_a_whole_login_works_on_the_page(visit: Visit) -> None:
+    """The page sends a complete code by itself, and its input lets phones recognise the code."""
     person = visit()
     person.ask_for_code()
     expect(person.page.get_by_role("heading", name="Enter the code")).to_be_visible()
@@ -128,8 +128,8 @@ def test_a_whole_login(visit: Visit) -> None:
     expect(person.page.locator("#own-number")).to_have_text(re.compile(rf"^\+86 {person.number[:3]} "))
 
 
-def test_the_console_shows_what_happens(visit: Visit) -> None:
-    """Message, requests with shortened tokens, and the number's keys, whose expiries count down."""
+def test_the_console_shows_messages_requests_and_redis(visit: Visit) -> None:
+    """Tokens are shortened, and the expiries of the number's keys count down."""
     person = visit(clock=True)
     person.ask_for_code()
     inbox = person.page.locator("#inbox .message")
@@ -152,8 +152,8 @@ def test_the_console_shows_what_happens(visit: Visit) -> None:
     assert f'"refreshToken": "{refresh_token[:10]}…"' in calls.inner_text()
 
 
-def test_a_click_on_a_message_fills_the_code_in(visit: Visit) -> None:
-    """In the inbox, and where it arrives on the phone; while no code is asked for, the inbox says so."""
+def test_a_click_on_a_message_fills_in_its_code(visit: Visit) -> None:
+    """A click works in the inbox and on the phone; if the phone waits for no code, the inbox says so."""
     person = visit()
     person.ask_for_code()
     message = person.page.locator("#inbox").get_by_role("button", name=person.number)
@@ -172,8 +172,8 @@ def test_a_click_on_a_message_fills_the_code_in(visit: Visit) -> None:
     expect(arrived).to_have_count(0)
 
 
-def test_a_code_is_read_however_it_is_pasted(visit: Visit) -> None:
-    """Spaces, words and full-width digits do no harm; too few digits are not sent."""
+def test_a_pasted_code_is_recognised_among_other_characters(visit: Visit) -> None:
+    """Spaces, words and full-width digits are accepted, and a code with too few digits is not sent."""
     person = visit()
     person.ask_for_code()
     person.type_code("12a 3")
@@ -184,7 +184,7 @@ def test_a_code_is_read_however_it_is_pasted(visit: Visit) -> None:
 
 
 def test_a_template_may_name_the_minutes_first(visit: Visit, place: Place) -> None:
-    """What is filled in is the code all the same."""
+    """A click on a message whose template begins with the minutes fills in the code."""
     person = visit()
 
     def turn(route: Route) -> None:
@@ -198,16 +198,16 @@ def test_a_template_may_name_the_minutes_first(visit: Visit, place: Place) -> No
     expect(person.screen("home")).to_be_visible()
 
 
-def test_a_number_is_read_however_it_is_pasted(visit: Visit) -> None:
-    """An address book adds dashes of its own and marks for the direction of writing."""
+def test_a_pasted_number_is_recognised_among_other_characters(visit: Visit) -> None:
+    """Address books add other dashes, and marks for the direction of writing."""
     person = visit()
     number = person.number
     person.number = f"\u202d+86 {number[:3]}\u2011{number[3:7]}\u2013{number[7:]}\u202c"
     person.ask_for_code()
 
 
-def test_a_number_with_a_zero_before_it(visit: Visit, place: Place) -> None:
-    """As people write it at home; its message arrives, and Redis is shown."""
+def test_a_national_number_with_a_leading_zero_works(visit: Visit, place: Place) -> None:
+    """A German number in national form gets its message, and its keys are shown."""
     person = visit()
     person.page.get_by_label("Country or region").select_option(label="Germany +49")
     expect(person.page.get_by_label("Mobile number")).to_have_attribute("placeholder", "")
@@ -221,8 +221,8 @@ def test_a_number_with_a_zero_before_it(visit: Visit, place: Place) -> None:
     expect(person.screen("home")).to_be_visible()
 
 
-def test_what_is_no_number_is_not_blamed_on_redis(visit: Visit) -> None:
-    """Nothing can be shown for it."""
+def test_an_invalid_number_is_not_reported_as_a_failure_of_redis(visit: Visit) -> None:
+    """For an invalid number, the panel of Redis keeps its hint."""
     person = visit()
     person.number = "abc"
     person.try_for_code()
@@ -230,14 +230,14 @@ def test_what_is_no_number_is_not_blamed_on_redis(visit: Visit) -> None:
     expect(person.page.locator("#redis")).to_have_text("Get a code, and the number’s keys are shown here.")
 
 
-def test_a_page_by_plain_http(visit: Visit) -> None:
-    """As an emulator opens it, by an address of its own: a browser then keeps crypto.randomUUID back."""
+def test_the_page_works_over_plain_http(visit: Visit) -> None:
+    """An emulator opens the page over plain HTTP, where a browser has no crypto.randomUUID."""
     person = visit(prepare="delete Crypto.prototype.randomUUID;")
     person.sign_in()
 
 
-def test_wrong_codes(visit: Visit) -> None:
-    """The phone counts down, then asks for a new code, which it gets."""
+def test_after_too_many_wrong_codes_the_page_offers_a_new_one(visit: Visit) -> None:
+    """The page shows the guesses left, and the new code signs in."""
     person = visit(clock=True)
     person.ask_for_code()
     first = person.wrong
@@ -254,8 +254,8 @@ def test_wrong_codes(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize("end", ["no guesses left", "gone from Redis"])
-def test_a_dead_code_is_not_waited_for(visit: Visit, end: str) -> None:
-    """Back from it the phone asks for a new one; while that is too soon it says so, and counts down."""
+def test_a_code_that_no_longer_works_is_replaced(visit: Visit, end: str) -> None:
+    """Going back requests a new code; during the cooldown, the page says so and counts down."""
     person = visit(clock=True)
     person.ask_for_code()
     wrong = person.wrong
@@ -283,8 +283,8 @@ def test_a_dead_code_is_not_waited_for(visit: Visit, end: str) -> None:
     expect(person.screen("home")).to_be_visible()
 
 
-def test_sending_again_waits_and_sends_the_same_code(visit: Visit) -> None:
-    """The button counts down what `resendAfter` said; below it stands how long the code works."""
+def test_a_resend_waits_for_the_cooldown_and_repeats_the_code(visit: Visit) -> None:
+    """The button counts `resendAfter` down, and the line below it the life of the code."""
     person = visit(clock=True)
     person.ask_for_code()
     again = person.button(re.compile("^Send it again"))
@@ -305,8 +305,8 @@ def test_sending_again_waits_and_sends_the_same_code(visit: Visit) -> None:
     person.says("This code has expired. Send a new one.")
 
 
-def test_sending_again_after_no_answer_sends(visit: Visit, place: Place) -> None:
-    """What may have been sent is counted as sent; asking again later is a new wish, not a repeat."""
+def test_a_resend_after_a_timeout_sends_another_sms(visit: Visit, place: Place) -> None:
+    """An SMS that may have been sent counts as sent, and a resend is a new request instead of a repeat."""
     person = visit(clock=True)
     place.tencent.fail("timeout", 2)
     person.ask_for_code()
@@ -314,14 +314,14 @@ def test_sending_again_after_no_answer_sends(visit: Visit, place: Place) -> None
         person.cool_down()
         person.press("Send it again")
         if times == 3:
-            person.press("I am a person")  # the function wants to know, from the third message of a day
+            person.press("I am a person")  # required from a number's third sending of the day
             person.says("Sent again. It is the same code.")
         expect(person.button(re.compile("^Send it again in"))).to_be_visible()
         assert len(person.codes) == times
 
 
-def test_back_to_the_number_and_forth_again(visit: Visit) -> None:
-    """The same number within the wait leads back to the message that is on its way, without another request."""
+def test_the_same_number_within_the_cooldown_leads_back_to_its_code(visit: Visit) -> None:
+    """During the cooldown, the page makes no second request for the number."""
     person = visit()
     person.ask_for_code()
     person.press("Back")
@@ -332,8 +332,8 @@ def test_back_to_the_number_and_forth_again(visit: Visit) -> None:
     expect(person.screen("home")).to_be_visible()
 
 
-def test_back_to_the_number_after_another_one_was_refused(visit: Visit) -> None:
-    """The phone is its own again: Redis is shown for the number whose code it waits for."""
+def test_after_another_number_is_refused_the_first_one_leads_back_to_its_code(visit: Visit) -> None:
+    """Redis is shown for the number whose code the page waits for."""
     person = visit()
     person.ask_for_code()
     own, keys = person.number, person.page.locator("#redis")
@@ -348,8 +348,8 @@ def test_back_to_the_number_after_another_one_was_refused(visit: Visit) -> None:
     expect(keys).to_contain_text(otp_key(Phone.parse(own, "CN"), "latest"))
 
 
-def test_a_reload_still_waits_for_the_code(visit: Visit) -> None:
-    """A phone may load the page anew while somebody reads the message: the code is not lost."""
+def test_a_reload_keeps_the_screen_that_waits_for_the_code(visit: Visit) -> None:
+    """A phone may reload the page while its user reads the message."""
     person = visit(clock=True)
     person.ask_for_code()
     person.wait(10)
@@ -367,8 +367,8 @@ def test_a_reload_still_waits_for_the_code(visit: Visit) -> None:
     expect(person.screen("number")).to_be_visible()
 
 
-def test_a_limit_counts_down(visit: Visit) -> None:
-    """After a 429 the button waits for as long as Retry-After says; another number may be tried at once."""
+def test_after_a_429_the_button_counts_retry_after_down(visit: Visit) -> None:
+    """The button is disabled for Retry-After, and another number can be tried at once."""
     person, other = visit(), visit(clock=True)
     person.ask_for_code()
     own, other.number = other.number, person.number
@@ -376,11 +376,11 @@ def test_a_limit_counts_down(visit: Visit) -> None:
     other.says(re.compile(f"^That was too often. Try again in {counting(RULES.cooldown)} s.$"))
     button = other.button(re.compile("^Get a code"))
     expect(button).to_be_disabled()
-    expect(button).to_be_focused()  # who came by keyboard is still where they were
+    expect(button).to_be_focused()  # a keyboard user keeps the focus
     other.page.keyboard.press("Enter")
     other.wait(10)
     expect(button).to_have_text(re.compile(rf"^Get a code \({counting(RULES.cooldown - 10)} s\)$"))
-    expect(other.page.locator("#requests summary")).to_have_count(1)  # pressing it again has asked for nothing
+    expect(other.page.locator("#requests summary")).to_have_count(1)  # pressing it again made no request
     other.page.get_by_label("Mobile number").fill(own)
     expect(button).to_be_enabled()
     expect(button).to_have_text("Get a code")
@@ -390,7 +390,7 @@ def test_a_limit_counts_down(visit: Visit) -> None:
     expect(button).to_be_enabled()
 
 
-FAILURES = [  # of sending: what the switch says, what the phone says then, on which screen, and how many messages came
+FAILURES = [  # of SendSms: the switch's label, the page's words, the screen, and the number of messages that arrive
     ("Out of messages", "The message cannot be sent just now", "number", 0),
     ("Too soon", "That was too often. Try again in", "number", 0),
     ("No answer", "The message may be on its way. If it arrives, its code works", "code", 1),
@@ -399,8 +399,8 @@ FAILURES = [  # of sending: what the switch says, what the phone says then, on w
 ]
 
 
-def test_each_failure_of_sending(visit: Visit) -> None:
-    """A switch makes the next SMS fail; the phone says what to do, and where the message came the code works."""
+def test_each_failure_of_sendsms_is_explained(visit: Visit) -> None:
+    """The switch makes one SMS fail; the page explains it, and if the message has arrived, its code works."""
     person = visit()
     switch = person.page.get_by_role("group", name="Sending an SMS")
     for mode, words, screen, sent in FAILURES:
@@ -411,7 +411,7 @@ def test_each_failure_of_sending(visit: Visit) -> None:
             person.says(words)
         expect(person.screen(screen)).to_be_visible()
         assert len(person.codes) == sent, mode
-        expect(switch.get_by_label("Normal")).to_be_checked()  # it was for once
+        expect(switch.get_by_label("Normal")).to_be_checked()  # the failure was for one request
         if sent:
             person.type_code(person.codes[0])
             expect(person.screen("home")).to_be_visible()
@@ -420,8 +420,8 @@ def test_each_failure_of_sending(visit: Visit) -> None:
             person.press("Back")
 
 
-def test_each_failure_of_a_captcha(visit: Visit) -> None:
-    """Without an answer no ticket is good, and the person is asked again."""
+def test_each_failure_of_the_captcha_is_explained(visit: Visit) -> None:
+    """If the service does not answer, the ticket is refused and the page asks for another captcha."""
     person = visit(captcha=True)
     switch = person.page.get_by_role("group", name="Checking a captcha")
     for mode in ("No answer", "Broken connection", "Odd format"):
@@ -436,8 +436,8 @@ def test_each_failure_of_a_captcha(visit: Visit) -> None:
         person.press("Back")
 
 
-def test_a_failure_that_stays(visit: Visit, place: Place) -> None:
-    """Without "only the next time" a mode stays until it is switched off; one that was set elsewhere is shown."""
+def test_a_failure_mode_can_stay_until_it_is_switched_off(visit: Visit, place: Place) -> None:
+    """Without "only the next time" a mode stays; the switch also shows a mode that was set elsewhere."""
     person = visit()
     person.page.get_by_label("Only the next time").uncheck()
     switch = person.page.get_by_role("group", name="Sending an SMS")
@@ -451,8 +451,8 @@ def test_a_failure_that_stays(visit: Visit, place: Place) -> None:
     expect(switch.get_by_text("LimitExceeded.PhoneNumberDailyLimit")).to_be_visible()
 
 
-def test_a_captcha_when_it_is_asked_for(visit: Visit) -> None:
-    """Bad tickets are refused and asked for anew, Escape leaves, a good one sends the code."""
+def test_a_required_captcha_is_shown_until_a_ticket_is_good(visit: Visit) -> None:
+    """A bad ticket is refused and the captcha shown again, Escape leaves it, and a good ticket sends the code."""
     person = visit(captcha=True)
     person.try_for_code()
     expect(person.page.get_by_role("dialog", name="Are you a person?")).to_be_visible()
@@ -468,8 +468,8 @@ def test_a_captcha_when_it_is_asked_for(visit: Visit) -> None:
     assert len(person.codes) == 1
 
 
-def test_a_reload_stays_signed_in(visit: Visit) -> None:
-    """By the refresh token; the access token is in no store."""
+def test_a_reload_keeps_the_user_signed_in(visit: Visit) -> None:
+    """The page keeps the refresh token, and no storage of the browser has the access token."""
     person = visit()
     person.sign_in()
     person.open()
@@ -483,8 +483,8 @@ def test_a_reload_stays_signed_in(visit: Visit) -> None:
     assert person.page.evaluate("localStorage.getItem('sms-login.refreshToken')") is None
 
 
-def test_an_old_access_token_is_renewed(visit: Visit) -> None:
-    """Hours later the page goes on, with new tokens that nobody sees."""
+def test_an_expired_access_token_is_renewed(visit: Visit) -> None:
+    """The page refreshes by itself, and the user's action succeeds."""
     person = visit(clock=True)
     person.sign_in()
     person.page.clock.fast_forward("03:00:00")
@@ -494,8 +494,8 @@ def test_an_old_access_token_is_renewed(visit: Visit) -> None:
     expect(person.page.locator("#requests summary strong")).to_have_text(["setNickname", "refresh", "login", "getSms"])
 
 
-def test_signing_out(visit: Visit) -> None:
-    """The session ends, and a reload does not bring it back."""
+def test_signing_out_ends_the_session(visit: Visit) -> None:
+    """After signing out, a reload does not bring the session back."""
     person = visit()
     person.sign_in()
     person.press("Sign out")
@@ -504,8 +504,8 @@ def test_signing_out(visit: Visit) -> None:
     expect(person.screen("number")).to_be_visible()
 
 
-def test_signing_out_everywhere(visit: Visit) -> None:
-    """The other device notices at its next step."""
+def test_signing_out_everywhere_ends_the_session_of_another_device(visit: Visit) -> None:
+    """After signing out on all devices, another device is signed out at its next request."""
     person, other = visit(), visit(clock=True)
     person.sign_in()
     other.number = person.number
@@ -519,8 +519,8 @@ def test_signing_out_everywhere(visit: Visit) -> None:
     expect(other.screen("number")).to_be_visible()
 
 
-def test_deleting_the_account(visit: Visit, place: Place) -> None:
-    """It takes a fresh code; the user is gone, and the next login makes a new one."""
+def test_deleting_the_account_takes_a_fresh_code(visit: Visit, place: Place) -> None:
+    """The user is deleted, and the next login makes a new one."""
     person = visit(clock=True)
     person.sign_in()
     person.cool_down()
@@ -534,14 +534,14 @@ def test_deleting_the_account(visit: Visit, place: Place) -> None:
     assert place.backend.client.exists(f"user:{{+86{person.number}}}") == 0
     person.cool_down()
     person.try_for_code()
-    person.press("I am a person")  # the function wants to know, from the third message of a day
+    person.press("I am a person")  # required from a number's third sending of the day
     expect(person.screen("code")).to_be_visible()
     person.type_code(person.codes[0])
     person.says("Welcome! Your account has been made.")
 
 
-def test_a_nickname_is_text(visit: Visit) -> None:
-    """Markup in it is shown as it is, also after a reload and in the console."""
+def test_a_nickname_is_shown_as_text(visit: Visit) -> None:
+    """Markup in a nickname is never interpreted, also after a reload and in the console."""
     person = visit()
     person.sign_in()
     name = "<img src=x onerror=alert(1)><b>x"
@@ -554,8 +554,8 @@ def test_a_nickname_is_text(visit: Visit) -> None:
     expect(person.page.locator("main img, main b")).to_have_count(0)
 
 
-def test_a_lost_answer_costs_nothing(visit: Visit) -> None:
-    """A tap that repeats what got no answer carries the same Idempotency-Key; a new wish carries a new one."""
+def test_a_request_whose_answer_is_lost_can_be_repeated(visit: Visit) -> None:
+    """A repeated request carries the same Idempotency-Key, and a new request a new one."""
     person = visit()
     person.lost = True
     keys: list[str] = []
@@ -564,7 +564,7 @@ def test_a_lost_answer_costs_nothing(visit: Visit) -> None:
         method = json.loads(route.request.post_data or "{}")["method"]
         keys.append(f"{method} {route.request.headers['idempotency-key']}")
         if len(keys) in {1, 3}:
-            route.fetch()  # the function has done it
+            route.fetch()  # the function has handled it
             route.abort()
         else:
             route.continue_()
@@ -584,8 +584,8 @@ def test_a_lost_answer_costs_nothing(visit: Visit) -> None:
     assert keys[0].split()[1] != keys[2].split()[1]
 
 
-def test_a_lost_refresh_is_repeated_at_once(visit: Visit) -> None:
-    """Later the same refresh token would look like a copied one, and end the session."""
+def test_a_refresh_whose_answer_is_lost_is_repeated_at_once(visit: Visit) -> None:
+    """Later, the same refresh token would count as copied, and end the session."""
     person = visit()
     person.sign_in()
     person.lost = True
@@ -593,7 +593,7 @@ def test_a_lost_refresh_is_repeated_at_once(visit: Visit) -> None:
 
     def lose(route: Route) -> None:
         if route.request.method == "POST" and not lost:
-            lost.append(route.fetch().json()["codeStr"])  # the function has done it
+            lost.append(route.fetch().json()["codeStr"])  # the function has handled it
             route.abort()
         else:
             route.continue_()
@@ -605,8 +605,8 @@ def test_a_lost_refresh_is_repeated_at_once(visit: Visit) -> None:
     assert person.page.evaluate("import('/page/api.js').then((api) => api.PATIENCE)") < SessionRules().repeat_for * 1000
 
 
-def test_without_the_gateway_no_switch_lies(visit: Visit) -> None:
-    """What nobody has heard is not set; a captcha that cannot be opened is asked for again."""
+def test_without_the_gateway_a_switch_keeps_its_state(visit: Visit) -> None:
+    """A switch shows only a mode that was set, and a captcha that cannot be opened is asked for again."""
     person = visit(captcha=True)
     person.lost = True
     person.page.route(
@@ -620,8 +620,8 @@ def test_without_the_gateway_no_switch_lies(visit: Visit) -> None:
     person.says("That ticket was not accepted.")
 
 
-def test_no_network_at_the_start(visit: Visit) -> None:
-    """Nobody is signed out by it: there is a button to try again."""
+def test_a_start_without_a_network_keeps_the_user_signed_in(visit: Visit) -> None:
+    """Without a network, the page keeps the session and offers a button to try again."""
     person = visit()
     person.sign_in()
     person.lost = True
@@ -643,8 +643,8 @@ OTP = """
 """
 
 
-def test_the_browser_hands_the_code_over(visit: Visit) -> None:
-    """Where there is WebOTP the person types nothing; who leaves the screen is not listened for."""
+def test_a_browser_with_webotp_fills_in_the_code(visit: Visit) -> None:
+    """The page stops listening when the user leaves the screen."""
     person = visit(prepare=OTP)
     person.ask_for_code()
     assert person.page.evaluate("[window.asked, window.signal.aborted]") == [["sms"], False]
@@ -656,8 +656,8 @@ def test_the_browser_hands_the_code_over(visit: Visit) -> None:
     expect(person.screen("home")).to_be_visible()
 
 
-def test_numbers_of_other_countries(visit: Visit) -> None:
-    """The picker sets the calling code, and a number that begins with + has its own."""
+def test_the_country_picker_sets_the_calling_code(visit: Visit) -> None:
+    """A number that begins with + has its own calling code."""
     person = visit()
     person.page.get_by_label("Country or region").select_option(label="United Kingdom +44")
     expect(person.page.locator("#calling")).to_have_text("+44")
@@ -675,8 +675,8 @@ def test_numbers_of_other_countries(visit: Visit) -> None:
     expect(person.screen("code")).to_be_visible()
 
 
-def test_everything_by_keyboard(visit: Visit) -> None:
-    """From the number to signing out, without a mouse; the focus goes where the next step is."""
+def test_the_page_works_by_keyboard_alone(visit: Visit) -> None:
+    """From the number to signing out, the focus moves to the next step."""
     person = visit()
     page, press = person.page, person.page.keyboard.press
     page.get_by_label("Country or region").focus()
@@ -699,8 +699,8 @@ def test_everything_by_keyboard(visit: Visit) -> None:
     expect(page.locator("#number h2")).to_be_focused()
 
 
-def test_both_languages(visit: Visit) -> None:
-    """The browser's decides, a button changes it, and the choice survives a reload; errors change with it."""
+def test_the_page_speaks_both_languages(visit: Visit) -> None:
+    """The page begins in the browser's language; a button changes all texts, and a reload keeps the choice."""
     person = visit(locale="zh-CN")
     page = person.page
     expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
@@ -708,7 +708,12 @@ def test_both_languages(visit: Visit) -> None:
     person.press("获取验证码")
     person.says("这不是可以接收短信的手机号，请检查号码和国家或地区。")
     durations = "import('/page/language.js').then(({duration}) => [45, 65, 7260, 172800].map(duration))"
-    assert page.evaluate(durations) == ["45 秒", "1 分 05 秒", "2 小时 1 分", "2 天"]  # 1:05 is a time of day
+    assert page.evaluate(durations) == [
+        "45 秒",
+        "1 分 05 秒",
+        "2 小时 1 分",
+        "2 天",
+    ]  # as 1:05 it would read as a time of day
     waits = """async () => {
         const { explain } = await import("/page/language.js");
         return [0, 30].map((retryAfter) => explain({ name: "TooManyRequests", data: {}, retryAfter }));
@@ -725,8 +730,8 @@ def test_both_languages(visit: Visit) -> None:
     assert empty == 0
 
 
-def test_the_page_knows_what_the_function_knows(visit: Visit) -> None:
-    """Words in both languages for each codeStr, with the same gaps; each country's calling code; each switch."""
+def test_the_page_has_every_error_calling_code_and_failure_mode_of_the_function(visit: Visit) -> None:
+    """The page has texts in both languages for each codeStr, with the same placeholders."""
     page = visit().page
     error_words, words, countries, modes = page.evaluate("""async () => [
         (await import("/page/error_words.js")).errorWords,
@@ -751,8 +756,8 @@ def test_the_page_knows_what_the_function_knows(visit: Visit) -> None:
 
 
 @pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
-def test_a_small_phone(visit: Visit, locale: str) -> None:
-    """At 360 pixels nothing has to be scrolled sideways, and the phone's screen fills the window."""
+def test_the_page_fits_a_phone_of_360_pixels(visit: Visit, locale: str) -> None:
+    """The user never scrolls sideways, and the screen of the phone fills the window."""
     person = visit(viewport={"width": 360, "height": 740}, locale=locale, has_touch=True, is_mobile=True)
     page = person.page
 
@@ -775,8 +780,8 @@ def test_a_small_phone(visit: Visit, locale: str) -> None:
 
 
 @pytest.mark.parametrize(("scheme", "rules"), [("light", []), ("dark", ["color-contrast"])])
-def test_nothing_stands_in_anybodys_way(visit: Visit, scheme: str, rules: list[str]) -> None:
-    """axe-core finds no violation on any screen; in the dark only colours are other ones."""
+def test_axe_core_finds_no_violation_on_any_screen(visit: Visit, scheme: str, rules: list[str]) -> None:
+    """No screen has a violation; in the dark scheme only colours differ, so only their contrast is checked."""
     person = visit(captcha=True, color_scheme=scheme)
     found = [person.violations(*rules)]
     person.press("Get a code")
@@ -801,8 +806,8 @@ def test_nothing_stands_in_anybodys_way(visit: Visit, scheme: str, rules: list[s
     assert found == [""] * 6
 
 
-def test_the_check_for_obstacles_sees_some(visit: Visit) -> None:
-    """The test above does not pass because it is blind: a picture without words, and grey on grey."""
+def test_axe_core_finds_violations_if_there_are_some(visit: Visit) -> None:
+    """The test above is not blind to a picture without a description and to grey text on grey."""
     person = visit()
     person.page.evaluate("document.body.append(new Image())")
     person.page.evaluate("document.querySelector('#number h2').style.color = 'lightgrey'")

@@ -1,4 +1,4 @@
-"""The hours and days that limits are counted in."""
+"""The hours and days in which limits count."""
 
 from datetime import datetime, timedelta, timezone
 
@@ -18,7 +18,7 @@ def at(text: str) -> time_machine.travel:
 
 
 def test_an_hour_is_a_full_hour() -> None:
-    """It ends when the next one begins, to the millisecond."""
+    """An hour ends when the next one begins, to the millisecond."""
     calendar = Calendar(8)
     with at("2026-11-21T12:00:00+08:00"):
         noon = calendar.now().hour
@@ -39,8 +39,8 @@ def test_an_hour_is_a_full_hour() -> None:
         (-12, "2026-11-21T12:00:00+00:00", "2026-11-22T11:59:59.750+00:00"),
     ],
 )
-def test_a_day_is_from_midnight_to_midnight_at_its_offset(offset: float, first: str, last: str) -> None:
-    """Its first and its last moment have one name, the moments around it have others."""
+def test_a_day_lasts_from_midnight_to_midnight_at_its_offset(offset: float, first: str, last: str) -> None:
+    """A day's first and last moment have its name, and the moments before and after have others."""
     calendar = Calendar(offset)
     with at(first) as clock:
         assert calendar.now().day == Period("20261121", DAY)
@@ -61,7 +61,7 @@ def test_a_day_is_from_midnight_to_midnight_at_its_offset(offset: float, first: 
     ],
 )
 def test_days_follow_the_calendar(now: str, name: str, next_name: str) -> None:
-    """Over the ends of months and years; names sort as days do."""
+    """The names of days are right across the ends of months and years, and sort by time."""
     with at(now) as clock:
         assert Calendar(8).now().day == Period(name, 1000)
         clock.shift(1)
@@ -69,8 +69,8 @@ def test_days_follow_the_calendar(now: str, name: str, next_name: str) -> None:
     assert name < next_name
 
 
-def test_a_period_always_has_something_left() -> None:
-    """Redis takes no expiry of nothing."""
+def test_a_period_always_has_at_least_a_millisecond_left() -> None:
+    """Redis refuses an expiry of zero."""
     with at("2026-11-21T23:59:59.999999+08:00"):
         assert Calendar(8).now().hour.left_ms == Calendar(8).now().day.left_ms == 1
 
@@ -78,10 +78,10 @@ def test_a_period_always_has_something_left() -> None:
 @settings(max_examples=300, deadline=None, derandomize=True)
 @example(now=datetime(2026, 11, 21, 3, 59, 57, 999_500, tzinfo=timezone.utc), offset=8)
 @given(
-    now=st.datetimes(datetime(2026, 1, 1), datetime(2036, 1, 1), timezones=st.just(timezone.utc)),  # noqa: DTZ001 - it gets one
+    now=st.datetimes(datetime(2026, 1, 1), datetime(2036, 1, 1), timezones=st.just(timezone.utc)),  # noqa: DTZ001 - Hypothesis adds it
     offset=st.sampled_from([8, 0, -3.5, 5.75, 14, -12]),
 )
-def test_whoever_waits_as_long_as_they_are_told_comes_into_the_next_period(now: datetime, offset: float) -> None:
+def test_after_its_retry_after_the_next_period_has_begun(now: datetime, offset: float) -> None:
     """A Retry-After is never too early, and less than a second too late."""
     calendar = Calendar(offset)
     with time_machine.travel(now, tick=False) as clock:
@@ -103,6 +103,6 @@ def test_whoever_waits_as_long_as_they_are_told_comes_into_the_next_period(now: 
 @pytest.mark.parametrize(
     ("ms", "expected"), [(-2, 1), (0, 1), (1, 1), (999, 1), (1000, 1), (1001, 2), (59_999, 60), (86_400_000, 86_400)]
 )
-def test_seconds_are_whole_and_never_too_few(ms: int, expected: int) -> None:
-    """Whoever comes back then is not told to wait again; nobody is told to wait no time."""
+def test_a_retry_after_is_rounded_up_to_whole_seconds_and_never_zero(ms: int, expected: int) -> None:
+    """A client that comes back after its Retry-After need not wait again."""
     assert retry_after(ms) == expected

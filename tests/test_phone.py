@@ -1,4 +1,4 @@
-"""A phone number is one number in every spelling, and masked wherever it is printed."""
+"""A phone number is one number in every spelling, and is masked wherever it is printed."""
 
 import pytest
 from hypothesis import given, settings
@@ -16,8 +16,8 @@ CLEAR = "+8613800138000"
     "spelling",
     [
         "+8613800138000",  # E.164
-        "8613800138000",  # area code and number, as in Tencent's demo of 2024
-        "13800138000",  # national, as in that of 2020
+        "8613800138000",  # country code and number, as in Tencent's demo of 2024
+        "13800138000",  # national, as in the demo of 2020
         "+86 138 0013 8000",
         "86-138-0013-8000",
         "138-0013-8000",
@@ -29,7 +29,7 @@ CLEAR = "+8613800138000"
     ],
 )
 def test_every_spelling_of_one_number_is_one_number(spelling: str) -> None:
-    """Area code, E.164, national, with spaces, hyphens and prefixes: all compare equal."""
+    """E.164, national and other spellings, with spaces, hyphens and prefixes, compare equal."""
     assert Phone.parse(spelling, "CN") == Phone(CLEAR, "CN")
 
 
@@ -57,8 +57,8 @@ def test_every_spelling_of_one_number_is_one_number(spelling: str) -> None:
         "8613800138000+",
     ],
 )
-def test_a_number_is_written_with_ascii_digits_spaces_and_hyphens_only(spelling: str) -> None:
-    """Full-width and other Unicode digits, letters, newlines and parentheses are refused."""
+def test_a_number_may_have_only_ascii_digits_spaces_and_hyphens(spelling: str) -> None:
+    """A number with other Unicode digits, letters, line ends or parentheses is refused."""
     with pytest.raises(InvalidPhone):
         Phone.parse(spelling, "CN")
 
@@ -67,8 +67,8 @@ def test_a_number_is_written_with_ascii_digits_spaces_and_hyphens_only(spelling:
     "spelling",
     ["", "+", " ", "-", "1", "12345", "1380013800", "138001380000", "+86", "+0013800138000", "+99912345678", "9" * 40],
 )
-def test_what_is_no_number_is_refused(spelling: str) -> None:
-    """Nothing, too little, too much and a country that does not exist are no numbers."""
+def test_an_incomplete_or_impossible_number_is_refused(spelling: str) -> None:
+    """An empty text, too few or too many digits and an unknown country are InvalidPhone."""
     with pytest.raises(InvalidPhone):
         Phone.parse(spelling, "CN")
 
@@ -87,20 +87,20 @@ def test_what_is_no_number_is_refused(spelling: str) -> None:
     ],
 )
 def test_a_number_that_cannot_receive_sms_is_refused(spelling: str) -> None:
-    """A fixed line, a service and a premium number are no phones of ours."""
+    """A fixed line, a service number and a premium number are InvalidPhone."""
     with pytest.raises(InvalidPhone):
         Phone.parse(spelling, "CN")
 
 
-def test_a_leading_plus_is_always_international_and_else_the_default_country_comes_first() -> None:
+def test_a_plus_means_international_and_without_it_the_default_country_comes_first() -> None:
     """The same ten digits are a number of Singapore with a plus, and one of the United States without it."""
     assert Phone.parse("+6592345678", "US") == Phone("+6592345678", "SG")
     assert Phone.parse("6592345678", "US") == Phone("+16592345678", "US")
     assert Phone.parse("6592345678", "CN") == Phone("+6592345678", "SG")
 
 
-def test_a_national_number_needs_its_country_to_be_the_default() -> None:
-    """What is national in one country is nothing in another."""
+def test_a_national_number_is_valid_only_in_its_default_country() -> None:
+    """A British number in national form is refused if the default country is China."""
     assert Phone.parse("07400 123456", "GB") == Phone("+447400123456", "GB")
     with pytest.raises(InvalidPhone):
         Phone.parse("07400 123456", "CN")
@@ -121,7 +121,7 @@ def test_a_national_number_needs_its_country_to_be_the_default() -> None:
     ],
 )
 def test_a_foreign_number_knows_its_country(spelling: str, region: str) -> None:
-    """Also where two countries share an area code, and where mainland China is not the whole of it."""
+    """Countries with one calling code are told apart, and so are Hong Kong, Macao and Taiwan from mainland China."""
     assert Phone.parse(spelling, "CN").region == region
 
 
@@ -129,8 +129,8 @@ def test_a_foreign_number_knows_its_country(spelling: str, region: str) -> None:
     ("spelling", "default"),
     [("79123456789", "CN"), ("4540612345", "CN"), ("51912345678", "CN"), ("4915123456789", "DE")],
 )
-def test_a_fixed_line_of_the_default_country_does_not_hide_an_area_code_and_number(spelling: str, default: str) -> None:
-    """Digits that can receive SMS only as area code and number are read so, as with the plus."""
+def test_digits_of_a_fixed_line_of_the_default_country_are_read_as_international(spelling: str, default: str) -> None:
+    """Digits that can receive SMS only with a calling code are parsed as if they had the plus."""
     assert Phone.parse(spelling, default) == Phone.parse(f"+{spelling}", default)
 
 
@@ -144,7 +144,7 @@ def test_a_fixed_line_of_the_default_country_does_not_hide_an_area_code_and_numb
     ],
 )
 def test_a_number_is_masked_wherever_it_is_printed(clear: str, masked: str) -> None:
-    """Neither str, repr, format nor the repr of what holds it shows the clear number, which takes `.e164`."""
+    """str, repr, format and the repr of a struct that holds it are masked, and only `.e164` is clear."""
     phone = Phone.parse(clear, "CN")
     assert str(phone) == masked
     assert repr(phone) == f"Phone({masked})"
@@ -164,8 +164,8 @@ _SPELLINGS = (
 
 @given(_SPELLINGS, st.sampled_from(["CN", "US", "GB", "DE", "ZZ"]))
 @settings(deadline=None)  # the library loads a country's patterns when it first meets it
-def test_whatever_comes_is_a_masked_number_that_parses_to_itself_or_refused(spelling: str, default: str) -> None:
-    """Parsing returns a Phone or raises InvalidPhone; E.164 is the same everywhere; a mask hides four digits."""
+def test_any_text_is_refused_or_parses_to_a_masked_number(spelling: str, default: str) -> None:
+    """The E.164 form parses to the same number in every country, and the mask hides four digits."""
     try:
         phone = Phone.parse(spelling, default)
     except InvalidPhone:

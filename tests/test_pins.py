@@ -25,14 +25,14 @@ NO_WHEEL = "lamp==1.0 has no wheel among its hashes"
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_pins_are_closed_in_every_environment(name: str) -> None:
-    """All that pyproject.toml and the packages' metadata ask for is pinned, nothing else, and each has a wheel."""
+    """Every dependency of pyproject.toml and of a package is pinned, nothing else is, and each pin has a wheel."""
     pins, requirements, releases = read(ROOT / name), wanted(name, PROJECT), load()
     found = [(environment, list(problems(pins, requirements, releases, environment))) for environment in ENVIRONMENTS]
     assert [(environment, said) for environment, said in found if said] == []
 
 
-def test_the_metadata_is_of_the_pins_and_as_it_is_installed() -> None:
-    """Of each pin and of no other; what the packages installed here say of themselves is what was written down."""
+def test_the_metadata_file_describes_exactly_the_pins() -> None:
+    """The metadata file has each pin and no other, with the metadata of the packages installed here."""
     pins = {str(pin): pin for name in FILES for pin in read(ROOT / name)}
     releases = load()
     ours = {name for name, pin in pins.items() if any(pin.applies(environment) for environment in ENVIRONMENTS)}
@@ -55,7 +55,7 @@ def normal(requirements: list[str]) -> list[str]:
 
 
 def test_every_requirements_file_is_proved() -> None:
-    """None is overlooked: those on the disk, those of the options, those that the Makefile writes."""
+    """The files on disk are those of the proof, of the options and of the Makefile."""
     there = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("requirements*/*.txt")}
     assert there | {path.name for path in ROOT.glob("requirements*.txt")} == FILES.keys()
     assert {BASE, *(option.requirements for option in OPTIONS.values())} < FILES.keys()
@@ -68,13 +68,13 @@ def test_every_requirements_file_is_proved() -> None:
 
 
 def test_ci_runs_on_the_pythons_that_the_pins_are_proved_for() -> None:
-    """The oldest and the newest of them."""
+    """CI runs on the oldest and on the newest of them."""
     (minors,) = re.findall(r"for minor in ([\d ]+);", (ROOT / ".ci/run").read_text())
     assert tuple(f"3.{minor}" for minor in minors.split()) == PYTHONS
 
 
-def test_every_command_that_installs_takes_the_pins_and_asks_no_resolver() -> None:
-    """In the Makefile, the Dockerfile, the documents and the messages."""
+def test_every_install_command_requires_hashes_and_asks_no_resolver() -> None:
+    """The Makefile, the Dockerfile, the documents and the messages have only such commands."""
     files = [ROOT / "Makefile", ROOT / "deploy/Dockerfile", *ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
     files += [*ROOT.glob("local/*.py"), *ROOT.glob("sms_login/**/*.py")]
     lines = [line for path in files for line in path.read_text(encoding="utf-8").splitlines()]
@@ -84,7 +84,7 @@ def test_every_command_that_installs_takes_the_pins_and_asks_no_resolver() -> No
 
 
 def test_make_pins_asks_the_index_that_pip_is_set_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the environment or, after it, by a file; uv reads neither of them by itself."""
+    """The environment or, after it, a file of pip names the index; uv reads neither by itself."""
     (tmp_path / ".pip").mkdir()
     (tmp_path / ".pip/pip.conf").write_text("[global]\nindex-url = https://mirror.example/simple\n")
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -97,7 +97,7 @@ def test_make_pins_asks_the_index_that_pip_is_set_to(tmp_path: Path, monkeypatch
 
 
 def indexes() -> set[str]:
-    """Return the indexes that `make pins` would ask, one for each requirements file."""
+    """Return the indexes that `make pins` would ask for the requirements files."""
     command = ["make", "--dry-run", "pins", f"VENV={sys.prefix}"]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout  # noqa: S603 - fixed words
     found = re.findall(r"^UV_DEFAULT_INDEX=(\S+) \S+/uv pip compile ", printed, re.MULTILINE)
@@ -112,7 +112,7 @@ def release(*requires: str, python: str = ">=3.10", wheel: str = "py3-none-any",
 
 @pytest.fixture
 def pins(tmp_path: Path) -> list[Pin]:
-    """Two packages, one of them for Python 3.10 only."""
+    """Pin two packages, one of them for Python 3.10 only."""
     path = tmp_path / "requirements.txt"
     path.write_text(
         f"# a comment\nlamp==1.0 \\\n    --hash=sha256:{A} \\\n    --hash=sha256:{C}\n    # via room\n"
@@ -124,8 +124,8 @@ def pins(tmp_path: Path) -> list[Pin]:
 OIL = release(digest=B)
 
 
-def test_pins_that_are_closed_have_no_problem(pins: list[Pin]) -> None:
-    """Names are compared as the index does; a marker, here of an environment and there of an extra, is followed."""
+def test_closed_pins_have_no_problem(pins: list[Pin]) -> None:
+    """Names are compared as an index does, and the markers of environments and extras are followed."""
     lamp = release("Oil_Lamp>=2; python_version < '3.11'", "wick; extra == 'test'")
     for environment in (LINUX, MAC):
         assert list(problems(pins, ["Lamp"], {"lamp==1.0": lamp, "oil-lamp==2.0": OIL}, environment)) == []
@@ -147,12 +147,12 @@ def test_pins_that_are_closed_have_no_problem(pins: list[Pin]) -> None:
     ],
 )
 def test_each_kind_of_problem_is_found(pins: list[Pin], lamp: Release, requirement: str, problem: str) -> None:
-    """A pin that is missing, of a wrong version, wanted by an extra, too much, or of no wheel for the environment."""
+    """A pin may be missing, needless, of a wrong version, wanted by an extra, or without a wheel for the platform."""
     assert problem in list(problems(pins, [requirement], {"lamp==1.0": lamp, "oil-lamp==2.0": OIL}, LINUX))
 
 
 def test_a_pin_without_metadata_and_a_second_pin_are_found(pins: list[Pin]) -> None:
-    """As after an edit by hand."""
+    """A pin without metadata and a second pin of a package, as after an edit by hand, are problems."""
     pins.append(pins[0]._replace(version="1.1"))
     found = list(problems(pins, ["lamp", "oil-lamp"], {"lamp==1.0": release(), "oil-lamp==2.0": OIL}, LINUX))
     assert found == ["lamp is pinned twice: 1.0 and 1.1", "lamp==1.1 has no metadata: make pins"]
@@ -175,7 +175,7 @@ def test_a_pin_without_metadata_and_a_second_pin_are_found(pins: list[Pin]) -> N
     ],
 )
 def test_a_line_that_is_not_an_exact_pin_with_its_hashes_is_refused(tmp_path: Path, line: str) -> None:
-    """It could mean another file tomorrow."""
+    """A line that could install another file tomorrow is a ValueError."""
     path = tmp_path / "requirements.txt"
     path.write_text(f"{line}\n")
     with pytest.raises(ValueError, match=r"^requirements\.txt: neither name==version nor hashed: "):

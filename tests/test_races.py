@@ -1,4 +1,4 @@
-"""Many at once, released by a barrier, with exact counts: on fakeredis and on a real Redis."""
+"""Many simultaneous requests, released by a barrier, with exact counts, on fakeredis and on a real Redis."""
 
 from copy import copy
 from typing import Any
@@ -15,13 +15,13 @@ KEY = "idempotency-key-1"
 
 @pytest.fixture(name="world")
 def two_worlds(backend: Backend, clock: time_machine.Traveller) -> World:
-    """A login service on fakeredis and on a real Redis."""
+    """Build a login service on fakeredis and on a real Redis."""
     return World(backend, clock, limits=UNLIMITED)
 
 
 @pytest.mark.parametrize("with_session", [True, False])
 def test_of_200_simultaneous_wrong_guesses_few_are_evaluated(world: World, *, with_session: bool) -> None:
-    """The others learn nothing, and are no failures."""
+    """All but the allowed guesses are told that the code is spent, and do not count as failures."""
     opened = world.get_sms().session_id
     session = opened if with_session else None
     answers = race(200, lambda _: world.call("login", phone=PHONE.e164, code=world.wrong, sessionId=session))
@@ -34,7 +34,7 @@ def test_of_200_simultaneous_wrong_guesses_few_are_evaluated(world: World, *, wi
 
 @pytest.mark.parametrize("with_session", [True, False])
 def test_of_200_simultaneous_right_codes_1_gets_a_token(world: World, *, with_session: bool) -> None:
-    """A code logs in once, however many come with it at once."""
+    """A code signs in once, however many requests bring it at once."""
     opened = world.get_sms().session_id
     session = opened if with_session else None
     answers = race(200, lambda _: world.call("login", phone=PHONE.e164, code=world.outbox.code, sessionId=session))
@@ -51,7 +51,7 @@ def test_100_simultaneous_getsms_in_five_spellings_send_1_sms(world: World) -> N
 
 
 def test_100_simultaneous_getsms_under_one_key_are_answered_alike_and_send_1_sms(world: World) -> None:
-    """A repeat is harmless, also while the first is on its way."""
+    """Every repeat gets the same sessionId, even before the first request is answered."""
     headers = {"Idempotency-Key": KEY}
     answers = race(100, lambda _: world.call("getSms", headers, phone=PHONE.e164))
     assert outcomes(answers) == {"Ok": 100}
@@ -60,7 +60,7 @@ def test_100_simultaneous_getsms_under_one_key_are_answered_alike_and_send_1_sms
 
 
 def test_100_simultaneous_logins_under_one_key_are_one_login(world: World) -> None:
-    """All get a token of the same new user; nobody without the key does."""
+    """All logins get a token of the same new user, and a later login without the key gets none."""
     session = world.get_sms().session_id
     right = {"phone": PHONE.e164, "code": world.outbox.code, "sessionId": session}
     answers = race(100, lambda _: world.call("login", {"Idempotency-Key": KEY}, **right))
@@ -70,7 +70,7 @@ def test_100_simultaneous_logins_under_one_key_are_one_login(world: World) -> No
 
 
 def test_the_right_code_among_two_wrong_ones_always_logs_in(world: World) -> None:
-    """Guesses do not take the code away from under each other."""
+    """Wrong guesses at the same moment do not spend the code."""
     for _ in range(20):
         session = world.get_sms().session_id
         codes = [world.wrong, world.outbox.code, world.wrong]
@@ -80,7 +80,7 @@ def test_the_right_code_among_two_wrong_ones_always_logs_in(world: World) -> Non
 
 
 def test_50_simultaneous_first_logins_make_one_user(world: World) -> None:
-    """Whichever comes first signs the number up, the rest find its user."""
+    """The first login signs the number up, and the others find its user."""
     answers = race(50, lambda i: {"id": world.users.sign_in(PHONE, f"id-{i}").id})
     assert len({answer["id"] for answer in answers}) == 1
 
@@ -89,12 +89,12 @@ def test_50_simultaneous_first_logins_make_one_user(world: World) -> None:
 
 
 def count_of(device: Device) -> str:
-    """Return the count of a session's present token, which begins with 1."""
+    """Return the count of a session's present refresh token, which begins with 1."""
     return str(device.world.backend.client.hget(device.key, "count"))
 
 
 def test_50_simultaneous_refreshes_of_one_token_are_one_rotation(world: World) -> None:
-    """All 50 are answered with the same refresh token, which counts, and with an access token that does."""
+    """All refreshes get the same refresh token and an access token of their own, and each token is valid."""
     device = Device(world)
     token = device.refresh_token
     answers = race(50, lambda _: world.call("refresh", refreshToken=token))
@@ -107,8 +107,8 @@ def test_50_simultaneous_refreshes_of_one_token_are_one_rotation(world: World) -
 
 
 @pytest.mark.parametrize("everywhere", [True, False])
-def test_after_a_logout_among_50_refreshes_no_token_counts(world: World, *, everywhere: bool) -> None:
-    """Neither one that was given before it nor one that was under way."""
+def test_after_a_logout_among_50_refreshes_no_token_is_valid(world: World, *, everywhere: bool) -> None:
+    """A logout also ends the tokens of a refresh at the same moment."""
     device = Device(world)
     token, access = device.refresh_token, device.token
 
@@ -129,7 +129,7 @@ def test_after_a_logout_among_50_refreshes_no_token_counts(world: World, *, ever
 def test_20_refreshes_with_an_old_token_and_one_with_the_present_end_the_session_once(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whether the owner comes before, between or after the thieves: one alert, and nobody is in."""
+    """Before, between or after the thieves, the owner loses the session too, with a single alert."""
     for _ in range(5):
         owner = Device(world)
         thief = copy(owner)
@@ -139,7 +139,7 @@ def test_20_refreshes_with_an_old_token_and_one_with_the_present_end_the_session
         answers = race(21, lambda i, o=old, p=present: world.call("refresh", refreshToken=p if i == 10 else o))  # type: ignore[misc] # mypy infers no lambda with defaults
         assert [alert["alert"] for alert in alerts(capsys)] == ["refresh_token_reused"]
         given = [answer["data"] for answer in answers if answer["codeStr"] == "Success"]
-        assert len(given) <= 1  # the owner's, if it came first
+        assert len(given) <= 1  # the owner's, if that refresh was the first
         for data in given:
             owner.keep(data)
         assert owner.tries() == thief.tries() == {"TokenInvalid"}
@@ -147,8 +147,8 @@ def test_20_refreshes_with_an_old_token_and_one_with_the_present_end_the_session
         world.wait(3600)
 
 
-def test_20_logouts_at_once_are_one(world: World) -> None:
-    """Those that come too late find the session ended."""
+def test_20_simultaneous_logouts_end_the_session_once(world: World) -> None:
+    """A logout that comes too late finds the session ended."""
     device = Device(world)
     shown = [{"token": device.token}, {"refreshToken": device.refresh_token}]
     answers = race(20, lambda i: world.call("logout", **shown[i % 2]))
@@ -157,8 +157,8 @@ def test_20_logouts_at_once_are_one(world: World) -> None:
     assert device.tries() == {"TokenInvalid"}
 
 
-def test_after_a_deletion_among_20_refreshes_no_token_counts(world: World) -> None:
-    """The user is gone, and so is every session."""
+def test_after_a_deletion_among_20_refreshes_no_token_is_valid(world: World) -> None:
+    """After the deletion the user is gone, and so is every session."""
     device = Device(world)
     world.cool_down()
     deletes = {"sessionId": world.get_sms().session_id, "code": world.outbox.code, "token": device.token}
@@ -177,7 +177,7 @@ def test_after_a_deletion_among_20_refreshes_no_token_counts(world: World) -> No
 
 
 def test_of_20_simultaneous_deletions_with_one_code_1_deletes(world: World) -> None:
-    """The rest find the code spent, or themselves signed out."""
+    """One deletion succeeds, and the others find the code spent or their session ended."""
     device = Device(world)
     world.cool_down()
     deletes = {"sessionId": world.get_sms().session_id, "code": world.outbox.code, "token": device.token}
@@ -187,8 +187,8 @@ def test_of_20_simultaneous_deletions_with_one_code_1_deletes(world: World) -> N
     assert device.tries() == {"TokenInvalid"}
 
 
-def test_a_deletion_among_logins_leaves_a_user_whose_tokens_count_or_none(world: World) -> None:
-    """Whoever logs in at that moment is in the account that is deleted, or in one that begins after it."""
+def test_a_deletion_among_logins_leaves_no_valid_token_of_the_deleted_user(world: World) -> None:
+    """A simultaneous login joins the account that is deleted, or begins a new one after it."""
     login = {"phone": REVIEW_PHONE.e164, "code": REVIEW_CODE}
     for _ in range(5):
         old = world.call("login", **login)["data"]

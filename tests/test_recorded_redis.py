@@ -1,4 +1,4 @@
-"""Contents of Redis that a version wrote are read by the next ones. `record_redis` makes the recordings."""
+"""The present version continues with contents of Redis that a version has recorded; `record_redis` makes recordings."""
 
 import json
 import re
@@ -26,7 +26,7 @@ DAY = 86_400  # s
 
 
 class Replay(Struct):
-    """A Redis as a version left it; `apps` go by the state of their numbers, `budgets` by subject and window."""
+    """A Redis as a version left it; `apps` are keyed by the state of their numbers, `budgets` by subject and window."""
 
     backend: Backend
     clock: time_machine.Traveller
@@ -45,7 +45,7 @@ def read(path: Path) -> Held:
 
 @pytest.fixture(params=FILES, ids=lambda path: path.stem)
 def replay(request: pytest.FixtureRequest, any_backend: Backend, clock: time_machine.Traveller) -> Replay:
-    """The contents of Redis and the clock of a recording."""
+    """Load a recording into Redis, and set the clock to its time."""
     recording = read(request.param)
     clock.move_to(datetime.fromtimestamp(recording["at"], timezone.utc), tick=False)
     restore(any_backend, recording["keys"])
@@ -54,13 +54,13 @@ def replay(request: pytest.FixtureRequest, any_backend: Backend, clock: time_mac
 
 @pytest.fixture
 def world(replay: Replay) -> World:
-    """The present version, with its own rules and limits."""
+    """Give the present version, with its own rules and limits."""
     return replay.world()
 
 
 @pytest.fixture
 def apps(replay: Replay) -> dict[str, Held]:
-    """What the apps hold, by the state of their numbers."""
+    """Give the recorded state of the apps, by the state of their numbers."""
     return replay.apps
 
 
@@ -87,19 +87,19 @@ def wrong(app: Held) -> str:
 
 
 def shapes(keys: dict[str, Held]) -> set[str]:
-    """Return the forms of keys and of their fields, without what is random in them."""
+    """Return the forms of keys and of their fields, without the random parts."""
     found = set()
     for key, entry in keys.items():
         fields = sorted(entry["value"]) if entry["type"] == "hash" else []
         ttl = "for ever" if entry["ttl"] is None else "expires"
         text = f"{key} {entry['type']} {ttl} {' '.join(fields)}"
         text = re.sub(r"(?<=[:{])[+0-9.]+(?=[:}]| )", "<number>", text)
-        found.add(re.sub(r"(?<=}:)[\w-]{22}(?= )", "<id>", re.sub(r"toll:[\w-]+", "toll:<mark>", text)))
+        found.add(re.sub(r"(?<=}:)[\w-]{22}(?= )", "<id>", re.sub(r"took:[\w-]+", "took:<sending id>", text)))
     return found
 
 
-def test_this_version_is_recorded(clock: time_machine.Traveller) -> None:
-    """Its recording has the keys and fields that the code writes."""
+def test_the_recording_of_this_version_is_up_to_date(clock: time_machine.Traveller) -> None:
+    """The recording has the keys and fields that the code writes."""
     clock.move_to(NOON, tick=False)
     path = RECORDED / f"{__version__}.json"
     assert path in FILES, AGAIN
@@ -108,7 +108,7 @@ def test_this_version_is_recorded(clock: time_machine.Traveller) -> None:
 
 
 def test_a_pending_code_logs_in_once(world: World, apps: dict[str, Held]) -> None:
-    """The recorded version sent it, once or twice, to any country."""
+    """The recorded version sent it once or twice, to mainland China or abroad."""
     for state in ("pending", "sent again", "abroad", "repeatable"):
         app = apps[state]
         assert data(world, "login", **log_in(app))["isNewUser"] is True
@@ -116,7 +116,7 @@ def test_a_pending_code_logs_in_once(world: World, apps: dict[str, Held]) -> Non
 
 
 def test_a_pending_code_is_sent_again_after_its_cooldown(world: World, apps: dict[str, Held]) -> None:
-    """The same code, in the same session."""
+    """A resend repeats the code, under the same sessionId."""
     app = apps["pending"]
     again = {"phone": app["phone"], "sessionId": app["sessionId"]}
     assert name(world, "getSms", **again) == "TooManyRequests"
@@ -125,8 +125,8 @@ def test_a_pending_code_is_sent_again_after_its_cooldown(world: World, apps: dic
     assert world.outbox.code == app["code"]
 
 
-def test_a_code_lives_as_long_as_it_was_to(world: World, apps: dict[str, Held]) -> None:
-    """Its life is neither lengthened nor cut short."""
+def test_a_pending_code_keeps_its_expiry(world: World, apps: dict[str, Held]) -> None:
+    """A recorded code lives neither longer nor shorter than the recorded version meant it to."""
     assert name(world, "login", **log_in(apps["expired"])) == "CodeHasExpired"
     world.wait(world.rules.life - 1)
     assert name(world, "login", **log_in(apps["pending"])) == "Success"
@@ -134,8 +134,8 @@ def test_a_code_lives_as_long_as_it_was_to(world: World, apps: dict[str, Held]) 
     assert name(world, "login", **log_in(apps["repeatable"])) == "CodeHasExpired"
 
 
-def test_wrong_guesses_still_count(world: World, apps: dict[str, Held]) -> None:
-    """Those with the session and those without it count apart."""
+def test_recorded_wrong_guesses_still_count(world: World, apps: dict[str, Held]) -> None:
+    """Guesses with the sessionId and guesses without it count separately."""
     for state, session in (("guessed", True), ("guessed without a session", False)):
         app = apps[state]
         guess = {k: v for k, v in log_in(app, wrong(app)).items() if session or k != "sessionId"}
@@ -147,7 +147,7 @@ def test_wrong_guesses_still_count(world: World, apps: dict[str, Held]) -> None:
 
 
 def test_a_spent_code_stays_spent(world: World, apps: dict[str, Held]) -> None:
-    """Only its own login is answered again, under the Idempotency-Key and for a minute."""
+    """Only the login that spent it can be repeated, under its Idempotency-Key and within a minute."""
     app, headers = apps["spent"], {"Idempotency-Key": KEY}
     assert name(world, "login", **log_in(app)) == "CodeHasValid"
     assert data(world, "login", headers, **log_in(app))["userId"] == app["userId"]
@@ -156,14 +156,14 @@ def test_a_spent_code_stays_spent(world: World, apps: dict[str, Held]) -> None:
 
 
 def test_a_repeated_request_for_a_code_sends_nothing(world: World, apps: dict[str, Held]) -> None:
-    """It is answered with the session of the first request."""
+    """A repeat of a recorded getSms is answered with the sessionId of the first request."""
     app = apps["repeatable"]
     sent = data(world, "getSms", {"Idempotency-Key": OTHER_KEY}, phone=app["phone"])
     assert (sent["sessionId"], world.outbox.sent) == (app["sessionId"], [])
 
 
-def test_failures_in_a_row_go_on(replay: Replay) -> None:
-    """One more wrong code locks the number if the recorded failures and this one are enough."""
+def test_recorded_failures_in_a_row_still_count(replay: Replay) -> None:
+    """One more wrong code locks the number if it reaches the limit together with the recorded ones."""
     app = replay.apps["failures in a row"]
     assert name(replay.world(rules=Rules(lock_at=FAILURES)), "login", **log_in(app)) == "Locked", AGAIN
     world = replay.world(rules=Rules(lock_at=FAILURES + 1))
@@ -174,7 +174,7 @@ def test_failures_in_a_row_go_on(replay: Replay) -> None:
 
 
 def test_a_locked_number_stays_locked(world: World, apps: dict[str, Held]) -> None:
-    """Until a day has passed without a failure."""
+    """A locked number is unlocked once a day has passed without a failure."""
     app = apps["locked"]
     for method, params in (("login", log_in(app)), ("getSms", {"phone": app["phone"]})):
         answer = world.call(method, **params)
@@ -184,8 +184,8 @@ def test_a_locked_number_stays_locked(world: World, apps: dict[str, Held]) -> No
     assert name(world, "getSms", phone=app["phone"]) == "Ok"
 
 
-def test_a_full_day_stays_full(world: World, apps: dict[str, Held]) -> None:
-    """Until midnight."""
+def test_a_used_up_daily_limit_stays_used_up(world: World, apps: dict[str, Held]) -> None:
+    """The number can have a code again after midnight."""
     phone = apps["day full"]["phone"]
     answer = world.call("getSms", phone=phone)
     assert answer["codeStr"] == "TooManyRequests", AGAIN
@@ -195,8 +195,8 @@ def test_a_full_day_stays_full(world: World, apps: dict[str, Held]) -> None:
 
 
 @pytest.mark.parametrize("state", ["rotated", "logged out everywhere", "spent", "answer to refresh lost"])
-def test_a_session_goes_on(world: World, apps: dict[str, Held], state: str) -> None:
-    """Both tokens count, the user keeps id and name, and a logout ends it."""
+def test_a_recorded_session_goes_on(world: World, apps: dict[str, Held], state: str) -> None:
+    """Both tokens of a session are valid, the user keeps id and name, and a logout ends it."""
     app = apps[state]
     user = {"userId": app["userId"], "phone": app["phone"], "name": app.get("name", ""), "avatar": ""}
     assert data(world, "getUserInfo", token=app["token"]) == user
@@ -216,8 +216,8 @@ def test_an_earlier_refresh_token_is_a_repeat_or_a_reuse(world: World, apps: dic
     assert name(world, "getUserInfo", token=rotated["token"]) == "TokenInvalid", AGAIN
 
 
-def test_sessions_that_were_ended_everywhere_stay_ended(world: World, apps: dict[str, Held]) -> None:
-    """A later session of the number goes on, until it is ended everywhere too."""
+def test_sessions_that_a_logout_everywhere_ended_stay_ended(world: World, apps: dict[str, Held]) -> None:
+    """A later session of the number goes on until its own logout."""
     app = apps["logged out everywhere"]
     assert name(world, "getUserInfo", token=app["endedToken"]) == "TokenInvalid"
     assert name(world, "refresh", refreshToken=app["endedRefreshToken"]) == "TokenInvalid"
@@ -227,7 +227,7 @@ def test_sessions_that_were_ended_everywhere_stay_ended(world: World, apps: dict
 
 
 def test_a_user_keeps_id_and_name(world: World, apps: dict[str, Held]) -> None:
-    """A login finds the recorded user, and the user can have the account deleted."""
+    """A login finds the recorded user, who can also delete the account."""
     app = apps["rotated"]
     app["sessionId"] = data(world, "getSms", phone=app["phone"])["sessionId"]
     answer = data(world, "login", **log_in(app, world.outbox.code))
@@ -252,8 +252,8 @@ def test_a_user_keeps_id_and_name(world: World, apps: dict[str, Held]) -> None:
         ("total", "all total", STRANGER, "SendingPaused"),
     ],
 )
-def test_budgets_hold(replay: Replay, limit: str, subject: str, phone: str, refusal: str) -> None:
-    """What the recorded version counted is used; a login gives back what its recorded sending took."""
+def test_recorded_budgets_still_count(replay: Replay, limit: str, subject: str, phone: str, refusal: str) -> None:
+    """A used-up budget refuses, and a login refunds the reservation of its recorded sending."""
     pending = replay.apps["pending"]
     phone = phone or f"{pending['phone'][:-4]}0001"  # the same range
     used = replay.budgets[subject.replace("range", f"range:{pending['phone'][:-4]}")]
@@ -270,8 +270,8 @@ def test_budgets_hold(replay: Replay, limit: str, subject: str, phone: str, refu
         assert sent(used + 1) == "Ok"
 
 
-def test_guesses_of_a_client_hold(replay: Replay) -> None:
-    """As the other budgets."""
+def test_recorded_guesses_of_a_client_still_count(replay: Replay) -> None:
+    """A login without a sessionId is refused once the recorded guesses reach the limit."""
     used = replay.budgets[f"ip:{IP} guesses"]
     for most, answer in ((used, "TooManyRequests"), (used + 1, "CodeHasExpired")):
         world = replay.world(limits=replace(Limits(), guesses=most))

@@ -1,4 +1,4 @@
-"""Web pages: whose may call, what their browsers are told, and that apps are not concerned."""
+"""CORS: the web pages that may call the function, and the headers for their browsers. Apps need neither."""
 
 import json
 from typing import Any
@@ -21,7 +21,7 @@ NONE: dict[str, str] = {}
 
 
 def check(preflight: bool = False, /, **headers: str) -> dict[str, str]:  # noqa: FBT001, FBT002 - positional by intent
-    """Return the headers for a request with these; dashes are underscores."""
+    """Return the headers for a request with these; underscores in their names stand for dashes."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Origins(ALLOWED).check(named, preflight=preflight)
 
@@ -41,7 +41,7 @@ def refused(**headers: str) -> bool:
     return answers == {True}
 
 
-# One by one.
+# The check of one request.
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def refused(**headers: str) -> bool:
     [*sorted(ALLOWED), "HTTPS://APP.EXAMPLE.COM", "https://App.Example.com:8443", "Capacitor://localhost", "NULL"],
 )
 def test_an_allowed_origin_may_read_the_answer(origin: str) -> None:
-    """The origin comes back as it was sent, whatever its case, whatever the host, and Retry-After may be read."""
+    """The header repeats the origin as sent, in any case and for any host, and Retry-After is readable."""
     expected = {**CORS, "Access-Control-Allow-Origin": origin}
     for host in ("api.example.com", ""):
         assert check(origin=origin, host=host) == check(origin=origin) == expected
@@ -70,7 +70,7 @@ def test_an_allowed_origin_may_read_the_answer(origin: str) -> None:
 )
 @pytest.mark.parametrize("host", ["", "api.example.com"])
 def test_another_origin_is_refused(origin: str, host: str) -> None:
-    """Also one that only looks like one of ours, and one that is no origin at all."""
+    """An origin that resembles a listed one is refused, and so is a malformed one."""
     assert refused(origin=origin, host=host)
     assert refused(origin=origin)
 
@@ -85,8 +85,8 @@ def test_another_origin_is_refused(origin: str, host: str) -> None:
         ("https://[2001:db8::1]", "[2001:DB8::1]"),
     ],
 )
-def test_our_own_host_may_call_and_needs_no_headers(origin: str, host: str) -> None:
-    """It is the same origin to the browser, which asks for nothing."""
+def test_a_page_of_our_own_host_may_call_and_gets_no_headers(origin: str, host: str) -> None:
+    """A browser needs none for a page of the same origin."""
     assert check(origin=origin, host=host) == {}
     for site in ("same-origin", "none"):
         assert check(origin=origin, host=host, sec_fetch_site=site) == {}
@@ -107,13 +107,13 @@ def test_our_own_host_may_call_and_needs_no_headers(origin: str, host: str) -> N
         ("http://[", "["),
     ],
 )
-def test_another_host_is_not_our_own(origin: str, host: str) -> None:
-    """Ports count, and no host at all is nobody's."""
+def test_an_origin_with_another_host_or_port_is_refused(origin: str, host: str) -> None:
+    """An origin is our own only if host and port equal the Host header, and never without that header."""
     assert refused(origin=origin, host=host)
 
 
-def test_null_is_no_origin_of_ours_unless_it_is_listed() -> None:
-    """A sandboxed frame on any page sends it."""
+def test_the_origin_null_is_refused_unless_it_is_listed() -> None:
+    """Any page can send the origin null, from a sandboxed frame."""
     with pytest.raises(OriginNotAllowed):
         Origins(frozenset({APP})).check({"origin": "null", "host": "api.example.com"}, preflight=False)
     with pytest.raises(OriginNotAllowed):
@@ -121,28 +121,28 @@ def test_null_is_no_origin_of_ours_unless_it_is_listed() -> None:
 
 
 @pytest.mark.parametrize("host", ["", "api.example.com"])
-def test_an_app_is_not_concerned(host: str) -> None:
-    """It sends no Origin."""
+def test_an_app_may_call_and_gets_no_headers(host: str) -> None:
+    """A request without an Origin, as apps send it, is served without CORS headers."""
     assert check() == check(host=host) == check(origin="", host=host) == {}
 
 
 @pytest.mark.parametrize(
     ("site", "passes"), [("same-origin", True), ("same-site", False), ("none", True), ("", True), ("cross-site", False)]
 )
-def test_a_request_that_another_site_causes_is_refused_without_an_origin_too(site: str, *, passes: bool) -> None:
-    """An image or a link of a foreign page sends a GET that has none."""
+def test_a_cross_site_request_without_an_origin_is_refused(site: str, *, passes: bool) -> None:
+    """A GET that an image or a link on a foreign page sends is refused, although it has no Origin."""
     assert refused(sec_fetch_site=site, host="api.example.com") is not passes
 
 
-def test_what_another_site_causes_is_refused_even_with_our_own_origin() -> None:
-    """Only a listed origin is an answer to that."""
+def test_a_cross_site_request_is_refused_even_with_our_own_origin() -> None:
+    """A cross-site request is allowed only from a listed origin."""
     assert refused(sec_fetch_site="cross-site", origin="https://api.example.com", host="api.example.com")
     assert refused(sec_fetch_site="cross-site", origin=FOREIGN)
     assert check(sec_fetch_site="cross-site", origin=APP) == CORS
 
 
-def test_a_preflight_says_what_may_be_sent() -> None:
-    """For a listed origin; our own needs none."""
+def test_a_preflight_lists_the_allowed_methods_and_headers() -> None:
+    """A preflight from a listed origin gets all CORS headers, and one from our own host none."""
     headers = check(True, origin=APP)  # noqa: FBT003 - as above
     assert headers == {
         **CORS,
@@ -153,17 +153,17 @@ def test_a_preflight_says_what_may_be_sent() -> None:
     assert check(True, origin="https://api.example.com", host="api.example.com") == {}  # noqa: FBT003 - as above
 
 
-# Through the whole function.
+# The whole function.
 
 
 @pytest.fixture
 def world(clock: time_machine.Traveller) -> World:
-    """A login service that one web page may call."""
+    """Build a login service that one web page may call."""
     return World(fake_backend(), clock, origins=frozenset({APP}))
 
 
 def ask(world: World, headers: dict[str, str], verb: str = "POST", method: str = "getSms") -> tuple[Any, Any, Any]:
-    """Send a request; return status, headers and body."""
+    """Send a request, and return the status, the headers and the body of its answer."""
     body = json.dumps({"method": method, "phone": PHONE.e164, "code": "12345"})
     event = {"httpMethod": verb, "headers": {"Host": "api.example.com", **headers}, "body": body}
     answer = world.app.handle(event, {})
@@ -171,12 +171,12 @@ def ask(world: World, headers: dict[str, str], verb: str = "POST", method: str =
 
 
 def cors(headers: dict[str, str]) -> dict[str, str]:
-    """Return those of an answer's headers that are for a browser."""
+    """Return those headers of an answer that are for browsers."""
     return {name: value for name, value in headers.items() if name.startswith("Access-") or name == "Vary"}
 
 
 def test_a_listed_page_may_read_every_answer(world: World) -> None:
-    """A success, a refusal, a limit with its Retry-After, and a request that is malformed."""
+    """A listed page can read a success, a refusal, a 429 with Retry-After, and the answer to a malformed request."""
     outcomes = []
     for method in ("getSms", "getSms", "login", "rubbish"):
         _, headers, body = ask(world, {"Origin": APP}, method=method)
@@ -186,8 +186,8 @@ def test_a_listed_page_may_read_every_answer(world: World) -> None:
     assert outcomes == ["Ok", "TooManyRequests", "InValidParam", "UnknownMethod"]
 
 
-def test_a_bug_can_be_read_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page then shows what the app would show, not a failure of the network."""
+def test_a_listed_page_may_read_an_internal_error(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listed page can show the same message as an app, instead of a network failure."""
     monkeypatch.setattr(world.app, "_ping", lambda: 1 // 0)
     status, headers, body = ask(world, {"Origin": APP}, method="health")
     assert (status, body["codeStr"]) == (500, "InternalError")
@@ -195,7 +195,7 @@ def test_a_bug_can_be_read_too(world: World, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_foreign_page_is_refused_before_anything_happens(world: World) -> None:
-    """Nothing is read, sent or counted, and the page cannot read why."""
+    """For a foreign page nothing is read, sent or counted, and the page cannot read the reason."""
     for headers in ({"Origin": FOREIGN}, {"ORIGIN": "null"}, {"Sec-Fetch-Site": "cross-site"}):
         for verb in ("POST", "GET", "OPTIONS"):
             status, answered, body = ask(world, headers, verb)
@@ -205,8 +205,8 @@ def test_a_foreign_page_is_refused_before_anything_happens(world: World) -> None
     assert world.backend.dump() == {}
 
 
-def test_an_app_and_our_own_page_are_served_without_headers_for_a_browser(world: World) -> None:
-    """Neither needs any."""
+def test_an_app_and_a_page_of_our_own_host_are_served_without_cors_headers(world: World) -> None:
+    """Neither an app nor a page of our own host needs CORS headers."""
     assert [cors(ask(world, headers)[1]) for headers in ({}, {"Origin": "https://api.example.com"})] == [{}, {}]
     assert len(world.outbox.sent) == 1
 
@@ -215,7 +215,7 @@ def test_an_app_and_our_own_page_are_served_without_headers_for_a_browser(world:
 def test_a_preflight_is_answered_without_a_body_and_does_nothing(
     world: World, place: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """204, with what may be sent; wherever the platform has put the verb."""
+    """A preflight is a 204 with the CORS headers, wherever the platform puts the HTTP verb."""
     asked = {"Origin": APP, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
     event = {"headers": asked, "body": json.dumps({"method": "getSms", "phone": PHONE.e164})}
     verb: dict[str, Any] = {"httpMethod": "OPTIONS"}
@@ -232,8 +232,8 @@ def test_a_preflight_is_answered_without_a_body_and_does_nothing(
     assert capsys.readouterr().err == ""
 
 
-def test_without_allowed_origins_no_page_but_our_own_may_call(clock: time_machine.Traveller) -> None:
-    """Apps do not notice."""
+def test_without_allowed_origins_only_pages_of_our_own_host_may_call(clock: time_machine.Traveller) -> None:
+    """Without allowed origins, foreign pages are refused, and apps are served."""
     world = World(fake_backend(), clock)
     headers = [{"Origin": APP}, {"Origin": "https://api.example.com"}, NONE]
     assert [ask(world, some, method="health")[0] for some in headers] == [403, 200, 200]
@@ -241,8 +241,8 @@ def test_without_allowed_origins_no_page_but_our_own_may_call(clock: time_machin
 
 @pytest.mark.parametrize("headers", [NONE, {"Origin": APP}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://["}])
 @pytest.mark.parametrize("verb", ["POST", "OPTIONS"])
-def test_with_wrong_settings_a_page_is_answered_500_like_everybody(headers: dict[str, str], verb: str) -> None:
-    """Whom the operator wants to allow is not known then, and what is wrong is not the caller's origin."""
+def test_with_wrong_settings_every_page_gets_a_500(headers: dict[str, str], verb: str) -> None:
+    """With wrong settings the allowed origins are unknown, and the caller's origin is not the error."""
     answer = build({}).handle({"httpMethod": verb, "headers": headers, "body": '{"method": "health"}'}, {})
     assert answer["statusCode"] == 500
     assert json.loads(answer["body"])["codeStr"] == "InternalError"
