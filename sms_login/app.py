@@ -121,7 +121,7 @@ class Misconfigured:
         """Return InternalError, in the platform's form."""
         return _respond(event, context, None, self._answer)
 
-    def _answer(self, event: Any, request: Request) -> messages.Answer:  # noqa: ARG002 - whatever comes
+    def _answer(self, event: Any, request: Request) -> messages.Answer:  # noqa: ARG002 - the same for every request
         logs.note(problems=self._problems)
         raise InternalError
 
@@ -145,7 +145,7 @@ def _respond(
             status, outcome = 200, "Ok" if isinstance(data, CodeSent) else "Success"
             success = _envelope(0, outcome, _SUCCESS[request.language], request, data)
             envelope = data if isinstance(data, messages.KeySet) else success  # in the form of RFC 7517
-    except Exception as error:  # noqa: BLE001 - the one catch-all: whatever else it is, it is a bug of ours
+    except Exception as error:  # noqa: BLE001 - the one catch-all: any other exception is a bug
         refusal = error if isinstance(error, Refusal) else InternalError()
         crash = None if isinstance(error, Refusal) else error
         status, outcome = refusal.status, refusal.name

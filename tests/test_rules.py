@@ -683,3 +683,21 @@ def test_only_the_current_user_of_a_number_is_renamed(world: World) -> None:
     assert world.users.rename(PHONE, "nobody", "x") is None
     world.log_in(world.get_sms().session_id)
     assert world.users.rename(PHONE, "nobody", "x") is None
+
+
+def test_a_login_whose_session_cannot_begin_leaves_the_code_valid(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user may exist by then; nothing is delivered, so the same code logs in once more, without any key."""
+    session_id = world.get_sms().session_id
+
+    def unavailable(*_: object) -> int:
+        raise ServiceUnavailable("redis: TimeoutError")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(world.session_store, "begin", unavailable)
+        with pytest.raises(UserStoreFailed):
+            world.log_in(session_id)
+    assert world.log_in(session_id).token
+    with pytest.raises(CodeHasValid):
+        world.log_in(session_id)

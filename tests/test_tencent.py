@@ -95,14 +95,6 @@ def test_a_foreign_number_has_its_own_application(tencent: TencentStandIn) -> No
     assert tencent.inbox()[0].phone == ABROAD.e164
 
 
-def test_without_an_international_template_only_the_mainland_is_reached(tencent: TencentStandIn) -> None:
-    """To the SMS platform, Hong Kong, Macao and Taiwan are foreign too."""
-    sender = sms(tencent, abroad=False)
-    assert sender.reaches(PHONE)
-    assert not sender.reaches(ABROAD)
-    assert not sender.reaches(Phone.parse("+85261234567", "CN"))
-
-
 def test_the_connection_is_reused(tencent: TencentStandIn) -> None:
     """The client and its connection are made once."""
     sender = sms(tencent)

@@ -31,7 +31,7 @@ def client_of(source: str, platform: str, headers: Mapping[str, str]) -> Client:
 
 
 def _parsed(text: str) -> str:
-    """Return an address in its canonical spelling, without port, brackets and zone; "" if it is no address."""
+    """Return an address in its canonical spelling, without port, brackets and zone; "" for any other text."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]

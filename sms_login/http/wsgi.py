@@ -81,7 +81,7 @@ class Application:
 
     def _event(self, environ: WSGIEnvironment) -> dict[str, Any]:
         """Return the event that the platform would make of a request; names of headers are in lower case."""
-        query = parse_qs(environ["QUERY_STRING"], keep_blank_values=True)
+        query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
         return {
             "httpMethod": environ["REQUEST_METHOD"],
             "path": environ["PATH_INFO"].encode("latin-1").decode(errors="replace"),

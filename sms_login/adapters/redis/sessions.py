@@ -15,7 +15,7 @@ from sms_login.phone import Phone
 from sms_login.sessions.store import LONGEST_SESSION, Rotated, Rotation, SessionRules
 
 _AT_ONCE = 100  # sessions of one number; one more ends the oldest
-# s; the keys that end sessions outlive any session, whatever SESSION_TTL is.
+# s; the keys that end sessions outlive any session, under any SESSION_TTL.
 _KEPT = LONGEST_SESSION + 86400
 
 

@@ -2,7 +2,7 @@
 --
 -- KEYS  1 session   2 generation of the number's sessions   3 list of them   4 owner of them
 -- ARGV  1 user id   2 session id   3 ms that it lives without a refresh   4 ms that it lives at most
---       5 sessions that a number may have   6 ms that keys 2 to 4 live: longer than any session, whatever its settings
+--       5 sessions that a number may have   6 ms that keys 2 to 4 live: longer than any session under any settings
 -- Gives {ms until it ends unless it is used, ids of the sessions beyond 5...}
 --
 -- A session is a hash:

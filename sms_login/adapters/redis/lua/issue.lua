@@ -20,8 +20,8 @@
 --   took:<sending id>     the sending's reservation, for a login to refund
 --   last                  id of the last sending, and for undo.lua the values that it replaced:
 --   prev_until            the code's `until`
---   prev_latest           the latest challenge
---   prev_left             ms that `prev_latest` had left beyond this one
+--   prev                  the latest challenge
+--   prev_ms               ms that `prev` had left beyond this one
 --   login                 id of the login that spent the code, and for unredeem.lua:
 --   undoable_by           the login that may still give the code back
 --   failures              failures in a row that it cleared
@@ -62,7 +62,7 @@ if mode == 'check' then return answer end
 
 redis.call('HSET', challenge, 'until', until_, 'last', sending_id, 'took:' .. sending_id, reservation)
 redis.call('HINCRBY', challenge, 'sends', 1)
-redis.call('HDEL', challenge, 'prev_until', 'prev_latest', 'prev_left')
+redis.call('HDEL', challenge, 'prev_until', 'prev', 'prev_ms')
 if prev_until then
   redis.call('HSET', challenge, 'prev_until', prev_until)
 else
@@ -71,7 +71,7 @@ else
 end
 local prev = redis.call('GET', latest)
 if prev and prev ~= id then
-  redis.call('HSET', challenge, 'prev_latest', prev, 'prev_left', redis.call('PTTL', latest) - record_life)
+  redis.call('HSET', challenge, 'prev', prev, 'prev_ms', redis.call('PTTL', latest) - record_life)
 end
 redis.call('SET', latest, id, 'PX', record_life)
 redis.call('SET', cooldown, sending_id, 'PX', cooldown_ms)

@@ -7,8 +7,8 @@ local function numbers_from(n)
   return unpack(numbers)
 end
 
--- The count in a value. A value that is no count reads as infinite, hence as full and as expired: a corrupt record
--- must neither open a limit nor stop a script half-way.
+-- The count in a value. A corrupt value reads as infinite, hence as full and as expired: it must neither open a limit
+-- nor stop a script half-way.
 local function count_of(value)
   if not value or value == '0' then return 0 end
   return #value < 16 and string.match(value, '^[1-9]%d*$') and tonumber(value) or math.huge

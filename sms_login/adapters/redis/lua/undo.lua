@@ -15,8 +15,8 @@ local sending_id, id, new_id = unpack(ARGV)
 local took = 'took:' .. sending_id
 if redis.call('HGET', new, took) then challenge, id = new, new_id end
 
-local reservation, last, prev_until, prev_latest, prev_left, login =
-  unpack(redis.call('HMGET', challenge, took, 'last', 'prev_until', 'prev_latest', 'prev_left', 'login'))
+local reservation, last, prev_until, prev, prev_ms, login =
+  unpack(redis.call('HMGET', challenge, took, 'last', 'prev_until', 'prev', 'prev_ms', 'login'))
 local is_last = last == sending_id
 if not reservation then return 'gone' end
 if redis.call('GET', cooldown) == sending_id then redis.call('DEL', cooldown) end
@@ -30,12 +30,12 @@ if sends < 1 then
   redis.call('DEL', challenge)
 elseif is_last then
   if prev_until then redis.call('HSET', challenge, 'until', prev_until) end
-  redis.call('HDEL', challenge, 'last', 'prev_until', 'prev_latest', 'prev_left')
+  redis.call('HDEL', challenge, 'last', 'prev_until', 'prev', 'prev_ms')
 end
 if redis.call('GET', latest) == id then
-  local latest_left = prev_latest and left + (tonumber(prev_left) or -left) or 0
+  local latest_left = prev and left + (tonumber(prev_ms) or -left) or 0
   if is_last and latest_left > 0 then
-    redis.call('SET', latest, prev_latest, 'PX', latest_left)
+    redis.call('SET', latest, prev, 'PX', latest_left)
   elseif sends < 1 then
     redis.call('DEL', latest)
   end
