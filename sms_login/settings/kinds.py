@@ -39,7 +39,7 @@ class Setting(Struct, frozen=True):
 
 
 class Wrong(Exception):  # noqa: N818 - the setting is wrong, not the program
-    """The text of a setting is not a value of its kind. The message completes "NAME must …" and never holds the text."""
+    """The text of a setting has a wrong form. The message completes "NAME must …" and never holds the text."""
 
 
 def text(setting: Setting, given: str) -> str:
