@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import time_machine
@@ -697,6 +698,28 @@ def test_a_login_whose_session_cannot_begin_leaves_the_code_valid(
     with monkeypatch.context() as broken:
         broken.setattr(world.session_store, "begin", unavailable)
         with pytest.raises(UserStoreFailed):
+            world.log_in(session_id)
+    assert world.log_in(session_id).token
+    with pytest.raises(CodeHasValid):
+        world.log_in(session_id)
+
+
+@pytest.mark.parametrize("spent", [True, False])
+def test_a_redemption_whose_answer_is_lost_leaves_the_code_valid(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, spent: bool
+) -> None:
+    """Whether Redis spent the code or never heard of the guess, the same code logs in once more, without any key."""
+    session_id = world.get_sms().session_id
+    redeem = world.challenges.redeem
+
+    def loses_the_answer(*args: Any) -> None:
+        if spent:
+            redeem(*args)
+        raise ServiceUnavailable("redis: TimeoutError")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(world.challenges, "redeem", loses_the_answer)
+        with pytest.raises(ServiceUnavailable):
             world.log_in(session_id)
     assert world.log_in(session_id).token
     with pytest.raises(CodeHasValid):

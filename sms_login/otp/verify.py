@@ -160,7 +160,11 @@ class LoginService:
     def _redeem(self, guess: Guess, challenge_id: str, login_id: str) -> Redemption:
         digests = self._maker.digests(guess.phone, challenge_id, guess.code)
         attempt = Attempt(login_id, digests, guess.challenge_id is None, guess.idempotency_key)
-        return self._challenges.redeem(guess.phone, challenge_id, attempt)
+        try:
+            return self._challenges.redeem(guess.phone, challenge_id, attempt)
+        except ServiceUnavailable:
+            self._unredeem(guess.phone, challenge_id, login_id)  # the code may be spent, and the login is not answered
+            raise
 
     @contextlib.contextmanager
     def _unredeem_on_failure(
