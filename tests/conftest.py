@@ -17,12 +17,12 @@ from xdist.scheduler import LoadScopeScheduling
 from local.tencent import TencentStandIn
 from sms_login import logs
 from sms_login.adapters.redis.client import connect
-from tests.testkit.backends import NOON, fake_backend
+from tests.testkit.backends import NOON, Backend, fake_backend
 from tests.testkit.limits import IP, NOW, Make, Printed
 from tests.testkit.mariadb import MariaDbServer, find_mariadb
 from tests.testkit.servers import RedisCluster, RedisServer, find_redis_6, find_redis_server, redis_4_server, require
 from tests.testkit.tencent_client import SECRET_ID, SECRET_KEY, TOKEN
-from tests.testkit.world import Backend, World
+from tests.testkit.world import World
 
 # Groups of files that run in one worker: their fixtures are slow, and openapi_live counts over all its tests.
 TOGETHER = tuple(f"tests/test_{name}" for name in ("build.", "check_deploy.", "openapi_live.", "page.", "users"))

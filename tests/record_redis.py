@@ -20,10 +20,10 @@ from sms_login import __version__
 from sms_login.adapters.redis.client import connect
 from sms_login.errors import InvalidPhone
 from sms_login.otp.rules import Rules
-from tests.testkit.backends import NOON
+from tests.testkit.backends import NOON, Backend
 from tests.testkit.limits import IP, KEY, abroad, counts, stranger
 from tests.testkit.servers import RedisServer
-from tests.testkit.world import Backend, World
+from tests.testkit.world import World
 
 RECORDED = Path(__file__).with_name("recorded")
 OTHER_KEY = "idempotency-key-2"

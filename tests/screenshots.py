@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from local.cloud import local_cloud
 from local.gateway import Gateway
 from sms_login import wiring
+from tests.testkit.backends import Backend
 from tests.testkit.browser import Person, launch
-from tests.testkit.world import Backend
 
 DOCS = Path(__file__).parent.parent / "docs"
 NUMBER = "13800138000"

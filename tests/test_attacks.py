@@ -11,8 +11,9 @@ import time_machine
 from sms_login.app import App
 from sms_login.http.cors import Origins
 from tests.testkit.attacks import CARRIER, FORGED, HALF_A_DAY, HOME, KEY, VICTIM, abroad, ask, counted, guess, mobile
+from tests.testkit.backends import Backend
 from tests.testkit.races import outcomes, race
-from tests.testkit.world import OTHER_PHONE, REVIEW_CODE, REVIEW_PHONE, Backend, World
+from tests.testkit.world import OTHER_PHONE, REVIEW_CODE, REVIEW_PHONE, World
 
 
 @pytest.fixture(name="world")

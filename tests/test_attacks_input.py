@@ -21,10 +21,11 @@ from sms_login.errors import InvalidPhone, SendFailed
 from sms_login.limits.policy import Limits
 from sms_login.otp.rules import Rules
 from tests.testkit.attacks import FORGED, HALF_A_DAY, HOME, KEY, VICTIM, abroad, ask, counted, guess, mobile
+from tests.testkit.backends import Backend
 from tests.testkit.forging import claims, encoded
 from tests.testkit.races import outcomes, race
 from tests.testkit.tokens import HEADER, parts, signed
-from tests.testkit.world import PHONE, REVIEW_CODE, REVIEW_PHONE, UNLIMITED, Backend, World
+from tests.testkit.world import PHONE, REVIEW_CODE, REVIEW_PHONE, UNLIMITED, World
 
 CREDENTIALS = {"TENCENTCLOUD_SECRETID": "id", "TENCENTCLOUD_SECRETKEY": "key", "TENCENTCLOUD_SESSIONTOKEN": "token"}
 LISTED = "https://app.example.com"

@@ -9,6 +9,7 @@ import time_machine
 from sms_login.adapters.redis.client import connect
 from sms_login.errors import InvalidPhone, ServiceUnavailable
 from sms_login.limits.store import Reserved, Subject, WindowNames
+from tests.testkit.backends import Backend
 from tests.testkit.limits import (
     FORGED,
     IP,
@@ -22,7 +23,7 @@ from tests.testkit.limits import (
     unverified,
 )
 from tests.testkit.servers import RedisServer, find_redis_server, require
-from tests.testkit.world import PHONE, Backend, World
+from tests.testkit.world import PHONE, World
 
 
 def test_a_redis_that_dies_between_client_and_range_sends_nothing(clock: time_machine.Traveller) -> None:

@@ -12,10 +12,11 @@ from sms_login.adapters.redis.client import RedisClient, connect
 from sms_login.adapters.redis.limits import RedisLimits
 from sms_login.errors import ServiceUnavailable
 from sms_login.limits.store import Reserved, Subject, Verdict, Window
+from tests.testkit.backends import Backend
 from tests.testkit.races import outcomes, race
 from tests.testkit.relay import Relay
 from tests.testkit.servers import RedisServer, find_redis_server, require, until
-from tests.testkit.world import Backend, World
+from tests.testkit.world import World
 
 ANN, BOB, ALL = "ip:203.0.113.7", "range:+861380013", "all"
 FULL, CAPTCHA = [Reserved(Verdict.FULL, wait_ms=3_600_000)], [Reserved(Verdict.CAPTCHA, counts=[])]

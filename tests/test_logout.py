@@ -11,9 +11,9 @@ import time_machine
 
 from sms_login.errors import ServiceUnavailable
 from sms_login.sessions.store import LONGEST_SESSION, SessionRules
-from tests.testkit.backends import fake_backend
+from tests.testkit.backends import Backend, fake_backend
 from tests.testkit.devices import Device, devices, session_key, session_keys
-from tests.testkit.world import OTHER_PHONE, PHONE, Backend, World
+from tests.testkit.world import OTHER_PHONE, PHONE, World
 
 GENERATION = f"session:{{{PHONE.e164}}}:generation"
 

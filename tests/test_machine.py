@@ -25,9 +25,10 @@ from sms_login.otp.rules import Rules
 from sms_login.phone import Phone
 from sms_login.sms import Receipt
 from sms_login.users import User
-from tests.testkit.backends import NOON, fake_backend
+from tests.testkit.backends import NOON, Backend, fake_backend
+from tests.testkit.outside import Outbox
 from tests.testkit.servers import RedisServer
-from tests.testkit.world import PHONE, UNLIMITED, Backend, Outbox, World
+from tests.testkit.world import PHONE, UNLIMITED, World
 
 IP = "203.0.113.7"
 RANGE = f"range:{PHONE.e164[:-4]}"

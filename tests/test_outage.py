@@ -11,9 +11,10 @@ import time_machine
 from sms_login.adapters.redis.client import connect
 from sms_login.errors import ServiceUnavailable
 from sms_login.phone import Phone
+from tests.testkit.backends import Backend
 from tests.testkit.devices import Device, alerts
 from tests.testkit.servers import RedisServer, find_redis_server, require, until
-from tests.testkit.world import OTHER_PHONE, UNLIMITED, Backend, World
+from tests.testkit.world import OTHER_PHONE, UNLIMITED, World
 
 PEOPLE = 400
 

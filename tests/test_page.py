@@ -18,9 +18,9 @@ from sms_login import errors, wiring
 from sms_login.adapters.redis.codes import otp_key
 from sms_login.phone import Phone
 from sms_login.sessions.store import SessionRules
+from tests.testkit.backends import Backend
 from tests.testkit.browser import RULES, Person, counting, find_chromium, keep_screenshot, launch, new_number
 from tests.testkit.servers import require
-from tests.testkit.world import Backend
 
 SETTINGS = {
     "SMS_TIMEOUT": "1",  # s that a test of a timeout takes

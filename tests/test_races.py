@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 import time_machine
 
+from tests.testkit.backends import Backend
 from tests.testkit.devices import Device, alerts
 from tests.testkit.races import outcomes, race
-from tests.testkit.world import PHONE, REVIEW_CODE, REVIEW_PHONE, UNLIMITED, Backend, World
+from tests.testkit.world import PHONE, REVIEW_CODE, REVIEW_PHONE, UNLIMITED, World
 
 KEY = "idempotency-key-1"
 

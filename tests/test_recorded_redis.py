@@ -15,9 +15,9 @@ from sms_login import __version__
 from sms_login.limits.policy import Limits
 from sms_login.otp.rules import Rules
 from tests.record_redis import FAILURES, OTHER_KEY, RECORDED, Held, record, restore
-from tests.testkit.backends import NOON, fake_backend
+from tests.testkit.backends import NOON, Backend, fake_backend
 from tests.testkit.limits import IP, KEY, TO_MIDNIGHT, abroad, stranger
-from tests.testkit.world import UNLIMITED, Backend, World
+from tests.testkit.world import UNLIMITED, World
 
 FILES = sorted(RECORDED.glob("*.json"))
 AGAIN = "If records are meant to change, run `python -m tests.record_redis` (until 1.0.0; see docs/releases.md)."

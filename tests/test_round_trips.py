@@ -8,8 +8,9 @@ import time_machine
 
 from sms_login.adapters.redis.client import connect
 from sms_login.errors import CodeHasExpired
+from tests.testkit.backends import Backend
 from tests.testkit.servers import RedisServer
-from tests.testkit.world import OTHER_PHONE, Backend, World
+from tests.testkit.world import OTHER_PHONE, World
 
 
 def test_round_trips(redis_server: RedisServer, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,9 +28,9 @@ from sms_login.errors import (
 from sms_login.phone import Phone
 from sms_login.sessions.store import LONGEST_SESSION
 from sms_login.users import User
-from tests.testkit.backends import fake_backend
+from tests.testkit.backends import Backend, fake_backend
 from tests.testkit.limits import Printed
-from tests.testkit.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET, Backend, World
+from tests.testkit.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET, World
 
 KEY, OTHER_KEY = "idempotency-key-1", "idempotency-key-2"
 FORGED = "A" * 22

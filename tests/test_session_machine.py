@@ -20,10 +20,10 @@ from hypothesis.stateful import (
 
 from sms_login.adapters.redis.client import connect
 from sms_login.sessions.store import LONGEST_SESSION, SessionRules
-from tests.testkit.backends import NOON, fake_backend
+from tests.testkit.backends import NOON, Backend, fake_backend
 from tests.testkit.devices import session_key
 from tests.testkit.servers import RedisServer
-from tests.testkit.world import REVIEW_CODE, REVIEW_PHONE, UNLIMITED, Backend, World
+from tests.testkit.world import REVIEW_CODE, REVIEW_PHONE, UNLIMITED, World
 
 RULES = SessionRules(idle=600, most=1500)
 PHONE = REVIEW_PHONE.e164  # its code is fixed, so the machine spends its steps on sessions

@@ -7,9 +7,9 @@ import pytest
 import time_machine
 
 from sms_login.sessions.store import LONGEST_SESSION, SessionRules
-from tests.testkit.backends import fake_backend
+from tests.testkit.backends import Backend, fake_backend
 from tests.testkit.devices import Device, alerts, devices, session_key, session_keys
-from tests.testkit.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET, Backend, World
+from tests.testkit.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET, World
 
 RULES = SessionRules(idle=600, most=1500)  # shorter than an access token lives
 

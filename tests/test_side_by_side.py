@@ -7,8 +7,9 @@ import pytest
 import time_machine
 
 from sms_login.http import messages
+from tests.testkit.backends import Backend
 from tests.testkit.limits import IP
-from tests.testkit.world import PHONE, Backend, World
+from tests.testkit.world import PHONE, World
 
 NUMBER = PHONE.e164
 

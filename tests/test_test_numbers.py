@@ -12,10 +12,10 @@ from sms_login.otp.test_numbers import FixedCodes
 from sms_login.periods import Calendar
 from sms_login.phone import Phone
 from sms_login.secret import Secret
-from tests.testkit.backends import NOON
+from tests.testkit.backends import NOON, Backend
 from tests.testkit.limits import Printed
 from tests.testkit.races import race
-from tests.testkit.world import PHONE, REVIEW_CODE, REVIEW_PHONE, Backend, World
+from tests.testkit.world import PHONE, REVIEW_CODE, REVIEW_PHONE, World
 
 IP = "203.0.113.7"
 LAST_MOMENT = NOON.replace(month=12, day=31, hour=23, minute=59, second=59)

@@ -20,8 +20,9 @@ from sms_login.otp.store import Challenge, SendRequest
 from sms_login.periods import Period
 from sms_login.phone import Phone
 from sms_login.users import User
+from tests.testkit.backends import Backend
 from tests.testkit.limits import Printed, alerts
-from tests.testkit.world import PHONE, Backend, World
+from tests.testkit.world import PHONE, World
 
 KEY, OTHER_KEY = "idempotency-key-1", "idempotency-key-2"
 NO_RESERVATION = Reservation("494400", "20261121", None)

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 from unittest.mock import patch
 
 from sms_login.adapters.redis.client import connect
+from tests.testkit.backends import Backend
 from tests.testkit.servers import RedisServer, find_redis_6
-from tests.testkit.world import Backend
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from benchmarks.attacks.faketime import real_redis
 from benchmarks.attacks.people import Tally, come, number
 from benchmarks.attacks.sites import Demo, Product
 from sms_login.phone import Phone
-from tests.testkit.backends import fake_backend
-from tests.testkit.world import PHONE, Backend
+from tests.testkit.backends import Backend, fake_backend
+from tests.testkit.world import PHONE
 
 EVENING = -(RULES.daily - 1) * COOLDOWN - 1  # ten sendings before midnight, all alive after it
 BLOCK = [str(1_371_230 + i) for i in range(10)]  # ranges that a fraudster was handed: a hundred thousand numbers

@@ -14,7 +14,8 @@ from sms_login.limits.guard import Caller
 from sms_login.limits.policy import Limits
 from sms_login.otp.verify import Guess
 from sms_login.phone import Phone
-from tests.testkit.world import Backend, World
+from tests.testkit.backends import Backend
+from tests.testkit.world import World
 
 
 @dataclass

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Playwrig
 
 from local.tencent import TencentStandIn
 from sms_login.otp.rules import Rules
-from tests.testkit.world import Backend
+from tests.testkit.backends import Backend
 
 SCREENSHOTS = Path(__file__).parents[2] / "test-screenshots"  # of tests that failed
 RULES = Rules(cooldown=30)  # of the function behind the page, which shows less than a minute in seconds

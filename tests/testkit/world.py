@@ -1,7 +1,7 @@
 """A login service on a Redis of the test's choice, with a clock that it can move and an SMS outbox that it can read."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from sms_login.adapters.redis.codes import RedisChallenges, otp_key
 from sms_login.adapters.redis.limits import RedisLimits
 from sms_login.adapters.redis.sessions import RedisSessions
 from sms_login.adapters.redis.users import RedisUsers
-from sms_login.errors import CodeIsError, Refusal, ServiceUnavailable
+from sms_login.errors import CodeIsError
 from sms_login.limits.client import Client
 from sms_login.limits.guard import Caller
 from sms_login.limits.policy import Limits
@@ -28,9 +28,10 @@ from sms_login.secret import Secret
 from sms_login.sessions.keys import shared_key
 from sms_login.sessions.store import SessionRules
 from sms_login.settings.settings import Settings
-from sms_login.sms import Receipt
 from sms_login.users import Users
 from sms_login.wiring import Outside
+from tests.testkit.backends import Backend
+from tests.testkit.outside import Captchas, Outbox
 
 PHONE = Phone.parse("+8613800138000", "CN")
 OTHER_PHONE = Phone.parse("+8613800138001", "CN")
@@ -54,83 +55,6 @@ ENVIRON = {
 }
 SECRET = b"a secret for tests, of 32 bytes."
 OLD_SECRET = b"an older secret, also 32 bytes.."
-
-
-class Outbox:
-    """`sms.Sms` that keeps what it is given; `refuse` is raised instead, once for each that is in it."""
-
-    def __init__(self) -> None:
-        self.sent: list[tuple[Phone, str]] = []
-        self.refuse: list[Refusal] = []
-        self.meanwhile: Callable[[], object] = lambda: None  # happens while SendSms is under way
-
-    def send(self, phone: Phone, code: str) -> Receipt:
-        """Keep the message, or refuse."""
-        self.meanwhile()
-        if self.refuse:
-            raise self.refuse.pop(0)
-        self.sent.append((phone, code))
-        return Receipt(f"request-{len(self.sent)}", f"serial-{len(self.sent)}")
-
-    @property
-    def code(self) -> str:
-        """The digits of the last message."""
-        return self.sent[-1][1]
-
-
-class Captchas:
-    """`limits.captcha.Captcha` that passes the tickets that are in `good`, each once; `away` when nobody answers."""
-
-    def __init__(self) -> None:
-        self.good: set[str] = set()
-        self.seen: list[tuple[str, str, str]] = []
-        self.away = False
-
-    def refusal(self, ticket: str, randstr: str, ip: str) -> str | None:
-        """Use up a good ticket."""
-        self.seen.append((ticket, randstr, ip))
-        if self.away:
-            raise ServiceUnavailable("captcha: timeout, SecretKey=abcdefgh")
-        if ticket not in self.good:
-            return "code 9"
-        self.good.discard(ticket)
-        return None
-
-
-@dataclass
-class Backend:
-    """One Redis. `client` is redis-py's; `ages_by_itself` where its clock is Python's, which time-machine moves."""
-
-    client: Any
-    ages_by_itself: bool = False
-
-    def age(self, seconds: float) -> None:
-        """Let `seconds` pass for every key that expires, which is all the time that the scripts know."""
-        left = {key: ms - int(seconds * 1000) for key, ms in self.expiries().items() if ms != -1}
-        self._at_once("pexpire", left.items())
-
-    def expiries(self) -> dict[str, int]:
-        """Return the keys with the milliseconds that they have left, -1 for ever."""
-        keys = [*dict.fromkeys(self.client.scan_iter(count=1000))]
-        expiries = zip(keys, self._at_once("pttl", [(key,) for key in keys]), strict=True)
-        return {key: ms for key, ms in expiries if ms != -2}
-
-    def dump(self) -> dict[str, Any]:
-        """Return all that Redis holds."""
-        read = {
-            "hash": self.client.hgetall,
-            "string": self.client.get,
-            "list": lambda key: self.client.lrange(key, 0, -1),
-        }
-        return {key: read[self.client.type(key)](key) for key in self.expiries()}
-
-    def _at_once(self, command: str, calls: Iterable[tuple[Any, ...]]) -> list[Any]:
-        """Send a command for each of the arguments in one round trip, on a cluster in one for each node."""
-        pipeline = self.client.pipeline(transaction=False)
-        for args in calls:
-            getattr(pipeline, command)(*args)
-        answers: list[Any] = pipeline.execute()
-        return answers
 
 
 @dataclass

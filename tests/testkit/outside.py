@@ -1,0 +1,48 @@
+"""Stand-ins for SendSms and the captcha service, inside the process of the tests."""
+
+from collections.abc import Callable
+
+from sms_login.errors import Refusal, ServiceUnavailable
+from sms_login.phone import Phone
+from sms_login.sms import Receipt
+
+
+class Outbox:
+    """`sms.Sms` that keeps what it is given; `refuse` is raised instead, once for each that is in it."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[Phone, str]] = []
+        self.refuse: list[Refusal] = []
+        self.meanwhile: Callable[[], object] = lambda: None  # happens while SendSms is under way
+
+    def send(self, phone: Phone, code: str) -> Receipt:
+        """Keep the message, or refuse."""
+        self.meanwhile()
+        if self.refuse:
+            raise self.refuse.pop(0)
+        self.sent.append((phone, code))
+        return Receipt(f"request-{len(self.sent)}", f"serial-{len(self.sent)}")
+
+    @property
+    def code(self) -> str:
+        """The digits of the last message."""
+        return self.sent[-1][1]
+
+
+class Captchas:
+    """`limits.captcha.Captcha` that passes the tickets that are in `good`, each once; `away` when nobody answers."""
+
+    def __init__(self) -> None:
+        self.good: set[str] = set()
+        self.seen: list[tuple[str, str, str]] = []
+        self.away = False
+
+    def refusal(self, ticket: str, randstr: str, ip: str) -> str | None:
+        """Use up a good ticket."""
+        self.seen.append((ticket, randstr, ip))
+        if self.away:
+            raise ServiceUnavailable("captcha: timeout, SecretKey=abcdefgh")
+        if ticket not in self.good:
+            return "code 9"
+        self.good.discard(ticket)
+        return None
