@@ -301,7 +301,7 @@ def test_a_build_that_cannot_be_imported_is_refused(tmp_path: Path, python: str)
 def test_a_mac_can_make_a_build(tmp_path: Path, python: str) -> None:
     """A Mac's Python compiles for the platform, although it cannot load the platform's libraries."""
     mac = tmp_path / "python3.10"
-    mac.write_text(f'#!/bin/sh\ncase "$*" in *platform.system*) echo Darwin arm64 ;; *) exec {python} "$@" ;; esac\n')
+    mac.write_text(f'#!/bin/sh\ncase "$*" in *platform.system*) echo Darwin arm64 ;; *) exec "{python}" "$@" ;; esac\n')
     mac.chmod(0o755)
     made = make(tmp_path / "build", root=copy(tmp_path), python=str(mac))  # without libraries: nothing can be imported
     assert made.compiled

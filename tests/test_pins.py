@@ -1,6 +1,7 @@
 """The pins are all that an installation needs: `pip install --no-deps` asks no resolver, whose answer may change."""
 
 import importlib.metadata
+import os
 import re
 import subprocess
 import sys
@@ -98,7 +99,12 @@ def test_make_pins_asks_the_index_that_pip_is_set_to(tmp_path: Path, monkeypatch
 
 def indexes() -> set[str]:
     """Return the indexes that `make pins` would ask for the requirements files."""
-    command = ["make", "--dry-run", "pins", f"VENV={sys.prefix}"]
+    command = [
+        "make",
+        "--dry-run",
+        "pins",
+        f"VENV={os.path.relpath(sys.prefix, ROOT)}",
+    ]  # make cannot name a path with a space
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout  # noqa: S603 - fixed words
     found = re.findall(r"^UV_DEFAULT_INDEX=(\S+) \S+/uv pip compile ", printed, re.MULTILINE)
     assert len(found) == len(FILES)
