@@ -178,12 +178,14 @@ def test_a_server_without_info_and_config_is_a_warning() -> None:
 @pytest.mark.parametrize(("share", "state"), [(2.0, State.OK), (0.85, State.WARNING), (0.97, State.PROBLEM)])
 def test_memory_that_runs_out_is_reported_in_time(own: RedisServer, admin: Any, share: float, state: State) -> None:
     """A warning comes early, then a problem: once the memory is full, no user can sign in."""
+    admin.set("ballast", bytes(64 * 2**20))  # beside it, the memory of a few connections is nothing
     used = int(admin.info("memory")["used_memory"])
     admin.config_set("maxmemory", int(used / share) if share < 1 else 2**30)
     try:
         finding = the(check(own), "redis.memory")
     finally:
         admin.config_set("maxmemory", 0)
+        admin.delete("ballast")
     assert finding.state is state
 
 
