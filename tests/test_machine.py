@@ -357,7 +357,7 @@ class RulebookOnRealRedis(Rulebook):
         super().teardown()
 
 
-STEPS = settings(max_examples=75, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+STEPS = settings(max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def test_the_service_follows_the_rulebook_on_fakeredis() -> None:

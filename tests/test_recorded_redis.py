@@ -44,12 +44,12 @@ def read(path: Path) -> Held:
 
 
 @pytest.fixture(params=FILES, ids=lambda path: path.stem)
-def replay(request: pytest.FixtureRequest, any_backend: Backend, clock: time_machine.Traveller) -> Replay:
+def replay(request: pytest.FixtureRequest, backend: Backend, clock: time_machine.Traveller) -> Replay:
     """Load a recording into Redis, and set the clock to its time."""
     recording = read(request.param)
     clock.move_to(datetime.fromtimestamp(recording["at"], timezone.utc), tick=False)
-    restore(any_backend, recording["keys"])
-    return Replay(any_backend, clock, recording["apps"], recording["budgets"])
+    restore(backend, recording["keys"])
+    return Replay(backend, clock, recording["apps"], recording["budgets"])
 
 
 @pytest.fixture

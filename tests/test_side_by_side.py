@@ -42,11 +42,9 @@ class Pair:
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_every_method_works_across_two_instances(
-    any_backend: Backend, clock: time_machine.Traveller, first: int
-) -> None:
+def test_every_method_works_across_two_instances(backend: Backend, clock: time_machine.Traveller, first: int) -> None:
     """A code that one instance sent logs in at the other, and the same holds for every later step."""
-    pair = Pair(any_backend, clock, first)
+    pair = Pair(backend, clock, first)
     assert pair.data("health")["redis"] == "ok"
     assert pair.call("jwks") == {"keys": []}
     login = pair.code()
@@ -71,9 +69,9 @@ def test_every_method_works_across_two_instances(
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_limits_count_across_two_instances(any_backend: Backend, clock: time_machine.Traveller, first: int) -> None:
+def test_limits_count_across_two_instances(backend: Backend, clock: time_machine.Traveller, first: int) -> None:
     """Both instances apply the same cooldown and guesses, and resend the same code."""
-    pair = Pair(any_backend, clock, first)
+    pair = Pair(backend, clock, first)
     login = pair.code()
     assert pair.call("getSms", phone=NUMBER)["codeStr"] == "TooManyRequests"
     wrong = {**login, "code": f"{(int(login['code']) + 1) % 10**6:06}"}
