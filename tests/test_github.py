@@ -97,3 +97,11 @@ def test_files_that_the_documents_name_exist() -> None:
     named = set(re.findall(r"\b(?:docs/)?[\w.-]+\.md\b", text))
     assert len(named) > 3
     assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+def test_ci_runs_test_modules_that_exist() -> None:
+    """The run ahead of time names its modules: a renamed module must be renamed there too."""
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    named = re.findall(r"[a-z_]+", script.split("tests/test_%s.py ' \\\n")[1].split(")")[0])
+    assert len(named) > 5
+    assert [name for name in named if not (ROOT / "tests" / f"test_{name}.py").exists()] == []
