@@ -90,7 +90,7 @@ def test_make_pins_asks_the_index_that_pip_is_set_to(tmp_path: Path, monkeypatch
     (tmp_path / ".pip/pip.conf").write_text("[global]\nindex-url = https://mirror.example/simple\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX"):
+    for name in ("PIP_INDEX_URL", "PIP_CONFIG_FILE", "UV_DEFAULT_INDEX"):
         monkeypatch.delenv(name, raising=False)
     assert indexes() == {"https://mirror.example/simple"}
     monkeypatch.setenv("PIP_INDEX_URL", "https://nearer.example/simple")
