@@ -36,9 +36,9 @@ def connect(
 ) -> Client:
     """Return a client that never sends a command twice and waits a second for an answer.
 
-    redis-py's own retries would repeat a script whose answer was lost. RESP2 and no client info, because TencentDB has
-    no HELLO, and a new connection then needs no handshake. One Redis is connected to at the first command; a cluster at
-    once, to learn its slots, and again after a failure, a second for each node that is away.
+    redis-py's own retries would repeat a script whose answer was lost. RESP2 without client info, because TencentDB has
+    no HELLO, and a new connection then needs no handshake. A client of one Redis connects at the first command, one
+    of a cluster at once, to learn the slots, and again after a failure: a second for each unreachable node.
     """
     options: dict[str, Any] = {
         "password": password,
@@ -63,7 +63,7 @@ class RedisClient:
     """Sends commands and scripts to one Redis, however it is laid out.
 
     `connect` makes redis-py's client, at the first use. Every method raises ServiceUnavailable, with the failure as its
-    detail. All fails closed: without an answer nothing counts as checked, and nothing is sent. But Redis may have run
+    detail. It fails closed: without an answer, nothing is taken as checked and nothing is sent. But Redis may have run
     a command that it did not answer: Idempotency-Key and undoing cover this.
     """
 
@@ -128,7 +128,7 @@ class RedisClient:
             logs.spent("redis", started)
 
     def _run_each(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[str | int]]]) -> list[Any]:
-        """Run them one after the other, up to one that fails."""
+        """Run the calls one after the other, up to the first failure."""
         answers: list[Any] = []
         try:
             for keys, args in calls:
@@ -151,9 +151,9 @@ class RedisClient:
     def _ready(self) -> Client:
         """Return the client, without the connections that may have died while the instance was frozen.
 
-        redis-py's health check would find such a one, and fail the request that it finds it for. Nor does redis-py say
-        how long one has been idle: so all are given up every _IDLE seconds, however busy we are. The last one used is
-        the next one taken, and the others of a burst would stay below it until the next burst.
+        redis-py's health check would find a dead connection, and fail the request that found it. redis-py does not tell
+        how long a connection has been idle, so all are replaced every _IDLE seconds, also under load: the pool gives
+        the last used connection first, and the others of a burst would stay unused until the next burst.
         """
         client = self._client
         if client is not None and time.monotonic() - self._fresh <= _IDLE:
