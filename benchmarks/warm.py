@@ -10,7 +10,8 @@ import redis
 from benchmarks.cloud import CONTEXT, Cloud, Event, call, check
 from benchmarks.tables import Ratio, Table
 from benchmarks.wire import Request, Wire
-from sms_login.adapters.redis.client import Client, connect
+from sms_login.adapters.redis.client import connect
+from sms_login.adapters.redis.connections import Client
 from sms_login.phone import Phone
 from sms_login.wiring import Handler
 

@@ -27,7 +27,7 @@ OPTIONS = {
     "asymmetric": Option("requirements/asymmetric.txt", ("sms_login/sessions/pem.py",), 6_000_000),
 }
 _NEVER = ("sms_login/__main__.py",)  # an operator's command
-_SCRIPT = re.compile(r"""\.run(?:_all)?\(\s*"(\w+)"|"(\w+)\.lua\"""")
+_SCRIPT = re.compile(r"""\.script\(\s*"(\w+)"|"(\w+)\.lua\"""")
 
 
 def deployed(root: Path, options: Collection[str]) -> list[Path]:

@@ -19,8 +19,8 @@ from sms_login.http.messages import (
     Refresh,
     SetNickname,
 )
+from sms_login.otp.login import LoggedIn
 from sms_login.otp.send import CodeSent
-from sms_login.otp.verify import LoggedIn
 from sms_login.sessions.service import SignedIn, StillLoggedIn, UserInfo
 
 _PHONE, _SESSION, _CODE = "+8613800138000", "hv2BFvYIitNmiBDL85XEUA", "123456"

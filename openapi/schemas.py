@@ -8,8 +8,8 @@ from openapi import refusals
 from sms_login import errors
 from sms_login.errors import Refusal
 from sms_login.http import events, messages
+from sms_login.otp.login import LoggedIn
 from sms_login.otp.send import CodeSent
-from sms_login.otp.verify import LoggedIn
 from sms_login.sessions.service import SignedIn, StillLoggedIn, UserInfo
 
 Schema = dict[str, Any]

@@ -15,8 +15,9 @@ from sms_login.http.cors import Origins
 from sms_login.http.events import Request
 from sms_login.limits.client import Client
 from sms_login.limits.guard import Caller
+from sms_login.otp.login import LoginService
 from sms_login.otp.send import CodeSent, Sender
-from sms_login.otp.verify import Guess, LoginService
+from sms_login.otp.verify import Guess
 from sms_login.phone import Phone
 from sms_login.sessions.service import Sessions
 
@@ -35,7 +36,7 @@ class App:
         sender: Sender,
         login: LoginService,
         sessions: Sessions,
-        ping: Callable[[], None],
+        check_redis: Callable[[], None],
         public_keys: Sequence[Mapping[str, str]],
         default_country: str,
         origins: Origins,
@@ -44,7 +45,7 @@ class App:
         self.sender = sender
         self.login = login
         self.sessions = sessions
-        self._ping = ping
+        self._check_redis = check_redis
         self._public_keys = public_keys
         self._country = default_country
         self._origins = origins
@@ -99,7 +100,7 @@ class App:
         self.login.delete_account(message.token, message.code, message.session_id, client)
 
     def _health(self, *_: object) -> messages.Answer:
-        self._ping()
+        self._check_redis()
         return messages.Healthy()
 
     def _phone_and_client(self, spelling: str, request: Request) -> tuple[Phone, Client]:

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from sms_login.calls import Call
 from sms_login.phone import Phone
 
 
@@ -18,16 +19,16 @@ class User(Struct, frozen=True):
 
 
 class Users(Protocol):
-    """The user table."""
+    """The user table. A call may need another call's answer: a table beside it asks its own server for that."""
 
-    def sign_in(self, phone: Phone, new_id: str) -> User:
+    def sign_in(self, phone: Phone, new_id: str) -> Call[User]:
         """Return the number's user, signed up now as `new_id` if there is none."""
 
-    def find(self, phone: Phone) -> User | None:
+    def find(self, phone: Phone) -> Call[User | None]:
         """Return the number's user."""
 
-    def rename(self, phone: Phone, user_id: str, name: str) -> User | None:
-        """Give the number's user a nickname; None if the id is not theirs."""
+    def rename(self, phone: Phone, user_id: str, name: str, *, only_if: Call[str | None]) -> Call[User | None]:
+        """Give the number's user a nickname; None if the id is not theirs, or not what `only_if` answers."""
 
-    def delete(self, phone: Phone, user_id: str) -> bool:
+    def delete(self, phone: Phone, user_id: str) -> Call[bool]:
         """Delete the number's user if `user_id` is theirs; return whether one was deleted."""

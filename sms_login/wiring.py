@@ -7,8 +7,9 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from sms_login import logs
-from sms_login.adapters.redis.client import Client, RedisClient, connect
+from sms_login.adapters.redis.client import RedisClient, connect
 from sms_login.adapters.redis.codes import RedisChallenges
+from sms_login.adapters.redis.connections import Client
 from sms_login.adapters.redis.limits import RedisLimits
 from sms_login.adapters.redis.sessions import RedisSessions
 from sms_login.adapters.redis.users import RedisUsers
@@ -21,10 +22,11 @@ from sms_login.limits.guard import Guard
 from sms_login.limits.policy import Policy
 from sms_login.limits.store import LimitStore
 from sms_login.otp.codes import CodeMaker
+from sms_login.otp.login import LoginService
 from sms_login.otp.send import Sender
 from sms_login.otp.store import ChallengeStore
 from sms_login.otp.test_numbers import FixedCodes
-from sms_login.otp.verify import LoginService
+from sms_login.otp.verify import Verifier
 from sms_login.periods import Calendar
 from sms_login.sessions.access_tokens import AccessTokens
 from sms_login.sessions.keys import KeyRing
@@ -103,6 +105,7 @@ def app(settings: Settings, outside: Outside) -> App:
         access=AccessTokens(ring, issuer=settings.jwt_issuer, audience=settings.jwt_audience, ttl=settings.token_ttl),
         refresh=RefreshTokens(*secrets),
         test_number_ended=fixed.ended,
+        send=outside.redis.send,
     )
     captcha = _captcha_policy(settings, outside.captcha)
     guard = Guard(
@@ -111,6 +114,17 @@ def app(settings: Settings, outside: Outside) -> App:
         countries=_countries(settings),
         captcha=captcha,
         sending=settings.sending,
+        send=outside.redis.send,
+    )
+    verifier = Verifier(
+        challenges=outside.challenges,
+        guard=guard,
+        maker=maker,
+        fixed=fixed,
+        rules=settings.rules,
+        calendar=calendar,
+        require_session=settings.require_session,
+        send=outside.redis.send,
     )
     return App(
         sender=Sender(
@@ -121,20 +135,11 @@ def app(settings: Settings, outside: Outside) -> App:
             fixed=fixed,
             rules=settings.rules,
             calendar=calendar,
+            send=outside.redis.send,
         ),
-        login=LoginService(
-            challenges=outside.challenges,
-            users=outside.users,
-            guard=guard,
-            maker=maker,
-            fixed=fixed,
-            sessions=sessions,
-            rules=settings.rules,
-            calendar=calendar,
-            require_session=settings.require_session,
-        ),
+        login=LoginService(verifier=verifier, users=outside.users, sessions=sessions, challenges=outside.challenges),
         sessions=sessions,
-        ping=outside.redis.ping,
+        check_redis=outside.redis.check,
         public_keys=ring.public(),
         default_country=settings.default_country,
         origins=Origins(settings.allowed_origins),

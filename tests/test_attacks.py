@@ -343,7 +343,7 @@ def test_forged_hops_before_the_own_proxy(world: World, forged: str) -> None:
         sender=world.sender,
         login=world.login,
         sessions=world.sessions,
-        ping=world.redis.ping,
+        check_redis=world.redis.check,
         default_country="CN",
         origins=Origins(frozenset()),
         client_ip_source="forwarded:1",

@@ -108,7 +108,7 @@ def test_a_repeat_of_the_login_that_signed_up_does_not_bring_the_user_back(world
     world.cool_down()
     assert world.call("deleteAccount", token=data["token"], **ask(world))["codeStr"] == "Success"
     assert world.call("login", KEY, **login)["codeStr"] in {"CodeHasValid", "CodeHasExpired"}
-    assert world.users.find(PHONE) is None
+    assert world.users.find(PHONE).answer() is None
 
 
 def test_a_code_that_deleted_an_account_does_nothing_more(world: World) -> None:
@@ -136,20 +136,18 @@ def test_of_two_live_codes_the_one_that_deleted_is_forgotten(world: World) -> No
     assert world.call("login", phone=PHONE.e164, **later)["data"]["isNewUser"]
 
 
-def test_a_code_that_is_sent_during_a_deletion_is_not_forgotten(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_code_that_is_sent_during_a_deletion_is_not_forgotten(world: World) -> None:
     """Without a sessionId, the deletion forgets the code that was the latest when it was spent."""
     device = Device(world)
     world.cool_down()
     code = ask(world)["code"]
     later: dict[str, str] = {}
-    gone = world.users.delete
 
-    def meanwhile(phone: Phone, user_id: str) -> None:
+    def meanwhile() -> None:
         world.cool_down()
         later.update(ask(world))
-        gone(phone, user_id)
 
-    monkeypatch.setattr(world.users, "delete", meanwhile)
+    world.redis.before("delete_user", meanwhile)
     assert delete(device, code=code) == "Success"
     assert world.call("login", phone=PHONE.e164, **later)["data"]["isNewUser"]
 
@@ -258,7 +256,7 @@ def test_without_a_valid_token_nothing_is_deleted_and_no_code_is_spent(world: Wo
     spends = ask(world)
     outcome = world.call("deleteAccount", **({} if end == "none" else {"token": device.token}), **spends)["codeStr"]
     assert outcome == {"expired": "TokenExpired", "none": "InValidParam"}.get(end, "TokenInvalid")
-    assert world.users.find(PHONE)
+    assert world.users.find(PHONE).answer()
     assert other.refresh() == ("TokenInvalid" if end == "everywhere" else "Success")
     assert world.call("login", phone=PHONE.e164, **spends)["data"]["userId"] == device.user_id
 
@@ -287,21 +285,12 @@ def test_a_user_table_that_is_down_costs_no_code_and_deletes_nothing(
     assert device.tries() == {"TokenInvalid"}
 
 
-def test_a_deletion_whose_answer_was_lost_is_repeated_with_its_code(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_deletion_whose_answer_was_lost_is_repeated_with_its_code(world: World) -> None:
     """The user table has deleted the user but its answer was lost: the repeat finishes the deletion."""
     device = Device(world)
     world.cool_down()
     spends = ask(world)
-    forget = world.users.delete
-
-    def loses_the_answer(phone: Phone, user_id: str) -> bool:
-        forget(phone, user_id)
-        raise ServiceUnavailable
-
-    with monkeypatch.context() as down:
-        down.setattr(world.users, "delete", loses_the_answer)
+    with world.redis.losing("delete_user"), world.redis.losing("end_sessions", arrives=False):
         assert delete(device, **spends) == "UserStoreFailed"
     assert device.call("getUserInfo") == "NotRegistered"
     assert device.refresh() == "NotRegistered"
@@ -309,23 +298,15 @@ def test_a_deletion_whose_answer_was_lost_is_repeated_with_its_code(
     assert device.tries() == {"TokenInvalid"}
 
 
-def unavailable(*_: object) -> None:
-    """Stand for a Redis that is down."""
-    raise ServiceUnavailable
-
-
-def test_an_interrupted_deletion_refuses_all_tokens_and_is_repeated_with_its_code(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_deletion_refuses_all_tokens_and_is_repeated_with_its_code(world: World) -> None:
     """Without the user no token works, and the same code finishes the deletion."""
     device = Device(world)
     world.wait(RECORD + 1)
     spends = ask(world)
-    with monkeypatch.context() as down:
-        down.setattr(world.session_store, "end_all", unavailable)
+    with world.redis.losing("end_sessions", arrives=False):
         assert delete(device, **spends) == "UserStoreFailed"
         assert delete(device, **spends) == "UserStoreFailed"
-    assert world.users.find(PHONE) is None
+    assert world.users.find(PHONE).answer() is None
     assert not device.is_in
     assert device.refresh() == "NotRegistered"
     assert delete(device, **spends) == "Success"
@@ -338,15 +319,12 @@ def test_an_interrupted_deletion_refuses_all_tokens_and_is_repeated_with_its_cod
     assert new.is_in
 
 
-def test_an_interrupted_deletion_is_not_finished_on_the_next_user(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_deletion_is_not_finished_on_the_next_user(world: World) -> None:
     """If the number has signed up again meanwhile, with that very code, the repeat deletes nothing."""
     device = Device(world)
     world.wait(RECORD)
     spends = ask(world)
-    with monkeypatch.context() as down:
-        down.setattr(world.session_store, "end_all", unavailable)
+    with world.redis.losing("end_sessions", arrives=False):
         assert delete(device, **spends) == "UserStoreFailed"
     data = world.call("login", phone=PHONE.e164, **spends)["data"]
     assert (data["isNewUser"], data["userId"] != device.user_id) == (True, True)
@@ -357,17 +335,14 @@ def test_an_interrupted_deletion_is_not_finished_on_the_next_user(
 
 
 @pytest.mark.parametrize("with_session", [True, False])
-def test_a_deletion_succeeds_although_its_code_cannot_be_cleaned_up(
-    world: World, monkeypatch: pytest.MonkeyPatch, *, with_session: bool
-) -> None:
+def test_a_deletion_succeeds_although_its_code_cannot_be_cleaned_up(world: World, *, with_session: bool) -> None:
     """The code is spent all the same, and its remaining keys expire by themselves."""
     device = Device(world)
     world.wait(RECORD)
     spends = ask(world)
-    with monkeypatch.context() as down:
-        down.setattr(world.challenges, "forget", unavailable)
+    with world.redis.losing("forget", arrives=False):
         assert delete(device, **(spends if with_session else {"code": spends["code"]})) == "Success"
-    assert world.users.find(PHONE) is None
+    assert world.users.find(PHONE).answer() is None
     assert device.tries() == {"TokenInvalid"}
     assert world.call("login", phone=PHONE.e164, **spends)["codeStr"] == "CodeHasValid"
     world.cool_down()

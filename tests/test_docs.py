@@ -9,8 +9,8 @@ from sms_admin.users_table import OLD
 from sms_login import errors
 from sms_login.adapters.sql.schema import USERS
 from sms_login.http import messages
+from sms_login.otp.login import LoggedIn
 from sms_login.otp.send import CodeSent
-from sms_login.otp.verify import LoggedIn
 from sms_login.sessions.service import SignedIn, StillLoggedIn, UserInfo
 from sms_login.settings.reader import users_url
 from sms_login.settings.settings import TABLE

@@ -1,12 +1,9 @@
 """The guard's decisions on every kind of Redis: budgets, limits, the stop switch and the countries."""
 
-from collections.abc import Sequence
-
 import pytest
 
 from sms_login.errors import CountryNotAllowed, InvalidPhone, Locked, SendingPaused, TooManyRequests
 from sms_login.limits.policy import Limits
-from sms_login.limits.store import Reserved, Subject
 from sms_login.otp.rules import Rules
 from sms_login.phone import Phone
 from tests.testkit.limits import (
@@ -96,24 +93,18 @@ def test_of_several_used_up_budgets_the_last_to_end_sets_retry_after(make: Make)
 
 
 def test_a_request_that_one_budget_refuses_reserves_nothing_in_the_others(
-    make: Make, monkeypatch: pytest.MonkeyPatch
+    make: Make,
 ) -> None:
     """A refused request reserves nothing, not even for a moment, so a flood of refused requests uses up no budget."""
     world = make(limits=Limits(ip_hour=1))
     world.get_sms(phone=stranger(0))
-    reserved: list[Sequence[Subject]] = []
-    reserve = world.limit_store.reserve
-
-    def seen(subjects: Sequence[Subject], *, captcha_passed: bool = False) -> Sequence[Reserved]:
-        reserved.append(subjects)
-        return reserve(subjects, captcha_passed=captcha_passed)
-
-    monkeypatch.setattr(world.limit_store, "reserve", seen)
+    batches = world.redis.batches
+    batches.clear()
     refused(world, TooManyRequests, stranger(1))
-    assert reserved == []
+    assert batches == [["check issue", *["check reserve"] * 3]]
     world.ip = OTHER_IP
     world.get_sms(phone=abroad(1))
-    assert len(reserved) == 1
+    assert batches[-1] == [*["reserve"] * 4, "issue"]
 
 
 @each_limit

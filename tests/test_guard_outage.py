@@ -1,14 +1,11 @@
 """The guard on a Redis that fails while it counts, or that holds corrupt counters."""
 
 from collections import Counter
-from collections.abc import Sequence
 
-import pytest
 import time_machine
 
 from sms_login.adapters.redis.client import connect
-from sms_login.errors import InvalidPhone, ServiceUnavailable
-from sms_login.limits.store import Reserved, Subject, WindowNames
+from sms_login.errors import InvalidPhone
 from tests.testkit.backends import Backend
 from tests.testkit.limits import (
     FORGED,
@@ -22,6 +19,7 @@ from tests.testkit.limits import (
     totals,
     unverified,
 )
+from tests.testkit.seams import LOST
 from tests.testkit.servers import RedisServer, find_redis_server, require
 from tests.testkit.world import PHONE, World
 
@@ -31,49 +29,33 @@ def test_a_redis_that_dies_between_client_and_range_sends_nothing(clock: time_ma
     require(find_redis_server() is not None, "redis-server")
     with RedisServer() as server:
         world = World(Backend(connect(server.host, server.port)), clock, ip=IP)
-        reserve = world.limit_store.reserve
-
-        def dies_after_the_first(subjects: Sequence[Subject], *, captcha_passed: bool = False) -> Sequence[Reserved]:
-            answers = reserve(subjects, captcha_passed=captcha_passed)
-            server.kill()
-            return answers
-
-        world.limit_store.reserve = dies_after_the_first  # type: ignore[method-assign] # for this world
+        world.redis.before("reserve", server.kill)
         body = world.call("getSms", phone=PHONE.e164)
         assert (body["errorCode"], body["codeStr"]) == (-1500, "ServiceUnavailable")
         assert world.outbox.sent == []
         world.backend.client.close()
 
 
-def fails(*_windows: WindowNames) -> None:
-    """Fail to refund, as a Redis that answers with an error."""
-    raise ServiceUnavailable("redis: ResponseError: budget:{range:+861380013}:hour:1")
-
-
-def test_a_login_succeeds_although_its_refund_fails(
-    make: Make, monkeypatch: pytest.MonkeyPatch, printed: Printed
-) -> None:
+def test_a_login_succeeds_although_its_refund_fails(make: Make, printed: Printed) -> None:
     """If the refund of a login fails, the log has an alert, and the counters stay too high until their windows end."""
     world = make()
     session = world.get_sms().session_id
-    monkeypatch.setattr(world.limit_store, "refund", fails)
-    body = world.call("login", phone=PHONE.e164, code=world.outbox.code, sessionId=session)
+    with world.redis.losing("refund", arrives=False):
+        body = world.call("login", phone=PHONE.e164, code=world.outbox.code, sessionId=session)
     assert body["codeStr"] == "Success"
     (line,) = printed()
-    assert line["alerts"] == [{"alert": "budgets_not_corrected", "cause": "redis: ResponseError: <budget key>"}]
+    assert line["alerts"] == [{"alert": "budgets_not_corrected", "cause": LOST}]
     assert counts(world) == unverified() + totals() + Counter([f"ip:{IP} guesses"])
 
 
-def test_a_refusal_stands_although_its_refund_fails(
-    make: Make, monkeypatch: pytest.MonkeyPatch, printed: Printed
-) -> None:
+def test_a_refusal_stands_although_its_refund_fails(make: Make, printed: Printed) -> None:
     """A number that SendSms refuses and a locked number are answered as ever, each with an alert in the log."""
     world = make()
-    monkeypatch.setattr(world.limit_store, "refund", fails)
     world.outbox.refuse = [InvalidPhone()]
-    assert world.call("getSms", phone=PHONE.e164)["codeStr"] == "InvalidPhone"
-    world.lock()
-    assert world.call("login", phone=PHONE.e164, code="123456", sessionId=FORGED)["codeStr"] == "Locked"
+    with world.redis.losing("refund", arrives=False):
+        assert world.call("getSms", phone=PHONE.e164)["codeStr"] == "InvalidPhone"
+        world.lock()
+        assert world.call("login", phone=PHONE.e164, code="123456", sessionId=FORGED)["codeStr"] == "Locked"
     assert [alert["alert"] for alert in alerts(printed())] == ["budgets_not_corrected"] * 2
 
 

@@ -216,7 +216,7 @@ def test_a_bug_is_logged_with_its_traceback_and_answered_without_detail(
     def bug() -> None:
         raise RuntimeError("what went wrong")
 
-    monkeypatch.setattr(handler, "_ping", bug)
+    monkeypatch.setattr(handler, "_check_redis", bug)
     status, _, body = call(handler, gateway_json, method="health")
     assert (status, body["codeStr"], body["data"]) == (500, "InternalError", {})
     assert "wrong" not in json.dumps(body)
@@ -237,7 +237,7 @@ def test_each_request_makes_one_log_line(handler: wiring.Handler, capsys: pytest
     ]
     assert (ours[0]["phone"], ours[0]["country"], ours[0]["fee"]) == ("+86138****8000", "CN", 1)
     assert ours[0]["ms"] >= ours[0]["redis_ms"] + ours[0]["sms_ms"] > 0
-    assert (ours[0]["redis_calls"], ours[0]["sms_calls"]) == (4, 1)  # check, check budgets, reserve, issue; SendSms
+    assert (ours[0]["redis_calls"], ours[0]["sms_calls"]) == (2, 1)  # check and reserve; SendSms
     assert (ours[1]["outcome"], ours[1]["status"], ours[1]["detail"]) == ("InValidParam", 400, "code must be 6 digits")
     assert len(ours) == 2
 

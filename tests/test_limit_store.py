@@ -11,7 +11,7 @@ import time_machine
 from sms_login.adapters.redis.client import RedisClient, connect
 from sms_login.adapters.redis.limits import RedisLimits
 from sms_login.errors import ServiceUnavailable
-from sms_login.limits.store import Reserved, Subject, Verdict, Window
+from sms_login.limits.store import Reserved, Subject, Verdict, Window, WindowNames, verdict
 from tests.testkit.backends import Backend
 from tests.testkit.races import outcomes, race
 from tests.testkit.relay import Relay
@@ -49,7 +49,22 @@ def lost(answers: Sequence[Reserved], why: str) -> list[bool]:
 
 def reserve(world: World, *windows: Window, subject: str = ANN) -> list[Reserved]:
     """Reserve one in the windows of a subject."""
-    return list(world.limit_store.reserve([Subject(subject, windows)]))
+    return reserve_all(world.limit_store, [Subject(subject, windows)])
+
+
+def reserve_all(store: RedisLimits, subjects: Sequence[Subject]) -> list[Reserved]:
+    """Reserve one for each of the subjects, in one batch."""
+    calls = [store.reserve(subject) for subject in subjects]
+    store.redis.send(*calls)
+    return [*map(verdict, calls)]
+
+
+def refund(store: RedisLimits, *windows: WindowNames) -> None:
+    """Refund windows, in one batch."""
+    calls = store.refund(*windows)
+    store.redis.send(*calls)
+    for call in calls:
+        call.answer()
 
 
 # Reserving.
@@ -116,8 +131,8 @@ def test_a_subject_names_the_windows_to_refund(world: World) -> None:
     """A refund covers the counted windows, and none that was only checked."""
     one = Subject(ANN, [hour(counts=False), day()])
     assert one.counted() == {ANN: ["day:1"]}
-    world.limit_store.reserve([one])
-    world.limit_store.refund(one.counted())
+    reserve_all(world.limit_store, [one])
+    refund(world.limit_store, one.counted())
     assert world.backend.dump() == {}
 
 
@@ -130,7 +145,7 @@ def test_each_subject_is_reserved_by_itself(world: World) -> None:
         Subject(ALL, [day(captcha_at=0)]),
         Subject("country:GB", [day()]),
     ]
-    assert world.limit_store.reserve(requested) == [*reserved(1, 1), *FULL, *CAPTCHA, *reserved(1)]
+    assert reserve_all(world.limit_store, requested) == [*reserved(1, 1), *FULL, *CAPTCHA, *reserved(1)]
     counted = {key(ANN, "hour:1"): "1", key(ANN, "day:1"): "1", key("country:GB", "day:1"): "1"}
     assert world.backend.dump() == {key(BOB, "hour:1"): "3", **counted}
 
@@ -138,7 +153,7 @@ def test_each_subject_is_reserved_by_itself(world: World) -> None:
 def test_a_subject_that_is_named_twice_is_reserved_twice(world: World) -> None:
     """Each reservation of a call sees the counts of the one before it."""
     one = Subject(ANN, [hour(2)])
-    assert world.limit_store.reserve([one] * 3) == [*reserved(1), *reserved(2), *FULL]
+    assert reserve_all(world.limit_store, [one] * 3) == [*reserved(1), *reserved(2), *FULL]
 
 
 # Expiry.
@@ -148,7 +163,7 @@ def test_every_counter_expires_at_its_windows_end(world: World) -> None:
     """A counter expires with its window, however often it is counted up or down."""
     for _ in range(2):
         reserve(world, hour(), day())
-    world.limit_store.refund({ANN: ["hour:1", "day:1"]})
+    refund(world.limit_store, {ANN: ["hour:1", "day:1"]})
     hour_ms, day_ms = (world.backend.expiries()[key(ANN, name)] for name in ("hour:1", "day:1"))
     assert 3_598_000 < hour_ms <= 3_600_000
     assert 86_398_000 < day_ms <= 86_400_000
@@ -171,8 +186,8 @@ def test_a_later_reservation_corrects_the_expiry(world: World) -> None:
 def test_a_refunded_window_can_be_reserved_again(world: World) -> None:
     """A refund subtracts one for each named window, of any number of subjects at once, and leaves the rest."""
     for _ in range(3):
-        world.limit_store.reserve([Subject(ANN, [hour(), day()]), Subject(BOB, [hour(), day()])])
-    world.limit_store.refund({ANN: ["hour:1", "day:1"], BOB: ["hour:1"]}, {ANN: ["hour:1"]}, {})
+        reserve_all(world.limit_store, [Subject(ANN, [hour(), day()]), Subject(BOB, [hour(), day()])])
+    refund(world.limit_store, {ANN: ["hour:1", "day:1"], BOB: ["hour:1"]}, {ANN: ["hour:1"]}, {})
     assert world.backend.dump() == {
         key(ANN, "hour:1"): "1",
         key(ANN, "day:1"): "2",
@@ -186,18 +201,18 @@ def test_a_window_is_never_counted_below_zero(world: World) -> None:
     """Too many refunds delete the counter, and the next reservation begins with one."""
     for _ in range(2):
         reserve(world, hour())
-    world.limit_store.refund({ANN: ["hour:1"] * 5})
+    refund(world.limit_store, {ANN: ["hour:1"] * 5})
     assert world.backend.expiries() == {}
-    world.limit_store.refund({ANN: ["hour:1"]})
+    refund(world.limit_store, {ANN: ["hour:1"]})
     assert world.backend.expiries() == {}
     assert reserve(world, hour()) == reserved(1)
 
 
 def test_a_refund_creates_no_counter(world: World) -> None:
     """A refund of a window that was never counted creates no key, which would never expire."""
-    world.limit_store.refund({ANN: ["hour:1"], BOB: ["hour:1", "day:1"]})
-    world.limit_store.refund({})
-    world.limit_store.refund()
+    refund(world.limit_store, {ANN: ["hour:1"], BOB: ["hour:1", "day:1"]})
+    refund(world.limit_store, {})
+    refund(world.limit_store)
     assert world.backend.expiries() == {}
 
 
@@ -206,7 +221,7 @@ def test_a_window_that_has_ended_is_not_refunded_to_the_next_one(world: World) -
     reserve(world, hour(), day())
     world.wait(3601)
     reserve(world, Window("hour:2", 3, 3_600_000), day())
-    world.limit_store.refund({ANN: ["hour:1", "day:1"]})
+    refund(world.limit_store, {ANN: ["hour:1", "day:1"]})
     assert world.backend.dump() == {key(ANN, "hour:2"): "1", key(ANN, "day:1"): "1"}
 
 
@@ -244,7 +259,7 @@ def test_a_key_of_another_type_is_an_outage(world: World) -> None:
     world.backend.client.hset(key(ANN, "hour:1"), "field", "value")
     assert lost(reserve(world, hour(), day()), "WRONGTYPE") == [True]
     with pytest.raises(ServiceUnavailable, match="WRONGTYPE"):
-        world.limit_store.refund({ANN: ["hour:1"]})
+        refund(world.limit_store, {ANN: ["hour:1"]})
     assert world.backend.dump() == {key(ANN, "hour:1"): {"field": "value"}}
 
 
@@ -253,12 +268,12 @@ def test_one_broken_subject_among_several_is_an_outage(world: World, broken: str
     """The answers tell reserved subjects from failed ones, for the refund; a cluster stops at the failure."""
     world.backend.client.hset(key(broken, "hour:1"), "field", "value")
     for _ in range(2):
-        answers = world.limit_store.reserve([Subject(subject, [hour()]) for subject in (ANN, BOB, ALL)])
+        answers = reserve_all(world.limit_store, [Subject(subject, [hour()]) for subject in (ANN, BOB, ALL)])
         reservations = [answer.verdict is Verdict.RESERVED for answer in answers]
         assert lost(answers, "WRONGTYPE") == [not done for done in reservations]
         assert not reservations[(ANN, BOB, ALL).index(broken)]
         with pytest.raises(ServiceUnavailable, match="WRONGTYPE"):
-            world.limit_store.refund({subject: ["hour:1"] for subject in (ANN, BOB, ALL)})
+            refund(world.limit_store, {subject: ["hour:1"] for subject in (ANN, BOB, ALL)})
 
 
 # Races.
@@ -284,7 +299,7 @@ def test_50_simultaneous_refunds_never_count_below_zero(world: World) -> None:
         reserve(world, hour(None))
 
     def run(_: int) -> dict[str, Any]:
-        world.limit_store.refund({ANN: ["hour:1"]})
+        refund(world.limit_store, {ANN: ["hour:1"]})
         return {"codeStr": world.backend.client.get(key(ANN, "hour:1")) or "gone"}
 
     seen = outcomes(race(50, run))
@@ -298,8 +313,8 @@ def test_simultaneous_reservations_and_refunds_balance(world: World) -> None:
 
     def run(_: int) -> dict[str, Any]:
         requested = [Subject(subject, [hour(60), day()]) for subject in (ANN, BOB, ALL)]
-        answers = world.limit_store.reserve(requested)
-        world.limit_store.refund(*(one.counted() for one in requested))
+        answers = reserve_all(world.limit_store, requested)
+        refund(world.limit_store, *(one.counted() for one in requested))
         return {"codeStr": " ".join(answer.verdict.name for answer in answers)}
 
     assert outcomes(race(60, run)) == {"RESERVED RESERVED RESERVED": 60}
@@ -316,9 +331,9 @@ def test_scripts_that_a_server_has_forgotten_are_sent_again_and_count_once(world
         requested = [Subject(subject, [hour(), day()]) for subject in subjects]
         for count in (1, 2):
             world.backend.client.script_flush()
-            assert world.limit_store.reserve(requested) == reserved(count, count) * len(subjects)
+            assert reserve_all(world.limit_store, requested) == reserved(count, count) * len(subjects)
         world.backend.client.script_flush()
-        world.limit_store.refund(*(one.counted() for one in requested))
+        refund(world.limit_store, *(one.counted() for one in requested))
         assert set(world.backend.dump().values()) == {"1"}
         assert len(world.backend.dump()) == 2 * len(subjects)
 
@@ -340,20 +355,20 @@ def test_a_reservation_whose_answer_is_lost_counts_once(
     """A lost answer is an outage after the timeout, and the call is not sent again, for one subject or several."""
     relay, store = relayed
     requested = [Subject(subject, [hour()]) for subject in (ANN, BOB)]
-    store.reserve(requested)
-    store.refund(*(one.counted() for one in requested))  # now the server knows both scripts
-    store.reserve(requested)
+    reserve_all(store, requested)
+    refund(store, *(one.counted() for one in requested))  # now the server knows both scripts
+    reserve_all(store, requested)
     relay.mute = True
-    assert lost(store.reserve(requested[:1]), "Timeout") == [True]
-    assert lost(store.reserve(requested), "Timeout") == [True, True]
+    assert lost(reserve_all(store, requested[:1]), "Timeout") == [True]
+    assert lost(reserve_all(store, requested), "Timeout") == [True, True]
     with redis.Redis(redis_server.host, redis_server.port, decode_responses=True) as admin:
         names = [key(subject, "hour:1") for subject in (ANN, BOB)]
         until(lambda: admin.mget(names) == ["3", "2"], 20)  # Redis may be slower than the timeout
         with pytest.raises(ServiceUnavailable, match="Timeout"):
-            store.refund(*(one.counted() for one in requested))
+            refund(store, *(one.counted() for one in requested))
         until(lambda: admin.mget(names) == ["2", "1"], 20)
     relay.mute = False
-    assert store.reserve(requested) == [*reserved(3), *reserved(2)]
+    assert reserve_all(store, requested) == [*reserved(3), *reserved(2)]
 
 
 @pytest.mark.parametrize("subjects", [(ANN,), (ANN, BOB)])
@@ -363,10 +378,10 @@ def test_a_redis_that_hangs_is_an_outage(subjects: tuple[str, ...]) -> None:
         client = connect("127.0.0.1", listener.getsockname()[1])
         client.connection_pool.connection_kwargs["socket_timeout"] = 0.1
         store = RedisLimits(RedisClient(lambda: client))
-        answers = store.reserve([Subject(subject, [hour()]) for subject in subjects])
+        answers = reserve_all(store, [Subject(subject, [hour()]) for subject in subjects])
         assert lost(answers, "Timeout") == [True] * len(subjects)
         with pytest.raises(ServiceUnavailable, match="Timeout"):
-            store.refund({subject: ["hour:1"] for subject in subjects})
+            refund(store, {subject: ["hour:1"] for subject in subjects})
         client.close()
 
 
@@ -376,12 +391,12 @@ def test_a_redis_that_is_down_is_an_outage_until_it_is_back(clock: time_machine.
     with RedisServer() as server:
         world = World(Backend(connect(server.host, server.port)), clock)
         requested = [Subject(subject, [hour()]) for subject in (ANN, BOB)]
-        assert world.limit_store.reserve(requested) == reserved(1) * 2
+        assert reserve_all(world.limit_store, requested) == reserved(1) * 2
         server.kill()
         for some in (requested, requested[:1]):
-            assert lost(world.limit_store.reserve(some), "Connection") == [True] * len(some)
+            assert lost(reserve_all(world.limit_store, some), "Connection") == [True] * len(some)
             with pytest.raises(ServiceUnavailable, match="Connection"):
-                world.limit_store.refund(*(one.counted() for one in some))
+                refund(world.limit_store, *(one.counted() for one in some))
         server.start()
-        assert world.limit_store.reserve(requested) == reserved(1) * 2
+        assert reserve_all(world.limit_store, requested) == reserved(1) * 2
         world.backend.client.close()

@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 import pytest
 import time_machine
 
-from sms_login.errors import ServiceUnavailable
 from sms_login.sessions.store import LONGEST_SESSION, SessionRules
 from tests.testkit.backends import Backend, fake_backend
 from tests.testkit.devices import Device, devices, session_key, session_keys
@@ -119,9 +118,7 @@ def test_a_logout_without_a_token_is_refused(world: World) -> None:
 def test_a_logout_everywhere_ends_the_100_sessions_that_a_number_can_have(world: World) -> None:
     """Redis keeps nothing of the 100 sessions, nor of the earlier ones that new sessions had ended."""
     first = Device(world)
-    user = world.users.find(PHONE)
-    assert user is not None
-    tokens = [world.sessions.begin(user).token for _ in range(110)]
+    tokens = [world.sessions.begin(PHONE, world.users.sign_in(PHONE, "")).answer().token for _ in range(110)]
     assert session_keys(world) == set(map(session_key, tokens[-100:]))
     assert first.call("logout", token=tokens[-1], everywhere=True) == "Success"
     assert first.tries() == {"TokenInvalid"}
@@ -129,18 +126,10 @@ def test_a_logout_everywhere_ends_the_100_sessions_that_a_number_can_have(world:
     assert {key for key in world.backend.expiries() if key.startswith("session:")} == {GENERATION}
 
 
-def test_a_logout_everywhere_holds_although_its_clean_up_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_logout_everywhere_holds_although_its_clean_up_fails(world: World) -> None:
     """If Redis fails after the decision, the sessions still in it have ended all the same."""
     before = devices(world, 2)
-    command = world.redis.command
-
-    def unavailable(name: str, *args: str) -> object:
-        if name == "delete":
-            raise ServiceUnavailable
-        return command(name, *args)
-
-    with monkeypatch.context() as down:
-        down.setattr(world.redis, "command", unavailable)
+    with world.redis.losing("DEL", arrives=False):
         assert before[0].call("logout", token=before[0].token, everywhere=True) == "Success"
     assert [device.tries() for device in before] == [{"TokenInvalid"}] * 2
     assert Device(world).is_in
@@ -199,7 +188,7 @@ def test_tokens_of_an_earlier_user_do_nothing_to_the_new_one(world: World) -> No
     for device in (old, other):
         assert device.tries() == {"TokenInvalid"}
         assert device.call("deleteAccount", token=device.token, **spends) == "TokenInvalid"
-    assert world.users.find(PHONE)
+    assert world.users.find(PHONE).answer()
     assert new.is_in
     assert new.refresh() == "Success"
     assert world.call("login", phone=PHONE.e164, **spends)["data"]["userId"] == new.user_id

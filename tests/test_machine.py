@@ -196,7 +196,7 @@ class Rulebook(RuleBasedStateMachine):
             self.keys.pop(key or "", None)
             return
         if challenge_id is None:  # crashed before the answer: only Redis knows the challenge
-            challenge_id = self.world.challenges.latest(PHONE)
+            challenge_id = self.world.challenges.latest(PHONE).answer()
             assert challenge_id is not None
         self.keep(asked, challenge_id, code, key)
 

@@ -1,15 +1,13 @@
 """Redis fails and comes back while users log in and refresh."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import redis
 import time_machine
 
 from sms_login.adapters.redis.client import connect
-from sms_login.errors import ServiceUnavailable
 from sms_login.phone import Phone
 from tests.testkit.backends import Backend
 from tests.testkit.devices import Device, alerts
@@ -71,17 +69,10 @@ def test_a_login_whose_answer_is_lost_is_repeated_under_its_key(
     """If Redis spends the code and dies before the sign-in, a repeat under the Idempotency-Key signs the user in."""
     world = World(Backend(connect(server.host, server.port)), clock)
     session = world.get_sms().session_id
-    sign_in = world.users.sign_in
-
-    def dies_first(phone: Phone, new_id: str) -> object:
-        server.kill()
-        return sign_in(phone, new_id)
-
-    world.users.sign_in = dies_first  # type: ignore[method-assign, assignment] # for this one call
+    world.redis.before("begin_session", server.kill)
     login = {"phone": "+8613800138000", "code": world.outbox.code, "sessionId": session}
     headers = {"Idempotency-Key": "k" * 16}
     assert world.call("login", headers, **login)["codeStr"] == "ServiceUnavailable"
-    world.users.sign_in = sign_in  # type: ignore[method-assign] # and works again
     server.start()
     until(lambda: world.call("health")["codeStr"] == "Success", 2)
     assert world.call("login", **login)["codeStr"] == "CodeHasValid"
@@ -104,36 +95,20 @@ def world(server: RedisServer, clock: time_machine.Traveller) -> Iterator[World]
     client.close()
 
 
-def lose_the_answer(
-    world: World, monkeypatch: pytest.MonkeyPatch, command: str, then: Callable[[], object] = lambda: None
-) -> None:
-    """Let Redis run the next command of this name, call `then`, and lose the answer."""
-    client = world.backend.client
-    send = getattr(client, command)
-
-    def lost(*args: object) -> None:
-        send(*args)
-        monkeypatch.setattr(client, command, send)
-        then()
-        raise redis.exceptions.ConnectionError("Connection reset by peer")
-
-    monkeypatch.setattr(client, command, lost)
-
-
 @pytest.mark.parametrize("restart", [True, False])
 def test_a_refresh_whose_answer_is_lost_is_repeated(
     world: World,
     server: RedisServer,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     *,
     restart: bool,
 ) -> None:
     """If the connection resets or Redis dies after the rotation, the repeat gets the refresh token of that rotation."""
     device = Device(world)
-    lose_the_answer(world, monkeypatch, "evalsha", server.kill if restart else lambda: None)
-    assert device.refresh() == "ServiceUnavailable"
+    with world.redis.losing("rotate_session"):
+        assert device.refresh() == "ServiceUnavailable"
     if restart:
+        server.kill()
         assert device.refresh() == "ServiceUnavailable"
         server.start()
         until(lambda: world.call("health")["codeStr"] == "Success", 2)
@@ -175,23 +150,11 @@ def test_a_refresh_that_does_not_reach_redis_can_be_repeated(world: World, serve
     assert other.refresh() == "Success"
 
 
-def test_a_logout_whose_answer_is_lost_has_ended_the_session(
-    world: World, server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_logout_whose_answer_is_lost_has_ended_the_session(world: World, server: RedisServer) -> None:
     """A logout ends its session, and a logout everywhere ends all; a restart of Redis brings none back."""
     device, other = Device(world), Device(world, OTHER_PHONE)
-    run = world.redis.run
-
-    def lost(name: str, keys: Sequence[str], args: Sequence[str | int]) -> object:
-        answer = run(name, keys, args)
-        if name == "end_sessions":
-            server.kill()
-        if name in {"end_session", "end_sessions"}:
-            raise ServiceUnavailable
-        return answer
-
-    with monkeypatch.context() as losing:
-        losing.setattr(world.redis, "run", lost)
+    with world.redis.losing("end_session", "end_sessions"):
+        world.redis.after("end_sessions", server.kill)
         assert device.call("logout") == "ServiceUnavailable"
         assert other.call("logout", token=other.token, everywhere=True) == "ServiceUnavailable"
     server.start()
@@ -199,21 +162,13 @@ def test_a_logout_whose_answer_is_lost_has_ended_the_session(
     assert device.tries() == other.tries() == {"TokenInvalid"}
 
 
-def test_a_login_whose_session_was_not_begun_is_repeated_under_its_key(
-    world: World, server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_login_whose_session_was_not_begun_is_repeated_under_its_key(world: World, server: RedisServer) -> None:
     """If Redis dies after the code is spent and the user signed up, a repeat gets the tokens."""
     session = world.get_sms().session_id
     login = {"phone": "+8613800138000", "code": world.outbox.code, "sessionId": session}
     headers = {"Idempotency-Key": "k" * 16}
-    begin = world.session_store.begin
-
-    def dies_first(*args: Any) -> int:
-        server.kill()
-        return begin(*args)
-
-    with monkeypatch.context() as dying:
-        dying.setattr(world.session_store, "begin", dies_first)
+    with world.redis.losing("begin_session"):
+        world.redis.after("begin_session", server.kill)
         assert world.call("login", headers, **login)["codeStr"] == "ServiceUnavailable"
     server.start()
     until(lambda: world.call("health")["codeStr"] == "Success", 2)

@@ -82,7 +82,7 @@ def test_the_right_code_among_two_wrong_ones_always_logs_in(world: World) -> Non
 
 def test_50_simultaneous_first_logins_make_one_user(world: World) -> None:
     """The first login signs the number up, and the others find its user."""
-    answers = race(50, lambda i: {"id": world.users.sign_in(PHONE, f"id-{i}").id})
+    answers = race(50, lambda i: {"id": world.users.sign_in(PHONE, f"id-{i}").answer().id})
     assert len({answer["id"] for answer in answers}) == 1
 
 
@@ -173,7 +173,7 @@ def test_after_a_deletion_among_20_refreshes_no_token_is_valid(world: World) -> 
         device.keep(data)
         assert device.tries() == {"TokenInvalid"}
     assert device.tries() == {"TokenInvalid"}
-    assert world.users.find(PHONE) is None
+    assert world.users.find(PHONE).answer() is None
     assert device.key not in world.backend.expiries()
 
 
@@ -199,7 +199,7 @@ def test_a_deletion_among_logins_leaves_no_valid_token_of_the_deleted_user(world
             lambda i, d=deletes: world.call("deleteAccount", **d) if i == 5 else world.call("login", **login),  # type: ignore[misc] # mypy infers no lambda with defaults
         )
         assert outcomes(answers) == {"Success": 11}
-        user = world.users.find(REVIEW_PHONE)
+        user = world.users.find(REVIEW_PHONE).answer()
         assert user is None or user.id != old["userId"]
         for data in [answer["data"] for answer in answers if answer["data"]]:
             outcome = world.call("getUserInfo", token=data["token"])["codeStr"]

@@ -1,183 +1,338 @@
 """The one Redis client: nothing is sent twice, and no dead socket costs a request."""
 
+import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import redis
 
-from sms_login.adapters.redis.client import RedisClient, connect
+from benchmarks.wire import Wire
+from sms_login.adapters.redis.client import NOT_SENT, RedisCall, RedisClient, as_text, connect
+from sms_login.adapters.redis.connections import Connections
+from sms_login.calls import Joint, Later
 from sms_login.errors import ServiceUnavailable
+from tests.testkit.devices import Device
 from tests.testkit.relay import Relay
 from tests.testkit.servers import RedisCluster, RedisServer, until
+from tests.testkit.world import World
 
 
 @contextmanager
-def client_of(port: int) -> Iterator[tuple[RedisClient, list[Any]]]:
-    """Give a client, and those of redis-py that it makes, the latest last."""
-    made: list[Any] = []
-
-    def make() -> Any:
-        made.append(connect("127.0.0.1", port))
-        return made[-1]
-
-    yield RedisClient(make), made
-    for each in made:
-        each.close()
+def client_of(port: int) -> Iterator[RedisClient]:
+    """Give a client of the Redis at a port."""
+    client = RedisClient(lambda: connect("127.0.0.1", port))
+    yield client
+    client.close()
 
 
 @contextmanager
 def through_a_relay(server: RedisServer) -> Iterator[tuple[Relay, RedisClient]]:
     """Give a relay to the server, and a client behind it."""
     relay = Relay(server.port)
-    with client_of(relay.port) as (client, _):
+    with client_of(relay.port) as client:
         yield relay, client
     relay.close()
 
 
-def test_a_command_whose_answer_is_lost_was_sent_once(redis_server: RedisServer) -> None:
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time by which a connection is idle, to be moved."""
+    now = [1000.0]
+    monkeypatch.setattr("sms_login.adapters.redis.connections.time.monotonic", lambda: now[0])
+    return now
+
+
+def incr(client: RedisClient, key: str) -> RedisCall[int]:
+    """Return a call that counts."""
+    return client.command("INCR", key, read=int)
+
+
+def sign_in(client: RedisClient, key: str, user_id: str) -> RedisCall[list[str]]:
+    """Return a call of a script that answers the id of the first one."""
+    return client.script("sign_in", [key], [user_id, 1], list)
+
+
+def id_of(client: RedisClient) -> int:
+    """Return the server's number for the connection that is used next."""
+    call = RedisCall(client, "CLIENT", None, [], ["ID"], int)
+    return call.answer()
+
+
+# Batches.
+
+
+def test_a_batch_is_one_round_trip_with_an_answer_for_each_call(redis_server: RedisServer) -> None:
+    """The calls are made in their order; a call that was sent is not sent again."""
+    with redis.Redis(redis_server.host, redis_server.port) as admin, Wire(redis_server.port) as wire:
+        admin.flushall()
+        with client_of(wire.port) as client:
+            for round_ in (1, 2):
+                calls: list[RedisCall[Any]] = [
+                    incr(client, "a"),
+                    sign_in(client, "user", f"id-{round_}"),
+                    incr(client, "a"),
+                ]
+                client.send(*calls)
+                client.send(*calls)
+                assert [call.answer() for call in calls] == [2 * round_ - 1, ["id-1", "", "", "1"], 2 * round_]
+            assert wire.count() == 2
+
+
+def test_an_error_in_a_batch_is_the_answer_of_its_call_alone(world: World) -> None:
+    """Redis makes the calls around it, and the connection goes on."""
+    world.backend.client.flushall()
+    world.backend.client.set("text", "text")
+    client = world.redis
+    calls: list[RedisCall[Any]] = [
+        incr(client, "a"),
+        incr(client, "text"),
+        sign_in(client, "text", "id"),
+        incr(client, "b"),
+    ]
+    client.send(*calls)
+    assert [calls[0].answer(), calls[3].answer()] == [1, 1]
+    for call in calls[1:3]:
+        with pytest.raises(ServiceUnavailable, match="redis: ResponseError"):
+            call.answer()
+    assert incr(client, "a").answer() == 2
+
+
+def test_a_joint_travels_with_its_calls_and_a_later_call_is_made_first(world: World) -> None:
+    """If the call of another outside party fails, nothing of the batch is sent."""
+    world.backend.client.flushall()
+    client = world.redis
+    count = incr(client, "a")
+    client.send(Joint([count], count.answer), Later(lambda: world.backend.client.incr("a")))
+    assert count.answer() == 2
+    fails = Later(down)
+    count = incr(client, "a")
+    client.send(count, fails)
+    assert count.reply is NOT_SENT
+    for _ in range(2):
+        with pytest.raises(ServiceUnavailable):
+            fails.answer()
+    assert world.backend.client.get("a") == "2"
+
+
+def down() -> None:
+    """Fail as a user table that is away."""
+    raise ServiceUnavailable("sql: away")
+
+
+def test_a_server_that_has_forgotten_its_scripts_runs_each_call_once_and_in_order(world: World) -> None:
+    """It may be another server behind the same connection. A script that sees no user yet is sent again, too."""
+    world.backend.client.flushall()
+    for count in (1, 2, 3):
+        device = Device(world)
+        world.cool_down()
+        assert device.is_in
+        world.backend.client.script_flush()
+        client = world.redis
+        calls: list[RedisCall[Any]] = [
+            incr(client, "a"),
+            sign_in(client, "user", "id"),
+            sign_in(client, "user", "other"),
+            incr(client, "a"),
+        ]
+        client.send(*calls)
+        assert [call.answer() for call in calls] == [2 * count - 1, ["id", "", "", "1"], ["id", "", "", "1"], 2 * count]
+        world.backend.client.script_flush()
+
+
+# Nothing is sent twice.
+
+
+def test_a_call_whose_answer_is_lost_was_sent_once(redis_server: RedisServer) -> None:
     """redis-py's own retries would have moved the counter again."""
     with redis.Redis(redis_server.host, redis_server.port) as admin, through_a_relay(redis_server) as (relay, client):
         admin.flushall()
-        client.ping()
-        client.run("remaining", ["warm"], [1, 3])
+        client.check()
         relay.mute = True
-        with pytest.raises(ServiceUnavailable, match="Timeout"):
-            client.command("incr", "counter")
-        with pytest.raises(ServiceUnavailable, match="Timeout"):
-            client.run("sign_in", ["user"], ["id", 1])
+        calls: list[RedisCall[Any]] = [incr(client, "counter"), sign_in(client, "user", "id")]
+        client.send(*calls)
+        for call in calls:
+            with pytest.raises(ServiceUnavailable, match="Timeout"):
+                call.answer()
         until(lambda: admin.get("counter") == b"1", 20)  # Redis may be slower than the timeout
         relay.mute = False
-        assert client.command("incr", "counter") == 2
+        assert incr(client, "counter").answer() == 2
+
+
+def test_a_batch_that_is_cut_is_answered_up_to_there_and_made_as_far_as_it_arrived(redis_server: RedisServer) -> None:
+    """Cut at any byte, of the requests or of the answers: no call is made twice, and the next one works."""
+    with redis.Redis(redis_server.host, redis_server.port) as admin, through_a_relay(redis_server) as (relay, client):
+
+        def clients() -> int:
+            return int(admin.info("clients")["connected_clients"])
+
+        def batch() -> tuple[list[int], int]:
+            """Send a batch; return its answers, and how many of its calls were made."""
+            admin.flushall()
+            calls: list[RedisCall[Any]] = [incr(client, "counter") for _ in range(3)]
+            client.send(*calls)
+            if relay.cut.is_set():
+                relay.cut.clear()
+                until(lambda: clients() == others, 5)  # the server has read all that arrived
+            answers = [call.reply for call in calls]
+            return [answer for answer in answers if isinstance(answer, int)], int(admin.get("counter") or 0)
+
+        others = clients()
+        client.check()
+        before = dict(relay.passed)
+        assert batch() == ([1, 2, 3], 3)
+        sizes = {direction: relay.passed[direction] - before[direction] for direction in relay.passed}
+        for direction, size in sizes.items():
+            for cut in range(size):
+                relay.cut_after(direction, cut)
+                answers, made = batch()
+                part = cut * 3 // size
+                assert answers == [*range(1, len(answers) + 1)]
+                assert (len(answers), made) == (part, 3) if direction == "answers" else len(answers) <= made == part
+                assert batch() == ([1, 2, 3], 3)
 
 
 def test_a_new_connection_begins_with_the_command_itself(redis_server: RedisServer) -> None:
     """No HELLO, which TencentDB does not have, no CLIENT SETINFO and no PING: a cold start pays for each."""
     with through_a_relay(redis_server) as (relay, client):
-        client.command("get", "key")
+        client.command("GET", "key", read=as_text).answer()
         assert relay.first_words == [b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n"]
 
 
-def test_connections_are_made_anew_after_a_pause(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+# Connections.
+
+
+def test_connections_are_made_anew_after_a_pause(redis_server: RedisServer, now: list[float]) -> None:
     """A frozen instance's sockets may be dead without a sign; asking them would cost a request."""
-    now = 1000.0
-    monkeypatch.setattr("sms_login.adapters.redis.client.time.monotonic", lambda: now)
     with through_a_relay(redis_server) as (relay, client):
-        client.ping()
-        now += 30
-        client.ping()
+        client.check()
+        now[0] += 30
+        client.check()
         assert len(relay.first_words) == 1
-        now += 31
-        client.ping()
+        now[0] += 31
+        client.check()
         assert len(relay.first_words) == 2
 
 
-def test_no_connection_of_an_earlier_burst_is_used_after_a_pause(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Calls one by one keep one connection in use, and the others of the burst lie below it in the pool."""
-    now = 1000.0
-    monkeypatch.setattr("sms_login.adapters.redis.client.time.monotonic", lambda: now)
+def test_a_connection_that_the_server_has_closed_costs_no_request(redis_server: RedisServer) -> None:
+    """A restart, CLIENT KILL or the server's own timeout closes it while nobody uses it."""
+    with client_of(redis_server.port) as client, redis.Redis(redis_server.host, redis_server.port) as admin:
+        for _ in range(20):
+            number = id_of(client)
+            admin.client_kill_filter(_id=str(number))
+            until(lambda: str(number) not in {each["id"] for each in admin.client_list()}, 5)  # noqa: B023 - called at once
+            assert id_of(client) != number
 
-    def burst() -> set[int]:
-        """Use two connections at once, and return the server's names of both."""
-        client.ping()
-        pool = made[-1].connection_pool
-        names = set()
-        for connection in [pool.get_connection() for _ in range(2)]:
-            connection.send_command("CLIENT", "ID")
-            names.add(connection.read_response())
-            pool.release(connection)
-        return names
 
-    with client_of(redis_server.port) as (client, made):
-        before = burst()
+def test_connections_of_a_burst_are_closed_if_nobody_uses_them(redis_server: RedisServer, now: list[float]) -> None:
+    """Calls one by one keep one connection in use; the others of an earlier burst are neither used nor kept."""
+    both = threading.Barrier(2, timeout=10)
+
+    def burst(client: RedisClient) -> set[int]:
+        """Use two connections at once, and return their numbers."""
+
+        def read(number: Any) -> int:
+            return int(number)
+
+        def use(_: int) -> int:
+            call = RedisCall(client, "CLIENT", None, [], ["ID"], read)
+            words = call.words
+
+            def together(known: set[str]) -> Any:
+                both.wait()
+                return words(known)
+
+            call.words = together  # type: ignore[method-assign] # both have taken a connection by then
+            return call.answer()
+
+        with ThreadPoolExecutor(2) as threads:
+            return set(threads.map(use, range(2)))
+
+    with client_of(redis_server.port) as client, redis.Redis(redis_server.host, redis_server.port) as admin:
+        before = burst(client)
+        assert len(before) == 2
         for _ in range(3):
-            now += 20
-            client.ping()
-        assert not before & burst()
+            now[0] += 20
+            assert id_of(client) in before
+        numbers = {int(each["id"]) for each in admin.client_list()}
+        assert len(before & numbers) == 1
+        now[0] += 31
+        assert not before & burst(client)
 
 
-def test_whoever_comes_second_after_a_pause_gets_no_old_connection_either(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While the first is still at it."""
-    now = 1000.0
-    monkeypatch.setattr("sms_login.adapters.redis.client.time.monotonic", lambda: now)
-    made, second = list[Any](), list[Any]()
+def test_32_threads_share_no_connection_at_one_time(redis_server: RedisServer) -> None:
+    """Every answer belongs to its call, and a burst keeps as many connections as it had calls at once."""
+    with client_of(redis_server.port) as client, ThreadPoolExecutor(32) as threads:
 
-    def slowly() -> Any:
-        if made:
-            second.append(threads.submit(client.command, "client_id"))
-            wait(second, timeout=0.1)  # a second thread that does not wait for us is through by then
-        made.append(connect(redis_server.host, redis_server.port))
-        return made[-1]
+        def echo(i: int) -> list[str]:
+            calls: list[RedisCall[Any]] = [RedisCall(client, "ECHO", None, [], [f"{i}-{j}"], str) for j in range(5)]
+            client.send(*calls)
+            return [call.answer() for call in calls]
 
-    client = RedisClient(slowly)
-    old = client.command("client_id")
-    with ThreadPoolExecutor(1) as threads:
-        now += 31
-        first = client.command("client_id")
-        assert old not in {first, second[0].result()}
-    for each in made:
-        each.close()
+        assert [*threads.map(echo, range(1000))] == [[f"{i}-{j}" for j in range(5)] for i in range(1000)]
 
 
-def test_a_pause_holds_up_nobody_at_the_lock_of_the_pool(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Once all threads of a busy web function wait for one lock, they go on so: a tenth of the requests for seconds."""
-    now = 1000.0
-    monkeypatch.setattr("sms_login.adapters.redis.client.time.monotonic", lambda: now)
-    with client_of(redis_server.port) as (client, made), ThreadPoolExecutor(1) as threads:
-        client.ping()
-        now += 31
-        with made[0].connection_pool._lock:  # noqa: SLF001 - as whoever gives a connection back
-            threads.submit(client.ping).result(timeout=10)
+# Clusters.
 
 
-def test_given_up_connections_are_closed(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the last request that uses them."""
-    now = 1000.0
-    monkeypatch.setattr("sms_login.adapters.redis.client.time.monotonic", lambda: now)
-    client = RedisClient(lambda: connect(redis_server.host, redis_server.port))
-    old = client.command("client_id")
-    now += 31
-    new = client.command("client_id")
-
-    def names() -> set[int]:
-        return {int(each["id"]) for each in client.command("client_list")}
-
-    until(lambda: old not in names(), 5)
-    assert new in names()
-    client.command("close")
-
-
-def test_connections_to_a_cluster_are_made_anew_after_a_pause(
+def test_a_batch_on_a_cluster_is_one_for_each_node(
     redis_cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those to each of its nodes."""
-    now = 1000.0
-    monkeypatch.setattr("sms_login.adapters.redis.client.time.monotonic", lambda: now)
-    client = RedisClient(lambda: cluster)
-    cluster = connect("127.0.0.1", redis_cluster.port, cluster=True)
+    """All are sent before any is awaited, so that they cost one round trip in time."""
+    events: list[tuple[str, int]] = []
+    for name in ("send", "receive"):
+        monkeypatch.setattr(Connections, name, noting(events, name, getattr(Connections, name)))
+    client = RedisClient(lambda: connect("127.0.0.1", redis_cluster.port, cluster=True))
+    for count in (1, 2):
+        calls: list[RedisCall[Any]] = [sign_in(client, f"{{{key}}}user", f"{count}") for key in "abcdef"]
+        calls += [incr(client, f"{key}-count") for key in "abcdef"]
+        client.send(*calls)
+        assert [call.answer()[0] for call in calls[:6]] == ["1"] * 6
+        assert [call.answer() for call in calls[6:]] == [count] * 6
+    names, sizes = zip(*events, strict=True)
+    assert names == (*["send"] * 3, *["receive"] * 3) * 2
+    assert sum(sizes) == 4 * len(calls)
+    client.close()
 
-    def connections() -> int:
-        ids = 0
+
+def noting(events: list[tuple[str, int]], name: str, method: Any) -> Any:
+    """Return a method of Connections that notes its name and the size of its batch first."""
+
+    def noted(self: Connections, *args: Any) -> Any:
+        events.append((name, len(args[-1])))
+        return method(self, *args)
+
+    return noted
+
+
+def test_connections_to_a_cluster_are_made_anew_after_a_pause(redis_cluster: RedisCluster, now: list[float]) -> None:
+    """Those to each of its nodes."""
+    client = RedisClient(lambda: connect("127.0.0.1", redis_cluster.port, cluster=True))
+
+    def numbers() -> set[str]:
+        ids = set()
         for node in redis_cluster.nodes:
             with redis.Redis(node.host, node.port, protocol=2) as admin:
-                ids += int(admin.info("clients")["connected_clients"]) - 1
+                ids |= {f"{node.port} {each['id']}" for each in admin.client_list()}
         return ids
 
-    for key in "abcdef":
-        client.command("get", key)
-    before = connections()
-    now += 31
-    client.command("get", "a")
-    assert connections() < before
-    cluster.close()
+    def use() -> None:
+        calls: list[RedisCall[Any]] = [incr(client, key) for key in "abcdef"]
+        client.send(*calls)
+        for call in calls:
+            call.answer()
+
+    use()
+    kept = numbers()
+    use()
+    kept &= numbers()
+    assert len(kept) >= 3
+    now[0] += 31
+    use()
+    assert len(kept & numbers()) <= len(kept) - 3
+    client.close()
 
 
 def test_a_cluster_that_is_away_at_first_is_found_later(redis_cluster: RedisCluster) -> None:
@@ -185,22 +340,20 @@ def test_a_cluster_that_is_away_at_first_is_found_later(redis_cluster: RedisClus
     ports = iter([1, redis_cluster.port])
     client = RedisClient(lambda: connect("127.0.0.1", next(ports), cluster=True))
     with pytest.raises(ServiceUnavailable):
-        client.ping()
-    client.ping()
-    client.command("close")
+        client.check()
+    client.check()
+    client.close()
 
 
 def test_a_password_may_have_tencentdbs_form_and_is_never_in_an_error() -> None:
     """`instanceId:password` goes to AUTH as it is; a wrong one is an outage with its reason in the log."""
     password = "crs-12345678:a password"
     with RedisServer("--requirepass", password) as server:
-        right = connect(server.host, server.port, password=password, db=3)
-        RedisClient(lambda: right).ping()
-        assert right.client_info()["db"] == 3
+        right = RedisClient(lambda: connect(server.host, server.port, password=password, db=3))
+        right.check()
         right.close()
-        for wrong in (connect(server.host, server.port, password=password + "x"), connect(server.host, server.port)):
-            client = RedisClient(lambda wrong=wrong: wrong)  # type: ignore[misc] # this one, now
+        for wrong in (password + "x", None):
+            client = RedisClient(lambda wrong=wrong: connect(server.host, server.port, password=wrong))  # type: ignore[misc] # this one, now
             with pytest.raises(ServiceUnavailable, match=r"redis: Authentication") as unavailable:
-                client.ping()
+                client.check()
             assert "password" not in unavailable.value.detail.replace("username-password pair", "")
-            wrong.close()

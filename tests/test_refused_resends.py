@@ -3,7 +3,6 @@
 import threading
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -96,23 +95,18 @@ def test_a_resend_that_is_refused_while_a_login_fails_is_refunded(
     assert counts(quick) == OTHERS + totals()
 
 
-def test_an_issue_with_a_lost_answer_and_a_later_sending_is_refunded_once(
-    quick: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_issue_with_a_lost_answer_and_a_later_sending_is_refunded_once(quick: World) -> None:
     """The challenge lives on with the later sending, and the login refunds only the reservations that are left."""
     session_id = quick.get_sms().session_id
     quick.wait(2)
-    issue = quick.challenges.issue
 
-    def loses_the_answer(*args: Any) -> None:
-        issue(*args)
-        monkeypatch.setattr(quick.challenges, "issue", issue)
+    def another() -> None:
         quick.wait(2)
-        quick.get_sms(session_id)
-        raise ServiceUnavailable
+        with quick.redis.losing():
+            quick.get_sms(session_id)
 
-    monkeypatch.setattr(quick.challenges, "issue", loses_the_answer)
-    with pytest.raises(ServiceUnavailable):
+    quick.redis.after("issue", another)
+    with quick.redis.losing("issue"), pytest.raises(ServiceUnavailable):
         quick.get_sms(session_id)
     quick.log_in(session_id)
     assert counts(quick) == unverified() + totals() + totals() + totals()

@@ -1,7 +1,6 @@
 """Refunds of reservations, after a login and after a sending that fails, on every kind of Redis."""
 
 from collections import Counter
-from typing import Any
 
 import pytest
 
@@ -214,20 +213,10 @@ def test_a_sending_without_a_clear_answer_stays_counted(make: Make) -> None:
 
 
 @pytest.mark.parametrize("arrives", [True, False])
-def test_a_sending_is_refunded_if_the_answer_of_issue_is_lost(
-    make: Make, monkeypatch: pytest.MonkeyPatch, *, arrives: bool
-) -> None:
+def test_a_sending_is_refunded_if_the_answer_of_issue_is_lost(make: Make, *, arrives: bool) -> None:
     """Nothing is sent, and everything is refunded, whether or not Redis has recorded the sending."""
     world = make()
-    issue = world.challenges.issue
-
-    def loses_the_answer(*args: Any) -> None:
-        if arrives:
-            issue(*args)
-        raise ServiceUnavailable
-
-    monkeypatch.setattr(world.challenges, "issue", loses_the_answer)
-    with pytest.raises(ServiceUnavailable):
+    with world.redis.losing("issue", arrives=arrives), pytest.raises(ServiceUnavailable):
         world.get_sms()
     assert counts(world) == Counter()
     assert world.outbox.sent == []

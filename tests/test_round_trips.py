@@ -1,60 +1,75 @@
-"""How often a request goes to Redis, counted where redis-py sends."""
+"""How often a request goes to Redis, counted on the wire."""
 
-from typing import Any
+from collections.abc import Callable
+from contextlib import closing
 
 import pytest
-import redis.connection
 import time_machine
 
+from benchmarks.wire import Wire
 from sms_login.adapters.redis.client import connect
 from sms_login.errors import CodeHasExpired
 from tests.testkit.backends import Backend
+from tests.testkit.devices import Device
 from tests.testkit.servers import RedisServer
 from tests.testkit.world import OTHER_PHONE, World
 
+TRIPS = {
+    "getSms": 2,
+    "getSms again": 2,
+    "login": 2,
+    "login without a sessionId": 3,
+    "getUserInfo": 1,
+    "login with a token": 1,
+    "setNickname": 1,
+    "refresh": 1,
+    "health": 1,
+    "a guess without a code": 1,  # there is nothing to hold it against
+    "a guess at a forged sessionId": 2,  # the second: has the number another code, that is live?
+    "deleteAccount": 5,  # owner of the session; code; user, session list and budgets; sessions; spent challenge
+}
 
-def test_round_trips(redis_server: RedisServer, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch) -> None:
-    """GetSms takes four, login five, two of each for the guard; a login without a session six; a token two.
 
-    A guess at a number that has no code takes two, since there is nothing to hold it against; with a session three.
-    """
-    world = World(Backend(connect(redis_server.host, redis_server.port)), clock, ip="203.0.113.7")
-    world.backend.client.flushall()
-    sent = 0
-    send: Any = redis.connection.Connection.send_packed_command
+def test_round_trips(redis_server: RedisServer, clock: time_machine.Traveller) -> None:
+    """Each method makes so many round trips as the contract promises."""
+    with Wire(redis_server.port) as wire, closing(connect("127.0.0.1", wire.port)) as client:
+        world = World(Backend(client), clock, ip="203.0.113.7")
+        client.flushall()
+        device, other = Device(world), Device(world, OTHER_PHONE)
+        world.cool_down()
 
-    def counted(self: redis.connection.Connection, *args: object, **kwargs: object) -> object:
-        nonlocal sent
-        sent += 1
-        return send(self, *args, **kwargs)
+        def trips(call: Callable[[], object]) -> int:
+            wire.count()
+            call()
+            return wire.count()
 
-    monkeypatch.setattr(redis.connection.Connection, "send_packed_command", counted)
-
-    def trips(call: object) -> int:
-        nonlocal sent
-        sent = 0
-        assert callable(call)
-        call()
-        return sent
-
-    for warm in (False, True):
-        session, tokens = "", []
-
-        def ask() -> None:
-            nonlocal session
-            session = world.get_sms().session_id
-
-        def guess(asked: str | None) -> None:
+        def guess(session: str | None) -> None:
             with pytest.raises(CodeHasExpired):
-                world.log_in(asked, "123456", phone=OTHER_PHONE)
+                world.log_in(session, "123456", phone=OTHER_PHONE)
 
-        counts = [trips(ask), trips(lambda: tokens.append(world.log_in(session).token))]  # noqa: B023 - called at once
+        def delete() -> None:
+            spends = {"code": world.outbox.code, "sessionId": session}
+            assert other.call("deleteAccount", token=other.token, **spends) == "Success"
+
+        def log_in() -> None:
+            world.log_in(session)
+
+        counts = {"getSms": trips(world.get_sms)}
         world.cool_down()
-        counts += [trips(ask), trips(lambda: world.log_in(None))]
-        counts += [trips(lambda: world.sessions.user_info(tokens[0]))]  # noqa: B023 - as above
-        counts += [trips(lambda: world.sessions.set_nickname(tokens[0], "x"))]  # noqa: B023 - as above
-        counts += [trips(lambda: guess(None)), trips(lambda: guess("A" * 22))]
-        if warm:
-            assert counts == [4, 5, 4, 6, 2, 2, 2, 3]
+        session = world.challenges.latest(device.phone).answer()
+        counts["getSms again"] = trips(lambda: world.get_sms(session))
+        counts["login"] = trips(log_in)
         world.cool_down()
-    world.backend.client.close()
+        world.get_sms()
+        counts["login without a sessionId"] = trips(lambda: world.log_in(None))
+        counts["getUserInfo"] = trips(lambda: world.sessions.user_info(device.token))
+        counts["login with a token"] = trips(lambda: world.sessions.still_logged_in(device.phone, device.token))
+        counts["setNickname"] = trips(lambda: world.sessions.set_nickname(device.token, "x"))
+        counts["refresh"] = trips(device.refresh)
+        counts["health"] = trips(world.redis.check)
+        world.wait(world.rules.age * 2)
+        counts["a guess without a code"] = trips(lambda: guess(None))
+        counts["a guess at a forged sessionId"] = trips(lambda: guess("A" * 22))
+        session = world.get_sms(phone=OTHER_PHONE).session_id
+        counts["deleteAccount"] = trips(delete)
+        assert counts == TRIPS

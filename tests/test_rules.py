@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import time_machine
@@ -29,6 +28,7 @@ from sms_login.phone import Phone
 from sms_login.sessions.store import LONGEST_SESSION
 from sms_login.users import User
 from tests.testkit.backends import Backend, fake_backend
+from tests.testkit.devices import Device
 from tests.testkit.limits import Printed
 from tests.testkit.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET, World
 
@@ -647,15 +647,15 @@ def test_a_user_is_signed_up_once_and_found_afterwards(world: World) -> None:
     assert world.sessions.set_nickname(first.token, "小明 😀").name == "小明 😀"
     world.cool_down()
     second = world.log_in(world.get_sms().session_id)
-    assert replace(world.users.sign_in(PHONE, "x"), created=0) == User(first.user_id, PHONE, "小明 😀", "", 0)
+    assert replace(world.users.sign_in(PHONE, "x").answer(), created=0) == User(first.user_id, PHONE, "小明 😀", "", 0)
     assert (second.user_id, second.is_new_user, second.name) == (first.user_id, False, "小明 😀")
-    assert world.users.find(OTHER_PHONE) is None
+    assert world.users.find(OTHER_PHONE).answer() is None
 
 
 def test_a_user_record_has_the_time_of_sign_up(world: World) -> None:
     """The time is in epoch milliseconds, as in the 2020 demo."""
     world.log_in(world.get_sms().session_id)
-    user = world.users.find(PHONE)
+    user = world.users.find(PHONE).answer()
     assert user is not None
     assert user.created == 1_795_233_600_000
 
@@ -681,46 +681,32 @@ def test_a_token_of_an_earlier_user_of_the_number_is_invalid(world: World) -> No
 
 def test_only_the_current_user_of_a_number_is_renamed(world: World) -> None:
     """A deleted user, and one whose number has signed up again, cannot be renamed."""
-    assert world.users.rename(PHONE, "nobody", "x") is None
-    world.log_in(world.get_sms().session_id)
-    assert world.users.rename(PHONE, "nobody", "x") is None
+    device = Device(world)
+    owner = world.session_store.owner(PHONE, device.key.rpartition(":")[2])
+    assert world.users.rename(PHONE, "nobody", "x", only_if=owner).answer() is None
+    world.users.delete(PHONE, device.user_id).answer()
+    assert world.users.rename(PHONE, device.user_id, "x", only_if=owner).answer() is None
+    world.users.sign_in(PHONE, "b" * 32).answer()
+    assert world.users.rename(PHONE, device.user_id, "x", only_if=owner).answer() is None
 
 
-def test_a_login_whose_session_cannot_begin_leaves_the_code_valid(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_login_whose_session_cannot_begin_leaves_the_code_valid(world: World, *, begun: bool) -> None:
     """The user may exist by then; nothing is delivered, so the same code logs in once more, without any key."""
     session_id = world.get_sms().session_id
-
-    def unavailable(*_: object) -> int:
-        raise ServiceUnavailable("redis: TimeoutError")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(world.session_store, "begin", unavailable)
-        with pytest.raises(UserStoreFailed):
-            world.log_in(session_id)
+    with world.redis.losing("begin_session", arrives=begun), pytest.raises(UserStoreFailed):
+        world.log_in(session_id)
     assert world.log_in(session_id).token
     with pytest.raises(CodeHasValid):
         world.log_in(session_id)
 
 
 @pytest.mark.parametrize("spent", [True, False])
-def test_a_redemption_whose_answer_is_lost_leaves_the_code_valid(
-    world: World, monkeypatch: pytest.MonkeyPatch, *, spent: bool
-) -> None:
+def test_a_redemption_whose_answer_is_lost_leaves_the_code_valid(world: World, *, spent: bool) -> None:
     """Whether Redis spent the code or never heard of the guess, the same code logs in once more, without any key."""
     session_id = world.get_sms().session_id
-    redeem = world.challenges.redeem
-
-    def loses_the_answer(*args: Any) -> None:
-        if spent:
-            redeem(*args)
-        raise ServiceUnavailable("redis: TimeoutError")
-
-    with monkeypatch.context() as broken:
-        broken.setattr(world.challenges, "redeem", loses_the_answer)
-        with pytest.raises(ServiceUnavailable):
-            world.log_in(session_id)
+    with world.redis.losing("redeem", arrives=spent), pytest.raises(ServiceUnavailable):
+        world.log_in(session_id)
     assert world.log_in(session_id).token
     with pytest.raises(CodeHasValid):
         world.log_in(session_id)

@@ -157,7 +157,7 @@ def test_a_reuse_whose_user_is_gone_is_an_alert_as_well(world: World, capsys: py
     first = device.refresh_token
     device.refresh()
     world.wait(12)
-    world.users.delete(PHONE, device.user_id)
+    world.users.delete(PHONE, device.user_id).answer()
     assert device.refresh(first) == "TokenInvalid"
     assert alerts(capsys) == [{"alert": "refresh_token_reused", "user": None}]
 
@@ -165,13 +165,13 @@ def test_a_reuse_whose_user_is_gone_is_an_alert_as_well(world: World, capsys: py
 def test_the_next_user_of_a_number_does_not_continue_a_session(world: World) -> None:
     """The sessions of the last user are invalid even before the next user's first login ends them."""
     device = Device(world)
-    world.users.delete(PHONE, device.user_id)
-    world.users.sign_in(PHONE, "b" * 32)
+    world.users.delete(PHONE, device.user_id).answer()
+    world.users.sign_in(PHONE, "b" * 32).answer()
     assert device.call("getUserInfo") == "TokenInvalid"
     assert device.call("setNickname", token=device.token, name="name") == "TokenInvalid"
     assert device.call("login", token=device.token, phone=PHONE.e164) == "TokenInvalid"
     assert device.refresh() == "TokenInvalid"
-    user = world.users.find(PHONE)
+    user = world.users.find(PHONE).answer()
     assert user is not None
     assert (user.id, user.name) == ("b" * 32, "")
 
@@ -335,17 +335,19 @@ def test_every_key_of_a_session_expires(world: World) -> None:
 def test_the_hundred_and_first_session_ends_the_first_and_no_other(world: World) -> None:
     """The limit counts the sessions of one number, and each further session ends the oldest."""
     stranger, first = Device(world, OTHER_PHONE), Device(world)
-    user = world.users.find(PHONE)
-    assert user is not None
-    later = [world.sessions.begin(user).token for _ in range(99)]
+
+    def begin() -> str:
+        return world.sessions.begin(PHONE, world.users.sign_in(PHONE, "")).answer().token
+
+    later = [begin() for _ in range(99)]
     assert first.is_in
     hundred = session_keys(world)
     assert len(hundred - {stranger.key}) == 100
-    later.append(world.sessions.begin(user).token)
+    later.append(begin())
     assert first.tries() == {"TokenInvalid"}
     assert session_keys(world) == hundred - {first.key} | {session_key(later[-1])}
     assert {first.call("getUserInfo", token=token) for token in later} == {"Success"}
-    later.append(world.sessions.begin(user).token)
+    later.append(begin())
     assert [first.call("getUserInfo", token=token) for token in later] == ["TokenInvalid"] + ["Success"] * 100
     assert stranger.is_in
 

@@ -103,7 +103,7 @@ def test_the_fixed_code_and_its_challenge_work_for_no_other_number(world: World)
         world.log_in(session, REVIEW_CODE)
     other = world.call("login", phone=PHONE.e164, token=token)
     assert other["codeStr"] == "TokenMismatch"
-    assert world.users.find(PHONE) is None
+    assert world.users.find(PHONE).answer() is None
 
 
 def test_a_code_that_was_sent_does_not_work_for_a_test_number(world: World) -> None:

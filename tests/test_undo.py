@@ -1,7 +1,5 @@
 """The undo of a refused sending, while other sendings, guesses and losses intervene, on every kind of Redis."""
 
-from typing import Any
-
 import pytest
 
 from sms_login.adapters.redis.codes import otp_key
@@ -94,21 +92,21 @@ def test_two_refused_sendings_in_one_challenge_leave_nothing(quick: World, *, fi
     """The order of the two refusals does not matter."""
 
     def resend() -> None:
-        session_id = quick.challenges.latest(PHONE)
+        session_id = quick.challenges.latest(PHONE).answer()
         if not first_wins:
             refused_at_once(quick, session_id, OTHER_KEY)
             return
         request = SendRequest(PHONE, Period("20261121", 1000), session_id, OTHER_KEY)
-        quick.challenges.issue(request, Challenge("B" * 22, "nonce", "digest"), NO_RESERVATION, "later")
+        quick.challenges.issue(request, Challenge("B" * 22, "nonce", "digest"), NO_RESERVATION, "later").answer()
 
     meanwhile(quick, lambda: quick.wait(2), resend)
     refused(quick, key=KEY)
     if first_wins:
-        session_id = quick.challenges.latest(PHONE)
+        session_id = quick.challenges.latest(PHONE).answer()
         assert session_id is not None
         quick.challenges.undo(
             SendRequest(PHONE, Period("20261121", 1000), idempotency_key=OTHER_KEY), session_id, "later", issued=True
-        )
+        ).answer()
     assert quick.sent_today() == 0
     assert [key for key in quick.backend.expiries() if ":day:" not in key] == []
 
@@ -128,9 +126,9 @@ def test_a_second_undo_changes_nothing(quick: World) -> None:
     quick.get_sms()
     quick.wait(2)
     request = SendRequest(PHONE, Period("20261121", 3_600_000))
-    quick.challenges.issue(request, Challenge("B" * 22, "nonce", "digest"), NO_RESERVATION, "sending")
-    quick.challenges.undo(request, "B" * 22, "sending", issued=True)
-    quick.challenges.undo(request, "B" * 22, "sending", issued=True)
+    quick.challenges.issue(request, Challenge("B" * 22, "nonce", "digest"), NO_RESERVATION, "sending").answer()
+    quick.challenges.undo(request, "B" * 22, "sending", issued=True).answer()
+    quick.challenges.undo(request, "B" * 22, "sending", issued=True).answer()
     assert quick.sent_today() == 1
 
 
@@ -144,22 +142,14 @@ def test_an_undo_restores_the_latest_challenge_for_its_own_life(world: World) ->
     assert before - 1000 < after <= before
 
 
-def test_an_issue_whose_answer_is_lost_is_undone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_issue_whose_answer_is_lost_is_undone(world: World) -> None:
     """Redis recorded the sending but the answer was lost, so a repeat under its key must send."""
     session_id = world.get_sms().session_id
     world.wait(200)
     before = {key: value for key, value in world.backend.dump().items() if ":latest" in key or ":day:" in key}
-    issue = world.challenges.issue
-
-    def loses_the_answer(*args: Any) -> None:
-        issue(*args)
-        raise ServiceUnavailable
-
     for asked in (None, session_id):
-        with monkeypatch.context() as lost:
-            lost.setattr(world.challenges, "issue", loses_the_answer)
-            with pytest.raises(ServiceUnavailable):
-                world.get_sms(asked, key=KEY)
+        with world.redis.losing("issue"), pytest.raises(ServiceUnavailable):
+            world.get_sms(asked, key=KEY)
         dump = world.backend.dump()
         assert {key: value for key, value in dump.items() if ":latest" in key or ":day:" in key} == before
         assert not {otp_key(PHONE, "cooldown"), otp_key(PHONE, f"sent:{KEY}")} & dump.keys()
@@ -170,18 +160,13 @@ def test_an_issue_whose_answer_is_lost_is_undone(world: World, monkeypatch: pyte
         world.log_in(session_id, world.outbox.sent[0][1])
 
 
-def test_undoing_an_issue_that_never_arrived_changes_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_undoing_an_issue_that_never_arrived_changes_nothing(world: World) -> None:
     """Redis was away for that call only, so its record of the challenge belongs to earlier sendings."""
     session_id = world.get_sms().session_id
     world.cool_down()
     before = world.backend.dump()
-
-    def never_arrives(*_: object) -> None:
-        raise ServiceUnavailable
-
-    monkeypatch.setattr(world.challenges, "issue", never_arrives)
     for asked in (session_id, None):
-        with pytest.raises(ServiceUnavailable):
+        with world.redis.losing("issue", arrives=False), pytest.raises(ServiceUnavailable):
             world.get_sms(asked, key=KEY)
     assert world.backend.dump() == before
 
@@ -202,7 +187,7 @@ def test_a_rank_from_an_earlier_sending_survives_the_undo_of_a_later_one(quick: 
     quick.get_sms(older)
     quick.wait(2)
     refused_at_once(quick, older)
-    assert quick.challenges.latest(PHONE) == older
+    assert quick.challenges.latest(PHONE).answer() == older
 
 
 def test_a_rank_from_a_later_sending_survives_the_undo_of_an_earlier_one(quick: World) -> None:
@@ -217,7 +202,7 @@ def test_a_rank_from_a_later_sending_survives_the_undo_of_an_earlier_one(quick: 
 
     meanwhile(quick, lambda: quick.wait(2), another_and_then_the_older_again)
     refused(quick, older)
-    assert quick.challenges.latest(PHONE) == older
+    assert quick.challenges.latest(PHONE).answer() == older
 
 
 def test_a_refusal_is_answered_if_its_undo_fails(
@@ -249,7 +234,9 @@ def test_a_code_that_was_unredeemed_since_the_check_is_not_mistaken_for_the_new_
     session_id = world.get_sms().session_id
     login = world.log_in(session_id).user_id
     world.cool_down()
-    world.between_check_and_reserve(lambda: world.challenges.unredeem(PHONE, session_id, login))
+    world.between_check_and_reserve(
+        lambda: world.challenges.unredeem(PHONE, session_id, login, refunded=False).answer()
+    )
     again = world.get_sms(session_id).session_id
     assert again != session_id
     assert world.log_in(again).token
@@ -267,10 +254,10 @@ def test_only_the_login_that_redeemed_a_code_unredeems_it(world: World) -> None:
     """A redemption by another login, or an earlier one of the same code, cannot be unredeemed."""
     session_id = world.get_sms().session_id
     user_ids = [world.log_in(session_id).user_id]
-    assert not world.challenges.unredeem(PHONE, session_id, "another")
-    assert world.challenges.unredeem(PHONE, session_id, user_ids[0])
+    assert not world.challenges.unredeem(PHONE, session_id, "another", refunded=False).answer()
+    assert world.challenges.unredeem(PHONE, session_id, user_ids[0], refunded=False).answer()
     world.log_in(session_id)
-    assert not world.challenges.unredeem(PHONE, session_id, user_ids[0])
+    assert not world.challenges.unredeem(PHONE, session_id, user_ids[0], refunded=False).answer()
     with pytest.raises(CodeHasValid):
         world.log_in(session_id)
 

@@ -12,12 +12,15 @@ from sqlalchemy.exc import IntegrityError
 
 from sms_admin.users_table import create
 from sms_login.adapters.redis.client import RedisClient, connect
+from sms_login.adapters.redis.sessions import RedisSessions
 from sms_login.adapters.redis.users import RedisUsers
 from sms_login.adapters.sql.client import SqlClient
 from sms_login.adapters.sql.client import connect as connect_sql
 from sms_login.adapters.sql.users import SqlUsers
+from sms_login.calls import Call, Later
 from sms_login.errors import ServiceUnavailable
 from sms_login.phone import Phone
+from sms_login.sessions.store import SessionRules
 from sms_login.users import User, Users
 from tests.testkit.backends import fake_backend
 from tests.testkit.races import race
@@ -31,6 +34,20 @@ class Table:
     """An empty table of users; `open` returns it as seen by one more instance of the function."""
 
     open: Callable[[], Users]
+
+
+def owned_by(users: Users, user_id: str, phone: Phone = PHONE) -> Call[str | None]:
+    """Return the call for the owner of a session that this user has."""
+    if not isinstance(users, RedisUsers):
+        return Later(lambda: user_id)
+    sessions = RedisSessions(users._redis, SessionRules())  # noqa: SLF001 - on the same Redis
+    sessions.begin(phone, "session", Later(lambda: User(user_id or "no id", phone, "", "", 0))).answer()
+    return sessions.owner(phone, "session")
+
+
+def rename(users: Users, user_id: str, name: str, phone: Phone = PHONE) -> User | None:
+    """Rename the user of a number, while they are signed in."""
+    return users.rename(phone, user_id, name, only_if=owned_by(users, user_id, phone)).answer()
 
 
 def sql_table(url: str, closing: list[Callable[[], None]], *, made: bool = True) -> Table:
@@ -83,28 +100,28 @@ def users(table: Table) -> Users:
 def test_a_first_login_signs_up(users: Users) -> None:
     """A new user has the offered id, neither name nor avatar, and the present time."""
     before = int(time.time() * 1000)
-    user = users.sign_in(PHONE, "a" * 32)
+    user = users.sign_in(PHONE, "a" * 32).answer()
     assert user == User("a" * 32, PHONE, "", "", user.created)
     assert before <= user.created <= int(time.time() * 1000)
 
 
 def test_a_later_login_finds_the_user(table: Table) -> None:
     """A later login from any instance ignores the id that it offers."""
-    first = table.open().sign_in(PHONE, "first")
-    assert table.open().sign_in(PHONE, "second") == first
-    assert table.open().find(PHONE) == first
+    first = table.open().sign_in(PHONE, "first").answer()
+    assert table.open().sign_in(PHONE, "second").answer() == first
+    assert table.open().find(PHONE).answer() == first
 
 
 def test_numbers_have_users_of_their_own(users: Users) -> None:
     """Neighbouring and foreign numbers have users of their own."""
-    made = [users.sign_in(phone, f"id-{i}") for i, phone in enumerate([PHONE, OTHER_PHONE, FOREIGN])]
-    assert [users.find(phone) for phone in (PHONE, OTHER_PHONE, FOREIGN)] == made
+    made = [users.sign_in(phone, f"id-{i}").answer() for i, phone in enumerate([PHONE, OTHER_PHONE, FOREIGN])]
+    assert [users.find(phone).answer() for phone in (PHONE, OTHER_PHONE, FOREIGN)] == made
 
 
 def test_a_number_that_has_not_signed_up_has_no_user(users: Users) -> None:
     """A search finds no user who has not signed up, and creates none."""
-    assert users.find(PHONE) is None
-    assert users.find(PHONE) is None
+    assert users.find(PHONE).answer() is None
+    assert users.find(PHONE).answer() is None
 
 
 NAMES = [
@@ -128,30 +145,30 @@ NAMES = [
 def test_a_name_is_stored_unchanged(table: Table, name: str) -> None:
     """A name may have characters of every script, and no part of it is executed as a command."""
     users = table.open()
-    user = users.sign_in(PHONE, "id")
-    other = users.sign_in(OTHER_PHONE, "other")
+    user = users.sign_in(PHONE, "id").answer()
+    other = users.sign_in(OTHER_PHONE, "other").answer()
     renamed = User("id", PHONE, name, "", user.created)
-    assert users.rename(PHONE, "id", name) == renamed
-    assert users.rename(PHONE, "id", name) == renamed  # renaming to the same name is not a failure
-    assert table.open().find(PHONE) == renamed
-    assert users.sign_in(PHONE, "id-2") == renamed
-    assert users.find(OTHER_PHONE) == other
+    assert rename(users, "id", name) == renamed
+    assert rename(users, "id", name) == renamed  # renaming to the same name is not a failure
+    assert table.open().find(PHONE).answer() == renamed
+    assert users.sign_in(PHONE, "id-2").answer() == renamed
+    assert users.find(OTHER_PHONE).answer() == other
 
 
 def test_a_user_cannot_rename_another(users: Users) -> None:
     """A rename needs the number and the exact id of its current user."""
-    user = users.sign_in(PHONE, "abc")
+    user = users.sign_in(PHONE, "abc").answer()
     for user_id in ("ab", "ABC", "abc ", "äbc", "", "' OR '1'='1"):
-        assert users.rename(PHONE, user_id, "x") is None
-    assert users.rename(OTHER_PHONE, "abc", "x") is None
-    assert users.find(PHONE) == user
-    assert users.find(OTHER_PHONE) is None
+        assert rename(users, user_id, "x") is None
+    assert rename(users, "abc", "x", OTHER_PHONE) is None
+    assert users.find(PHONE).answer() == user
+    assert users.find(OTHER_PHONE).answer() is None
 
 
 def test_a_user_is_deleted_by_number_and_id(users: Users) -> None:
     """A user is deleted once, and no other user with them."""
-    user = users.sign_in(PHONE, "id")
-    other = users.sign_in(OTHER_PHONE, "other")
+    user = users.sign_in(PHONE, "id").answer()
+    other = users.sign_in(OTHER_PHONE, "other").answer()
     for phone, user_id in (
         (PHONE, "other"),
         (PHONE, "ID"),
@@ -160,21 +177,21 @@ def test_a_user_is_deleted_by_number_and_id(users: Users) -> None:
         (OTHER_PHONE, "id"),
         (FOREIGN, "id"),
     ):
-        assert users.delete(phone, user_id) is False
-    assert users.find(PHONE) == user
-    assert users.delete(PHONE, "id") is True
-    assert users.delete(PHONE, "id") is False
-    assert users.find(PHONE) is None
-    assert users.rename(PHONE, "id", "x") is None
-    assert users.find(OTHER_PHONE) == other
+        assert users.delete(phone, user_id).answer() is False
+    assert users.find(PHONE).answer() == user
+    assert users.delete(PHONE, "id").answer() is True
+    assert users.delete(PHONE, "id").answer() is False
+    assert users.find(PHONE).answer() is None
+    assert rename(users, "id", "x") is None
+    assert users.find(OTHER_PHONE).answer() == other
 
 
 def test_a_number_that_signs_up_after_a_deletion_is_a_new_user(users: Users) -> None:
     """The new user has no data of the deleted one."""
-    users.sign_in(PHONE, "old")
-    users.rename(PHONE, "old", "name")
-    users.delete(PHONE, "old")
-    user = users.sign_in(PHONE, "new")
+    users.sign_in(PHONE, "old").answer()
+    rename(users, "old", "name")
+    users.delete(PHONE, "old").answer()
+    user = users.sign_in(PHONE, "new").answer()
     assert (user.id, user.name) == ("new", "")
 
 
@@ -182,9 +199,13 @@ def test_a_number_that_signs_up_after_a_deletion_is_a_new_user(users: Users) -> 
 def test_simultaneous_first_logins_make_one_user(table: Table, runners: int) -> None:
     """The first login signs the number up, and the rest find its user, on one instance and on several."""
     for phone, instances in ((PHONE, [table.open()]), (OTHER_PHONE, [table.open() for _ in range(3)])):
-        answers = race(runners, lambda i, p=phone, u=instances: {"user": u[i % len(u)].sign_in(p, f"{p.e164}-{i}")})  # type: ignore[misc] # mypy infers no lambda with defaults
+
+        def sign_in(i: int, phone: Phone = phone, instances: list[Users] = instances) -> dict[str, User]:
+            return {"user": instances[i % len(instances)].sign_in(phone, f"{phone.e164}-{i}").answer()}
+
+        answers = race(runners, sign_in)
         assert len(answers) == runners
-        assert {answer["user"] for answer in answers} == {instances[0].find(phone)}
+        assert {answer["user"] for answer in answers} == {instances[0].find(phone).answer()}
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
@@ -200,10 +221,10 @@ def test_a_number_that_signs_up_during_our_sign_up_has_one_user(
 
     def meanwhile(*args: Any) -> None:
         if args[2].startswith("INSERT"):
-            faster.sign_in(PHONE, "theirs")
+            faster.sign_in(PHONE, "theirs").answer()
 
     event.listen(engine, "before_cursor_execute", meanwhile)
-    assert SqlUsers(SqlClient(engine)).sign_in(PHONE, "ours").id == "theirs"
+    assert SqlUsers(SqlClient(engine)).sign_in(PHONE, "ours").answer().id == "theirs"
     for close in closing:
         close()
 
@@ -214,7 +235,7 @@ def test_a_missing_table_is_an_outage(kind: str, request: pytest.FixtureRequest,
     closing: list[Callable[[], None]] = []
     users = sql_table(sql_url(kind, request, tmp_path), closing, made=False).open()
     with pytest.raises(ServiceUnavailable, match=r"sql: .*(no such table|1146 Table '…' doesn't exist)"):
-        users.sign_in(PHONE, "id")
+        users.sign_in(PHONE, "id").answer()
     for close in closing:
         close()
 
@@ -224,10 +245,10 @@ def test_an_id_of_another_user_is_a_crash(kind: str, request: pytest.FixtureRequ
     """The IntegrityError is a crash, since a retry would not help, and its message has no number."""
     closing: list[Callable[[], None]] = []
     users = sql_table(sql_url(kind, request, tmp_path), closing).open()
-    users.sign_in(PHONE, "id")
+    users.sign_in(PHONE, "id").answer()
     with pytest.raises(IntegrityError) as bug:
-        users.sign_in(OTHER_PHONE, "id")
+        users.sign_in(OTHER_PHONE, "id").answer()
     assert OTHER_PHONE.e164[-11:] not in str(bug.value)
-    assert users.find(OTHER_PHONE) is None
+    assert users.find(OTHER_PHONE).answer() is None
     for close in closing:
         close()

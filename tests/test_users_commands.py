@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 from sms_admin.users_table import main
 from sms_login.adapters.sql.client import SqlClient, connect
 from sms_login.adapters.sql.users import SqlUsers
+from sms_login.calls import Later
 from sms_login.phone import Phone
 from sms_login.users import User
 from tests.testkit.mariadb import PASSWORD, MariaDbServer
@@ -75,9 +76,9 @@ def database(
 def test_create_creates_the_table_once(database: Database) -> None:
     """The command reports its result, and a second run deletes nothing."""
     assert database.run("create") == (0, "The table sms_login_users is made.\n", "")
-    user = database.users.sign_in(PHONE, "id")
+    user = database.users.sign_in(PHONE, "id").answer()
     assert database.run("create") == (0, "The table sms_login_users was there already.\n", "")
-    assert database.users.find(PHONE) == user
+    assert database.users.find(PHONE).answer() == user
 
 
 def test_create_refuses_a_table_that_is_not_ours(database: Database) -> None:
@@ -114,10 +115,10 @@ def test_migrate_keeps_every_user_unchanged(database: Database) -> None:
     code, out, err = database.run("migrate")
     assert (code, err) == (0, "")
     assert "Of the users in info, 3 are taken over now and 0 were before." in out
-    assert database.users.find(PHONE) == User("1001", PHONE, "小明😀", AVATAR, 1577808000000)
-    assert database.users.sign_in(OTHER_PHONE, "new") == User("a" * 32, OTHER_PHONE, "", "", 1577808000001)
+    assert database.users.find(PHONE).answer() == User("1001", PHONE, "小明😀", AVATAR, 1577808000000)
+    assert database.users.sign_in(OTHER_PHONE, "new").answer() == User("a" * 32, OTHER_PHONE, "", "", 1577808000001)
     third = Phone.parse("+8613800138002", "CN")
-    assert database.users.find(third) == User("1002", third, "", "", 0)
+    assert database.users.find(third).answer() == User("1002", third, "", "", 0)
     assert database.dump("info") == before
 
 
@@ -125,13 +126,13 @@ def test_migrate_may_be_repeated(database: Database) -> None:
     """A second run migrates users who came since, and keeps names that users have changed in between."""
     database.old(*OLD[:2])
     assert database.run("migrate")[0] == 0
-    database.users.rename(PHONE, "1001", "renamed")
+    database.users.rename(PHONE, "1001", "renamed", only_if=Later(lambda: "1001")).answer()
     with database.engine.connect() as connection:
         connection.execute(text("INSERT INTO info VALUES ('1003', '13800138003', '', '', 1)"))
     code, out, _ = database.run("migrate")
     assert code == 0
     assert "1 are taken over now and 2 were before" in out
-    assert database.users.sign_in(PHONE, "x").name == "renamed"
+    assert database.users.sign_in(PHONE, "x").answer().name == "renamed"
     assert len(database.dump("sms_login_users")) == 3
 
 
@@ -140,7 +141,7 @@ def test_ids_and_numbers_may_be_numeric(database: Database, ids: str, phones: st
     """Numeric ids and numbers become the same digits as text."""
     database.old((42, 13800138000, "", "", 1), ids=ids, phones=phones)
     assert database.run("migrate")[0] == 0
-    user = database.users.find(PHONE)
+    user = database.users.find(PHONE).answer()
     assert user
     assert user.id == "42"
 
@@ -148,7 +149,7 @@ def test_ids_and_numbers_may_be_numeric(database: Database, ids: str, phones: st
 def test_a_user_who_is_not_migrated_is_named_by_id(database: Database) -> None:
     """The command prints the reason and no number, and its exit code says that users are left."""
     database.run("create")
-    database.users.sign_in(OTHER_PHONE, "came-anew")
+    database.users.sign_in(OTHER_PHONE, "came-anew").answer()
     database.old(
         ("later", "+8613800138000", "", "", 3),
         ("first", "13800138000", "", "", 2),
@@ -187,8 +188,8 @@ def test_a_long_name_or_avatar_costs_no_account(database: Database) -> None:
     code, out, _ = database.run("migrate")
     assert code == 0
     assert "2 had a name or an avatar that is too long: long-name long-avatar\n" in out
-    assert database.users.find(PHONE) == User("long-name", PHONE, "😀" * 64, AVATAR, 1)
-    assert database.users.find(OTHER_PHONE) == User("long-avatar", OTHER_PHONE, "n" * 64, "", 2)
+    assert database.users.find(PHONE).answer() == User("long-name", PHONE, "😀" * 64, AVATAR, 1)
+    assert database.users.find(OTHER_PHONE).answer() == User("long-avatar", OTHER_PHONE, "n" * 64, "", 2)
 
 
 def test_thousands_are_migrated_in_batches(database: Database) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy import event
 from sms_admin.users_table import create
 from sms_login.adapters.sql.client import SqlClient, connect
 from sms_login.adapters.sql.users import SqlUsers
+from sms_login.calls import Later
 from sms_login.errors import ServiceUnavailable
 from sms_login.phone import Phone
 from sms_login.users import User
@@ -52,7 +53,7 @@ def url(mariadb: MariaDbServer) -> str:
 def users(url: str) -> Iterator[SqlUsers]:
     """The users of an instance that has a connection already, as a warm instance has."""
     with users_at(url) as users:
-        users.sign_in(OTHER_PHONE, "warm")
+        users.sign_in(OTHER_PHONE, "warm").answer()
         yield users
 
 
@@ -73,10 +74,10 @@ def test_a_database_has_a_temporary_folder_of_its_own(mariadb: MariaDbServer) ->
 
 def test_a_restart_between_two_calls_costs_no_request(mariadb: MariaDbServer, users: SqlUsers) -> None:
     """All connections of a pool are dead after the restart, and still no request fails."""
-    assert race(8, lambda _: {"user": users.find(OTHER_PHONE)})
+    assert race(8, lambda _: {"user": users.find(OTHER_PHONE).answer()})
     with stopped(mariadb):
         pass
-    answers = race(8, lambda _: {"user": users.find(OTHER_PHONE)})
+    answers = race(8, lambda _: {"user": users.find(OTHER_PHONE).answer()})
     assert [answer["user"].id for answer in answers] == ["warm"] * 8
 
 
@@ -86,7 +87,7 @@ def test_a_connection_that_the_server_has_ended_costs_no_request(mariadb: MariaD
     assert sleeping
     for row in sleeping:
         mariadb.query(f"KILL {row[0]}")
-    assert users.sign_in(PHONE, "id").id == "id"
+    assert users.sign_in(PHONE, "id").answer().id == "id"
 
 
 def test_a_server_that_is_away_is_an_outage(mariadb: MariaDbServer, users: SqlUsers) -> None:
@@ -94,15 +95,15 @@ def test_a_server_that_is_away_is_an_outage(mariadb: MariaDbServer, users: SqlUs
     with stopped(mariadb):
         started = time.perf_counter()
         for call in (
-            lambda: users.sign_in(PHONE, "id"),
-            lambda: users.find(PHONE),
-            lambda: users.rename(PHONE, "id", "name"),
-            lambda: users.delete(PHONE, "id"),
+            lambda: users.sign_in(PHONE, "id").answer(),
+            lambda: users.find(PHONE).answer(),
+            lambda: users.rename(PHONE, "id", "name", only_if=Later(lambda: "id")).answer(),
+            lambda: users.delete(PHONE, "id").answer(),
         ):
             with pytest.raises(ServiceUnavailable, match=r"sql: OperationalError: 2003 Can't connect .* refused"):
                 call()
         assert time.perf_counter() - started < ANSWERS_WITHIN
-    assert users.sign_in(PHONE, "id").id == "id"
+    assert users.sign_in(PHONE, "id").answer().id == "id"
 
 
 def test_a_server_that_hangs_is_an_outage_within_two_seconds(mariadb: MariaDbServer, users: SqlUsers) -> None:
@@ -111,7 +112,7 @@ def test_a_server_that_hangs_is_an_outage_within_two_seconds(mariadb: MariaDbSer
     def outcome() -> dict[str, Any]:
         started = time.perf_counter()
         with pytest.raises(ServiceUnavailable) as unavailable:
-            users.find(OTHER_PHONE)
+            users.find(OTHER_PHONE).answer()
         return {"detail": unavailable.value.detail, "seconds": time.perf_counter() - started}
 
     mariadb.pause()
@@ -125,7 +126,7 @@ def test_a_server_that_hangs_is_an_outage_within_two_seconds(mariadb: MariaDbSer
     assert len(lost) >= 8  # one for each connection; other requests waited in vain, or lost theirs as well
     assert sorted(answer["seconds"] for answer in answers)[7] < ANSWERS_WITHIN
     assert max(answer["seconds"] for answer in answers) < 2 * ANSWERS_WITHIN
-    assert users.find(OTHER_PHONE)
+    assert users.find(OTHER_PHONE).answer()
 
 
 def test_a_row_that_stays_locked_is_an_outage(mariadb: MariaDbServer, url: str, users: SqlUsers) -> None:
@@ -135,9 +136,9 @@ def test_a_row_that_stays_locked_is_an_outage(mariadb: MariaDbServer, url: str, 
         cursor.execute("SELECT * FROM sms_login_users FOR UPDATE")
         started = time.perf_counter()
         with pytest.raises(ServiceUnavailable, match="timed out"):
-            users.rename(OTHER_PHONE, "warm", "name")
+            users.rename(OTHER_PHONE, "warm", "name", only_if=Later(lambda: "warm")).answer()
         assert time.perf_counter() - started < ANSWERS_WITHIN
-    assert users.rename(OTHER_PHONE, "warm", "name")
+    assert users.rename(OTHER_PHONE, "warm", "name", only_if=Later(lambda: "warm")).answer()
 
 
 def test_an_instance_has_eight_connections_at_most(mariadb: MariaDbServer, url: str) -> None:
@@ -148,7 +149,7 @@ def test_an_instance_has_eight_connections_at_most(mariadb: MariaDbServer, url: 
     engine = connect(url)
     event.listen(engine, "before_cursor_execute", lambda *_: eight.wait())  # eight at once, then the next eight
     users = SqlUsers(SqlClient(engine))
-    assert race(40, lambda _: {"user": users.find(OTHER_PHONE)}) == [{"user": None}] * 40
+    assert race(40, lambda _: {"user": users.find(OTHER_PHONE).answer()}) == [{"user": None}] * 40
     most = int(mariadb.query("SHOW GLOBAL STATUS LIKE 'Max_used_connections'")[0][1])
     assert most == 8 + 1
     engine.dispose()
@@ -163,7 +164,7 @@ def test_a_server_that_takes_no_more_connections_is_an_outage(mariadb: MariaDbSe
         with pytest.raises(pymysql.err.OperationalError):
             others.extend(mariadb.connect() for _ in range(least + 2))
         with users_at(url) as users, pytest.raises(ServiceUnavailable, match="1040 Too many connections"):
-            users.find(PHONE)
+            users.find(PHONE).answer()
     finally:
         for other in others:
             other.close()
@@ -175,7 +176,7 @@ def test_a_failure_names_no_password(url: str) -> None:
     wrong = url.replace(quote(PASSWORD, safe=""), "wr0ng")
     assert wrong != url
     with users_at(wrong) as users, pytest.raises(ServiceUnavailable) as unavailable:
-        users.find(PHONE)
+        users.find(PHONE).answer()
     assert unavailable.value.detail == "sql: OperationalError: 1045 Access denied for user '…' (using password: YES)"
     chain: BaseException | None = unavailable.value
     while chain:
@@ -194,7 +195,7 @@ def test_an_authentication_method_that_needs_another_library_is_an_outage() -> N
     engine = connect("mysql+pymysql://login@127.0.0.1/app")
     event.listen(engine, "do_connect", needs_another)
     with pytest.raises(ServiceUnavailable, match="sql: RuntimeError: '…' package is required for sha256_password"):
-        SqlUsers(SqlClient(engine)).find(PHONE)
+        SqlUsers(SqlClient(engine)).find(PHONE).answer()
 
 
 def log_in(world: World, session_id: str, code: str) -> str:
@@ -231,23 +232,15 @@ def test_a_code_survives_a_crash_between_its_redemption_and_the_sign_in(
     """The code has been redeemed and no user has been signed in, so the code is unredeemed and works later."""
     world = World(fake_backend(), clock, other_users=users)
     session_id, code = world.get_sms().session_id, world.outbox.code
-    redeem = world.challenges.redeem
-
-    def dies_after(*args: object, **named: object) -> object:
-        redeemed = redeem(*args, **named)  # type: ignore[arg-type] # passes the arguments on
-        mariadb.kill()
-        return redeemed
-
-    world.challenges.redeem = dies_after  # type: ignore[method-assign, assignment] # for this one call
+    world.redis.after("redeem", mariadb.kill)
     try:
         answer = world.call("login", phone=PHONE.e164, code=code, sessionId=session_id)
     finally:
         mariadb.start()
     assert (answer["codeStr"], answer["errorCode"]) == ("UserStoreFailed", -1201)
-    world.challenges.redeem = redeem  # type: ignore[method-assign] # restores the method
     user = world.call("login", phone=PHONE.e164, code=code, sessionId=session_id)["data"]
     assert user["isNewUser"] is True
-    found = users.find(PHONE)
+    found = users.find(PHONE).answer()
     assert found
     assert found.id == user["userId"]
 
@@ -278,7 +271,7 @@ def test_a_killed_server_loses_no_user_who_has_a_token(mariadb: MariaDbServer, u
         failed = 0
         for phone in share:
             try:
-                signed_in[phone.e164] = users.sign_in(phone, f"id-{phone.e164[1:]}")
+                signed_in[phone.e164] = users.sign_in(phone, f"id-{phone.e164[1:]}").answer()
             except ServiceUnavailable:
                 failed += 1
             if len(signed_in) >= 50:
@@ -291,7 +284,7 @@ def test_a_killed_server_loses_no_user_who_has_a_token(mariadb: MariaDbServer, u
         mariadb.start()
     assert sum(answer["failed"] for answer in answers) == len(people) - len(signed_in)
     assert len(people) > len(signed_in) >= 50
-    assert {number: users.find(Phone.parse(number, "CN")) for number in signed_in} == signed_in
+    assert {number: users.find(Phone.parse(number, "CN")).answer() for number in signed_in} == signed_in
     engine.dispose()
 
 
@@ -329,7 +322,7 @@ def test_the_url_requires_tls_and_names_its_authority(authority: Path) -> None:
                     assert connection.exec_driver_sql("SHOW STATUS LIKE 'Ssl_cipher'").one()[1]
             else:
                 with pytest.raises(ServiceUnavailable, match="sql: "):
-                    SqlUsers(SqlClient(engine)).find(PHONE)
+                    SqlUsers(SqlClient(engine)).find(PHONE).answer()
             engine.dispose()
 
 
@@ -337,4 +330,4 @@ def test_a_server_without_tls_is_refused_if_the_url_requires_tls(authority: Path
     """The client never sends a password in the clear instead."""
     address = f"{url}?ssl_ca={authority / 'server.pem'}"
     with users_at(address) as users, pytest.raises(ServiceUnavailable, match="SSL is required"):
-        users.find(PHONE)
+        users.find(PHONE).answer()

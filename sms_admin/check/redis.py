@@ -16,9 +16,10 @@ from msgspec.structs import replace
 
 from sms_admin.check.redis_memory import memory
 from sms_admin.check.report import Finding, ok, problem, warning
-from sms_login.adapters.redis.client import Client, RedisClient
+from sms_login.adapters.redis.client import RedisClient
+from sms_login.adapters.redis.connections import Client
 from sms_login.adapters.redis.limits import RedisLimits
-from sms_login.limits.store import Subject, Verdict, Window
+from sms_login.limits.store import Subject, Verdict, Window, verdict
 from sms_login.logs import redact
 from sms_login.settings.settings import Settings
 from sms_login.wiring import connect_redis
@@ -152,9 +153,11 @@ def _scripts(settings: Settings, info: dict[str, Any]) -> Iterator[Finding]:
     takes = [Subject(f"check-{secrets.token_hex(8)}", [window]) for _ in range(_SUBJECTS)]
     client = RedisClient(partial(connect_redis, settings))
     budgets = RedisLimits(client)
-    lost = [taken.detail for taken in budgets.reserve(takes) if taken.verdict is Verdict.NO_ANSWER]
+    reserving = [budgets.reserve(take) for take in takes]
+    client.send(*reserving)
+    lost = [taken.detail for taken in map(verdict, reserving) if taken.verdict is Verdict.NO_ANSWER]
     if not lost:
-        budgets.refund(*(take.counted() for take in takes))
+        client.send(*budgets.refund(*(take.counted() for take in takes)))
         kind = "native" if settings.redis_cluster else "behind a proxy" if int(info.get("cluster_enabled", 0)) else "no"
         yield ok("redis.cluster", kind)
         yield ok("redis.scripts", "EVALSHA runs our scripts, and they may write")

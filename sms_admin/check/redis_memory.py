@@ -6,7 +6,7 @@ from typing import Any
 import redis
 
 from sms_admin.check.report import Finding, ok, problem, warning
-from sms_login.adapters.redis.client import Client
+from sms_login.adapters.redis.connections import Client
 
 _FILLING, _FULL = 0.75, 0.95  # shares of maxmemory
 

@@ -9,8 +9,8 @@ from msgspec import Meta, Struct, ValidationError, convert
 
 from sms_login import __version__
 from sms_login.errors import InvalidParam, UnknownMethod, missing
+from sms_login.otp.login import LoggedIn
 from sms_login.otp.send import CodeSent
-from sms_login.otp.verify import LoggedIn
 from sms_login.sessions.service import SignedIn, StillLoggedIn, UserInfo
 
 # Every pattern is anchored and ASCII: `\d` and `$` would let Unicode digits and a trailing newline through.

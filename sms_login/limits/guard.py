@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from sms_login import logs
+from sms_login.calls import Call, Joint, Send
 from sms_login.errors import (
     CaptchaRequired,
     CountryNotAllowed,
@@ -17,10 +18,11 @@ from sms_login.errors import (
     ServiceUnavailable,
     TooManyRequests,
 )
+from sms_login.limits.budgets import Budgets
 from sms_login.limits.captcha import CaptchaPolicy
 from sms_login.limits.client import Client
 from sms_login.limits.policy import ALL_SENDINGS, Policy, Reservation
-from sms_login.limits.store import LimitStore, Reserved, Subject, Verdict, WindowNames
+from sms_login.limits.store import LimitStore, Reserved, Subject, Verdict, WindowNames, verdict
 from sms_login.periods import Now, retry_after
 from sms_login.phone import Phone
 
@@ -51,85 +53,101 @@ class Guard:
         countries: frozenset[str] | None,
         captcha: CaptchaPolicy | None,
         sending: bool,
+        send: Send,
     ) -> None:
         self._store = store
         self._policy = policy
         self._countries = countries
         self._captcha = captcha
         self._sending = sending
+        self._send = send
 
-    def reserve(self, phone: Phone, caller: Caller, now: Now, *, sent_today: int) -> Reservation:
-        """Reserve a sending in all budgets. `sent_today` counts the number's sendings of the day.
+    def budgets(self, phone: Phone, client: Client, now: Now) -> Budgets:
+        """Return the budgets of a sending, neither checked nor reserved yet."""
+        return Budgets(self._store, self._policy, client.counted_as, phone, now)
 
-        The check comes first, as a dry run: a request that it refuses reserves nothing, not even for a moment. If
-        others were faster since the check, the reserved budgets are refunded. Raises SendingPaused, CountryNotAllowed,
-        CaptchaRequired, TooManyRequests and ServiceUnavailable.
+    def admit(self, phone: Phone, caller: Caller, budgets: Budgets, *, sent_today: int) -> bool:
+        """Hold a sending against the checked budgets; return whether its captcha was passed.
+
+        A request that the check refuses reserves nothing, not even for a moment. `sent_today` counts the number's
+        sendings of the day. Raises SendingPaused, CountryNotAllowed, CaptchaRequired, TooManyRequests and
+        ServiceUnavailable.
         """
-        self._admit(phone)
-        client = caller.client.counted_as
-        subjects = self._policy.sending(client, phone, now)
-        captcha_needed = sent_today >= _WITHOUT_CAPTCHA
-        checked = self._store.check(subjects)
-        for answer in checked:
-            if answer.verdict is Verdict.CAPTCHA:
-                captcha_needed = True
-            elif answer.verdict is not Verdict.FREE:
-                raise self._refusal(subjects, checked)
-        captcha_needed = self._captcha is not None and (captcha_needed or self._captcha.always)
-        if captcha_needed:
-            self._pass_captcha(caller)
-        reserved = self._store.reserve(subjects, captcha_passed=captcha_needed)
-        for answer in reserved:
-            if answer.verdict is not Verdict.RESERVED:  # other requests were faster since the check
-                raise self._refunded(subjects, reserved)
-        for percent in _ALERTS:
-            if reserved[-1].counts[-1] == math.ceil(self._policy.limits.total * percent / 100):
-                logs.alert("daily_budget", percent=percent)
-        return Reservation(now.hour.name, now.day.name, client)
-
-    def _admit(self, phone: Phone) -> None:
         if not self._sending:
             raise SendingPaused
         if self._countries is not None and phone.region not in self._countries:
             raise CountryNotAllowed
+        captcha_needed = sent_today >= _WITHOUT_CAPTCHA
+        checked = budgets.checked()
+        for answer in checked:
+            if answer.verdict is Verdict.CAPTCHA:
+                captcha_needed = True
+            elif answer.verdict is not Verdict.FREE:
+                raise self._refusal(budgets.subjects, checked)
+        if self._captcha is None or not (captcha_needed or self._captcha.always):
+            return False
+        self._pass_captcha(caller)
+        return True
 
-    def cancel(self, phone: Phone, reservation: Reservation, *, verified: bool) -> None:
+    def refusal(self, budgets: Budgets) -> Refusal | None:
+        """Return None if all budgets were reserved, else why not: other requests were faster since the check."""
+        reserved = budgets.reserved()
+        if any(answer.verdict is not Verdict.RESERVED for answer in reserved):
+            return self._refusal(budgets.subjects, reserved)
+        for percent in _ALERTS:
+            if reserved[-1].counts[-1] == math.ceil(self._policy.limits.total * percent / 100):
+                logs.alert("daily_budget", percent=percent)
+        return None
+
+    def cancel(self, budgets: Budgets, *, verified: bool) -> None:
         """Refund a cancelled sending; if a login has `verified` it, only its totals."""
-        unverified = {} if verified else self._policy.unverified(reservation, phone)
-        self._refund(unverified, self._policy.totals(reservation, phone))
+        if any(answer.verdict is Verdict.NO_ANSWER for answer in budgets.reserved()):
+            logs.alert("budgets_not_corrected")
+        self._refund(*budgets.taken(verified=verified))
 
     def count_refused(self, client: Client, now: Now) -> None:
         """Count a sending that SendSms refused because of the number."""
         if client.counted_as:
-            [answer] = self._store.reserve([self._policy.refused(client.counted_as, now)])
+            answer = verdict(self._store.reserve(self._policy.refused(client.counted_as, now)))
             if answer.verdict is not Verdict.RESERVED:
                 logs.alert("budgets_not_corrected", cause=logs.redact(answer.detail))
 
-    def reserve_guess(self, client: Client, now: Now) -> WindowNames:
-        """Reserve a guess in the client's budget, and return the windows to refund. Raises TooManyRequests."""
+    def reserve_guess(self, client: Client, now: Now) -> Call[WindowNames]:
+        """Reserve a guess in the client's budget, and answer the windows to refund.
+
+        Raises TooManyRequests, and ServiceUnavailable if it may have been counted or not.
+        """
         if not client.counted_as:
-            return {}
+            return Joint([], dict)
         subject = self._policy.guess(client.counted_as, now)
-        [answer] = self._store.reserve([subject])
-        if answer.verdict is not Verdict.RESERVED:
-            raise self._refunded([subject], [answer])
-        return subject.counted()
+        reserving = self._store.reserve(subject)
+
+        def windows() -> WindowNames:
+            reserved = verdict(reserving)
+            if reserved.verdict is Verdict.NO_ANSWER:
+                logs.alert("budgets_not_corrected")
+            if reserved.verdict is not Verdict.RESERVED:
+                raise self._refusal([subject], [reserved])
+            return subject.counted()
+
+        return Joint([reserving], windows)
 
     def refund_guess(self, reserved: WindowNames) -> None:
         """Refund a guess that was not evaluated, or whose code was made valid again."""
         self._refund(reserved)
 
-    def refund_verified(self, phone: Phone, reservations: Sequence[Reservation], reserved: WindowNames) -> None:
-        """Refund a verified login: its guess, and the sendings of its challenge."""
-        self._refund(reserved, *(self._policy.unverified(reservation, phone) for reservation in reservations))
+    def refunds(self, phone: Phone, reservations: Sequence[Reservation], reserved: WindowNames) -> Sequence[Call[None]]:
+        """Return the calls that refund a verified login: its guess, and the sendings of its challenge."""
+        unverified = (self._policy.unverified(reservation, phone) for reservation in reservations)
+        return self._store.refund(reserved, *unverified)
 
-    def _refunded(self, subjects: Sequence[Subject], reserved: Sequence[Reserved]) -> Refusal:
-        """Refund the subjects that were reserved, and return the refusal for the others."""
-        outcome = zip(subjects, reserved, strict=True)
-        self._refund(*(subject.counted() for subject, answer in outcome if answer.verdict is Verdict.RESERVED))
-        if any(answer.verdict is Verdict.NO_ANSWER for answer in reserved):
-            logs.alert("budgets_not_corrected")
-        return self._refusal(subjects, reserved)
+    def settle(self, refunds: Sequence[Call[None]]) -> None:
+        """Log a refund that failed after the answer was decided: its windows stay wrong until they end."""
+        try:
+            for refund in refunds:
+                refund.answer()
+        except ServiceUnavailable as error:
+            logs.alert("budgets_not_corrected", cause=logs.redact(error.detail))
 
     def _refusal(self, subjects: Sequence[Subject], answers: Sequence[Reserved]) -> Refusal:
         """Return the refusal for a missing answer, a used-up budget, or a missing captcha, in this order."""
@@ -162,9 +180,6 @@ class Guard:
         return CaptchaRequired(data={"captchaAppId": self._captcha.app_id if self._captcha else ""})
 
     def _refund(self, *windows: WindowNames) -> None:
-        """Refund windows after the answer is decided: without Redis they stay wrong until they end."""
-        try:
-            if any(windows):
-                self._store.refund(*windows)
-        except ServiceUnavailable as error:
-            logs.alert("budgets_not_corrected", cause=logs.redact(error.detail))
+        refunds = self._store.refund(*windows)
+        self._send(*refunds)
+        self.settle(refunds)

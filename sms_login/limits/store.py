@@ -10,6 +10,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from sms_login.calls import Call
+from sms_login.errors import ServiceUnavailable
+
 WindowNames = Mapping[str, Sequence[str]]  # names of windows, by the name of their subject
 
 
@@ -61,16 +64,21 @@ class Reserved(Struct, frozen=True):
 
 
 class LimitStore(Protocol):
-    """Counters by subject; each expires with its window. `check` and `reserve` never raise: a failure is a verdict."""
+    """Counters by subject; each expires with its window. A subject is one decision."""
 
-    def check(self, subjects: Sequence[Subject]) -> Sequence[Reserved]:
-        """Return the verdicts that `reserve` would give without a captcha, and count nothing (a dry run)."""
+    def check(self, subject: Subject) -> Call[Reserved]:
+        """Return the verdict that `reserve` would give without a captcha, and count nothing (a dry run)."""
 
-    def reserve(self, subjects: Sequence[Subject], *, captcha_passed: bool = False) -> Sequence[Reserved]:
-        """Count one in all windows of each subject, or in none of them: each subject is one decision."""
+    def reserve(self, subject: Subject, *, captcha_passed: bool = False) -> Call[Reserved]:
+        """Count one in all windows of the subject, or in none of them."""
 
-    def refund(self, *windows: WindowNames) -> None:
-        """Count each named window down by one, never below zero, and never a window that has ended.
+    def refund(self, *windows: WindowNames) -> Sequence[Call[None]]:
+        """Count each named window down by one, never below zero, and never a window that has ended."""
 
-        Raises ServiceUnavailable.
-        """
+
+def verdict(call: Call[Reserved]) -> Reserved:
+    """Return the answer to a check or a reservation, or the verdict that there is none."""
+    try:
+        return call.answer()
+    except ServiceUnavailable as error:
+        return Reserved(Verdict.NO_ANSWER, detail=error.detail)

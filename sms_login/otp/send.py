@@ -7,12 +7,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sms_login import logs
+from sms_login.calls import Send
 from sms_login.errors import InvalidPhone, Locked, Refusal, SendFailed, SendUnknown, ServiceUnavailable, TooManyRequests
+from sms_login.limits.budgets import Budgets
 from sms_login.limits.guard import Caller, Guard
-from sms_login.limits.policy import Reservation
 from sms_login.otp.codes import CodeMaker
 from sms_login.otp.rules import Rules
-from sms_login.otp.store import ChallengeStore, SendDecision, SendOutcome, SendRequest
+from sms_login.otp.store import Challenge, ChallengeStore, SendDecision, SendOutcome, SendRequest
 from sms_login.otp.test_numbers import FixedCodes
 from sms_login.periods import Calendar, Now, Seconds, retry_after
 from sms_login.phone import Phone
@@ -27,6 +28,15 @@ class CodeSent(Struct, frozen=True, rename="camel"):
     resend_after: Seconds
     request_id: str | None = None
     serial_no: str | None = None
+
+
+class _Sending(Struct, frozen=True):
+    """A sending that is reserved and recorded under its `id`, in the requested challenge or in the `new` one."""
+
+    id: str
+    request: SendRequest
+    new: Challenge
+    budgets: Budgets
 
 
 _ALLOWED = {SendOutcome.NEW, SendOutcome.RESEND}
@@ -45,6 +55,7 @@ class Sender:
         fixed: FixedCodes,
         rules: Rules,
         calendar: Calendar,
+        send: Send,
     ) -> None:
         self._challenges = challenges
         self._sms = sms
@@ -54,6 +65,7 @@ class Sender:
         self._life = rules.life
         self._resend_after = rules.cooldown + 1  # s: one more, for the way to the app
         self._calendar = calendar
+        self._send = send
 
     def get_sms(self, phone: Phone, challenge_id: str | None, idempotency_key: str | None, caller: Caller) -> CodeSent:
         """Send the code of a challenge again, or a new code.
@@ -66,56 +78,70 @@ class Sender:
             return self._sent(secrets.token_urlsafe(16))
         now = self._calendar.now()
         request = SendRequest(phone, now.day, challenge_id, idempotency_key)
-        check = self._challenges.check(request)
+        budgets = self._guard.budgets(phone, caller.client, now)
+        checking = self._challenges.check(request)
+        self._send(checking, *budgets.check())
+        check = checking.answer()
         if check.outcome is SendOutcome.REPEAT:
             if answer := self._repeated(phone, check):
                 return answer
             request = replace(request, stale_id=check.challenge_id)
-            check = self._challenges.check(request)
+            check = self._challenges.check(request).answer()
         if check.outcome not in _ALLOWED:
             raise _refusal(check)
-        reservation = self._guard.reserve(phone, caller, now, sent_today=check.sent_today)
-        return self._send(request, check, reservation, caller, now)
-
-    def _send(
-        self, request: SendRequest, check: SendDecision, reservation: Reservation, caller: Caller, now: Now
-    ) -> CodeSent:
-        phone = request.phone
+        captcha_passed = self._guard.admit(phone, caller, budgets, sent_today=check.sent_today)
         old_code = self._maker.again(phone, check.challenge) if check.challenge else None
         if old_code is None:  # a new challenge, also if the secret of an old code is no longer known
             request = replace(request, challenge_id=None)
         new, new_code = self._maker.new(phone)
-        sending_id = secrets.token_urlsafe(6)
+        sending = _Sending(secrets.token_urlsafe(6), request, new, budgets)
+        issued = self._issue(sending, captcha_passed=captcha_passed)
+        if issued.outcome is SendOutcome.REPEAT:  # another request was faster since the check
+            if answer := self._repeated(phone, issued):
+                return answer
+            raise _refusal(issued)
+        code = old_code if issued.outcome is SendOutcome.RESEND else None
+        return self._deliver(sending, issued.challenge_id, code or new_code, caller, now)
+
+    def _issue(self, sending: _Sending, *, captcha_passed: bool) -> SendDecision:
+        """Reserve the budgets and record the sending, in one round trip; return the decision NEW, RESEND or REPEAT.
+
+        If one of the two is refused, or has no answer, the other one is undone. Raises the refusal.
+        """
+        budgets, request = sending.budgets, sending.request
+        issuing = self._challenges.issue(request, sending.new, budgets.reservation, sending.id)
+        self._send(*budgets.reserve(captcha_passed=captcha_passed), issuing)
+        refusal = self._guard.refusal(budgets)
         try:
-            issued = self._challenges.issue(request, new, reservation, sending_id)
-        except ServiceUnavailable:
+            issued = issuing.answer()
+        except ServiceUnavailable as lost:
             # It may be recorded: a repeat under its key would then be told of an SMS that was never sent.
-            self._undo(request, new.id, sending_id, reservation, issued=False)
-            raise
-        match issued.outcome:
-            case SendOutcome.NEW:
-                code = new_code
-            case SendOutcome.RESEND if old_code:  # without one, the request names no challenge
-                code = old_code
-            case _:  # another request was faster since the check
-                return self._overtaken(phone, issued, reservation)
+            self._undo(sending, sending.new.id, issued=False)
+            raise refusal or lost from None
+        if issued.outcome not in _ALLOWED:
+            self._guard.cancel(budgets, verified=False)
+            if refusal is None and issued.outcome is SendOutcome.REPEAT:
+                return issued
+            raise refusal or _refusal(issued)
+        if refusal:
+            self._undo(sending, issued.challenge_id, issued=True)
+            raise refusal
+        return issued
+
+    def _deliver(self, sending: _Sending, challenge_id: str, code: str, caller: Caller, now: Now) -> CodeSent:
         try:
-            receipt = self._sms.send(phone, code)
+            receipt = self._sms.send(sending.request.phone, code)
         except SendUnknown as unknown:
             # The SMS may have been sent: the sending counts, and its code works.
-            unknown.data = {
-                "sessionId": issued.challenge_id,
-                "expiresIn": self._life,
-                "resendAfter": self._resend_after,
-            }
+            unknown.data = {"sessionId": challenge_id, "expiresIn": self._life, "resendAfter": self._resend_after}
             raise
         except (InvalidPhone, TooManyRequests, SendFailed) as refusal:
-            self._undo(request, issued.challenge_id, sending_id, reservation, issued=True)
+            self._undo(sending, challenge_id, issued=True)
             if not isinstance(refusal, SendFailed):  # SendFailed has an operator's reason, and hits every client
                 self._guard.count_refused(caller.client, now)
             raise
         logs.note(serial_no=receipt.serial_no, fee=receipt.fee)
-        return self._sent(issued.challenge_id, receipt)
+        return self._sent(challenge_id, receipt)
 
     def _sent(self, challenge_id: str, receipt: Receipt | None = None) -> CodeSent:
         return CodeSent(
@@ -126,26 +152,18 @@ class Sender:
             resend_after=self._resend_after,
         )
 
-    def _overtaken(self, phone: Phone, decision: SendDecision, reservation: Reservation) -> CodeSent:
-        """Refund a sending that another request has overtaken; answer a repeat, and raise the refusal else."""
-        self._guard.cancel(phone, reservation, verified=False)
-        if decision.outcome is SendOutcome.REPEAT and (answer := self._repeated(phone, decision)):
-            return answer
-        raise _refusal(decision)
-
-    def _undo(
-        self, request: SendRequest, challenge_id: str, sending_id: str, reservation: Reservation, *, issued: bool
-    ) -> None:
+    def _undo(self, sending: _Sending, challenge_id: str, *, issued: bool) -> None:
+        """Take back a recorded sending and its budgets; `issued` False: it may not be recorded."""
         try:
-            verified = self._challenges.undo(request, challenge_id, sending_id, issued=issued)
+            verified = self._challenges.undo(sending.request, challenge_id, sending.id, issued=issued).answer()
         except ServiceUnavailable as error:
             logs.alert("undo_failed", cause=logs.redact(error.detail))  # the answer stays the earlier failure
         else:
-            self._guard.cancel(request.phone, reservation, verified=verified)
+            self._guard.cancel(sending.budgets, verified=verified)
 
     def _repeated(self, phone: Phone, decision: SendDecision) -> CodeSent | None:
         """Return the answer to a repeated getSms; None if its challenge is over."""
-        life = self._challenges.remaining_ms(phone, decision.challenge_id, shared=False) // 1000
+        life = self._challenges.remaining_ms(phone, decision.challenge_id, shared=False).answer() // 1000
         if not life:
             return None
         cooldown = math.ceil(max(decision.wait_ms, 0) / 1000)

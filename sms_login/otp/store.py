@@ -1,7 +1,7 @@
 """Challenges, as the code rules need them of a store.
 
 A challenge is a sent code with its state: `getSms` opens it, `login` answers it, and the wire calls its id `sessionId`.
-Implementations raise ServiceUnavailable where the server gives no answer. Durations are milliseconds.
+Durations are milliseconds.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from sms_login.calls import Call
 from sms_login.limits.policy import Reservation
 from sms_login.periods import Period
 from sms_login.phone import Phone
@@ -103,38 +104,43 @@ class Redemption(Struct, frozen=True):
 
 
 class ChallengeStore(Protocol):
-    """Challenges by number and id. Every method is one decision, taken atomically."""
+    """Challenges by number and id. Every call is one decision, taken atomically."""
 
-    def check(self, request: SendRequest) -> SendDecision:
+    def check(self, request: SendRequest) -> Call[SendDecision]:
         """Return what `issue` would decide, and record nothing (a dry run)."""
 
-    def issue(self, request: SendRequest, new: Challenge, reservation: Reservation, sending_id: str) -> SendDecision:
+    def issue(
+        self, request: SendRequest, new: Challenge, reservation: Reservation, sending_id: str
+    ) -> Call[SendDecision]:
         """Record a sending, in the requested challenge or, if that one is over, in the `new` one; or decide against it.
 
         `reservation` is what the sending took from the budgets, `sending_id` names it for `undo`.
         """
 
-    def undo(self, request: SendRequest, challenge_id: str, sending_id: str, *, issued: bool) -> bool:
+    def undo(self, request: SendRequest, challenge_id: str, sending_id: str, *, issued: bool) -> Call[bool]:
         """Take back a recorded sending, if it still stands.
 
         `challenge_id` is the one that `issue` answered (`issued`) or, if its answer was lost, the new one given to it.
         Return whether a login has verified the sending, and so has refunded it.
         """
 
-    def latest(self, phone: Phone) -> str | None:
+    def latest(self, phone: Phone) -> Call[str | None]:
         """Return the id of the challenge of the number's latest code."""
 
-    def remaining_ms(self, phone: Phone, challenge_id: str, *, shared: bool) -> int:
+    def remaining_ms(self, phone: Phone, challenge_id: str, *, shared: bool) -> Call[int]:
         """Return the time for which a code can still be redeemed; 0 if it is spent or expired.
 
         Count its own guesses and, if `shared`, also those of logins without a sessionId.
         """
 
-    def redeem(self, phone: Phone, challenge_id: str, attempt: Attempt) -> Redemption:
+    def redeem(self, phone: Phone, challenge_id: str, attempt: Attempt) -> Call[Redemption]:
         """Compare a guess with a code, and spend the code if the guess is right."""
 
-    def unredeem(self, phone: Phone, challenge_id: str, login_id: str) -> bool:
-        """Make the code valid again that `login_id` spent; False if the record is gone or another login's."""
+    def unredeem(self, phone: Phone, challenge_id: str, login_id: str, *, refunded: bool) -> Call[bool]:
+        """Make the code valid again that `login_id` spent; False if the record is gone or another login's.
 
-    def forget(self, phone: Phone, challenge_id: str) -> None:
+        If its reservations were `refunded`, or may have been, the next login refunds none of them.
+        """
+
+    def forget(self, phone: Phone, challenge_id: str) -> Call[None]:
         """Delete a spent challenge; the counts against abuse stay."""

@@ -1,14 +1,13 @@
-"""login and deleteAccount: verifies a code, under the rules in the order in which they apply."""
+"""Verifies a code, under the rules in the order in which they apply."""
 
-import contextlib
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from msgspec import Struct
-from msgspec.structs import asdict
 
 from sms_login import logs
+from sms_login.calls import Call, Send
 from sms_login.errors import (
     CodeHasExpired,
     CodeHasValid,
@@ -30,16 +29,10 @@ from sms_login.otp.store import Attempt, ChallengeStore, GuessOutcome, Redemptio
 from sms_login.otp.test_numbers import FixedCodes
 from sms_login.periods import Calendar, retry_after
 from sms_login.phone import Phone
-from sms_login.sessions.service import Sessions, SignedIn
-from sms_login.users import Users
 
 T = TypeVar("T")
 
-
-class LoggedIn(SignedIn, frozen=True, rename="camel"):
-    """The code was right."""
-
-    is_new_user: bool
+_RIGHT = {GuessOutcome.RIGHT, GuessOutcome.REPEAT}
 
 
 class Guess(Struct, frozen=True):
@@ -60,60 +53,32 @@ class Used(Struct, Generic[T], frozen=True):
     challenge_id: str | None
 
 
-class LoginService:
-    """Verifies codes. Thread-safe."""
+class Verifier:
+    """Verifies codes, and spends them for a use. Thread-safe."""
 
     def __init__(
         self,
         *,
         challenges: ChallengeStore,
-        users: Users,
         guard: Guard,
         maker: CodeMaker,
         fixed: FixedCodes,
-        sessions: Sessions,
         rules: Rules,
         calendar: Calendar,
         require_session: bool,
+        send: Send,
     ) -> None:
         self._challenges = challenges
-        self._users = users
         self._guard = guard
         self._maker = maker
         self._fixed = fixed
-        self._sessions = sessions
         self._rules = rules
         self._calendar = calendar
         self._require_session = require_session
+        self._send = send
 
-    def log_in(self, guess: Guess) -> LoggedIn:
-        """Sign the number's user in or up, and begin a session. Raises the refusals of `_redeem_and_use`."""
-
-        def sign_in(login_id: str) -> SignedIn:
-            return self._sessions.begin(self._users.sign_in(guess.phone, login_id))
-
-        login = self._redeem_and_use(guess, sign_in)
-        # A user is named after the login that signed them up, so a repeated login gives the same answer.
-        return LoggedIn(**asdict(login.result), is_new_user=login.result.user_id == login.login_id)
-
-    def delete_account(self, token: str, code: str, challenge_id: str | None, client: Client) -> None:
-        """Delete the token's user and all sessions, after a right code.
-
-        Raises TokenInvalid, TokenExpired, and the refusals of `_redeem_and_use`.
-        """
-        claims = self._sessions.claims(token)
-
-        def delete(_login_id: str) -> None:  # cut off in between, it can be repeated with the same code
-            self._users.delete(claims.phone, claims.user_id)
-            self._sessions.end_all(claims.phone)
-
-        deletion = self._redeem_and_use(Guess(claims.phone, code, challenge_id, None, client), delete)
-        with contextlib.suppress(ServiceUnavailable):  # the account is deleted; the challenge expires by itself
-            if deletion.challenge_id:
-                self._challenges.forget(claims.phone, deletion.challenge_id)
-
-    def _redeem_and_use(self, guess: Guess, use: Callable[[str], T]) -> Used[T]:
-        """Redeem a code for `use(login_id)`.
+    def redeem(self, guess: Guess, use: Callable[[str], Call[T]]) -> Used[T]:
+        """Redeem a code for the call of `use(login_id)`.
 
         Raises CodeIsError, CodeHasExpired, CodeHasValid, SessionMismatch, Locked, TooManyRequests, InvalidParam if a
         required sessionId is missing, UserStoreFailed (the code stays valid) and ServiceUnavailable.
@@ -126,64 +91,70 @@ class LoginService:
             self._fixed.use(phone)
             if not self._fixed.right(phone, guess.code):
                 raise CodeIsError(data={"attemptsLeft": self._rules.guesses})
-            return Used(use(login_id), login_id, None)
-        reserved, over_limit = self._reserve(guess)
-        challenge_id = guess.challenge_id or self._challenges.latest(phone)
-        if challenge_id is None:
-            raise CodeHasExpired
-        redemption = self._redeem(guess, challenge_id, login_id)
-        if over_limit and redemption.outcome in {GuessOutcome.UNKNOWN, GuessOutcome.EXPIRED, GuessOutcome.SPENT}:
-            raise over_limit
+            using = use(login_id)
+            self._send(using)
+            return Used(using.answer(), login_id, None)
+        challenge_id, redemption, reserved = self._evaluate(guess, login_id)
         if redemption.outcome is GuessOutcome.LOCKED:
             self._guard.refund_guess(reserved)
-        if redemption.outcome not in {GuessOutcome.RIGHT, GuessOutcome.REPEAT}:
+        if redemption.outcome not in _RIGHT:
             raise self._refusal(phone, redemption)
         login_id = redemption.login_id
-        with self._unredeem_on_failure(phone, challenge_id, login_id, reserved):
-            result = use(login_id)
-        self._guard.refund_verified(phone, redemption.reservations, reserved)
-        return Used(result, login_id, challenge_id)
-
-    def _reserve(self, guess: Guess) -> tuple[WindowNames, TooManyRequests | None]:
-        """Reserve the guess in the client's budget; return the windows to refund, and the refusal if there is no room.
-
-        With a sessionId the guess goes on: the budget may have been used by others behind the same address. Raises
-        TooManyRequests without one.
-        """
+        refunds: Sequence[Call[None]] = ()
         try:
-            return self._guard.reserve_guess(guess.client, self._calendar.now()), None
-        except TooManyRequests as refusal:
-            if guess.challenge_id is None:
-                raise
-            return {}, refusal
-
-    def _redeem(self, guess: Guess, challenge_id: str, login_id: str) -> Redemption:
-        digests = self._maker.digests(guess.phone, challenge_id, guess.code)
-        attempt = Attempt(login_id, digests, guess.challenge_id is None, guess.idempotency_key)
-        try:
-            return self._challenges.redeem(guess.phone, challenge_id, attempt)
-        except ServiceUnavailable:
-            self._unredeem(guess.phone, challenge_id, login_id)  # the code may be spent, and the login is not answered
-            raise
-
-    @contextlib.contextmanager
-    def _unredeem_on_failure(
-        self, phone: Phone, challenge_id: str, login_id: str, reserved: WindowNames
-    ) -> Iterator[None]:
-        """Make the code valid again if its use fails, even through a bug of ours."""
-        try:
-            yield
+            using = use(login_id)
+            refunds = self._guard.refunds(phone, redemption.reservations, reserved)
+            self._send(using, *refunds)
+            result = using.answer()
         except Exception as error:
-            # A repeated login is not unredeemed: one of the two may have delivered its token.
-            if self._unredeem(phone, challenge_id, login_id):
-                self._guard.refund_guess(reserved)
+            # Even through a bug of ours. A repeated login is not unredeemed: one of the two may have been answered.
+            if self._unredeem(phone, challenge_id, login_id, refunded=bool(refunds)):
+                if not refunds:
+                    self._guard.refund_guess(reserved)
                 if isinstance(error, ServiceUnavailable):
                     raise UserStoreFailed(error.detail) from error
             raise
+        self._guard.settle(refunds)
+        return Used(result, login_id, challenge_id)
 
-    def _unredeem(self, phone: Phone, challenge_id: str, login_id: str) -> bool:
+    def _evaluate(self, guess: Guess, login_id: str) -> tuple[str, Redemption, WindowNames]:
+        """Count a guess and evaluate it; return its challenge, the result, and the windows to refund.
+
+        With a sessionId both travel together, since the guess goes on if the client's budget is used up: others behind
+        the same address may have used it. Without one, the budget is asked first, and the latest challenge with it.
+        Raises CodeHasExpired, TooManyRequests and ServiceUnavailable.
+        """
+        phone, challenge_id = guess.phone, guess.challenge_id
+        reserving = self._guard.reserve_guess(guess.client, self._calendar.now())
+        if challenge_id is None:
+            finding = self._challenges.latest(phone)
+            self._send(reserving, finding)
+            reserving.answer()
+            challenge_id = finding.answer()
+        if challenge_id is None:
+            raise CodeHasExpired
+        digests = self._maker.digests(phone, challenge_id, guess.code)
+        attempt = Attempt(login_id, digests, guess.challenge_id is None, guess.idempotency_key)
+        redeeming = self._challenges.redeem(phone, challenge_id, attempt)
+        self._send(reserving, redeeming)
         try:
-            return self._challenges.unredeem(phone, challenge_id, login_id)
+            redemption = redeeming.answer()
+        except ServiceUnavailable:
+            self._unredeem(phone, challenge_id, login_id)  # the code may be spent, and the login is not answered
+            raise
+        try:
+            return challenge_id, redemption, reserving.answer()
+        except (TooManyRequests, ServiceUnavailable) as refusal:
+            if redemption.outcome in {GuessOutcome.UNKNOWN, GuessOutcome.EXPIRED, GuessOutcome.SPENT}:
+                raise
+            if isinstance(refusal, ServiceUnavailable) and redemption.outcome in _RIGHT:
+                self._unredeem(phone, challenge_id, login_id)
+                raise
+            return challenge_id, redemption, {}
+
+    def _unredeem(self, phone: Phone, challenge_id: str, login_id: str, *, refunded: bool = False) -> bool:
+        try:
+            return self._challenges.unredeem(phone, challenge_id, login_id, refunded=refunded).answer()
         except ServiceUnavailable:  # the answer stays the earlier failure, and the code stays spent
             return False
 
@@ -198,7 +169,7 @@ class LoginService:
             case GuessOutcome.LOCKED:
                 return Locked(retry_after=retry_after(redemption.wait_ms))
             case GuessOutcome.UNKNOWN:
-                latest = self._challenges.latest(phone)
-                if latest and self._challenges.remaining_ms(phone, latest, shared=True):
+                latest = self._challenges.latest(phone).answer()
+                if latest and self._challenges.remaining_ms(phone, latest, shared=True).answer():
                     return SessionMismatch()
         return CodeHasExpired()

@@ -2,10 +2,12 @@
 
 import secrets
 from collections.abc import Callable
+from typing import Any
 
 from msgspec import Struct
 
 from sms_login import logs
+from sms_login.calls import Call, Joint, Send
 from sms_login.errors import NotRegistered, TokenInvalid, TokenMismatch
 from sms_login.periods import Seconds
 from sms_login.phone import Phone
@@ -54,25 +56,35 @@ class Sessions:
         access: AccessTokens,
         refresh: RefreshTokens,
         test_number_ended: Callable[[Phone], bool],
+        send: Send,
     ) -> None:
         self._users = users
         self._store = store
         self._access = access
         self._refresh = refresh
         self._test_number_ended = test_number_ended
+        self._send = send
 
-    def begin(self, user: User) -> SignedIn:
-        """Return the tokens of a new session. Raises ServiceUnavailable."""
+    def begin(self, phone: Phone, user: Call[User]) -> Call[SignedIn]:
+        """Begin a session of the number's user, and answer its tokens. Raises ServiceUnavailable."""
         session = secrets.token_urlsafe(16)  # 128 bits
-        return self._tokens(user, session, 1, self._store.begin(user.phone, session, user.id))
+        beginning = self._store.begin(phone, session, user)
+
+        def tokens() -> SignedIn:
+            begun = beginning.answer()
+            return self._tokens(begun.user, session, 1, begun.left_ms)
+
+        return Joint([beginning], tokens)
 
     def refresh(self, token: str) -> SignedIn:
         """Rotate a refresh token and return the new tokens; a token that returns too late ends its session."""
         old = self._refresh.read(token)
         if self._test_number_ended(old.phone):
             raise TokenInvalid
-        user = self._users.find(old.phone)  # first: a failure after the rotation would cost a repeat
-        rotated = self._store.rotate(old.phone, old.session, old.count)
+        finding, rotating = self._users.find(old.phone), self._store.rotate(old.phone, old.session, old.count)
+        self._send(finding, rotating)
+        user = finding.answer()  # first: after a rotation, a failure would cost a repeat
+        rotated = rotating.answer()
         if rotated.rotation is Rotation.REUSED:
             logs.alert("refresh_token_reused", user=user.id if user else None)
         if rotated.rotation not in {Rotation.ROTATED, Rotation.REPEATED}:
@@ -84,46 +96,60 @@ class Sessions:
         if refresh:
             old = self._refresh.read(refresh)
             phone, session = old.phone, old.session
-            if self._store.owner(phone, session) is None:
+            if self._store.owner(phone, session).answer() is None:
                 raise TokenInvalid
         else:
             claims = self.claims(access or "")
             phone, session = claims.phone, claims.session
-        if everywhere:
-            self._store.end_all(phone)
-        else:
-            self._store.end(phone, session)
+        ending = self._store.end_all(phone) if everywhere else self._store.end(phone, session)
+        ending.answer()
 
-    def end_all(self, phone: Phone) -> None:
-        """End all sessions of a number. Raises ServiceUnavailable."""
-        self._store.end_all(phone)
+    def end_all(self, phone: Phone, after: Call[Any]) -> Call[None]:
+        """End all sessions of a number after that call. Raises ServiceUnavailable."""
+        return self._store.end_all(phone, after)
 
     def claims(self, token: str) -> Claims:
         """Return the claims of an access token whose session has not ended."""
-        claims = self._access.verify(token)
-        ended = self._test_number_ended(claims.phone)
-        if ended or self._store.owner(claims.phone, claims.session) != claims.user_id:
-            raise TokenInvalid
+        claims, owner = self._verified(token)
+        _check(claims, owner)
         return claims
 
     def still_logged_in(self, phone: Phone, token: str) -> StillLoggedIn:
         """Return the user of a token that is valid for this phone. Raises TokenMismatch if it is another's."""
-        claims = self.claims(token)
+        claims, user = self._user(token)
         if claims.phone.e164 != phone.e164:
             raise TokenMismatch
-        user = _owner(claims.user_id, self._users.find(claims.phone))
+        user = _owner(claims.user_id, user)
         return StillLoggedIn(user.id, user.phone.e164, user.name, user.avatar)
 
     def user_info(self, token: str) -> UserInfo:
         """Return the token's user."""
-        claims = self.claims(token)
-        return _info(_owner(claims.user_id, self._users.find(claims.phone)))
+        claims, user = self._user(token)
+        return _info(_owner(claims.user_id, user))
 
     def set_nickname(self, token: str, name: str) -> UserInfo:
         """Give the token's user a nickname."""
-        claims = self.claims(token)
-        user = self._users.rename(claims.phone, claims.user_id, name) or self._users.find(claims.phone)
+        claims, owner = self._verified(token)
+        renaming = self._users.rename(claims.phone, claims.user_id, name, only_if=owner)
+        self._send(owner, renaming)
+        _check(claims, owner)
+        user = renaming.answer() or self._users.find(claims.phone).answer()
         return _info(_owner(claims.user_id, user))
+
+    def _verified(self, token: str) -> tuple[Claims, Call[str | None]]:
+        """Return the claims of an access token, and the call for the owner of its session."""
+        claims = self._access.verify(token)
+        if self._test_number_ended(claims.phone):
+            raise TokenInvalid
+        return claims, self._store.owner(claims.phone, claims.session)
+
+    def _user(self, token: str) -> tuple[Claims, User | None]:
+        """Return the claims of an access token whose session has not ended, and the number's user."""
+        claims, owner = self._verified(token)
+        finding = self._users.find(claims.phone)
+        self._send(owner, finding)
+        _check(claims, owner)
+        return claims, finding.answer()
 
     def _tokens(self, user: User, session: str, count: int, left_ms: int) -> SignedIn:
         return SignedIn(
@@ -136,6 +162,12 @@ class Sessions:
             refresh_token=self._refresh.issue(user.phone, session, count),
             refresh_expires_in=left_ms // 1000,
         )
+
+
+def _check(claims: Claims, owner: Call[str | None]) -> None:
+    """Raise TokenInvalid if the session of the claims has ended."""
+    if owner.answer() != claims.user_id:
+        raise TokenInvalid
 
 
 def _owner(user_id: str, user: User | None) -> User:

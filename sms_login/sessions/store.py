@@ -1,11 +1,13 @@
 """Sessions of signed-in users, as the session rules need them of a store, and how long a session lives."""
 
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
+from sms_login.calls import Call
 from sms_login.phone import Phone
+from sms_login.users import User
 
 LONGEST_SESSION = 10 * 365 * 86400  # s: the maximum of SESSION_TTL
 
@@ -36,20 +38,31 @@ class Rotated(Struct, frozen=True):
     left_ms: int = 0
 
 
+class Begun(Struct, frozen=True):
+    """A new session with its user, and the ms until it ends unless it is used."""
+
+    user: User
+    left_ms: int
+
+
 class SessionStore(Protocol):
-    """Sessions by number and id. Every method is one decision, taken atomically. All raise ServiceUnavailable."""
+    """Sessions by number and id. Every call is one decision, taken atomically."""
 
-    def begin(self, phone: Phone, session: str, user_id: str) -> int:
-        """Begin a session, with token 1; return the ms until it ends unless it is used."""
+    def begin(self, phone: Phone, session: str, user: Call[User]) -> Call[Begun]:
+        """Begin a session of the user whom `user` signs in, with token 1.
 
-    def rotate(self, phone: Phone, session: str, count: int) -> Rotated:
+        If both are in one store, this call makes the other one as part of itself; if not, `user` is made first, and
+        raises ServiceUnavailable.
+        """
+
+    def rotate(self, phone: Phone, session: str, count: int) -> Call[Rotated]:
         """Replace the session's token if `count` is the present one."""
 
-    def owner(self, phone: Phone, session: str) -> str | None:
+    def owner(self, phone: Phone, session: str) -> Call[str | None]:
         """Return the id of the session's user; None if the session has ended."""
 
-    def end(self, phone: Phone, session: str) -> None:
+    def end(self, phone: Phone, session: str) -> Call[None]:
         """End a session."""
 
-    def end_all(self, phone: Phone) -> None:
-        """End all sessions of a number."""
+    def end_all(self, phone: Phone, after: Call[Any] | None = None) -> Call[None]:
+        """End all sessions of a number, but only `after` that call, if there is one; otherwise as `begin`."""

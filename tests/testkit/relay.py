@@ -1,11 +1,18 @@
-"""A relay to a Redis that can lose the answers."""
+"""A relay to a Redis that can lose answers, and cut a connection at any byte."""
 
+import contextlib
 import socket
 import threading
+from typing import Literal
+
+Direction = Literal["requests", "answers"]
 
 
 class Relay:
-    """Relays to a Redis; while `mute`, it drops the answers, like a network that lost the way back."""
+    """Relays to a Redis; while `mute`, it drops the answers, like a network that lost the way back.
+
+    `first_words` are the first bytes of each connection; `passed` counts the bytes that were relayed in each direction.
+    """
 
     def __init__(self, port: int) -> None:
         self._redis_port = port
@@ -13,31 +20,62 @@ class Relay:
         self.port = self._listener.getsockname()[1]
         self.mute = False
         self.first_words: list[bytes] = []
+        self.passed: dict[Direction, int] = {"requests": 0, "answers": 0}
+        self._cuts: dict[Direction, int] = {}
+        self.cut = threading.Event()  # is set when a connection was cut
         threading.Thread(target=self._accept, daemon=True).start()
 
+    def cut_after(self, direction: Direction, size: int) -> None:
+        """Relay so many more bytes in a direction, then close their connection; later connections are whole."""
+        self.cut.clear()
+        self._cuts[direction] = size
+
     def _accept(self) -> None:
-        try:
+        with contextlib.suppress(OSError):  # closed
             while True:
                 client = self._listener.accept()[0]
                 server = socket.create_connection(("127.0.0.1", self._redis_port))
                 self.first_words.append(b"")
-                for source, target, words in ((client, server, len(self.first_words)), (server, client, 0)):
-                    threading.Thread(target=self._pump, args=(source, target, words), daemon=True).start()
-        except OSError:
-            return  # closed
+                number = len(self.first_words) - 1
+                threading.Thread(target=self._ask, args=(client, server, number), daemon=True).start()
+                threading.Thread(target=self._answer, args=(server, client), daemon=True).start()
 
-    def _pump(self, source: socket.socket, target: socket.socket, words: int) -> None:
-        try:
-            while data := source.recv(1 << 16):
-                if words and not self.first_words[words - 1]:
-                    self.first_words[words - 1] = data
-                if words or not self.mute:
-                    target.sendall(data)
-        except OSError:
-            pass
-        for end in (source, target):
-            end.close()
+    def _ask(self, client: socket.socket, server: socket.socket, number: int) -> None:
+        with contextlib.suppress(OSError):
+            while data := client.recv(1 << 16):
+                self.first_words[number] = self.first_words[number] or data
+                if not self._relay("requests", data, server):
+                    break
+        _close(client, server)
+
+    def _answer(self, server: socket.socket, client: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := server.recv(1 << 16):
+                if not self.mute and not self._relay("answers", data, client):
+                    break
+        _close(client, server)
+
+    def _relay(self, direction: Direction, data: bytes, target: socket.socket) -> bool:
+        """Relay data up to a cut; return whether the connection goes on."""
+        left = self._cuts.get(direction)
+        if left is not None:
+            self._cuts[direction] = left - len(data)
+            data = data[: max(left, 0)]
+        self.passed[direction] += len(data)
+        target.sendall(data)
+        if left is None or self._cuts[direction] > 0:
+            return True
+        del self._cuts[direction]
+        self.cut.set()
+        return False
 
     def close(self) -> None:
         """Accept no more connections."""
         self._listener.close()
+
+
+def _close(*ends: socket.socket) -> None:
+    for end in ends:
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)  # the thread that waits for it goes on
+        end.close()

@@ -1,7 +1,7 @@
 """A login service on a Redis of the test's choice, with a clock that it can move and an SMS outbox that it can read."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,6 @@ import time_machine
 from msgspec.structs import replace
 
 from sms_login import wiring
-from sms_login.adapters.redis.client import RedisClient
 from sms_login.adapters.redis.codes import RedisChallenges, otp_key
 from sms_login.adapters.redis.limits import RedisLimits
 from sms_login.adapters.redis.sessions import RedisSessions
@@ -19,10 +18,10 @@ from sms_login.errors import CodeIsError
 from sms_login.limits.client import Client
 from sms_login.limits.guard import Caller
 from sms_login.limits.policy import Limits
-from sms_login.limits.store import Reserved, Subject
+from sms_login.otp.login import LoggedIn
 from sms_login.otp.rules import Rules
 from sms_login.otp.send import CodeSent
-from sms_login.otp.verify import Guess, LoggedIn
+from sms_login.otp.verify import Guess
 from sms_login.phone import Phone
 from sms_login.secret import Secret
 from sms_login.sessions.keys import shared_key
@@ -32,6 +31,7 @@ from sms_login.users import Users
 from sms_login.wiring import Outside
 from tests.testkit.backends import Backend
 from tests.testkit.outside import Captchas, Outbox
+from tests.testkit.seams import SeamedRedis
 
 PHONE = Phone.parse("+8613800138000", "CN")
 OTHER_PHONE = Phone.parse("+8613800138001", "CN")
@@ -78,7 +78,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.outbox, self.captchas = Outbox(), Captchas()
-        self.redis = RedisClient(lambda: self.backend.client)
+        self.redis = SeamedRedis(lambda: self.backend.client)
         self.challenges = RedisChallenges(self.redis, self.rules)
         self.limit_store = RedisLimits(self.redis)
         self.session_store = RedisSessions(self.redis, self.session_rules)
@@ -168,15 +168,7 @@ class World:
 
     def between_check_and_reserve(self, happens: Callable[[], object]) -> None:
         """Let something happen once, after the next sending has checked its budgets and before it reserves them."""
-        check = self.limit_store.check
-
-        def checked(subjects: Sequence[Subject]) -> Sequence[Reserved]:
-            verdicts = check(subjects)
-            self.limit_store.check = check  # type: ignore[method-assign] # only once
-            happens()
-            return verdicts
-
-        self.limit_store.check = checked  # type: ignore[method-assign] # the guard calls it at that point
+        self.redis.after("check reserve", happens)
 
     def sent_today(self, phone: Phone = PHONE) -> int:
         """Return what Redis counts of the number's day."""

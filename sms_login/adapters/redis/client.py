@@ -6,19 +6,21 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import redis
+from msgspec import Struct
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from sms_login import logs
-from sms_login.errors import ServiceUnavailable
+from sms_login.adapters.redis.connections import FAILURES, Client, Cluster, Server, unavailable
+from sms_login.calls import Call, Later, each
 
-Client = Any  # redis.Redis or redis.RedisCluster; redis-py types their methods for sync and async at once
-
-_IDLE = 30.0  # s without use after which a kept connection may be dead without our knowing
+T = TypeVar("T")
 _LUA = Path(__file__).with_name("lua")
+_HEALTH = 1  # ms that the mark of a health check lives
+NOT_SENT = object()  # the reply of a call before it is sent
 
 # At DEBUG the cluster client logs whole commands, keys and numbers included.
 logging.getLogger("redis").setLevel(logging.INFO)
@@ -49,7 +51,6 @@ def connect(
         "encoding_errors": "replace",  # a value that is not ours must not crash the parser
         "socket_timeout": 1.0,  # s
         "socket_connect_timeout": 1.0,  # s
-        "max_connections": 1024,  # the threads are the limit; redis-py's 100 would refuse, not wait
     }
     if ca_file:
         options["ssl_ca_certs"] = ca_file
@@ -59,125 +60,139 @@ def connect(
     return redis.Redis(host=host, port=port, db=db, retry=never, **options)
 
 
-class RedisClient:
-    """Sends commands and scripts to one Redis, however it is laid out.
+class Script(Struct, frozen=True):
+    """A script's text, and the SHA-1 that Redis names it by; it protects nothing."""
 
-    `connect` makes redis-py's client, at the first use. Every method raises ServiceUnavailable, with the failure as its
-    detail. It fails closed: without an answer, nothing is taken as checked and nothing is sent. But Redis may have run
-    a command that it did not answer: Idempotency-Key and undoing cover this.
+    text: str
+    sha: str
+
+
+class RedisCall(Generic[T]):
+    """`calls.Call` of a Redis: a `script`, or without one the command `name`. Its `keys` share a slot of a cluster.
+
+    `read` makes the answer of Redis's reply. `RedisClient` makes calls, and sends them.
+    """
+
+    def __init__(
+        self,
+        client: "RedisClient",
+        name: str,
+        script: Script | None,
+        keys: Sequence[str],
+        args: Sequence[str | int],
+        read: Callable[[Any], T],
+    ) -> None:
+        self.name = name
+        self.keys = keys
+        self.args = args
+        self.reply: Any = NOT_SENT
+        self.in_full = False
+        self._client = client
+        self._script = script
+        self.read = read
+
+    def words(self, known: set[str]) -> Sequence[str | int]:
+        """See `connections.Command.words`. The first use of a script on a connection sends its text."""
+        script = self._script
+        if script is None:
+            return (self.name, *self.keys, *self.args)
+        if script.sha in known and not self.in_full:
+            return ("EVALSHA", script.sha, len(self.keys), *self.keys, *self.args)
+        known.add(script.sha)
+        return ("EVAL", script.text, len(self.keys), *self.keys, *self.args)
+
+    def answer(self) -> T:
+        """See `calls.Call.answer`."""
+        if self.reply is NOT_SENT:
+            self._client.send(self)
+        if isinstance(self.reply, Exception):
+            raise self.reply
+        return self.read(self.reply)
+
+
+def as_text(reply: Any) -> str | None:
+    """Read a string, None if there is none."""
+    return reply or None
+
+
+def nothing(_reply: Any) -> None:
+    """Read a reply that says no more than that the call was made."""
+
+
+class RedisClient:
+    """Makes calls of one Redis, however it is laid out, and sends any number of them in one round trip. Thread-safe.
+
+    `connect` makes redis-py's client, at the first use. It fails closed: a call without an answer raises
+    ServiceUnavailable with the failure as its detail, and nothing is taken as checked. But Redis may have run a call
+    that it did not answer: Idempotency-Key and undoing cover this.
     """
 
     def __init__(self, connect: Callable[[], Client]) -> None:
         self._connect = connect
-        self._client: Client = None
-        self._fresh = 0.0  # when all of its connections were new, or in use
+        self._servers: Server | Cluster | None = None
         self._lock = threading.Lock()
-        self._scripts: dict[str, tuple[str, str]] = {}
+        self._scripts: dict[str, Script] = {}
 
-    def command(self, name: str, *args: str) -> Any:
-        """Send one command of redis-py's."""
-        return self._timed(lambda client: getattr(client, name)(*args))
+    def command(self, name: str, key: str, *args: str | int, read: Callable[[Any], T]) -> RedisCall[T]:
+        """Return the call of a command with one key."""
+        return RedisCall(self, name, None, [key], args, read)
 
-    def run(self, name: str, keys: Sequence[str], args: Sequence[str | int]) -> Any:
-        """Run lua/<name>.lua: one round trip, and one more if the server does not know the script yet."""
-        body, sha = self._script(name)
+    def script(
+        self, name: str, keys: Sequence[str], args: Sequence[str | int], read: Callable[[Any], T]
+    ) -> RedisCall[T]:
+        """Return the call of lua/<name>.lua."""
+        return RedisCall(self, name, self._script(name), keys, args, read)
 
-        def evaluate(client: Client) -> Any:
-            try:
-                return client.evalsha(sha, len(keys), *keys, *args)
-            except redis.exceptions.NoScriptError:
-                return client.eval(body, len(keys), *keys, *args)
+    def send(self, *calls: Call[Any]) -> None:
+        """See `calls.Send`. On a cluster, a round trip is a batch for each node, all sent before any is awaited."""
+        batch: list[RedisCall[Any]] = []
+        for call in each(calls):
+            if isinstance(call, Later):
+                if not call.made():
+                    return
+            elif isinstance(call, RedisCall) and call.reply is NOT_SENT:
+                batch.append(call)
+        if not batch:
+            return
+        self._exchange(batch)
+        # A server that has forgotten its scripts has run none of these, and is sent their texts, in the same order.
+        if forgotten := [call for call in batch if isinstance(call.reply, redis.exceptions.NoScriptError)]:
+            for call in forgotten:
+                call.in_full = True
+            self._exchange(forgotten)
+        for call in batch:
+            if isinstance(call.reply, FAILURES):
+                call.reply = unavailable(call.reply)
 
-        return self._timed(evaluate)
+    def check(self) -> None:
+        """Return if Redis answers and takes a write, as every login needs. Raises ServiceUnavailable."""
+        self.command("SET", "health", 1, "PX", _HEALTH, read=bool).answer()
 
-    def run_all(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[str | int]]]) -> list[Any]:
-        """Run lua/<name>.lua for each call's keys and arguments: in one round trip, on a cluster in one for each call.
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        if self._servers:
+            self._servers.close()
 
-        Return the answers; a failed call answers ServiceUnavailable, since the others may have been made.
-        """
-
-        def pipelined(client: redis.Redis) -> list[Any]:
-            pipeline = client.pipeline(transaction=False)
-            for keys, args in calls:
-                pipeline.evalsha(self._script(name)[1], len(keys), *keys, *args)
-            answers: list[Any] = pipeline.execute(raise_on_error=False)
-            return answers
-
-        try:
-            if len(calls) == 1 or not isinstance(self._ready(), redis.Redis):
-                return self._run_each(name, calls)
-            answers: list[Any] = self._timed(pipelined)
-        except ServiceUnavailable as error:
-            return [error] * len(calls)
-        except _FAILURES as error:
-            return [_unavailable(error)] * len(calls)
-        for i, answer in enumerate(answers):
-            if isinstance(answer, redis.exceptions.NoScriptError):
-                answers[i : i + 1] = self._run_each(name, calls[i : i + 1])
-            elif isinstance(answer, Exception):
-                answers[i] = _unavailable(answer)
-        return answers
-
-    def _timed(self, send: Callable[[Client], Any]) -> Any:
+    def _exchange(self, batch: Sequence[RedisCall[Any]]) -> None:
         started = time.perf_counter()
         try:
-            return send(self._ready())
-        except _FAILURES as error:
-            raise _unavailable(error) from error
-        finally:
-            logs.spent("redis", started)
+            self._ready().exchange(batch)
+        except FAILURES as error:
+            for call in batch:
+                call.reply = unavailable(error)
+        logs.spent("redis", started)
 
-    def _run_each(self, name: str, calls: Sequence[tuple[Sequence[str], Sequence[str | int]]]) -> list[Any]:
-        """Run the calls one after the other, up to the first failure."""
-        answers: list[Any] = []
-        try:
-            for keys, args in calls:
-                answers.append(self.run(name, keys, args))
-        except ServiceUnavailable as error:
-            return answers + [error] * (len(calls) - len(answers))
-        return answers
+    def _ready(self) -> Server | Cluster:
+        """Return the servers, known after the first use."""
+        if self._servers is None:
+            with self._lock:
+                if self._servers is None:
+                    client = self._connect()
+                    self._servers = Server(client) if isinstance(client, redis.Redis) else Cluster(client)
+        return self._servers
 
-    def _script(self, name: str) -> tuple[str, str]:
-        """Return a script and the SHA-1 that Redis names it by; it protects nothing."""
+    def _script(self, name: str) -> Script:
         if name not in self._scripts:
-            body = (_LUA / "prelude.lua").read_text() + (_LUA / f"{name}.lua").read_text()
-            self._scripts[name] = (body, hashlib.sha1(body.encode(), usedforsecurity=False).hexdigest())
+            text = (_LUA / "prelude.lua").read_text() + (_LUA / f"{name}.lua").read_text()
+            self._scripts[name] = Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
         return self._scripts[name]
-
-    def ping(self) -> None:
-        """Return if Redis answers."""
-        self.command("ping")
-
-    def _ready(self) -> Client:
-        """Return the client, without the connections that may have died while the instance was frozen.
-
-        redis-py's health check would find a dead connection, and fail the request that found it. redis-py does not tell
-        how long a connection has been idle, so all are replaced every _IDLE seconds, also under load: the pool gives
-        the last used connection first, and the others of a burst would stay unused until the next burst.
-        """
-        client = self._client
-        if client is not None and time.monotonic() - self._fresh <= _IDLE:
-            return client  # without the lock, at which all threads of a busy web function would queue
-        with self._lock:
-            now = time.monotonic()
-            if self._client is None or now - self._fresh > _IDLE:
-                self._client = self._renewed(self._client)
-                self._fresh = now
-            return self._client
-
-    def _renewed(self, old: Client) -> Client:
-        if old is None or isinstance(old, redis.Redis):
-            # A new pool, and the old one goes with its last request. To close its connections one by one holds up all
-            # threads at its lock, and for seconds after they queue there one behind the other.
-            return self._connect()
-        for node in old.get_nodes():  # a new client would have to learn the slots anew
-            if node.redis_connection:
-                node.redis_connection.connection_pool.disconnect(inuse_connections=False)
-        return old
-
-
-_FAILURES = (redis.RedisError, redis.exceptions.RedisClusterException)
-
-
-def _unavailable(error: Exception) -> ServiceUnavailable:
-    return ServiceUnavailable(f"redis: {type(error).__name__}: {error}")

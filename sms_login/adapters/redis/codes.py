@@ -15,9 +15,10 @@ Read only, of `sessions`:
 """
 
 import re
+from functools import partial
 from typing import Any
 
-from sms_login.adapters.redis.client import RedisClient
+from sms_login.adapters.redis.client import RedisCall, RedisClient, as_text, nothing
 from sms_login.limits.policy import Reservation
 from sms_login.otp.rules import Rules
 from sms_login.otp.store import Attempt, Challenge, GuessOutcome, Redemption, SendDecision, SendOutcome, SendRequest
@@ -35,17 +36,19 @@ class RedisChallenges:
         self._redis = redis
         self._rules = rules
 
-    def check(self, request: SendRequest) -> SendDecision:
+    def check(self, request: SendRequest) -> RedisCall[SendDecision]:
         """See `otp.store.ChallengeStore.check`."""
         return self._issue("check", request, _DRY_RUN)
 
-    def issue(self, request: SendRequest, new: Challenge, reservation: Reservation, sending_id: str) -> SendDecision:
+    def issue(
+        self, request: SendRequest, new: Challenge, reservation: Reservation, sending_id: str
+    ) -> RedisCall[SendDecision]:
         """See `otp.store.ChallengeStore.issue`."""
         return self._issue("issue", request, new, sending_id, _encode(reservation))
 
     def _issue(
         self, mode: str, request: SendRequest, new: Challenge, sending_id: str = "", reservation: str = ""
-    ) -> SendDecision:
+    ) -> RedisCall[SendDecision]:
         rules, key = self._rules, request.idempotency_key
         tail_ms = rules.repeat_for * 1000  # a spent code is kept for as long as its login may be repeated
         names = (request.challenge_id or new.id, new.id, "latest", "cooldown", f"day:{request.day.name}", "failures")
@@ -54,44 +57,43 @@ class RedisChallenges:
         texts = (mode, *ids, 1 if key else 0, new.nonce, new.digest, sending_id, reservation)
         lives = (rules.life * 1000, rules.age * 1000 + tail_ms, tail_ms)
         limits = (rules.guesses, rules.lock_at, rules.daily, request.day.left_ms, rules.cooldown * 1000)
-        return _decision(request, new, self._redis.run("issue", keys, [*texts, *lives, *limits]))
+        return self._redis.script("issue", keys, [*texts, *lives, *limits], partial(_decision, request, new))
 
-    def undo(self, request: SendRequest, challenge_id: str, sending_id: str, *, issued: bool) -> bool:
+    def undo(self, request: SendRequest, challenge_id: str, sending_id: str, *, issued: bool) -> RedisCall[bool]:
         """See `otp.store.ChallengeStore.undo`."""
         requested, key = request.challenge_id or challenge_id, request.idempotency_key
         names = (requested, challenge_id, "latest", "cooldown", f"day:{request.day.name}")
         keys = [otp_key(request.phone, name) for name in (*names, f"sent:{key}" if key else "cooldown")]
-        word = self._redis.run("undo", keys, [sending_id, requested, challenge_id])
         # A recorded sending that is gone was spent to delete the account, and then forgotten.
-        return word == "verified" or (issued and word == "gone")
+        verified = {"verified", "gone"} if issued else {"verified"}
+        return self._redis.script("undo", keys, [sending_id, requested, challenge_id], verified.__contains__)
 
-    def latest(self, phone: Phone) -> str | None:
+    def latest(self, phone: Phone) -> RedisCall[str | None]:
         """See `otp.store.ChallengeStore.latest`."""
-        challenge_id: str | None = self._redis.command("get", otp_key(phone, "latest"))
-        return challenge_id
+        return self._redis.command("GET", otp_key(phone, "latest"), read=as_text)
 
-    def remaining_ms(self, phone: Phone, challenge_id: str, *, shared: bool) -> int:
+    def remaining_ms(self, phone: Phone, challenge_id: str, *, shared: bool) -> RedisCall[int]:
         """See `otp.store.ChallengeStore.remaining_ms`."""
-        return int(
-            self._redis.run("remaining", [otp_key(phone, challenge_id)], [1 if shared else 0, self._rules.guesses])
-        )
+        keys = [otp_key(phone, challenge_id)]
+        return self._redis.script("remaining", keys, [1 if shared else 0, self._rules.guesses], int)
 
-    def redeem(self, phone: Phone, challenge_id: str, attempt: Attempt) -> Redemption:
+    def redeem(self, phone: Phone, challenge_id: str, attempt: Attempt) -> RedisCall[Redemption]:
         """See `otp.store.ChallengeStore.redeem`."""
         rules = self._rules
         keys = [otp_key(phone, challenge_id), otp_key(phone, "failures"), f"session:{{{phone.e164}}}:generation"]
         texts = ("shared_guesses" if attempt.shared else "guesses", attempt.login_id, attempt.idempotency_key or "")
         limits = (rules.guesses, rules.lock_at, rules.lock_for * 1000, rules.repeat_for * 1000)
-        return _redemption(self._redis.run("redeem", keys, [*texts, *limits, *attempt.digests]))
+        return self._redis.script("redeem", keys, [*texts, *limits, *attempt.digests], _redemption)
 
-    def unredeem(self, phone: Phone, challenge_id: str, login_id: str) -> bool:
+    def unredeem(self, phone: Phone, challenge_id: str, login_id: str, *, refunded: bool) -> RedisCall[bool]:
         """See `otp.store.ChallengeStore.unredeem`."""
         keys = [otp_key(phone, challenge_id), otp_key(phone, "failures")]
-        return bool(self._redis.run("unredeem", keys, [login_id]) == "valid")
+        return self._redis.script("unredeem", keys, [login_id, 1 if refunded else 0], "valid".__eq__)
 
-    def forget(self, phone: Phone, challenge_id: str) -> None:
+    def forget(self, phone: Phone, challenge_id: str) -> RedisCall[None]:
         """See `otp.store.ChallengeStore.forget`."""
-        self._redis.run("forget", [otp_key(phone, challenge_id), otp_key(phone, "latest")], [challenge_id])
+        keys = [otp_key(phone, challenge_id), otp_key(phone, "latest")]
+        return self._redis.script("forget", keys, [challenge_id], nothing)
 
 
 def otp_key(phone: Phone, name: str) -> str:

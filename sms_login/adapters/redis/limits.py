@@ -6,8 +6,7 @@ The keys of one subject share a hash tag, and so a slot of a cluster; the keys o
 from collections.abc import Sequence
 from typing import Any
 
-from sms_login.adapters.redis.client import RedisClient
-from sms_login.errors import ServiceUnavailable
+from sms_login.adapters.redis.client import RedisCall, RedisClient, nothing
 from sms_login.limits.store import Reserved, Subject, Verdict, Window, WindowNames
 
 
@@ -15,33 +14,28 @@ class RedisLimits:
     """`limits.store.LimitStore` on Redis."""
 
     def __init__(self, redis: RedisClient) -> None:
-        self._redis = redis
+        self.redis = redis
 
-    def check(self, subjects: Sequence[Subject]) -> Sequence[Reserved]:
+    def check(self, subject: Subject) -> RedisCall[Reserved]:
         """See `limits.store.LimitStore.check`."""
-        return self._run("check", subjects, captcha_passed=False)
+        return self._call("check", subject, captcha_passed=False)
 
-    def reserve(self, subjects: Sequence[Subject], *, captcha_passed: bool = False) -> Sequence[Reserved]:
+    def reserve(self, subject: Subject, *, captcha_passed: bool = False) -> RedisCall[Reserved]:
         """See `limits.store.LimitStore.reserve`."""
-        return self._run("reserve", subjects, captcha_passed=captcha_passed)
+        return self._call("reserve", subject, captcha_passed=captcha_passed)
 
-    def _run(self, mode: str, subjects: Sequence[Subject], *, captcha_passed: bool) -> Sequence[Reserved]:
-        calls = []
-        for subject in subjects:
-            keys = [_key(subject.name, window.name) for window in subject.windows]
-            args = [arg for window in subject.windows for arg in _args(window)]
-            calls.append((keys, [mode, 1 if captcha_passed else 0, *args]))
-        return [_reserved(answer) for answer in self._redis.run_all("reserve", calls)]
+    def _call(self, mode: str, subject: Subject, *, captcha_passed: bool) -> RedisCall[Reserved]:
+        keys = [_key(subject.name, window.name) for window in subject.windows]
+        args = [arg for window in subject.windows for arg in _args(window)]
+        return self.redis.script("reserve", keys, [mode, 1 if captcha_passed else 0, *args], _reserved)
 
-    def refund(self, *windows: WindowNames) -> None:
+    def refund(self, *windows: WindowNames) -> Sequence[RedisCall[None]]:
         """See `limits.store.LimitStore.refund`."""
         keys: dict[str, list[str]] = {}
         for part in windows:
             for subject, names in part.items():
                 keys.setdefault(subject, []).extend(_key(subject, name) for name in names)
-        for answer in self._redis.run_all("refund", [(names, []) for names in keys.values()]):
-            if isinstance(answer, ServiceUnavailable):
-                raise answer
+        return [self.redis.script("refund", names, [], nothing) for names in keys.values()]
 
 
 def _key(subject: str, window: str) -> str:
@@ -54,9 +48,7 @@ def _args(window: Window) -> list[str | int]:
     return [limit, captcha_at, window.left_ms, 1 if window.counts else 0]
 
 
-def _reserved(answer: list[Any] | ServiceUnavailable) -> Reserved:
-    if isinstance(answer, ServiceUnavailable):
-        return Reserved(Verdict.NO_ANSWER, detail=answer.detail)
-    word, *facts = answer
+def _reserved(reply: list[Any]) -> Reserved:
+    word, *facts = reply
     verdict = Verdict(word)  # an unknown word is a crash, not a sending
     return Reserved(verdict, wait_ms=facts[0]) if verdict is Verdict.FULL else Reserved(verdict, counts=facts)

@@ -6,13 +6,14 @@ session:{+86…}:list          list    ids, the latest first
 session:{+86…}:owner         string  id of the sessions' user
 """
 
-import contextlib
 from collections.abc import Sequence
+from typing import Any
 
-from sms_login.adapters.redis.client import RedisClient
-from sms_login.errors import ServiceUnavailable
+from sms_login.adapters.redis.client import RedisCall, RedisClient, as_text, nothing
+from sms_login.calls import Call, Joint
 from sms_login.phone import Phone
-from sms_login.sessions.store import LONGEST_SESSION, Rotated, Rotation, SessionRules
+from sms_login.sessions.store import LONGEST_SESSION, Begun, Rotated, Rotation, SessionRules
+from sms_login.users import User
 
 _AT_ONCE = 100  # sessions of one number; one more ends the oldest
 # s; the keys that end sessions outlive any session, under any SESSION_TTL.
@@ -26,40 +27,57 @@ class RedisSessions:
         self._redis = redis
         self._rules = rules
 
-    def begin(self, phone: Phone, session: str, user_id: str) -> int:
+    def begin(self, phone: Phone, session: str, user: Call[User]) -> Call[Begun]:
         """See `sessions.store.SessionStore.begin`."""
-        keys = [_key(phone, name) for name in (session, "generation", "list", "owner")]
         rules = self._rules
-        args: list[str | int] = [user_id, session, rules.idle * 1000, rules.most * 1000, _AT_ONCE, _KEPT * 1000]
-        ttl, *too_many = self._redis.run("begin_session", keys, args)
-        self._delete(phone, too_many)
-        return int(ttl)
+        keys = [_key(phone, name) for name in (session, "generation", "list", "owner")]
+        args: list[str | int] = [session, rules.idle * 1000, rules.most * 1000, _AT_ONCE, _KEPT * 1000]
+        if isinstance(user, RedisCall):
+            new_id, now = user.args
+            keys, args = [*keys, *user.keys], [new_id, *args, now]
+        else:
+            args = [user.answer().id, *args]
+        beginning = self._redis.script("begin_session", keys, args, list)
 
-    def rotate(self, phone: Phone, session: str, count: int) -> Rotated:
+        def begun() -> Begun:
+            ttl, fields, *too_many = beginning.answer()
+            self._delete(phone, too_many)
+            return Begun(user.read(fields) if isinstance(user, RedisCall) else user.answer(), ttl)
+
+        return Joint([beginning], begun)
+
+    def rotate(self, phone: Phone, session: str, count: int) -> RedisCall[Rotated]:
         """See `sessions.store.SessionStore.rotate`."""
         keys = [*_keys(phone, session), _key(phone, "list")]
         args: list[str | int] = [session, count, self._rules.repeat_for * 1000, self._rules.idle * 1000]
-        word, *facts = self._redis.run("rotate_session", keys, args)
-        return Rotated(Rotation(word), *facts)  # an unknown word is a crash, not a token
+        return self._redis.script("rotate_session", keys, args, _rotated)
 
-    def owner(self, phone: Phone, session: str) -> str | None:
+    def owner(self, phone: Phone, session: str) -> RedisCall[str | None]:
         """See `sessions.store.SessionStore.owner`."""
-        return self._redis.run("session_owner", _keys(phone, session), []) or None
+        return self._redis.script("session_owner", _keys(phone, session), [], as_text)
 
-    def end(self, phone: Phone, session: str) -> None:
+    def end(self, phone: Phone, session: str) -> RedisCall[None]:
         """See `sessions.store.SessionStore.end`."""
-        self._redis.run("end_session", [_key(phone, session), _key(phone, "list")], [session])
+        return self._redis.script("end_session", [_key(phone, session), _key(phone, "list")], [session], nothing)
 
-    def end_all(self, phone: Phone) -> None:
+    def end_all(self, phone: Phone, after: Call[Any] | None = None) -> Call[None]:
         """See `sessions.store.SessionStore.end_all`."""
+        if after is not None and not isinstance(after, RedisCall):
+            after.answer()
         keys = [_key(phone, "generation"), _key(phone, "list"), _key(phone, "owner")]
-        self._delete(phone, self._redis.run("end_sessions", keys, [_KEPT * 1000]))
+        ended = self._redis.script("end_sessions", keys, [_KEPT * 1000], list)
+        return Joint([ended], lambda: self._delete(phone, ended.answer()))
 
     def _delete(self, phone: Phone, sessions: Sequence[str]) -> None:
         """Delete sessions; without an answer they live until they expire, ended ones without effect."""
-        with contextlib.suppress(ServiceUnavailable):
-            if sessions:
-                self._redis.command("delete", *(_key(phone, session) for session in sessions))
+        if sessions:
+            first, *rest = (_key(phone, session) for session in sessions)
+            self._redis.send(self._redis.command("DEL", first, *rest, read=nothing))
+
+
+def _rotated(reply: list[Any]) -> Rotated:
+    word, *facts = reply
+    return Rotated(Rotation(word), *facts)  # an unknown word is a crash, not a token
 
 
 def _key(phone: Phone, name: str) -> str:

@@ -3,7 +3,8 @@
 import re
 import time
 
-from sms_login.adapters.redis.client import RedisClient
+from sms_login.adapters.redis.client import RedisCall, RedisClient
+from sms_login.calls import Call
 from sms_login.errors import ServiceUnavailable
 from sms_login.phone import Phone
 from sms_login.users import User
@@ -17,27 +18,34 @@ class RedisUsers:
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
 
-    def sign_in(self, phone: Phone, new_id: str) -> User:
+    def sign_in(self, phone: Phone, new_id: str) -> RedisCall[User]:
         """See `users.Users.sign_in`."""
-        return _user(phone, self._redis.run("sign_in", [_key(phone)], [new_id, int(time.time() * 1000)]))
+        args: list[str | int] = [new_id, int(time.time() * 1000)]
+        return self._redis.script("sign_in", [_key(phone)], args, lambda fields: _user(phone, fields))
 
-    def find(self, phone: Phone) -> User | None:
+    def find(self, phone: Phone) -> RedisCall[User | None]:
         """See `users.Users.find`."""
-        fields: list[str | None] = self._redis.command("hmget", _key(phone), "id", "name", "avatar", "created")
-        return _user(phone, fields) if fields[0] else None
+        names = ("id", "name", "avatar", "created")
+        return self._redis.command("HMGET", _key(phone), *names, read=lambda fields: _found(phone, fields))
 
-    def rename(self, phone: Phone, user_id: str, name: str) -> User | None:
-        """See `users.Users.rename`."""
-        fields: list[str | None] = self._redis.run("rename_user", [_key(phone)], [user_id, name])
-        return _user(phone, fields) if fields else None
+    def rename(self, phone: Phone, user_id: str, name: str, *, only_if: Call[str | None]) -> RedisCall[User | None]:
+        """See `users.Users.rename`. The script itself asks Redis for the session's owner."""
+        keys, args = [_key(phone)], [user_id, name]
+        if isinstance(only_if, RedisCall):
+            keys += only_if.keys
+        return self._redis.script("rename_user", keys, args, lambda fields: _user(phone, fields) if fields else None)
 
-    def delete(self, phone: Phone, user_id: str) -> bool:
+    def delete(self, phone: Phone, user_id: str) -> RedisCall[bool]:
         """See `users.Users.delete`."""
-        return bool(self._redis.run("delete_user", [_key(phone)], [user_id]))
+        return self._redis.script("delete_user", [_key(phone)], [user_id], bool)
 
 
 def _key(phone: Phone) -> str:
     return f"user:{{{phone.e164}}}"
+
+
+def _found(phone: Phone, fields: list[str | None]) -> User | None:
+    return _user(phone, fields) if fields[0] else None
 
 
 def _user(phone: Phone, fields: list[str | None]) -> User:

@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, exc, insert, sel
 
 from sms_login.adapters.sql.client import SqlClient
 from sms_login.adapters.sql.schema import USERS
+from sms_login.calls import Call, Later
 from sms_login.phone import Phone
 from sms_login.users import User
 
@@ -17,8 +18,11 @@ class SqlUsers:
     def __init__(self, client: SqlClient) -> None:
         self._client = client
 
-    def sign_in(self, phone: Phone, new_id: str) -> User:
+    def sign_in(self, phone: Phone, new_id: str) -> Later[User]:
         """See `users.Users.sign_in`."""
+        return Later(lambda: self._sign_in(phone, new_id))
+
+    def _sign_in(self, phone: Phone, new_id: str) -> User:
         with self._client.connection() as connection:
             if user := _find(connection, phone):
                 return user
@@ -32,21 +36,30 @@ class SqlUsers:
                 raise  # the id belongs to another user
             return user
 
-    def find(self, phone: Phone) -> User | None:
+    def find(self, phone: Phone) -> Later[User | None]:
         """See `users.Users.find`."""
+        return Later(lambda: self._find(phone))
+
+    def _find(self, phone: Phone) -> User | None:
         with self._client.connection() as connection:
             return _find(connection, phone)
 
-    def rename(self, phone: Phone, user_id: str, name: str) -> User | None:
+    def rename(self, phone: Phone, user_id: str, name: str, *, only_if: Call[str | None]) -> Later[User | None]:
         """See `users.Users.rename`."""
+        return Later(lambda: self._rename(phone, user_id, name) if only_if.answer() == user_id else None)
+
+    def _rename(self, phone: Phone, user_id: str, name: str) -> User | None:
         with self._client.connection() as connection:
             if not (user := _find(connection, phone, user_id)):
                 return None
             done = connection.execute(update(USERS).where(_is(phone, user_id)).values(name=name))
             return replace(user, name=name) if done.rowcount else None
 
-    def delete(self, phone: Phone, user_id: str) -> bool:
+    def delete(self, phone: Phone, user_id: str) -> Later[bool]:
         """See `users.Users.delete`."""
+        return Later(lambda: self._delete(phone, user_id))
+
+    def _delete(self, phone: Phone, user_id: str) -> bool:
         with self._client.connection() as connection:
             if not _find(connection, phone, user_id):
                 return False

@@ -29,3 +29,17 @@ end
 
 -- The generation of a number's sessions, which grows when all of them end.
 local function generation_of(key) return redis.call('GET', key) or '0' end
+
+-- Find the user of a number, or sign them up under a new id; return {id, name, avatar, created}.
+local function sign_in(user, new_id, now)
+  if redis.call('HSETNX', user, 'id', new_id) == 1 then
+    redis.call('HSET', user, 'name', '', 'avatar', '', 'created', now)
+  end
+  return redis.call('HMGET', user, 'id', 'name', 'avatar', 'created')
+end
+
+-- The id of a session's user, nil if the session has ended.
+local function owner_of(session, generation_key)
+  local user, generation = unpack(redis.call('HMGET', session, 'user', 'generation'))
+  return user and generation == generation_of(generation_key) and user or nil
+end

@@ -2,6 +2,4 @@
 --
 -- KEYS  1 session   2 generation of the number's sessions
 -- Gives the user id | "" if the session has ended
-local user, generation = unpack(redis.call('HMGET', KEYS[1], 'user', 'generation'))
-if user and generation == generation_of(KEYS[2]) then return user end
-return ''
+return owner_of(KEYS[1], KEYS[2]) or ''

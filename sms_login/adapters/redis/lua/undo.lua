@@ -7,7 +7,7 @@
 --
 -- The challenge is the one that holds the sending's reservation. If the sending is no longer its last one, only the
 -- counts are given back. The reservation stays in a challenge that a login has spent: if that login gives the code back,
--- the next one refunds it.
+-- the next one refunds it, or finds it empty because it is refunded already.
 if redis.replicate_commands then redis.replicate_commands() end
 
 local challenge, new, latest, cooldown, today, idempotency = unpack(KEYS)
@@ -40,4 +40,4 @@ if redis.call('GET', latest) == id then
     redis.call('DEL', latest)
   end
 end
-return login and 'verified' or 'undone'
+return (login or reservation == '') and 'verified' or 'undone'

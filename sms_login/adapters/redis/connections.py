@@ -1,0 +1,197 @@
+"""Kept connections to one Redis or to the nodes of a cluster, and batches of commands over them.
+
+They are redis-py's connections without its clients, which check a pool, wrap and measure for each command: a batch pays
+for that once.
+"""
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import redis
+
+from sms_login.errors import ServiceUnavailable
+
+Client = Any  # redis.Redis or redis.RedisCluster; redis-py types their methods for sync and async at once
+Connection = Any  # as above
+
+_IDLE = 30.0  # s without use after which a connection may be dead without our knowing: an instance can be frozen
+_ELSEWHERE = (redis.exceptions.AskError, redis.exceptions.TryAgainError)  # MOVED is a subclass
+
+FAILURES = (redis.RedisError, redis.exceptions.RedisClusterException)
+
+
+class Command(Protocol):
+    """A command of a batch. Its `keys` share a slot; `reply` becomes Redis's reply, its error, or the failure."""
+
+    keys: Sequence[str]
+    reply: Any
+
+    def words(self, known: set[str]) -> Sequence[str | int]:
+        """Return the command with its arguments, for a connection that has sent the `known` scripts in full."""
+
+
+class _Kept:
+    """A connection, the scripts that it has sent in full, and when it was last used."""
+
+    __slots__ = ("connection", "known", "used")
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.known: set[str] = set()
+        self.used = 0.0
+
+    def alive(self) -> bool:
+        """Return whether the server has neither closed the connection nor said anything unasked."""
+        try:
+            return not self.connection.can_read()
+        except redis.RedisError:
+            return False
+
+
+class Connections:
+    """Connections to one server, kept for the next batch: the last used one is used first.
+
+    They have the options of the connections of redis-py's client. Thread-safe without a lock, at which all threads of a
+    busy web function would queue.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._pool = client.connection_pool  # its class and options only; it keeps no connection
+        self._idle: deque[_Kept] = deque()
+
+    def send(self, commands: Sequence[Command]) -> _Kept | None:
+        """Send the commands; return the connection to receive the replies on, None if there is none."""
+        try:
+            kept = self._take()
+            connection = kept.connection
+            connection.send_packed_command(connection.pack_commands([each.words(kept.known) for each in commands]))
+        except FAILURES as error:
+            _fail(commands, error)
+            return None
+        return kept
+
+    def receive(self, kept: _Kept, commands: Sequence[Command]) -> None:
+        """Receive the replies to the commands, and keep the connection."""
+        replied = 0
+        try:
+            for command in commands:
+                command.reply = _reply(kept.connection)
+                replied += 1
+        except FAILURES as error:  # redis-py has closed the connection
+            _fail(commands[replied:], error)
+        else:
+            self._keep(kept)
+
+    def _take(self) -> _Kept:
+        """Return a connection that is not known to be dead; a new one connects when it sends."""
+        with contextlib.suppress(IndexError):
+            while True:
+                kept = self._idle.pop()
+                if time.monotonic() - kept.used <= _IDLE and kept.alive():
+                    return kept
+                kept.connection.disconnect()
+        return _Kept(self._pool.connection_class(**self._pool.connection_kwargs))
+
+    def _keep(self, kept: _Kept) -> None:
+        """Keep a connection on which no reply is awaited, and close those that were idle for too long."""
+        kept.used = time.monotonic()
+        self._idle.append(kept)
+        with contextlib.suppress(IndexError):
+            while kept.used - self._idle[0].used > _IDLE:
+                self._idle.popleft().connection.disconnect()
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        with contextlib.suppress(IndexError):
+            while True:
+                self._idle.pop().connection.disconnect()
+
+
+class Server:
+    """One Redis, or the proxy of TencentDB."""
+
+    def __init__(self, client: Client) -> None:
+        self._connections = Connections(client)
+
+    def exchange(self, commands: Sequence[Command]) -> None:
+        """Send the commands in one batch; each then has its reply. Raises nothing: a failure is a reply."""
+        _exchange([(self._connections, commands)])
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        self._connections.close()
+
+
+class Cluster:
+    """The nodes of a Redis Cluster, as redis-py's client of a cluster knows them."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._nodes: dict[str, Connections] = {}
+
+    def exchange(self, commands: Sequence[Command]) -> None:
+        """Send a batch to each node, all of them before any reply is awaited; each command then has its reply.
+
+        A command whose slot has moved was not run, and follows it alone. After a failure the slots are learned anew.
+        Raises a redis.RedisError or RedisClusterException if no node serves a slot.
+        """
+        batches: dict[str, tuple[Connections, list[Command]]] = {}
+        for command in commands:
+            node = self._client.get_node_from_key(command.keys[0])
+            connections = self._nodes.get(node.name)
+            if connections is None:
+                connections = self._nodes.setdefault(node.name, Connections(self._client.get_redis_connection(node)))
+            batches.setdefault(node.name, (connections, []))[1].append(command)
+        _exchange([*batches.values()])
+        for command in commands:
+            if isinstance(command.reply, _ELSEWHERE):
+                command.reply = self._follow(command)
+        if any(isinstance(command.reply, ServiceUnavailable) for command in commands):
+            with contextlib.suppress(*FAILURES):  # the next batch fails then
+                self._client.nodes_manager.initialize()
+
+    def _follow(self, command: Command) -> Any:
+        try:
+            return self._client.execute_command(*command.words(set()))
+        except redis.ResponseError as error:
+            return error
+        except FAILURES as error:
+            return unavailable(error)
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        for connections in [*self._nodes.values()]:
+            connections.close()
+        self._client.close()
+
+
+def _exchange(batches: Sequence[tuple[Connections, Sequence[Command]]]) -> None:
+    """Send each batch to its server, all of them before any reply is awaited.
+
+    A server runs the commands of a batch in their order, and may have run commands that it did not answer: a lost
+    connection loses the replies from there on, and nothing is sent again.
+    """
+    sent = [(connections.send(commands), connections, commands) for connections, commands in batches]
+    for kept, connections, commands in sent:
+        if kept:
+            connections.receive(kept, commands)
+
+
+def _reply(connection: Connection) -> Any:
+    try:
+        return connection.read_response()
+    except redis.ResponseError as error:
+        return error
+
+
+def _fail(commands: Sequence[Command], error: Exception) -> None:
+    for command in commands:
+        command.reply = unavailable(error)
+
+
+def unavailable(error: Exception) -> ServiceUnavailable:
+    """Return the refusal for a failure, which its detail names."""
+    return ServiceUnavailable(f"redis: {type(error).__name__}: {error}")

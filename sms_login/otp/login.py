@@ -1,0 +1,61 @@
+"""login and deleteAccount: what a right code is used for."""
+
+import contextlib
+
+from msgspec.structs import asdict
+
+from sms_login.calls import Call, Joint
+from sms_login.errors import ServiceUnavailable
+from sms_login.limits.client import Client
+from sms_login.otp.store import ChallengeStore
+from sms_login.otp.verify import Guess, Verifier
+from sms_login.sessions.service import Sessions, SignedIn
+from sms_login.users import Users
+
+
+class LoggedIn(SignedIn, frozen=True, rename="camel"):
+    """The code was right."""
+
+    is_new_user: bool
+
+
+class LoginService:
+    """Signs users in and deletes their accounts, after a right code. Thread-safe."""
+
+    def __init__(self, *, verifier: Verifier, users: Users, sessions: Sessions, challenges: ChallengeStore) -> None:
+        self._verifier = verifier
+        self._users = users
+        self._sessions = sessions
+        self._challenges = challenges
+
+    def log_in(self, guess: Guess) -> LoggedIn:
+        """Sign the number's user in or up, and begin a session. Raises the refusals of `Verifier.redeem`."""
+
+        def sign_in(login_id: str) -> Call[SignedIn]:
+            return self._sessions.begin(guess.phone, self._users.sign_in(guess.phone, login_id))
+
+        login = self._verifier.redeem(guess, sign_in)
+        # A user is named after the login that signed them up, so a repeated login gives the same answer.
+        return LoggedIn(**asdict(login.result), is_new_user=login.result.user_id == login.login_id)
+
+    def delete_account(self, token: str, code: str, challenge_id: str | None, client: Client) -> None:
+        """Delete the token's user and all sessions, after a right code.
+
+        Raises TokenInvalid, TokenExpired, and the refusals of `Verifier.redeem`.
+        """
+        claims = self._sessions.claims(token)
+
+        def delete(_login_id: str) -> Call[None]:  # cut off in between, it can be repeated with the same code
+            deleting = self._users.delete(claims.phone, claims.user_id)
+            ending = self._sessions.end_all(claims.phone, deleting)
+
+            def deleted() -> None:
+                deleting.answer()
+                ending.answer()
+
+            return Joint([deleting, ending], deleted)
+
+        deletion = self._verifier.redeem(Guess(claims.phone, code, challenge_id, None, client), delete)
+        with contextlib.suppress(ServiceUnavailable):  # the account is deleted; the challenge expires by itself
+            if deletion.challenge_id:
+                self._challenges.forget(claims.phone, deletion.challenge_id).answer()
