@@ -106,12 +106,10 @@ def test_cross_site_request(world: World, headers: dict[str, str]) -> None:
     assert (world.outbox.sent, world.backend.dump()) == ([], {})
 
 
-@pytest.mark.parametrize(
-    "site", ["cross-site", "same-site", "cross-site, cross-site", "cross-site, none", "unheard-of"]
-)
-@pytest.mark.parametrize(
-    "referer",
-    [
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "cross-site, cross-site", "cross-site, none", "unknown"])
+def test_cross_site_request_without_origin(world: World, site: str) -> None:
+    """A GET that an image, a frame or a link of another site causes is refused, with and without Referer."""
+    for referer in (
         *(None, "", "https://evil.example/", "https://app.example.com.evil.example/", "https://servicewechat.com.cn/"),
         *("https://evil.example/https://app.example.com/", "https://evil.example?https://servicewechat.com/", "null"),
         *("http://servicewechat.com/", "https://servicewechat.com:8443/", "https://servicewechat.com@evil.example/"),
@@ -123,14 +121,11 @@ def test_cross_site_request(world: World, headers: dict[str, str]) -> None:
             "https://api.example.com/",
             "https://[",
         ),
-    ],
-)
-def test_cross_site_request_without_origin(world: World, site: str, referer: str | None) -> None:
-    """A GET that an image, a frame or a link of another site causes is refused, with and without Referer."""
-    headers = {"Sec-Fetch-Site": site} if referer is None else {"Sec-Fetch-Site": site, "Referer": referer}
-    answer = from_page(world, headers, "GET")
-    assert (answer["statusCode"], json.loads(answer["body"])["codeStr"]) == (403, "OriginNotAllowed")
-    assert answer["headers"].keys() == {"Content-Type", "Cache-Control"}
+    ):
+        headers = {"Sec-Fetch-Site": site} if referer is None else {"Sec-Fetch-Site": site, "Referer": referer}
+        answer = from_page(world, headers, "GET")
+        assert (answer["statusCode"], json.loads(answer["body"])["codeStr"]) == (403, "OriginNotAllowed")
+        assert answer["headers"].keys() == {"Content-Type", "Cache-Control"}
     assert (world.outbox.sent, world.backend.dump()) == ([], {})
 
 
