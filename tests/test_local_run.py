@@ -63,7 +63,7 @@ def read_banner(process: "subprocess.Popen[str]") -> list[str]:
 
 def url_of(banner: list[str]) -> str:
     """Return the address at which the function is served."""
-    return re.findall(r"https?://\S+", "\n".join(banner))[0]
+    return str(re.findall(r"https?://\S+", "\n".join(banner))[0])
 
 
 def sh(command: str) -> str:
