@@ -10,12 +10,8 @@ from local.cloud import local_cloud
 from local.tencent import TencentStandIn
 from sms_login import wiring
 from tests.testkit.browser import find_chromium, launch
-from tests.testkit.foreign_page import CONTEXTS, POLICIES, Seen, Site, attempts, serving
-from tests.testkit.servers import require, until
-
-LIMITS = ("IP_HOURLY_LIMIT", "IP_DAILY_LIMIT", "RANGE_HOURLY_LIMIT", "RANGE_DAILY_LIMIT", "RANGE_DAILY_BUDGET")
-SETTINGS = {**dict.fromkeys(LIMITS, "100000"), "CAPTCHA_MODE": "off"}  # nothing but the origin stops an attempt
-DEADLINE = 60  # s; far more than an attack needs
+from tests.testkit.foreign_page import CONTEXTS, POLICIES, SETTINGS, Site, attack, attempts, page_of, serving
+from tests.testkit.servers import require
 
 
 class Place(NamedTuple):
@@ -42,20 +38,6 @@ def place() -> Iterator[Place]:
             yield Place(ours, theirs, cloud.tencent, browser)
 
 
-def attack(place: Place, page: str, target: str, expected: set[str]) -> dict[str, list[Seen]]:
-    """Open a page that attacks, wait until each attempt has arrived, follow a link; return all requests."""
-    place.ours.seen.clear()
-    window = place.browser.new_page()
-    try:
-        window.goto(page)
-        until(lambda: expected <= place.ours.seen.keys(), DEADLINE)
-        window.evaluate("url => { location = url }", f"{target}/?method=getSms&phone=13700137000&attempt=link")
-        until(lambda: "link" in place.ours.seen, DEADLINE)
-    finally:
-        window.close()
-    return place.ours.seen
-
-
 @pytest.mark.parametrize(
     ("site", "host", "contexts"),
     [("cross-site", "127.0.0.1", CONTEXTS), ("same-site", "localhost", ("page", "sandbox"))],
@@ -64,9 +46,10 @@ def attack(place: Place, page: str, target: str, expected: set[str]) -> dict[str
 def test_no_page_of_another_site_sends_an_sms(place: Place, site: str, host: str, contexts: tuple[str, ...]) -> None:
     """Neither method, element, referrer policy nor an opaque origin helps, and no preflight is answered."""
     target = f"http://{host}:{place.ours.port}"
-    page = place.theirs.page("localhost", target, contexts=contexts, policies=POLICIES, first=13_800_000_000)
+    theirs = f"http://localhost:{place.theirs.port}"
+    page = page_of(theirs, target, contexts=contexts, policies=POLICIES, first=13_800_000_000)
     sent = len(place.tencent.inbox())
-    seen = attack(place, page, target, attempts(contexts, POLICIES))
+    seen = attack(place.browser, place.ours, page, target, attempts(contexts, POLICIES))
     requests = [request for attempt in seen.values() for request in attempt]
     assert {request.outcome for request in requests} == {"OriginNotAllowed"}
     assert len(place.tencent.inbox()) == sent
@@ -74,7 +57,6 @@ def test_no_page_of_another_site_sends_an_sms(place: Place, site: str, host: str
     kinds = {
         (request.verb, request.headers.get("origin"), bool(request.headers.get("referer"))) for request in requests
     }
-    theirs = f"http://localhost:{place.theirs.port}"
     assert kinds >= {("GET", None, True), ("GET", None, False), ("POST", "null", False), ("POST", theirs, True)}
     assert {request.headers["sec-fetch-site"] for request in requests} == {site, "cross-site"}
     assert "OPTIONS" in {request.verb for request in requests}
@@ -84,9 +66,9 @@ def test_the_same_page_on_our_own_site_sends_an_sms_each_time(place: Place) -> N
     """The attempts are real: only the origin decides, and a page of our own host needs none of the headers."""
     ours = f"http://127.0.0.1:{place.ours.port}"
     policies = ("", "no-referrer")
-    page = place.ours.page("127.0.0.1", ours, contexts=("page",), policies=policies, first=13_900_000_000)
+    page = page_of(ours, ours, contexts=("page",), policies=policies, first=13_900_000_000)
     expected = attempts(("page",), policies)
     sent = len(place.tencent.inbox())
-    seen = attack(place, page, ours, expected)
+    seen = attack(place.browser, place.ours, page, ours, expected)
     assert {request.outcome for attempt in seen.values() for request in attempt} == {"Ok"}
     assert len(place.tencent.inbox()) - sent == len({*expected, "link"})

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from playwright.sync_api import Browser
+
 from sms_login.http.server import Server
 from sms_login.http.wsgi import Application, Handle
+from tests.testkit.servers import until
 
 POLICIES = ("", "no-referrer", "origin", "unsafe-url")  # every other one sends the Referer of one of these
 CONTEXTS = ("page", "sandbox", "data", "blob", "base")
@@ -17,6 +20,10 @@ WAYS = (
     *("cors GET", "cors POST", "no-cors GET", "no-cors POST", "json POST", "forged GET", "forged POST", "xhr POST"),
     *("beacon POST", "img", "script", "style", "video", "iframe", "object", "form GET", "form POST"),
 )
+LIMITS = ("IP_HOURLY_LIMIT", "IP_DAILY_LIMIT", "RANGE_HOURLY_LIMIT", "RANGE_DAILY_LIMIT", "RANGE_DAILY_BUDGET")
+# Of the function: so that nothing but the origin stops an attempt.
+SETTINGS = {**dict.fromkeys(LIMITS, "100000"), "CAPTCHA_MODE": "off"}
+_DEADLINE = 60  # s; far more than an attack needs
 # The path holds an origin that is always allowed, which a Referer of policy unsafe-url repeats.
 _PATH = "/page/https://servicewechat.com/"
 _HTML = """<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><body><script>
@@ -104,14 +111,6 @@ class Site:
         self.seen.setdefault(attempt, []).append(Seen(event["httpMethod"], event["headers"], outcome))
         return answer
 
-    def page(self, host: str, target: str, *, contexts: tuple[str, ...], policies: tuple[str, ...], first: int) -> str:
-        """Return the address of the page at which a browser attacks `target` in these ways.
-
-        `first` begins numbers that no other attack uses.
-        """
-        plan = {"target": target, "contexts": contexts, "policies": policies, "first": first}
-        return f"http://{host}:{self.port}{_PATH}#{quote(json.dumps(plan))}"
-
 
 @contextmanager
 def serving(handle: Handle) -> Iterator[Site]:
@@ -126,6 +125,29 @@ def serving(handle: Handle) -> Iterator[Site]:
     finally:
         server.stop()
         thread.join()
+
+
+def attack(browser: Browser, ours: Site, page: str, target: str, expected: set[str]) -> dict[str, list[Seen]]:
+    """Open a page that attacks, wait until each attempt has reached `ours`, follow a link; return all requests."""
+    ours.seen.clear()
+    window = browser.new_page()
+    try:
+        window.goto(page)
+        until(lambda: expected <= ours.seen.keys(), _DEADLINE)
+        window.evaluate("url => { location = url }", f"{target}/?method=getSms&phone=13700137000&attempt=link")
+        until(lambda: "link" in ours.seen, _DEADLINE)
+    finally:
+        window.close()
+    return ours.seen
+
+
+def page_of(site: str, target: str, *, contexts: tuple[str, ...], policies: tuple[str, ...], first: int) -> str:
+    """Return the address of the page of `site` at which a browser attacks `target` in these ways.
+
+    `first` begins numbers that no other attack uses.
+    """
+    plan = {"target": target, "contexts": contexts, "policies": policies, "first": first}
+    return f"{site}{_PATH}#{quote(json.dumps(plan))}"
 
 
 def attempts(contexts: tuple[str, ...], policies: tuple[str, ...]) -> set[str]:
