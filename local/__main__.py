@@ -24,7 +24,6 @@ from local.inbox import Message
 from local.origins import LocalOrigins
 from local.redis_server import redis_server
 from sms_login import wiring
-from sms_login.app import App
 from sms_login.http.wsgi import cannot_listen, port_of
 from sms_login.settings.reader import ConfigError
 
@@ -91,7 +90,7 @@ def serve(cloud: Cloud) -> None:
             cloud.tencent.close()  # before the gateway, which waits for requests that hang in SendSms
 
 
-def assemble(environ: Mapping[str, str]) -> App:
+def assemble(environ: Mapping[str, str]) -> wiring.Handler:
     """Return the function; exit with code 1 and the problems by name if its settings are wrong."""
     try:
         return wiring.assemble(environ, origins=LocalOrigins)

@@ -23,7 +23,7 @@ from sms_login.sessions.service import Sessions
 _HEADERS = {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"}
 _SUCCESS = {"zh": "成功", "en": "Success"}
 _VERBS = {"GET", "HEAD", "POST", ""}  # "": the event does not name one
-_READING = ("health", "jwks")  # methods that change nothing; HEAD is safe (RFC 9110, section 9.2.1), so it is for them
+_HEAD_METHODS = ("health", "jwks")  # HEAD must change nothing (RFC 9110, section 9.2.1)
 
 
 class App:
@@ -75,7 +75,7 @@ class App:
         params = events.read_params(event, request.headers)
         if request.bearer:
             params.setdefault("token", request.bearer)
-        if request.verb == "HEAD" and params.get("method") not in _READING:
+        if request.verb == "HEAD" and params.get("method") not in _HEAD_METHODS:
             raise HttpMethodNotAllowed("GET, POST, OPTIONS")
         message = messages.parse(params)
         key = messages.idempotency_key(request.headers.get("idempotency-key"))
