@@ -10,7 +10,7 @@ from local.cloud import local_cloud
 from local.tencent import TencentStandIn
 from sms_login import wiring
 from tests.testkit.browser import find_chromium, launch
-from tests.testkit.foreign_page import CONTEXTS, POLICIES, SETTINGS, Site, attack, attempts, page_of, serving
+from tests.testkit.foreign_page import FRAMES, SETTINGS, Site, attack, attempts, page_of, serving
 from tests.testkit.servers import require
 
 
@@ -39,17 +39,16 @@ def place() -> Iterator[Place]:
 
 
 @pytest.mark.parametrize(
-    ("site", "host", "contexts"),
-    [("cross-site", "127.0.0.1", CONTEXTS), ("same-site", "localhost", ("page", "sandbox"))],
+    ("site", "host", "frames"),
+    [("cross-site", "127.0.0.1", FRAMES), ("same-site", "localhost", ("page/", "page/no-referrer", "sandbox/"))],
     ids=["cross-site", "same-site"],
 )
-def test_no_page_of_another_site_sends_an_sms(place: Place, site: str, host: str, contexts: tuple[str, ...]) -> None:
+def test_no_page_of_another_site_sends_an_sms(place: Place, site: str, host: str, frames: tuple[str, ...]) -> None:
     """Neither method, element, referrer policy nor an opaque origin helps, and no preflight is answered."""
-    target = f"http://{host}:{place.ours.port}"
-    theirs = f"http://localhost:{place.theirs.port}"
-    page = page_of(theirs, target, contexts=contexts, policies=POLICIES, first=13_800_000_000)
+    target, theirs = f"http://{host}:{place.ours.port}", f"http://localhost:{place.theirs.port}"
     sent = len(place.tencent.inbox())
-    seen = attack(place.browser, place.ours, page, target, attempts(contexts, POLICIES))
+    page = page_of(theirs, target, frames, 13_800_000_000)
+    seen = attack(place.browser, place.ours, page, target, attempts(frames))
     requests = [request for attempt in seen.values() for request in attempt]
     assert {request.outcome for request in requests} == {"OriginNotAllowed"}
     assert len(place.tencent.inbox()) == sent
@@ -64,11 +63,8 @@ def test_no_page_of_another_site_sends_an_sms(place: Place, site: str, host: str
 
 def test_the_same_page_on_our_own_site_sends_an_sms_each_time(place: Place) -> None:
     """The attempts are real: only the origin decides, and a page of our own host needs none of the headers."""
-    ours = f"http://127.0.0.1:{place.ours.port}"
-    policies = ("", "no-referrer")
-    page = page_of(ours, ours, contexts=("page",), policies=policies, first=13_900_000_000)
-    expected = attempts(("page",), policies)
-    sent = len(place.tencent.inbox())
-    seen = attack(place.browser, place.ours, page, ours, expected)
+    ours, frames = f"http://127.0.0.1:{place.ours.port}", ("page/no-referrer",)
+    sent, expected = len(place.tencent.inbox()), attempts(frames)
+    seen = attack(place.browser, place.ours, page_of(ours, ours, frames, 13_900_000_000), ours, expected)
     assert {request.outcome for attempt in seen.values() for request in attempt} == {"Ok"}
     assert len(place.tencent.inbox()) - sent == len({*expected, "link"})

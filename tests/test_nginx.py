@@ -62,12 +62,11 @@ def call(nginx: NginxServer, *headers: tuple[str, str], verb: str = "GET", **par
 def test_a_page_of_the_same_origin_works_through_nginxs_first_example(place: Place) -> None:
     """The browser says that the page is our own, although nginx has replaced Host; another site's page is refused."""
     require(find_chromium() is not None, "chromium")
-    ways = {"contexts": ("page",), "policies": ("no-referrer",)}
-    expected = attempts(**ways)
+    frames = ("page/no-referrer",)
     with sync_playwright() as playwright, launch(playwright) as browser:
         for site, outcome in ((place.first.url, "Ok"), (f"http://localhost:{place.ours.port}", "OriginNotAllowed")):
-            page = page_of(site, place.first.url, **ways, first=13_800_000_000)
-            seen = attack(browser, place.ours, page, place.first.url, expected)
+            page = page_of(site, place.first.url, frames, 13_800_000_000)
+            seen = attack(browser, place.ours, page, place.first.url, attempts(frames))
             requests = [request for attempt in seen.values() for request in attempt]
             assert {request.outcome for request in requests} == {outcome}
             assert {request.headers["host"] for request in requests} == {f"127.0.0.1:{place.ours.port}"}

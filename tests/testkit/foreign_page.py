@@ -14,8 +14,11 @@ from sms_login.http.server import Server
 from sms_login.http.wsgi import Application, Handle
 from tests.testkit.servers import until
 
-POLICIES = ("", "no-referrer", "origin", "unsafe-url")  # every other one sends the Referer of one of these
-CONTEXTS = ("page", "sandbox", "data", "blob", "base")
+# The frames in which a page attacks: a context, and a referrer policy. Every other policy sends the Referer of one of
+# these.
+FRAMES = tuple(f"page/{policy}" for policy in ("", "no-referrer", "origin", "unsafe-url")) + tuple(
+    f"{context}/{policy}" for context in ("sandbox", "data", "blob", "base") for policy in ("", "unsafe-url")
+)
 WAYS = (
     *("cors GET", "cors POST", "no-cors GET", "no-cors POST", "json POST", "forged GET", "forged POST", "xhr POST"),
     *("beacon POST", "img", "script", "style", "video", "iframe", "object", "form GET", "form POST"),
@@ -72,15 +75,15 @@ if (plan.label) {
   document.head.append(Object.assign(document.createElement("meta"), { name: "referrer", content: plan.policy }));
   attack(plan);
 } else {
-  for (const context of plan.contexts)
-    for (const policy of plan.policies) {
-      const one = { target: plan.target, policy, label: `${context}/${policy}`, first: (plan.first += 100) };
-      const script = `const MINI_PROGRAM = "${MINI_PROGRAM}"; (${attack})(${JSON.stringify(one)});`;
-      const html = `<meta name="referrer" content="${policy}"><body><script>${script}</` + "script>";
-      const frame = document.createElement("iframe");
-      frames[context](frame, html, one);
-      document.body.append(frame);
-    }
+  for (const label of plan.frames) {
+    const [context, policy] = label.split("/");
+    const one = { target: plan.target, policy, label, first: (plan.first += 100) };
+    const script = `const MINI_PROGRAM = "${MINI_PROGRAM}"; (${attack})(${JSON.stringify(one)});`;
+    const html = `<meta name="referrer" content="${policy}"><body><script>${script}</` + "script>";
+    const frame = document.createElement("iframe");
+    frames[context](frame, html, one);
+    document.body.append(frame);
+  }
 }
 </script>"""
 
@@ -107,8 +110,9 @@ class Site:
             return {"statusCode": 200, "headers": {"Content-Type": "text/html"}, "body": _HTML}
         answer = self.handle(event, context)
         outcome = json.loads(answer["body"])["codeStr"] if answer["body"] else "Preflight"
-        attempt = str(event["queryString"].get("attempt"))
-        self.seen.setdefault(attempt, []).append(Seen(event["httpMethod"], event["headers"], outcome))
+        attempt = event["queryString"].get("attempt")
+        if attempt:  # and not the browser's own wish for an icon
+            self.seen.setdefault(attempt, []).append(Seen(event["httpMethod"], event["headers"], outcome))
         return answer
 
 
@@ -138,18 +142,18 @@ def attack(browser: Browser, ours: Site, page: str, target: str, expected: set[s
         until(lambda: "link" in ours.seen, _DEADLINE)
     finally:
         window.close()
-    return ours.seen
+    return dict(ours.seen)
 
 
-def page_of(site: str, target: str, *, contexts: tuple[str, ...], policies: tuple[str, ...], first: int) -> str:
-    """Return the address of the page of `site` at which a browser attacks `target` in these ways.
+def page_of(site: str, target: str, frames: tuple[str, ...], first: int) -> str:
+    """Return the address of the page of `site` at which a browser attacks `target` in these frames.
 
     `first` begins numbers that no other attack uses.
     """
-    plan = {"target": target, "contexts": contexts, "policies": policies, "first": first}
+    plan = {"target": target, "frames": frames, "first": first}
     return f"{site}{_PATH}#{quote(json.dumps(plan))}"
 
 
-def attempts(contexts: tuple[str, ...], policies: tuple[str, ...]) -> set[str]:
+def attempts(frames: tuple[str, ...]) -> set[str]:
     """Return the names of all attempts of an attack."""
-    return {f"{context}/{policy} {way}" for context in contexts for policy in policies for way in WAYS}
+    return {f"{frame} {way}" for frame in frames for way in WAYS}
