@@ -17,8 +17,8 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(VENV)/local ## Run the whole login on this machine: no account, no settings (PORT, REDIS_HOST)
-	@$(BIN)/python -m local
+run: $(VENV)/local ## Run the whole login on this machine: no account (PORT, REDIS_HOST, ARGS=--production-limits)
+	@$(BIN)/python -m local $(ARGS)
 
 test: $(VENV)/ready ## Run every test, also on a real Redis (ARGS="-k races" for some)
 	$(BIN)/python -m pytest -n auto $(ARGS)

@@ -1,9 +1,12 @@
 """Run the whole login on this machine: ``python -m local``, or ``PORT=9001 CODE_TTL=60 python -m local``.
 
 The function's own handler, store and SDK run unchanged; this package provides only Redis, unless REDIS_HOST names one,
-and a stand-in for Tencent Cloud. Ctrl-C or SIGTERM ends it.
+and a stand-in for Tencent Cloud. Pages of this machine and of the local network may call, and the limits of one's own
+address and range of numbers are high, unless ``--production-limits`` asks for the deployed function's. Ctrl-C or
+SIGTERM ends it.
 """
 
+import argparse
 import contextlib
 import io
 import os
@@ -18,12 +21,21 @@ from local.cloud import Cloud, local_cloud
 from local.failures import MODES
 from local.gateway import Gateway
 from local.inbox import Message
+from local.origins import LocalOrigins
 from local.redis_server import redis_server
 from sms_login import wiring
 from sms_login.http.wsgi import cannot_listen, port_of
 from sms_login.settings.reader import ConfigError
 
 PHONE = "8613800138000"
+# An app's test suite asks for many codes from one address, often for numbers that follow one another.
+LIMITS = dict.fromkeys(
+    (
+        *("IP_HOURLY_LIMIT", "IP_DAILY_LIMIT", "IP_GUESS_LIMIT", "IP_REFUSED_LIMIT"),
+        *("RANGE_HOURLY_LIMIT", "RANGE_DAILY_LIMIT", "RANGE_DAILY_BUDGET"),
+    ),
+    "100000",
+)
 
 BANNER = """
 sms-login runs at {url}/ on your own machine. No SMS is sent: messages are printed here.
@@ -45,10 +57,18 @@ READ_CODE = "curl -s '{url}/_local/inbox?phone={phone}' | grep -owE '[0-9]{{6}}'
 
 def main() -> None:
     """Run until Ctrl-C or SIGTERM; exits with code 1 and one sentence if the settings or the port cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m local", description="Run the whole login on this machine.")
+    parser.add_argument(
+        "--production-limits",
+        action="store_true",
+        help="keep the limits of the deployed function for one's own address",
+    )
+    limits = {} if parser.parse_args().production_limits else LIMITS
+    environ = {**limits, **{name: value for name, value in os.environ.items() if value}}
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a message may be Chinese and the terminal ASCII
-    with contextlib.suppress(KeyboardInterrupt), local_cloud(os.environ, redis=redis_server, on_message=show) as cloud:
+    with contextlib.suppress(KeyboardInterrupt), local_cloud(environ, redis=redis_server, on_message=show) as cloud:
         serve(cloud)
 
 
@@ -56,12 +76,10 @@ def serve(cloud: Cloud) -> None:
     """Serve the function, in the environment of ``cloud``, until KeyboardInterrupt."""
     os.environ.clear()
     os.environ.update(cloud.environ)
-    check(cloud.environ)
-    import index  # noqa: PLC0415 - only now, in case it looks at the environment when it is imported
-
+    app = assemble(cloud.environ)
     port = port_of(os.environ)
     try:
-        gateway = Gateway(index.main_handler, cloud.tencent, port=port)
+        gateway = Gateway(app.handle, cloud.tencent, port=port)
     except OSError as error:
         sys.exit(cannot_listen(port, error))
     with gateway:
@@ -72,10 +90,10 @@ def serve(cloud: Cloud) -> None:
             cloud.tencent.close()  # before the gateway, which waits for requests that hang in SendSms
 
 
-def check(environ: Mapping[str, str]) -> None:
-    """Exit with code 1 and the problems by name if the settings are wrong: every call would be answered with 500."""
+def assemble(environ: Mapping[str, str]) -> wiring.Handler:
+    """Return the function; exit with code 1 and the problems by name if its settings are wrong."""
     try:
-        wiring.assemble(environ)
+        return wiring.assemble(environ, origins=LocalOrigins)
     except ConfigError as error:
         # Running locally needs no build: a missing library is installed for the Python that runs this.
         install = rf"{os.path.relpath(sys.executable)} -m pip install --no-deps --require-hashes -r requirements/\1.txt"

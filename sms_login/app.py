@@ -11,7 +11,7 @@ from sms_login import logs
 from sms_login.errors import HttpMethodNotAllowed, InternalError, MissingCode, Refusal
 from sms_login.http import events, messages
 from sms_login.http.client_ip import client_of
-from sms_login.http.cors import Origins
+from sms_login.http.cors import Origins, from_page
 from sms_login.http.events import Request
 from sms_login.limits.client import Client
 from sms_login.limits.guard import Caller
@@ -23,8 +23,8 @@ from sms_login.sessions.service import Sessions
 
 _HEADERS = {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"}
 _SUCCESS = {"zh": "成功", "en": "Success"}
-_FROM_A_PAGE = {"origin", "sec-fetch-site"}  # headers that a browser sends and an app does not
 _VERBS = {"GET", "HEAD", "POST", ""}  # "": the event does not name one
+_HEAD_METHODS = ("health", "jwks")  # HEAD must change nothing (RFC 9110, section 9.2.1)
 
 
 class App:
@@ -76,6 +76,8 @@ class App:
         params = events.read_params(event, request.headers)
         if request.bearer:
             params.setdefault("token", request.bearer)
+        if request.verb == "HEAD" and params.get("method") not in _HEAD_METHODS:
+            raise HttpMethodNotAllowed("GET, POST, OPTIONS")
         message = messages.parse(params)
         key = messages.idempotency_key(request.headers.get("idempotency-key"))
         logs.note(method=message.__struct_config__.tag)
@@ -137,7 +139,7 @@ def _respond(
     envelope: Any = None
     try:
         preflight = origins is not None and request.verb == "OPTIONS"
-        if origins and (preflight or not _FROM_A_PAGE.isdisjoint(request.headers)):
+        if origins and (preflight or from_page(request.verb, request.headers)):
             headers = {**headers, **origins.check(request.headers, preflight=preflight)}
         if preflight:
             status, outcome = 204, "Preflight"

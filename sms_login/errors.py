@@ -7,7 +7,7 @@
     ├── SendFailed            -1003  502  SendSms refused, not the caller's fault
     ├── SendUnknown           -1003  504  no clear answer from SendSms
     ├── UnknownMethod         -1004  400
-    ├── HttpMethodNotAllowed  -1004  405  neither GET nor POST
+    ├── HttpMethodNotAllowed  -1004  405  neither GET nor POST; HEAD is for health and jwks
     ├── TokenInvalid          -1005  401
     ├── TokenExpired          -1006  401
     ├── TokenMismatch         -1007  403  the token belongs to another phone
@@ -115,10 +115,14 @@ class HttpMethodNotAllowed(Refusal):
     number, name, status = -1004, "HttpMethodNotAllowed", 405
     zh, en = "请使用 GET 或 POST 请求", "Only GET and POST are answered."
 
+    def __init__(self, allow: str = "GET, HEAD, POST, OPTIONS") -> None:
+        super().__init__()
+        self._allow = allow
+
     @property
     def headers(self) -> dict[str, str]:
         """Allow."""
-        return {"Allow": "GET, HEAD, POST, OPTIONS"}
+        return {"Allow": self._allow}
 
 
 class TokenInvalid(Refusal):

@@ -71,11 +71,11 @@ def build(environ: Mapping[str, str]) -> Handler:
         return Misconfigured(error.problems)
 
 
-def assemble(environ: Mapping[str, str]) -> App:
+def assemble(environ: Mapping[str, str], *, origins: type[Origins] = Origins) -> App:
     """Return the app that `environ` describes, not connected yet. Raises ConfigError that names all problems."""
     settings = Settings.read(environ)
     logs.set_up(settings.log_level)
-    return app(settings, outside(settings, environ))
+    return app(settings, outside(settings, environ), origins=origins)
 
 
 def outside(settings: Settings, environ: Mapping[str, str]) -> Outside:
@@ -92,7 +92,7 @@ def outside(settings: Settings, environ: Mapping[str, str]) -> Outside:
     )
 
 
-def app(settings: Settings, outside: Outside) -> App:
+def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origins) -> App:
     """Return the app of the settings, among these outside parties."""
     calendar = Calendar(settings.tz_offset)
     secrets = [secret.key() for secret in settings.secrets]
@@ -142,7 +142,7 @@ def app(settings: Settings, outside: Outside) -> App:
         check_redis=outside.redis.check,
         public_keys=ring.public(),
         default_country=settings.default_country,
-        origins=Origins(settings.allowed_origins),
+        origins=origins(settings.allowed_origins),
         client_ip_source=settings.client_ip_source,
     )
 

@@ -25,7 +25,9 @@ from tests.testkit.tencent_client import SECRET_ID, SECRET_KEY, TOKEN
 from tests.testkit.world import World
 
 # Groups of files that run in one worker: their fixtures are slow, and openapi_live counts over all its tests.
-TOGETHER = tuple(f"tests/test_{name}" for name in ("build.", "check_deploy.", "openapi_live.", "page.", "users"))
+TOGETHER = tuple(
+    f"tests/test_{name}" for name in ("build.", "check_deploy.", "foreign_pages.", "openapi_live.", "page.", "users")
+)
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -89,11 +89,11 @@ def from_page(world: World, headers: dict[str, str], verb: str = "POST") -> dict
 @pytest.mark.parametrize(
     "headers",
     [
-        *({"Origin": "https://evil.example"}, {"origin": "null"}, {"Sec-Fetch-Site": "cross-site"}),
+        *({"Origin": "https://evil.example"}, {"origin": "null"}, {"Origin": "null", "Sec-Fetch-Site": "cross-site"}),
         *({"Origin": "https://app.example.com.evil.example"}, {"Origin": "https://evilapp.example.com"}),
-        *({"Origin": "http://app.example.com"}, {"Origin": f"{LISTED}:8443"}, {"Origin": f"{LISTED}, {LISTED}"}),
+        *({"Origin": "http://app.example.com"}, {"Origin": f"{LISTED}:8443"}, {"Origin": f"{LISTED}, null"}),
         *({"Origin": "https://api.example.com.evil.example"}, {"Origin": "https://api.example.com@evil.example"}),
-        *({"Origin": "https://[api.example.com"}, {"Origin": "*", "Sec-Fetch-Site": "same-origin"}),
+        *({"Origin": "https://[api.example.com"}, {"Origin": "*", "Sec-Fetch-Site": "none"}),
         {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site", "X-Forwarded-Host": "evil.example"},
     ],
 )
@@ -101,6 +101,29 @@ def test_cross_site_request(world: World, headers: dict[str, str]) -> None:
     """A request from another site's page is refused, changes nothing, and the page cannot read its answer."""
     for verb in ("GET", "POST", "OPTIONS"):
         answer = from_page(world, headers, verb)
+        assert (answer["statusCode"], json.loads(answer["body"])["codeStr"]) == (403, "OriginNotAllowed")
+        assert answer["headers"].keys() == {"Content-Type", "Cache-Control"}
+    assert (world.outbox.sent, world.backend.dump()) == ([], {})
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "cross-site, cross-site", "cross-site, none", "unknown"])
+def test_cross_site_request_without_origin(world: World, site: str) -> None:
+    """A GET that an image, a frame or a link of another site causes is refused, with and without Referer."""
+    for referer in (
+        *(None, "", "https://evil.example/", "https://app.example.com.evil.example/", "https://servicewechat.com.cn/"),
+        *("https://evil.example/https://app.example.com/", "https://evil.example?https://servicewechat.com/", "null"),
+        *("http://servicewechat.com/", "https://servicewechat.com:8443/", "https://servicewechat.com@evil.example/"),
+        *(
+            "https://",
+            "https:///",
+            "//servicewechat.com/",
+            "servicewechat.com",
+            "https://api.example.com/",
+            "https://[",
+        ),
+    ):
+        headers = {"Sec-Fetch-Site": site} if referer is None else {"Sec-Fetch-Site": site, "Referer": referer}
+        answer = from_page(world, headers, "GET")
         assert (answer["statusCode"], json.loads(answer["body"])["codeStr"]) == (403, "OriginNotAllowed")
         assert answer["headers"].keys() == {"Content-Type", "Cache-Control"}
     assert (world.outbox.sent, world.backend.dump()) == ([], {})

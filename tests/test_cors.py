@@ -1,5 +1,6 @@
 """CORS: the web pages that may call the function, and the headers for their browsers. Apps need neither."""
 
+import itertools
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ from sms_login.errors import OriginNotAllowed
 from sms_login.http.cors import Origins
 from sms_login.wiring import build
 from tests.testkit.backends import fake_backend
+from tests.testkit.limits import Printed
 from tests.testkit.world import PHONE, World
 
 APP = "https://app.example.com"
@@ -83,6 +85,10 @@ def test_another_origin_is_refused(origin: str, host: str) -> None:
         ("http://127.0.0.1:9000", "127.0.0.1:9000"),
         ("http://[::1]:9001", "[::1]:9001"),
         ("https://[2001:db8::1]", "[2001:DB8::1]"),
+        ("https://api.example.com", "api.example.com:443"),
+        ("https://api.example.com:443", "api.example.com"),
+        ("http://api.example.com", "api.example.com:80"),
+        ("http://[::1]:80", "[::1]"),
     ],
 )
 def test_a_page_of_our_own_host_may_call_and_gets_no_headers(origin: str, host: str) -> None:
@@ -97,6 +103,9 @@ def test_a_page_of_our_own_host_may_call_and_gets_no_headers(origin: str, host: 
     [
         ("https://api.example.com", "api.example.com:8443"),
         ("https://api.example.com:8443", "api.example.com"),
+        ("https://api.example.com", "api.example.com:80"),
+        ("http://api.example.com", "api.example.com:443"),
+        ("https://api.example.com:80", "api.example.com"),
         ("https://api.example.com.evil.example", "api.example.com"),
         ("https://api.example.com@evil.example", "api.example.com"),
         ("https://evil.example/api.example.com", "api.example.com"),
@@ -118,6 +127,31 @@ def test_the_origin_null_is_refused_unless_it_is_listed() -> None:
         Origins(frozenset({APP})).check({"origin": "null", "host": "api.example.com"}, preflight=False)
     with pytest.raises(OriginNotAllowed):
         Origins(frozenset({APP})).check({"origin": "null"}, preflight=False)
+
+
+@pytest.mark.parametrize("host", ["", "10.0.0.7:9000", "upstream"])
+@pytest.mark.parametrize("origin", ["https://api.example.com", "http://localhost", ""])
+def test_the_browsers_word_counts_if_a_proxy_has_replaced_the_host(host: str, origin: str) -> None:
+    """`Sec-Fetch-Site: same-origin` is enough, since no page can write it; without it the origin is foreign."""
+    assert check(origin=origin, host=host, sec_fetch_site="same-origin") == {}
+    assert refused(origin=origin, host=host) is bool(origin)
+
+
+def test_a_default_port_makes_no_difference_to_a_listed_origin() -> None:
+    """It makes none in ALLOWED_ORIGINS either, and the header repeats the origin as sent."""
+    listed = Origins(frozenset({"https://app.example.com:443", "http://app.example.com"}))
+    for origin in ("https://app.example.com", "https://APP.example.com:443", "http://app.example.com:80"):
+        assert listed.check({"origin": origin}, preflight=False)["Access-Control-Allow-Origin"] == origin
+    for origin in ("https://app.example.com:80", "http://app.example.com:443"):
+        with pytest.raises(OriginNotAllowed):
+            listed.check({"origin": origin}, preflight=False)
+
+
+def test_a_cross_site_get_of_a_listed_page_is_served() -> None:
+    """A page of a listed origin may show an image, or lead to an address, of ours."""
+    for path in ("", "/", "/page?a=b#c"):
+        for site in ("cross-site", "same-site"):
+            assert check(sec_fetch_site=site, referer=f"{APP}{path}") == {}
 
 
 @pytest.mark.parametrize("host", ["", "api.example.com"])
@@ -196,13 +230,47 @@ def test_a_listed_page_may_read_an_internal_error(world: World, monkeypatch: pyt
 
 def test_a_foreign_page_is_refused_before_anything_happens(world: World) -> None:
     """For a foreign page nothing is read, sent or counted, and the page cannot read the reason."""
-    for headers in ({"Origin": FOREIGN}, {"ORIGIN": "null"}, {"Sec-Fetch-Site": "cross-site"}):
-        for verb in ("POST", "GET", "OPTIONS"):
-            status, answered, body = ask(world, headers, verb)
-            assert (status, body["errorCode"], body["codeStr"]) == (403, -1305, "OriginNotAllowed")
-            assert cors(answered) == {}
+    pages = itertools.product(({"Origin": FOREIGN}, {"ORIGIN": "null"}), ("POST", "GET", "OPTIONS"))
+    for headers, verb in [*pages, ({"Sec-Fetch-Site": "cross-site"}, "GET"), ({"Sec-Fetch-Site": "cross-site"}, "")]:
+        status, answered, body = ask(world, headers, verb)
+        assert (status, body["errorCode"], body["codeStr"]) == (403, -1305, "OriginNotAllowed")
+        assert cors(answered) == {}
     assert world.outbox.sent == []
     assert world.backend.dump() == {}
+
+
+@pytest.mark.parametrize(
+    ("headers", "verb", "detail"),
+    [
+        ({"Origin": FOREIGN}, "POST", f"ALLOWED_ORIGINS does not list {FOREIGN}"),
+        ({"Origin": "null"}, "POST", "ALLOWED_ORIGINS does not list null"),
+        ({"Origin": "http://192.168.1.20:5173"}, "OPTIONS", "ALLOWED_ORIGINS does not list http://192.168.1.20:5173"),
+        (
+            {"Sec-Fetch-Site": "cross-site", "Referer": f"{FOREIGN}/path?token=made-up"},
+            "GET",
+            f"ALLOWED_ORIGINS does not list {FOREIGN}",
+        ),
+        (
+            {"Sec-Fetch-Site": "cross-site"},
+            "GET",
+            "ALLOWED_ORIGINS cannot list a page that sends neither Origin nor Referer",
+        ),
+    ],
+)
+def test_the_log_names_the_refused_origin_and_its_setting(
+    world: World, printed: Printed, headers: dict[str, str], verb: str, detail: str
+) -> None:
+    """The operator reads what to set; of a Referer, only its origin is logged."""
+    ask(world, headers, verb)
+    [line] = printed()
+    assert (line["outcome"], line["detail"]) == ("OriginNotAllowed", detail)
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_post_without_an_origin_comes_from_a_program(world: World, site: str) -> None:
+    """Pages send an Origin with every POST, so a program may send the other headers of a browser."""
+    for headers in ({"Origin": ""}, {"Referer": f"{FOREIGN}/"}, {}):
+        assert ask(world, {"Sec-Fetch-Site": site, **headers}, method="health")[0] == 200
 
 
 def test_an_app_and_a_page_of_our_own_host_are_served_without_cors_headers(world: World) -> None:

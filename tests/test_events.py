@@ -120,6 +120,27 @@ def test_a_token_may_come_in_the_authorization_header(header: str | None, bearer
     assert Request("id", {} if header is None else {"authorization": header}).bearer == bearer
 
 
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ("a, a", "a"),
+        ("a,a,\ta", "a"),
+        ("https://a.example, https://a.example", "https://a.example"),
+        *((text, text) for text in ("a", "", "a, b", "a, a, b", "a, A", "a,", "zh-CN,zh;q=0.9")),
+    ],
+)
+def test_a_header_that_was_sent_twice_with_one_value_counts_once(sent: str, read: str) -> None:
+    """Servers join the values of a header that a client or proxy repeats; different values stay as they are."""
+    names = ("Origin", "sec-fetch-site", "HOST", "Authorization", "Content-Type", "Idempotency-Key", "Referer")
+    assert read_head({"headers": dict.fromkeys(names, sent)}, {}).headers == dict.fromkeys(map(str.lower, names), read)
+
+
+def test_equal_hops_stay_as_many_as_they_are() -> None:
+    """The second of two equal addresses in X-Forwarded-For is another proxy's."""
+    hops = "203.0.113.7, 203.0.113.7"
+    assert read_head({"headers": {"X-Forwarded-For": hops}}, {}).headers == {"x-forwarded-for": hops}
+
+
 def test_the_body_wins_over_the_query_string() -> None:
     """A parameter that the body lacks may come from the query string."""
     event = {"body": '{"a": "body", "b": "", "c": null}', "queryString": {"a": "query", "b": "query", "c": "query"}}

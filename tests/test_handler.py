@@ -8,6 +8,7 @@ import pytest
 
 from local.cloud import Cloud, local_cloud
 from sms_login import __version__, errors, wiring
+from sms_login.http import messages
 from sms_login.otp.rules import Rules
 from tests.testkit.events import (
     PHONE,
@@ -261,7 +262,25 @@ def test_another_http_verb_is_refused_with_405(handler: wiring.Handler, verb: st
 
 
 @pytest.mark.parametrize("verb", ["GET", "HEAD", "POST", None])
-def test_get_head_and_post_are_answered_alike(handler: wiring.Handler, verb: str | None) -> None:
+@pytest.mark.parametrize("method", ["health", "jwks"])
+def test_reading_is_answered_alike_to_every_verb(handler: wiring.Handler, verb: str | None, method: str) -> None:
     """An event without a verb is answered too; the platform drops the body of an answer to HEAD."""
-    answer = handler.handle({"httpMethod": verb, "queryString": {"method": "health"}}, {})
-    assert (answer["statusCode"], json.loads(answer["body"])["data"]) == (200, {"redis": "ok", "version": __version__})
+    answer = handler.handle({"httpMethod": verb, "queryString": {"method": method}}, {})
+    data = {"health": {"redis": "ok", "version": __version__}}.get(method)
+    assert (answer["statusCode"], json.loads(answer["body"]).get("data")) == (200, data)
+
+
+@pytest.mark.parametrize("method", [*sorted({*messages.METHODS} - {"health", "jwks"}), "rubbish", None, ["health"]])
+@pytest.mark.parametrize("place", ["queryString", "body"])
+def test_head_does_nothing(handler: wiring.Handler, cloud: Cloud, method: object, place: str) -> None:
+    """HEAD is refused with 405 before anything happens, except for health and jwks; Allow leaves it out."""
+    params = {"method": method, "phone": PHONE, "code": "123456", "token": "x.y.z"}
+    event = {"queryString": params} if place == "queryString" else {"body": json.dumps(params)}
+    answer = handler.handle({"httpMethod": "HEAD", **event}, {})
+    refusal = json.loads(answer["body"])["codeStr"]
+    if isinstance(method, list):
+        assert refusal in {"HttpMethodNotAllowed", "InValidParam"}
+        return
+    assert (answer["statusCode"], refusal) == (405, "HttpMethodNotAllowed")
+    assert answer["headers"]["Allow"] == "GET, POST, OPTIONS"
+    assert cloud.tencent.inbox() == []

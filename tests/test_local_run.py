@@ -1,4 +1,5 @@
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -9,12 +10,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import redis
 
 from local.cloud import local_cloud
 from local.redis_view import trouble
+from sms_login.limits.policy import Limits
 from tests.testkit.servers import RedisServer
 
 ROOT = Path(__file__).parent.parent
@@ -22,12 +25,12 @@ DEADLINE = 60  # s that a process has in all, far more than it needs
 
 
 @contextlib.contextmanager
-def run(*, port: int | str = 0, **settings: str) -> Iterator["subprocess.Popen[str]"]:
+def run(*options: str, port: int | str = 0, **settings: str) -> Iterator["subprocess.Popen[str]"]:
     """Start ``python -m local`` with its output in pipes, and kill it in the end."""
     # REDIS_HOST may name a real Redis that other tests use; PYTHONUNBUFFERED would hide a line that is not flushed.
     inherited = {name: value for name, value in os.environ.items() if name not in ("REDIS_HOST", "PYTHONUNBUFFERED")}
-    process = subprocess.Popen(
-        [sys.executable, "-X", "dev", "-m", "local"],  # -X dev reports sockets that were left open
+    process = subprocess.Popen(  # noqa: S603 - our own program, with the tests' options
+        [sys.executable, "-X", "dev", "-m", "local", *options],  # -X dev reports sockets that were left open
         cwd=ROOT,
         env={**inherited, "PORT": str(port), **settings},
         stdout=subprocess.PIPE,
@@ -56,6 +59,11 @@ def read_banner(process: "subprocess.Popen[str]") -> list[str]:
             return lines
     assert process.stderr
     raise AssertionError(process.stderr.read())
+
+
+def url_of(banner: list[str]) -> str:
+    """Return the address at which the function is served."""
+    return str(re.findall(r"https?://\S+", "\n".join(banner))[0])
 
 
 def sh(command: str) -> str:
@@ -102,6 +110,46 @@ def test_the_banner_names_page_inbox_redis_captcha_and_failure_switch() -> None:
         assert json.loads(sh(f"curl -s '{keys}'")) == []
         assert set(json.loads(sh(f"{captcha} -s"))) == {"ticket", "randstr"}
         assert json.loads(sh(f"{switch} -s")) == {"mode": "timeout", "times": 1}
+
+
+def refusals(url: str, count: int) -> list[str]:
+    """Ask for codes for as many numbers that follow one another; return the refusals."""
+    outcomes = []
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=DEADLINE)
+    with contextlib.closing(connection):
+        for number in range(count):
+            connection.request("GET", f"/?method=getSms&phone={13_800_138_000 + number}")
+            outcomes.append(json.load(connection.getresponse())["codeStr"])
+    return [outcome for outcome in outcomes if outcome != "Ok"]
+
+
+def test_an_apps_test_suite_meets_no_limit_of_its_own_address() -> None:
+    """More codes than one address or one range may have in a day of the deployed function are sent."""
+    with run(LOG_LEVEL="WARNING") as process:
+        assert refusals(url_of(read_banner(process)), Limits().range_day + 1) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "settings"), [(["--production-limits"], {}), ([], {"IP_HOURLY_LIMIT": str(Limits().ip_hour)})]
+)
+def test_the_limits_of_production_can_be_brought_back(options: list[str], settings: dict[str, str]) -> None:
+    """An option brings all of them back, and a setting one; half of a limit later a captcha is required."""
+    with run(*options, LOG_LEVEL="WARNING", **settings) as process:
+        assert refusals(url_of(read_banner(process)), Limits().ip_hour // 2 + 1) == ["CaptchaRequired"]
+
+
+def test_a_page_of_the_local_network_may_call_and_a_refused_one_is_printed_with_its_setting() -> None:
+    """The developer of a page reads which setting would allow it."""
+    with run() as process:
+        url = url_of(read_banner(process))
+        call = f"curl -s {url} -d method=health -H 'Sec-Fetch-Site: cross-site' -H 'Origin: http"
+        allowed = sh(f"{call}://192.168.1.20:5173' -o /dev/null -D -")
+        refused = json.loads(sh(f"{call}s://preview.example'"))
+        assert process.stdout
+        printed = next(line for line in process.stdout if "OriginNotAllowed" in line)
+    assert "Access-Control-Allow-Origin: http://192.168.1.20:5173" in allowed
+    assert refused["codeStr"] == "OriginNotAllowed"
+    assert json.loads(printed)["detail"] == "ALLOWED_ORIGINS does not list https://preview.example"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -25,8 +25,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 class Request(Struct, frozen=True):
     """A call whose parameters have not been read yet.
 
-    `headers` have names in lower case; `verb` is the HTTP method; `source_ip` the client's address as the platform sees
-    it.
+    `headers` have names in lower case, and a value that was sent twice once; `verb` is the HTTP method; `source_ip` the
+    client's address as the platform sees it.
     """
 
     id: str
@@ -46,7 +46,7 @@ def read_head(event: Any, context: Any) -> Request:
     """Return the request. It accepts any event, so that every refusal can be answered."""
     event = event if isinstance(event, dict) else {}
     headers = {
-        name.lower(): value
+        name.lower(): _single(name.lower(), value)
         for name, value in _mapping(event, "headers").items()
         if isinstance(name, str) and isinstance(value, str)
     }
@@ -89,6 +89,14 @@ def read_params(event: Any, headers: Mapping[str, str]) -> dict[str, Any]:
 def to_event_answer(status: int, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     """Return an answer in the format of API Gateway (integrated response) and Function URL."""
     return {"isBase64Encoded": False, "statusCode": status, "headers": dict(headers), "body": body.decode()}
+
+
+def _single(name: str, value: str) -> str:
+    """Return "a" for "a, a": a server joins a header that a client or proxy sends twice (RFC 9110, section 5.3)."""
+    if "," not in value or name == "x-forwarded-for":  # there, two equal addresses are two hops
+        return value
+    copies = {copy.strip() for copy in value.split(",")}
+    return value if len(copies) > 1 else copies.pop()
 
 
 def _mapping(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
