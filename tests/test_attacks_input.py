@@ -394,7 +394,7 @@ def test_enumeration(world: World) -> None:
         shapes = [([*answer], answer["errorCode"], answer["errorMessage"], [*answer["data"]]) for answer in answers]
         seen.append((shapes, [*trips]))
     assert seen[1] == seen[2]
-    assert {"issue", "reserve", "redeem", "sign_in"} <= {name for batch in seen[1][1] for name in batch}
+    assert {"issue", "reserve", "redeem", "begin_session"} <= {name for batch in seen[1][1] for name in batch}
 
 
 # Switches.

@@ -1,9 +1,9 @@
 """The one Redis client: nothing is sent twice, and no dead socket costs a request."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from sms_login.calls import Joint, Later
 from sms_login.errors import ServiceUnavailable
 from tests.testkit.devices import Device
 from tests.testkit.relay import Relay
-from tests.testkit.servers import RedisCluster, RedisServer, until
+from tests.testkit.servers import RedisCluster, RedisServer, find_redis_6, find_redis_server, require, until
 from tests.testkit.world import World
 
 
@@ -272,6 +272,67 @@ def test_32_threads_share_no_connection_at_one_time(redis_server: RedisServer) -
             return [call.answer() for call in calls]
 
         assert [*threads.map(echo, range(1000))] == [[f"{i}-{j}" for j in range(5)] for i in range(1000)]
+
+
+# Failovers.
+
+
+@pytest.mark.parametrize("find", [find_redis_server, find_redis_6])
+def test_connections_to_a_server_that_was_demoted_are_given_up_at_once(find: Callable[[], str | None]) -> None:
+    """The address leads to the new primary, but kept connections lead to the old one, which lives on as a replica."""
+    require(find() is not None, "redis-server 6 and a later one")
+    with ExitStack() as stack:
+        old, new = (stack.enter_context(RedisServer(binary=find())) for _ in range(2))
+        relay, client = stack.enter_context(through_a_relay(old))
+        admin = stack.enter_context(redis.Redis(old.host, old.port))
+        for demote, says in DEMOTIONS:
+            relay.target = old.port
+            client.close()
+            with ThreadPoolExecutor(4) as threads:
+                [*threads.map(lambda i: sign_in(client, "warm", str(i)).answer(), range(20))]
+            demote(admin, new.port)
+            relay.target = new.port
+            with pytest.raises(ServiceUnavailable, match=says):
+                sign_in(client, "user", "id").answer()
+            assert [incr(client, says).answer() for _ in range(5)] == [1, 2, 3, 4, 5]
+            restore(admin)
+
+
+def read_only(admin: Any, port: int) -> None:
+    """Make the server a replica of the new primary."""
+    admin.replicaof("127.0.0.1", port)
+
+
+def without_primary(admin: Any, _port: int) -> None:
+    """Make it a replica that has lost its primary, and says so."""
+    admin.config_set("replica-serve-stale-data", "no")
+    admin.replicaof("127.0.0.1", 1)
+
+
+def without_replicas(admin: Any, _port: int) -> None:
+    """Cut it off from its replicas."""
+    admin.config_set("min-replicas-to-write", 1)
+
+
+def restore(admin: Any) -> None:
+    """Make the server a primary again."""
+    admin.execute_command("REPLICAOF", "NO", "ONE")
+    admin.config_set("min-replicas-to-write", 0)
+    admin.config_set("replica-serve-stale-data", "yes")
+
+
+DEMOTIONS = [(read_only, "read only|READONLY"), (without_primary, "MASTER is down"), (without_replicas, "NOREPLICAS")]
+
+
+def test_a_connection_is_replaced_in_the_end_although_it_is_in_use(redis_server: RedisServer, now: list[float]) -> None:
+    """An old server that answers as if nothing had happened would be asked for ever."""
+    with client_of(redis_server.port) as client:
+        number = id_of(client)
+        for _ in range(15):
+            now[0] += 20
+            assert id_of(client) == number
+        now[0] += 20
+        assert id_of(client) != number
 
 
 # Clusters.

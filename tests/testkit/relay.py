@@ -15,7 +15,7 @@ class Relay:
     """
 
     def __init__(self, port: int) -> None:
-        self._redis_port = port
+        self.target = port  # where new connections lead
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.mute = False
@@ -34,7 +34,7 @@ class Relay:
         with contextlib.suppress(OSError):  # closed
             while True:
                 client = self._listener.accept()[0]
-                server = socket.create_connection(("127.0.0.1", self._redis_port))
+                server = socket.create_connection(("127.0.0.1", self.target))
                 self.first_words.append(b"")
                 number = len(self.first_words) - 1
                 threading.Thread(target=self._ask, args=(client, server, number), daemon=True).start()

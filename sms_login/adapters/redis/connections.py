@@ -5,6 +5,7 @@ for that once.
 """
 
 import contextlib
+import re
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -18,7 +19,14 @@ Client = Any  # redis.Redis or redis.RedisCluster; redis-py types their methods 
 Connection = Any  # as above
 
 _IDLE = 30.0  # s without use after which a connection may be dead without our knowing: an instance can be frozen
+_OLDEST = 300.0  # s after which a connection is replaced in any case
 _ELSEWHERE = (redis.exceptions.AskError, redis.exceptions.TryAgainError)  # MOVED is a subclass
+
+# Replies of a server that is not the one to ask any more, or not now: it was demoted, has lost its primary or its
+# replicas, or cannot write its disk. Redis 6 and older wrap the word if a script meets the error; of LOADING, redis-py
+# makes a failure of the connection.
+_NOT_HERE = (redis.exceptions.ReadOnlyError, redis.exceptions.ClusterDownError)  # MASTERDOWN is a subclass
+_NOT_HERE_WORDS = re.compile(r"\b(READONLY|NOREPLICAS|MISCONF)\b")
 
 FAILURES = (redis.RedisError, redis.exceptions.RedisClusterException)
 
@@ -34,14 +42,15 @@ class Command(Protocol):
 
 
 class _Kept:
-    """A connection, the scripts that it has sent in full, and when it was last used."""
+    """A connection, the scripts that it has sent in full, and when it was made and last used."""
 
-    __slots__ = ("connection", "known", "used")
+    __slots__ = ("connection", "known", "made", "used")
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.known: set[str] = set()
-        self.used = 0.0
+        self.made = time.monotonic()
+        self.used = self.made
 
     def alive(self) -> bool:
         """Return whether the server has neither closed the connection nor said anything unasked."""
@@ -53,6 +62,9 @@ class _Kept:
 
 class Connections:
     """Connections to one server, kept for the next batch: the last used one is used first.
+
+    After a failover a connection may lead to a server that may no longer do what we ask. It says so, and all kept ones
+    are closed: new ones lead where the address leads by now. No connection is kept for longer than _OLDEST.
 
     They have the options of the connections of redis-py's client. Thread-safe without a lock, at which all threads of a
     busy web function would queue.
@@ -82,6 +94,10 @@ class Connections:
                 replied += 1
         except FAILURES as error:  # redis-py has closed the connection
             _fail(commands[replied:], error)
+            return
+        if any(map(_not_here, commands)):
+            kept.connection.disconnect()
+            self.close()
         else:
             self._keep(kept)
 
@@ -90,7 +106,8 @@ class Connections:
         with contextlib.suppress(IndexError):
             while True:
                 kept = self._idle.pop()
-                if time.monotonic() - kept.used <= _IDLE and kept.alive():
+                now = time.monotonic()
+                if now - kept.used <= _IDLE and now - kept.made <= _OLDEST and kept.alive():
                     return kept
                 kept.connection.disconnect()
         return _Kept(self._pool.connection_class(**self._pool.connection_kwargs))
@@ -185,6 +202,13 @@ def _reply(connection: Connection) -> Any:
         return connection.read_response()
     except redis.ResponseError as error:
         return error
+
+
+def _not_here(command: Command) -> bool:
+    error = command.reply
+    if not isinstance(error, redis.ResponseError):
+        return False
+    return isinstance(error, _NOT_HERE) or _NOT_HERE_WORDS.search(str(error)) is not None
 
 
 def _fail(commands: Sequence[Command], error: Exception) -> None:
