@@ -141,6 +141,26 @@ def test_a_row_that_stays_locked_is_an_outage(mariadb: MariaDbServer, url: str, 
     assert users.rename(OTHER_PHONE, "warm", "name", only_if=Later(lambda: "warm")).answer()
 
 
+def test_connections_to_a_server_that_was_demoted_are_given_up_at_once(mariadb: MariaDbServer, url: str) -> None:
+    """A read-only server answers every sign-up with an error, and its connections would lead to it for ever."""
+    with users_at(mariadb.url_without_rights(url)) as users:
+
+        def connections() -> set[int]:
+            return {row[0] for row in mariadb.query("SELECT id FROM information_schema.processlist WHERE user = 'app'")}
+
+        race(4, lambda i: {"user": users.find(Phone.parse(f"+861380013800{i}", "CN")).answer()})
+        before = connections()
+        assert before
+        mariadb.query("SET GLOBAL read_only = 1")
+        try:
+            with pytest.raises(ServiceUnavailable, match="1290"):
+                users.sign_in(PHONE, "id").answer()
+            until(lambda: not before & connections(), 5)
+        finally:
+            mariadb.query("SET GLOBAL read_only = 0")
+        assert users.sign_in(PHONE, "id").answer().id == "id"
+
+
 def test_an_instance_has_eight_connections_at_most(mariadb: MariaDbServer, url: str) -> None:
     """Any further threads wait for their turn, since the database has to serve more than this function."""
     until(lambda: int(mariadb.query("SHOW STATUS LIKE 'Threads_connected'")[0][1]) == 1, 5)  # the test's own

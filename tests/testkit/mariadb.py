@@ -19,6 +19,8 @@ _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sb
 _INIT = f"""
 CREATE USER IF NOT EXISTS '{USER}'@'{Server.host}' IDENTIFIED BY '{PASSWORD.replace("'", "''")}';
 GRANT ALL ON *.* TO '{USER}'@'{Server.host}';
+CREATE USER IF NOT EXISTS 'app'@'{Server.host}' IDENTIFIED BY 'app';
+GRANT ALL ON `app%`.* TO 'app'@'{Server.host}';
 """
 
 
@@ -44,6 +46,10 @@ class MariaDbServer(Server):
     def url(self, database: str) -> str:
         """Return the USERS_URL of a database."""
         return f"mysql+pymysql://{USER}:{quote(PASSWORD, safe='')}@{self.host}:{self.port}/{database}"
+
+    def url_without_rights(self, url: str) -> str:
+        """Return the URL of a user with all rights on the database and none on the server."""
+        return f"mysql+pymysql://app:app@{self.host}:{self.port}/{url.rsplit('/', 1)[1]}"
 
     def new_database(self) -> str:
         """Create an empty database; return its USERS_URL."""

@@ -15,6 +15,11 @@ from sms_login.errors import ServiceUnavailable
 
 _POOL = 8  # connections per instance at most; a new one is opened only if none is free
 _WAIT = 2.0  # s that a thread waits for a free one
+_OLDEST = 300  # s after which a connection is replaced in any case
+# Errors of a server that may not write any more, or not now, because it was demoted or is shutting down: MySQL's
+# ER_OPTION_PREVENTS_STATEMENT (--read-only), ER_READ_ONLY_MODE, ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION and
+# ER_SERVER_SHUTDOWN.
+_NOT_HERE = {1290, 1836, 1792, 1053}
 
 # Below WARNING SQLAlchemy logs statements, at DEBUG whole rows.
 logging.getLogger("sqlalchemy").setLevel(logging.WARNING)
@@ -45,6 +50,7 @@ def connect(url: str, *, timeout: float = 1.0) -> Engine:
         isolation_level="AUTOCOMMIT",
         skip_autocommit_rollback=True,
         pool_pre_ping=True,
+        pool_recycle=_OLDEST,
         pool_size=_POOL,
         max_overflow=0,
         pool_timeout=_WAIT,
@@ -73,6 +79,8 @@ class SqlClient:
         except (exc.DataError, exc.IntegrityError):
             raise
         except exc.DBAPIError as error:
+            if error.orig and error.orig.args[:1] and error.orig.args[0] in _NOT_HERE:
+                self._engine.dispose()  # new connections lead where the address leads by now
             raise _unavailable(error) from error
         finally:
             logs.spent("sql", started)
