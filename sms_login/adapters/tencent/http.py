@@ -173,7 +173,7 @@ class _Reader(io.RawIOBase):
     def __init__(self, connected: socket.socket, deadline: _Deadline) -> None:
         self._connected = connected
         self._deadline = deadline
-        self._raw = connected.makefile("rb", buffering=0)  # keeps the socket open until it is closed itself
+        self._raw = connected.makefile("rb", buffering=0)  # keeps the socket open until this reader is closed
 
     def readable(self) -> bool:
         return True
