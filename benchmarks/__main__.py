@@ -1,4 +1,6 @@
-"""Run the benchmarks, all or those named: `python -m benchmarks [cold] [warm] [trips] [memory] [keys] [sql] [web]`.
+"""Run the benchmarks, all or those named.
+
+`python -m benchmarks [cold] [warm] [trips] [sending] [memory] [keys] [sql] [web]`.
 
 With `--write` it also writes their tables to docs/performance.md. Exits with 1 if a target is missed. The function's
 log goes to /dev/null, in the measured processes and in this one.
@@ -10,13 +12,14 @@ from contextlib import redirect_stdout
 from datetime import datetime, timezone
 from pathlib import Path
 
-from benchmarks import cold_start, keys, memory, round_trips, sql_users, warm, web
+from benchmarks import cold_start, keys, memory, round_trips, sending, sql_users, warm, web
 from benchmarks.cloud import open_cloud
 
 BENCHMARKS = {
     "cold": cold_start.measure,
     "warm": warm.measure,
     "trips": round_trips.measure,
+    "sending": sending.measure,
     "memory": memory.measure,
     "keys": keys.measure,
     "sql": sql_users.measure,

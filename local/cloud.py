@@ -22,7 +22,7 @@ _DEFAULTS = {
     "ALLOWED_COUNTRIES": "CN",
 }
 _REDIS = ("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB", "REDIS_TLS", "REDIS_CA_FILE", "REDIS_CLUSTER")
-# The SDK would send even requests to loopback through these.
+# Nothing of the local cloud goes through a proxy, not even in a library that reads these.
 _PROXIES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
 

@@ -1,7 +1,5 @@
 """The database of the users goes away, hangs and comes back while users log in."""
 
-import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +22,7 @@ from sms_login.phone import Phone
 from sms_login.users import User
 from tests.testkit.backends import fake_backend
 from tests.testkit.mariadb import PASSWORD, MariaDbServer, find_mariadb
+from tests.testkit.peer import certificate
 from tests.testkit.races import race
 from tests.testkit.servers import require, until
 from tests.testkit.world import OTHER_PHONE, PHONE, World
@@ -311,13 +310,9 @@ def test_a_killed_server_loses_no_user_who_has_a_token(mariadb: MariaDbServer, u
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with the key and certificate of a server called localhost, and those of an impostor."""
-    require(shutil.which("openssl") is not None, "openssl")
     directory = tmp_path_factory.mktemp("tls")
     for name in ("server", "other"):
-        files = ["-keyout", f"{name}.key", "-out", f"{name}.pem"]
-        names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *files, *names]
-        subprocess.run(command, cwd=directory, check=True, capture_output=True)  # noqa: S603 - a program that we found
+        certificate(directory, name)
     return directory
 
 

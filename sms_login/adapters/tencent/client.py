@@ -1,16 +1,12 @@
-"""The one place that sets up Tencent's SDK: credentials, deadline, connections. It never retries."""
+"""The one place that sets up Tencent's SDK: credentials, deadline, transport. It never retries."""
 
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextvars import copy_context
 from typing import Any
 
 from sms_login import logs
-
-_IDLE = 30.0  # s; the network may drop a connection that is idle for longer, and a sending would end without an answer
 
 # At DEBUG the SDK logs whole requests, the code included.
 logging.getLogger("tencentcloud_sdk_common").setLevel(logging.INFO)
@@ -45,7 +41,6 @@ class TencentClient:
         self._timeout = timeout
         self._lock = threading.Lock()
         self._client: Any = None
-        self._made = 0.0
 
     def call(self, action: str, request: Any) -> Any:
         """Return the answer to a request of the SDK's, such as SendSms; the SDK's own exceptions pass through.
@@ -56,25 +51,36 @@ class TencentClient:
             raise NoCredentials("no credentials in the environment: has the function an execution role?")
         client, started = self._ready_client(), time.perf_counter()
         try:
-            return _within(self._timeout, lambda: getattr(client, action)(request))
+            return getattr(client, action)(request)
+        except Exception as error:
+            if isinstance(error.__context__, TimeoutError):  # the SDK wraps all exceptions but its own
+                raise TimeoutError from None
+            raise
         finally:
             logs.spent(self._name, started)
 
     def _ready_client(self) -> Any:
-        """Return the client, replaced every _IDLE seconds, so that no connection of it is idle for longer.
+        """Return the client, which is made once.
 
-        The SDK does not tell how long a connection has been idle, and keeps those of an earlier burst in its pool.
+        It builds, signs and parses, and sends through our transport. Its attribute `request` has no underscore, but no
+        document promises it either: only the SDK for Java has an option for the HTTP client
+        (TencentCloud/tencentcloud-sdk-java#253).
         """
-        from tencentcloud.common.profile.client_profile import ClientProfile  # noqa: PLC0415 - heavy, and login does without
-        from tencentcloud.common.profile.http_profile import HttpProfile  # noqa: PLC0415 - as above
-
         with self._lock:
-            now = time.monotonic()
-            if self._client is None or now - self._made > _IDLE:
-                scheme, _, host = self._endpoint.rpartition("://")
-                http = HttpProfile(protocol=scheme or "https", endpoint=host.rstrip("/"), reqTimeout=self._timeout)
-                self._client = self._make(self._credential, self._region, ClientProfile(httpProfile=http))
-                self._made = now
+            if self._client is None:
+                from tencentcloud.common.profile.client_profile import ClientProfile  # noqa: PLC0415 - heavy, and login does without
+                from tencentcloud.common.profile.http_profile import HttpProfile  # noqa: PLC0415 - as above
+
+                from sms_login.adapters.tencent.http import Transport  # noqa: PLC0415 - as above
+
+                scheme, _, host = self._endpoint.rstrip("/").rpartition("://")
+                http = HttpProfile(protocol=scheme or "https", endpoint=host)
+                client = self._make(self._credential, self._region, ClientProfile(httpProfile=http))
+                trusted = client.request.conn.certification  # the certificate authorities that the SDK trusts
+                client.request = Transport(
+                    host, https=http.scheme == "https", authorities=trusted, timeout=self._timeout
+                )
+                self._client = client
             return self._client
 
 
@@ -93,28 +99,3 @@ class _Credential:
         names = ("TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN")
         secret_id, secret_key, token = (self._environ.get(name, "") for name in names)
         return secret_id, secret_key, token
-
-
-def _within(seconds: float, call: Callable[[], Any]) -> Any:
-    """Return the result of `call`, whose exceptions pass through. Raises TimeoutError after `seconds`.
-
-    The SDK's timeout limits each read, but neither name resolution nor a trickling answer, so `call` has a thread.
-    It is a daemon, to let the process end, and runs in the caller's context, which has the request's
-    credentials.
-    """
-    answers: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            answers.put((call(), None))
-        except BaseException as error:  # noqa: BLE001 - the waiting thread raises it again
-            answers.put((None, error))
-
-    threading.Thread(target=copy_context().run, args=(run,), daemon=True, name="Tencent Cloud").start()
-    try:
-        answer, error = answers.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError from None
-    if error is not None:
-        raise error
-    return answer

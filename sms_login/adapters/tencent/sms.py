@@ -50,12 +50,12 @@ class TencentSms:
         except TimeoutError:
             raise SendUnknown("timeout") from None
         except TencentCloudSDKException as error:
-            raise _refusal(error.get_code() or "", answered=error.get_request_id() is not None) from None
+            raise _refusal(str(error.get_code() or ""), answered=error.get_request_id() is not None) from None
         statuses = answer.SendStatusSet or []
         if len(statuses) != 1:  # the SDK does not report an answer without it
             raise SendUnknown("no SendStatusSet")
         if statuses[0].Code != "Ok":  # the API answers 200 for a refused number, so the SDK raises nothing
-            raise _refusal(statuses[0].Code or "", answered=True)
+            raise _refusal(str(statuses[0].Code or ""), answered=True)
         return Receipt(answer.RequestId or "", statuses[0].SerialNo or "", statuses[0].Fee or 0)
 
     def _request(self, phone: Phone, code: str) -> Any:
