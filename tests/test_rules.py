@@ -512,6 +512,55 @@ def test_a_code_whose_login_was_repeated_is_not_unredeemed(world: World, monkeyp
     assert world.log_in(session_id, key=KEY).token
 
 
+def test_a_login_and_its_repeat_that_both_fail_leave_the_code_valid(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the later failure makes the code valid again, since until then the other login may succeed."""
+    session_id = world.get_sms().session_id
+
+    def fails_after_its_repeat(_phone: Phone, _id: str) -> User:
+        down.setattr(world.users, "sign_in", unavailable)
+        with pytest.raises(ServiceUnavailable) as repeat:
+            world.log_in(session_id, key=KEY)
+        assert type(repeat.value) is ServiceUnavailable
+        with pytest.raises(CodeHasValid):
+            world.log_in(session_id)
+        raise ServiceUnavailable
+
+    with monkeypatch.context() as down:
+        down.setattr(world.users, "sign_in", fails_after_its_repeat)
+        with pytest.raises(UserStoreFailed):
+            world.log_in(session_id, key=KEY)
+    assert world.log_in(session_id, key=OTHER_KEY).token
+    with pytest.raises(CodeHasValid):
+        world.log_in(session_id)
+
+
+def test_a_repeat_whose_redemption_is_not_answered_does_not_hold_the_code(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The repeat has failed like its login, so the code is valid again."""
+    session_id = world.get_sms().session_id
+    redeem = world.challenges.redeem
+
+    def loses_the_answer(*args: Any) -> None:
+        redeem(*args)
+        raise ServiceUnavailable
+
+    def fails_after_its_repeat(_phone: Phone, _id: str) -> User:
+        with monkeypatch.context() as lost:
+            lost.setattr(world.challenges, "redeem", loses_the_answer)
+            with pytest.raises(ServiceUnavailable):
+                world.log_in(session_id, key=KEY)
+        raise ServiceUnavailable
+
+    with monkeypatch.context() as down:
+        down.setattr(world.users, "sign_in", fails_after_its_repeat)
+        with pytest.raises(UserStoreFailed):
+            world.log_in(session_id, key=KEY)
+    assert world.log_in(session_id).token
+
+
 def unavailable(_phone: Phone, _id: str) -> User:
     """Stand for a user table that is down."""
     raise ServiceUnavailable("sql: away")

@@ -134,7 +134,10 @@ class ChallengeStore(Protocol):
         """Compare a guess with a code, and spend the code if the guess is right."""
 
     def unredeem(self, phone: Phone, challenge_id: str, login_id: str) -> bool:
-        """Make the code valid again that `login_id` spent; False if the record is gone or another login's."""
+        """Make the code valid again that `login_id` spent, itself or as a repeat.
+
+        Return False if the record is gone, or if another of these logins may have succeeded.
+        """
 
     def forget(self, phone: Phone, challenge_id: str) -> None:
         """Delete a spent challenge; the counts against abuse stay."""

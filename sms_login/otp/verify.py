@@ -138,11 +138,10 @@ class LoginService:
             self._guard.refund_guess(reserved)
         if redemption.outcome not in {GuessOutcome.RIGHT, GuessOutcome.REPEAT}:
             raise self._refusal(phone, redemption)
-        login_id = redemption.login_id
         with self._unredeem_on_failure(phone, challenge_id, login_id, reserved):
-            result = use(login_id)
+            result = use(redemption.login_id)
         self._guard.refund_verified(phone, redemption.reservations, reserved)
-        return Used(result, login_id, challenge_id)
+        return Used(result, redemption.login_id, challenge_id)
 
     def _reserve(self, guess: Guess) -> tuple[WindowNames, TooManyRequests | None]:
         """Reserve the guess in the client's budget; return the windows to refund, and the refusal if there is no room.
@@ -174,7 +173,7 @@ class LoginService:
         try:
             yield
         except Exception as error:
-            # A repeated login is not unredeemed: one of the two may have delivered its token.
+            # A repeated login is unredeemed if both fail: either may have delivered its token.
             if self._unredeem(phone, challenge_id, login_id):
                 self._guard.refund_guess(reserved)
                 if isinstance(error, ServiceUnavailable):

@@ -23,7 +23,7 @@
 --   prev                  the latest challenge
 --   prev_ms               ms that `prev` had left beyond this one
 --   login                 id of the login that spent the code, and for unredeem.lua:
---   undoable_by           the login that may still give the code back
+--   undoable_by           ids of the login and its repeats that have not failed: if all fail, the code is valid again
 --   failures              failures in a row that it cleared
 --   failures_left         their expiry, ms
 --   spent_left            ms that the challenge had left when it was spent

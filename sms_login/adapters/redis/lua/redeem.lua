@@ -20,8 +20,8 @@ local failed = redis.call('GET', failures)
 if count_of(failed) >= lock_at then return {'locked', redis.call('PTTL', failures)} end
 local left = redis.call('PTTL', challenge)
 if left < 0 then return {'unknown'} end
-local digest, until_, guesses, login, old_key, spent_left, old_generation =
-  unpack(redis.call('HMGET', challenge, 'digest', 'until', field, 'login', 'login_key', 'spent_left', 'generation'))
+local digest, until_, guesses, login, old_key, spent_left, old_generation, holders = unpack(redis.call('HMGET',
+  challenge, 'digest', 'until', field, 'login', 'login_key', 'spent_left', 'generation', 'undoable_by'))
 local generation = generation_of(generation_key)
 local since = count_of(spent_left) - left
 local repeated = login and login_key ~= '' and old_key == login_key and since >= 0 and since <= repeat_for
@@ -40,11 +40,15 @@ if not right then
   return {'wrong', allowed - guessed - 1, count}
 end
 if repeated then
-  -- Two requests now hold tokens of this login, or will: neither may give the code back any more.
-  redis.call('HDEL', challenge, 'undoable_by')
+  -- This login may deliver a token as well: it must fail, too, before the code is valid again. Too many never are.
+  if holders and #holders < 8192 then
+    redis.call('HSET', challenge, 'undoable_by', holders .. login_id .. ' ')
+  else
+    redis.call('HDEL', challenge, 'undoable_by')
+  end
   return {'repeat', login}
 end
-redis.call('HSET', challenge, 'login', login_id, 'undoable_by', login_id, 'spent_left', left,
+redis.call('HSET', challenge, 'login', login_id, 'undoable_by', login_id .. ' ', 'spent_left', left,
   'login_key', login_key, 'generation', generation)
 if failed then
   redis.call('HSET', challenge, 'failures', failed, 'failures_left', redis.call('PTTL', failures))

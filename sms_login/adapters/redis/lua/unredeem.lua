@@ -1,14 +1,20 @@
 -- Make a spent code valid again, because its use failed.
 --
 -- KEYS  1 challenge   2 failures in a row
--- ARGV  1 id of the login that spent it
--- Gives "valid" | "gone"
+-- ARGV  1 id of the login that failed: the one that spent the code, or its repeat
+-- Gives "valid" | "held": another of these logins may have succeeded | "gone"
 --
--- Only while the challenge exists and carries this login's id: a crash leaves a code spent, never usable twice.
+-- Only while the challenge exists and lists this login: a crash leaves a code spent, never usable twice.
 local challenge, failures = unpack(KEYS)
-local undoable_by, cleared, cleared_left =
+local holders, cleared, cleared_left =
   unpack(redis.call('HMGET', challenge, 'undoable_by', 'failures', 'failures_left'))
-if undoable_by ~= ARGV[1] then return 'gone' end
+local from, to = string.find(holders or '', ARGV[1] .. ' ', 1, true)
+if not from then return 'gone' end
+holders = string.sub(holders, 1, from - 1) .. string.sub(holders, to + 1)
+if holders ~= '' then
+  redis.call('HSET', challenge, 'undoable_by', holders)
+  return 'held'
+end
 redis.call('HDEL', challenge, 'login', 'undoable_by', 'spent_left', 'login_key', 'generation', 'failures',
   'failures_left')
 if cleared then
