@@ -3,7 +3,7 @@
 The keys of a number share a hash tag, so a script finds them in one slot of a cluster. Every key expires.
 
     otp:{+86…}:<challenge id>  hash    a challenge; lua/issue.lua explains its fields
-    otp:{+86…}:latest          string  id of the challenge of the latest code
+    otp:{+86…}:latest          string  ids of the latest sendings and of their challenges
     otp:{+86…}:cooldown        string  id of the latest sending
     otp:{+86…}:day:20261121    int     sendings of the day
     otp:{+86…}:failures        int     failures in a row
@@ -67,8 +67,8 @@ class RedisChallenges:
 
     def latest(self, phone: Phone) -> str | None:
         """See `otp.store.ChallengeStore.latest`."""
-        challenge_id: str | None = self._redis.command("get", otp_key(phone, "latest"))
-        return challenge_id
+        sendings: str = self._redis.command("get", otp_key(phone, "latest")) or ""
+        return sendings.partition(" ")[0].partition(":")[0] or None
 
     def remaining_ms(self, phone: Phone, challenge_id: str, *, shared: bool) -> int:
         """See `otp.store.ChallengeStore.remaining_ms`."""
