@@ -124,10 +124,14 @@ class ChallengeStore(Protocol):
     def latest(self, phone: Phone) -> str | None:
         """Return the id of the challenge of the number's latest code."""
 
-    def remaining_ms(self, phone: Phone, challenge_id: str, *, shared: bool) -> int:
+    def recent(self, phone: Phone) -> Sequence[str]:
+        """Return the ids of the challenges of the number's latest sendings, the latest first."""
+
+    def remaining_ms(self, phone: Phone, challenge_id: str, *, shared: bool, spent: bool = False) -> int:
         """Return the time for which a code can still be redeemed; 0 if it is spent or expired.
 
-        Count its own guesses and, if `shared`, also those of logins without a sessionId.
+        Count its own guesses and, if `shared`, also those of logins without a sessionId. If `spent`, count a code that
+        a login has spent as if it could be redeemed.
         """
 
     def redeem(self, phone: Phone, challenge_id: str, attempt: Attempt) -> Redemption:

@@ -35,6 +35,8 @@ from sms_login.users import Users
 
 T = TypeVar("T")
 
+_NO_CHALLENGE = "-"  # a lock is told also if there is no code to compare a guess with
+
 
 class LoggedIn(SignedIn, frozen=True, rename="camel"):
     """The code was right."""
@@ -128,16 +130,14 @@ class LoginService:
                 raise CodeIsError(data={"attemptsLeft": self._rules.guesses})
             return Used(use(login_id), login_id, None)
         reserved, over_limit = self._reserve(guess)
-        challenge_id = guess.challenge_id or self._challenges.latest(phone)
-        if challenge_id is None:
-            raise CodeHasExpired
+        challenge_id = guess.challenge_id or self._challenges.latest(phone) or _NO_CHALLENGE
         redemption = self._redeem(guess, challenge_id, login_id)
         if over_limit and redemption.outcome in {GuessOutcome.UNKNOWN, GuessOutcome.EXPIRED, GuessOutcome.SPENT}:
             raise over_limit
         if redemption.outcome is GuessOutcome.LOCKED:
             self._guard.refund_guess(reserved)
         if redemption.outcome not in {GuessOutcome.RIGHT, GuessOutcome.REPEAT}:
-            raise self._refusal(phone, redemption)
+            raise self._refusal(guess, redemption)
         with self._unredeem_on_failure(phone, challenge_id, login_id, reserved):
             result = use(redemption.login_id)
         self._guard.refund_verified(phone, redemption.reservations, reserved)
@@ -186,7 +186,7 @@ class LoginService:
         except ServiceUnavailable:  # the answer stays the earlier failure, and the code stays spent
             return False
 
-    def _refusal(self, phone: Phone, redemption: Redemption) -> Refusal:
+    def _refusal(self, guess: Guess, redemption: Redemption) -> Refusal:
         match redemption.outcome:
             case GuessOutcome.WRONG:
                 if redemption.failures in {self._rules.alert_at, self._rules.lock_at}:
@@ -196,8 +196,8 @@ class LoginService:
                 return CodeHasValid()
             case GuessOutcome.LOCKED:
                 return Locked(retry_after=retry_after(redemption.wait_ms))
-            case GuessOutcome.UNKNOWN:
-                latest = self._challenges.latest(phone)
-                if latest and self._challenges.remaining_ms(phone, latest, shared=True):
-                    return SessionMismatch()
+            case GuessOutcome.UNKNOWN if guess.challenge_id:
+                for place, other in enumerate(self._challenges.recent(guess.phone)):
+                    if self._challenges.remaining_ms(guess.phone, other, shared=place == 0):
+                        return SessionMismatch()
         return CodeHasExpired()

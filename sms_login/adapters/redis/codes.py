@@ -15,6 +15,7 @@ Read only, of `sessions`:
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from sms_login.adapters.redis.client import RedisClient
@@ -67,14 +68,17 @@ class RedisChallenges:
 
     def latest(self, phone: Phone) -> str | None:
         """See `otp.store.ChallengeStore.latest`."""
-        sendings: str = self._redis.command("get", otp_key(phone, "latest")) or ""
-        return sendings.partition(" ")[0].partition(":")[0] or None
+        return next(iter(self.recent(phone)), None)
 
-    def remaining_ms(self, phone: Phone, challenge_id: str, *, shared: bool) -> int:
+    def recent(self, phone: Phone) -> Sequence[str]:
+        """See `otp.store.ChallengeStore.recent`."""
+        sendings: str = self._redis.command("get", otp_key(phone, "latest")) or ""
+        return [*dict.fromkeys(sending.partition(":")[0] for sending in sendings.split(" ") if sending)]
+
+    def remaining_ms(self, phone: Phone, challenge_id: str, *, shared: bool, spent: bool = False) -> int:
         """See `otp.store.ChallengeStore.remaining_ms`."""
-        return int(
-            self._redis.run("remaining", [otp_key(phone, challenge_id)], [1 if shared else 0, self._rules.guesses])
-        )
+        args = [1 if shared else 0, self._rules.guesses, 1 if spent else 0]
+        return int(self._redis.run("remaining", [otp_key(phone, challenge_id)], args))
 
     def redeem(self, phone: Phone, challenge_id: str, attempt: Attempt) -> Redemption:
         """See `otp.store.ChallengeStore.redeem`."""
