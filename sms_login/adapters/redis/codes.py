@@ -9,9 +9,9 @@ The keys of a number share a hash tag, so a script finds them in one slot of a c
     otp:{+86…}:failures        int     failures in a row
     otp:{+86…}:sent:<key>      string  id of the challenge that a getSms with this Idempotency-Key was answered with
 
-Read only, of `sessions`:
+Of `sessions`:
 
-    session:{+86…}:generation  int     grows when all sessions end: a login before that is not repeated
+    session:{+86…}:index       hash    tells a repeated login whether all sessions have ended since
 """
 
 import re
@@ -83,7 +83,7 @@ class RedisChallenges:
     def redeem(self, phone: Phone, challenge_id: str, attempt: Attempt) -> Redemption:
         """See `otp.store.ChallengeStore.redeem`."""
         rules = self._rules
-        keys = [otp_key(phone, challenge_id), otp_key(phone, "failures"), f"session:{{{phone.e164}}}:generation"]
+        keys = [otp_key(phone, challenge_id), otp_key(phone, "failures"), f"session:{{{phone.e164}}}:index"]
         texts = ("shared_guesses" if attempt.shared else "guesses", attempt.login_id, attempt.idempotency_key or "")
         limits = (rules.guesses, rules.lock_at, rules.lock_for * 1000, rules.repeat_for * 1000)
         return _redemption(self._redis.run("redeem", keys, [*texts, *limits, *attempt.digests]))

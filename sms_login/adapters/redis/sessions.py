@@ -1,9 +1,7 @@
-"""Sessions in Redis: one hash for each. Every key expires.
+"""Sessions in Redis: one hash for each, and for each number an index that expires with its last session.
 
-session:{+86…}:<id>          hash    a session; lua/begin_session.lua explains its fields
-session:{+86…}:generation    int     counts how often all sessions of the number were ended
-session:{+86…}:list          list    ids, the latest first
-session:{+86…}:owner         string  id of the sessions' user
+session:{+86…}:<id>     hash  a session
+session:{+86…}:index    hash  the sessions that have not ended; lua/begin_session.lua explains the fields of both
 """
 
 import contextlib
@@ -12,11 +10,10 @@ from collections.abc import Sequence
 from sms_login.adapters.redis.client import RedisClient
 from sms_login.errors import ServiceUnavailable
 from sms_login.phone import Phone
-from sms_login.sessions.store import LONGEST_SESSION, Rotated, Rotation, SessionRules
+from sms_login.sessions.store import Rotated, Rotation, SessionRules
 
 _AT_ONCE = 100  # sessions of one number; one more ends the oldest
-# s; the keys that end sessions outlive any session, under any SESSION_TTL.
-_KEPT = LONGEST_SESSION + 86400
+_KEPT = 120  # s that an index outlives its last session: for longer than a login can be repeated
 
 
 class RedisSessions:
@@ -28,32 +25,29 @@ class RedisSessions:
 
     def begin(self, phone: Phone, session: str, user_id: str) -> int:
         """See `sessions.store.SessionStore.begin`."""
-        keys = [_key(phone, name) for name in (session, "generation", "list", "owner")]
-        rules = self._rules
-        args: list[str | int] = [user_id, session, rules.idle * 1000, rules.most * 1000, _AT_ONCE, _KEPT * 1000]
-        ttl, *too_many = self._redis.run("begin_session", keys, args)
+        args: list[str | int] = [user_id, session, self._rules.idle * 1000, self._rules.most * 1000, _AT_ONCE]
+        ttl, *too_many = self._redis.run("begin_session", _keys(phone, session), args)
         self._delete(phone, too_many)
         return int(ttl)
 
     def rotate(self, phone: Phone, session: str, count: int) -> Rotated:
         """See `sessions.store.SessionStore.rotate`."""
-        keys = [*_keys(phone, session), _key(phone, "list")]
-        args: list[str | int] = [session, count, self._rules.repeat_for * 1000, self._rules.idle * 1000]
-        word, *facts = self._redis.run("rotate_session", keys, args)
+        rules = self._rules
+        args: list[str | int] = [session, count, rules.repeat_for * 1000, rules.idle * 1000, _KEPT * 1000]
+        word, *facts = self._redis.run("rotate_session", _keys(phone, session), args)
         return Rotated(Rotation(word), *facts)  # an unknown word is a crash, not a token
 
     def owner(self, phone: Phone, session: str) -> str | None:
         """See `sessions.store.SessionStore.owner`."""
-        return self._redis.run("session_owner", _keys(phone, session), []) or None
+        return self._redis.run("session_owner", _keys(phone, session), [session]) or None
 
     def end(self, phone: Phone, session: str) -> None:
         """See `sessions.store.SessionStore.end`."""
-        self._redis.run("end_session", [_key(phone, session), _key(phone, "list")], [session])
+        self._redis.run("end_session", _keys(phone, session), [session, _KEPT * 1000])
 
     def end_all(self, phone: Phone) -> None:
         """See `sessions.store.SessionStore.end_all`."""
-        keys = [_key(phone, "generation"), _key(phone, "list"), _key(phone, "owner")]
-        self._delete(phone, self._redis.run("end_sessions", keys, [_KEPT * 1000]))
+        self._delete(phone, self._redis.run("end_sessions", [_key(phone, "index")], []))
 
     def _delete(self, phone: Phone, sessions: Sequence[str]) -> None:
         """Delete sessions; without an answer they live until they expire, ended ones without effect."""
@@ -67,4 +61,4 @@ def _key(phone: Phone, name: str) -> str:
 
 
 def _keys(phone: Phone, session: str) -> list[str]:
-    return [_key(phone, session), _key(phone, "generation")]
+    return [_key(phone, session), _key(phone, "index")]

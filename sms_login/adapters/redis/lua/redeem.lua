@@ -1,6 +1,6 @@
 -- Compare a guess with a code: counted, compared and spent in one step, so that no two requests meet in between.
 --
--- KEYS  1 challenge   2 failures in a row   3 generation of the number's sessions
+-- KEYS  1 challenge   2 failures in a row   3 index of the number's sessions
 -- ARGV  1 field that counts the guess, "guesses" or "shared_guesses"   2 id of this login
 --       3 its idempotency key, "" if none
 --       4 guesses allowed   5 failures that lock   6 life of the failures, ms   7 ms in which a login may be repeated
@@ -12,7 +12,7 @@
 -- account, is not signed in by a repeat: the generation is another one then.
 if redis.replicate_commands then redis.replicate_commands() end
 
-local challenge, failures, generation_key = unpack(KEYS)
+local challenge, failures, index = unpack(KEYS)
 local field, login_id, login_key = unpack(ARGV)
 local allowed, lock_at, failures_life, repeat_for = numbers_from(4)
 
@@ -22,7 +22,7 @@ local left = redis.call('PTTL', challenge)
 if left < 0 then return {'unknown'} end
 local digest, until_, guesses, login, old_key, spent_left, old_generation, holders = unpack(redis.call('HMGET',
   challenge, 'digest', 'until', field, 'login', 'login_key', 'spent_left', 'generation', 'undoable_by'))
-local generation = generation_of(generation_key)
+local generation = redis.call('HGET', index, 'generation')
 local since = count_of(spent_left) - left
 local repeated = login and login_key ~= '' and old_key == login_key and since >= 0 and since <= repeat_for
 repeated = repeated and old_generation == generation
@@ -48,6 +48,11 @@ if repeated then
   end
   return {'repeat', login}
 end
+if not generation then
+  generation = login_id
+  redis.call('HSET', index, 'generation', generation)
+end
+lengthen(index, redis.call('PTTL', index), repeat_for + 1000)
 redis.call('HSET', challenge, 'login', login_id, 'undoable_by', login_id .. ' ', 'spent_left', left,
   'login_key', login_key, 'generation', generation)
 if failed then

@@ -1,7 +1,7 @@
 -- Return the user of a session.
 --
--- KEYS  1 session   2 generation of the number's sessions
+-- KEYS  1 session   2 index of the number's sessions
+-- ARGV  1 session id
 -- Gives the user id | "" if the session has ended
-local user, generation = unpack(redis.call('HMGET', KEYS[1], 'user', 'generation'))
-if user and generation == generation_of(KEYS[2]) then return user end
-return ''
+if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0 then return '' end
+return redis.call('HGET', KEYS[1], 'user') or ''
