@@ -609,7 +609,7 @@ def too_late(world: World, session: str, login: dict[str, str]) -> list[dict[str
 HELD = [(at_once, "until"), (at_once, "took"), (at_once, "user id"), (at_once, "user created"), (sent_again, "took")]
 HELD += [(sent_again, "digest"), (logged_in, "spent_left"), (too_late, "until")]
 HELD += [(at_once, name) for name in ("digest", "login_key", "session", "latest", "cooldown", "sent", "user")]
-HELD += [(sent_again, name) for name in ("until", "last", "sends", "nonce", "prev_until", "prev", "prev_ms")]
+HELD += [(sent_again, name) for name in ("until", "until:", "nonce")]
 HELD += [(sent_again, name) for name in ("session", "latest", "user name")]
 HELD += [(logged_in, name) for name in ("login", "undoable_by", "login_key", "session", "user", "user avatar")]
 HELD += [(too_late, "session")]

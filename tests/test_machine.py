@@ -125,13 +125,17 @@ class Rulebook(RuleBasedStateMachine):
         """Tell whether Redis still has a challenge."""
         return challenge_id in self.challenges and self.now < self.challenges[challenge_id].born + RECORD
 
-    def life(self, challenge_id: str | None, *, shared: bool = True) -> float:
-        """Return for how long a challenge's code can be redeemed: with its id or, if `shared`, also without it."""
+    def life(self, challenge_id: str | None, *, shared: bool = True, spent: bool = False) -> float:
+        """Return for how long a challenge's code can be redeemed: with its id or, if `shared`, also without it.
+
+        If `spent`, return for how long it could be redeemed if no login had spent it.
+        """
         if challenge_id is None or not self.exists(challenge_id):
             return 0
         its = self.challenges[challenge_id]
         guessable = its.wrong < RULES.guesses or (shared and its.shared < RULES.guesses)
-        return max(0, its.until - self.now) if guessable and its.used is None else 0
+        open_ = spent if its.used is not None else guessable
+        return max(0, its.until - self.now) if open_ else 0
 
     def resendable(self, challenge_id: str | None) -> bool:
         """Tell whether getSms with this challenge sends its code again."""
@@ -179,7 +183,7 @@ class Rulebook(RuleBasedStateMachine):
         sent = self.wire.sent[before:]
 
         repeated, key_end = self.keys.get(key or "", ("", 0.0))
-        if self.now < key_end and self.life(repeated, shared=False):
+        if self.now < key_end and self.life(repeated, shared=False, spent=True):
             assert (outcome, challenge_id, sent) == ("", repeated, [])
             return
         if self.failed >= RULES.lock_at:
@@ -196,7 +200,7 @@ class Rulebook(RuleBasedStateMachine):
             self.keys.pop(key or "", None)
             return
         if challenge_id is None:  # crashed before the answer: only Redis knows the challenge
-            challenge_id = self.world.challenges.latest(PHONE).answer()
+            challenge_id = self.world.latest()
             assert challenge_id is not None
         self.keep(asked, challenge_id, code, key)
 
@@ -286,12 +290,13 @@ class Rulebook(RuleBasedStateMachine):
 
     def judge(self, asked: str | None, target: str | None, *, right: bool, key: str | None, users: str) -> str:  # noqa: PLR0911 - the contract's rules, in their order
         """Return the outcome that the contract requires, and update the model."""
-        if target is None:
-            return "CodeHasExpired"
         if self.failed >= RULES.lock_at:
             return "Locked"
+        if target is None:
+            return "CodeHasExpired"
         if not self.exists(target):
-            return "SessionMismatch" if self.life(self.latest) else "CodeHasExpired"
+            live = any(self.life(other, shared=other == self.latest) for other in self.challenges)
+            return "SessionMismatch" if live else "CodeHasExpired"
         its = self.challenges[target]
         again = its.used is not None and key is not None and its.key == key and self.now - its.used <= RULES.repeat_for
         if not again and self.now >= its.until:

@@ -8,6 +8,7 @@ import time_machine
 
 from tests.testkit.backends import Backend
 from tests.testkit.devices import Device, alerts
+from tests.testkit.limits import down
 from tests.testkit.races import outcomes, race
 from tests.testkit.world import PHONE, REVIEW_CODE, REVIEW_PHONE, UNLIMITED, World
 
@@ -68,6 +69,20 @@ def test_100_simultaneous_logins_under_one_key_are_one_login(world: World) -> No
     assert outcomes(answers) == {"Success": 100}
     assert len({(answer["data"]["userId"], answer["data"]["isNewUser"]) for answer in answers}) == 1
     assert world.call("login", **right)["codeStr"] == "CodeHasValid"
+
+
+def test_100_simultaneous_logins_under_one_key_that_fail_leave_the_code_valid(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user table is down for all of them; afterwards the code signs in once."""
+    session = world.get_sms().session_id
+    right = {"phone": PHONE.e164, "code": world.outbox.code, "sessionId": session}
+    with monkeypatch.context() as table:
+        table.setattr(world.users, "sign_in", down)
+        answers = race(100, lambda _: world.call("login", {"Idempotency-Key": KEY}, **right))
+    assert outcomes(answers).keys() <= {"UserStoreFailed", "ServiceUnavailable"}
+    assert outcomes(answers)["UserStoreFailed"] >= 1
+    assert [world.call("login", **right)["codeStr"] for _ in range(2)] == ["Success", "CodeHasValid"]
 
 
 def test_the_right_code_among_two_wrong_ones_always_logs_in(world: World) -> None:

@@ -209,6 +209,18 @@ def test_a_forged_session_id_is_distinguished_from_an_expired_code(world: World)
         world.log_in(FORGED)
 
 
+def test_a_forged_session_id_is_a_mismatch_while_any_code_of_the_number_is_live(world: World) -> None:
+    """The latest code is spent, and an older one still works."""
+    older, code = world.get_sms().session_id, world.outbox.code
+    world.cool_down()
+    world.log_in(world.get_sms().session_id)
+    with pytest.raises(SessionMismatch):
+        world.log_in("A" * 22)
+    assert world.log_in(older, code).token
+    with pytest.raises(CodeHasExpired):
+        world.log_in("A" * 22)
+
+
 def test_a_session_id_of_another_number_is_a_mismatch(world: World) -> None:
     """A sessionId is valid for its own number only."""
     session_id = world.get_sms().session_id
@@ -330,6 +342,15 @@ def test_a_locked_number_refuses_the_right_code(world: World) -> None:
     with pytest.raises(Locked) as locked:
         world.log_in(session_id)
     assert locked.value.retry_after == 5
+
+
+@pytest.mark.parametrize("session_id", [None, "A" * 22])
+def test_a_locked_number_without_a_code_is_locked(world: World, session_id: str | None) -> None:
+    """There is no code to compare the guess with, and the answer is the same as if there was one."""
+    world.lock()
+    with pytest.raises(Locked) as locked:
+        world.log_in(session_id, "123456")
+    assert locked.value.retry_after
 
 
 @pytest.mark.parametrize("poison", ["nan", "x", "inf", "-nan", ""])
@@ -512,6 +533,48 @@ def test_a_code_whose_login_was_repeated_is_not_unredeemed(world: World, monkeyp
     assert world.log_in(session_id, key=KEY).token
 
 
+def test_a_login_and_its_repeat_that_both_fail_leave_the_code_valid(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the later failure makes the code valid again, since until then the other login may succeed."""
+    session_id = world.get_sms().session_id
+
+    def fails_after_its_repeat(_phone: Phone, _id: str) -> User:
+        down.setattr(world.users, "sign_in", unavailable)
+        with pytest.raises(ServiceUnavailable) as repeat:
+            world.log_in(session_id, key=KEY)
+        assert type(repeat.value) is ServiceUnavailable
+        with pytest.raises(CodeHasValid):
+            world.log_in(session_id)
+        raise ServiceUnavailable
+
+    with monkeypatch.context() as down:
+        down.setattr(world.users, "sign_in", fails_after_its_repeat)
+        with pytest.raises(UserStoreFailed):
+            world.log_in(session_id, key=KEY)
+    assert world.log_in(session_id, key=OTHER_KEY).token
+    with pytest.raises(CodeHasValid):
+        world.log_in(session_id)
+
+
+def test_a_repeat_whose_redemption_is_not_answered_does_not_hold_the_code(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The repeat has failed like its login, so the code is valid again."""
+    session_id = world.get_sms().session_id
+
+    def fails_after_its_repeat(_phone: Phone, _id: str) -> User:
+        with world.redis.losing("redeem"), pytest.raises(ServiceUnavailable):
+            world.log_in(session_id, key=KEY)
+        raise ServiceUnavailable
+
+    with monkeypatch.context() as down:
+        down.setattr(world.users, "sign_in", fails_after_its_repeat)
+        with pytest.raises(UserStoreFailed):
+            world.log_in(session_id, key=KEY)
+    assert world.log_in(session_id).token
+
+
 def unavailable(_phone: Phone, _id: str) -> User:
     """Stand for a user table that is down."""
     raise ServiceUnavailable("sql: away")
@@ -608,15 +671,17 @@ def test_an_idempotency_key_lives_as_long_as_its_challenge(world: World) -> None
     assert len(world.outbox.sent) == 3
 
 
-def test_an_idempotency_key_of_a_redeemed_challenge_gets_a_new_code(world: World) -> None:
-    """The key ends with its redeemed challenge, and the limits of the number still apply."""
+def test_an_idempotency_key_of_a_redeemed_challenge_sends_nothing(world: World) -> None:
+    """A duplicate that arrives after the login is answered like the others, until the code would have expired."""
     session_id = world.get_sms(key=KEY).session_id
     world.log_in(session_id)
-    with pytest.raises(TooManyRequests):
-        world.get_sms(key=KEY)
-    world.cool_down()
+    for _ in range(2):
+        repeat = world.get_sms(key=KEY)
+        assert (repeat.session_id, repeat.request_id) == (session_id, None)
+        world.cool_down()
+    assert len(world.outbox.sent) == 1
+    world.wait(world.rules.life)
     assert world.get_sms(key=KEY).session_id != session_id
-    assert world.get_sms(key=KEY).request_id is None
 
 
 # Keys and users.

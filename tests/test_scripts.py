@@ -10,7 +10,7 @@ BEFORE = "prelude"  # stands before each of them
 SCRIPTS = {path.stem: path.read_text() for path in sorted((ADAPTERS / "lua").glob("*.lua")) if path.stem != BEFORE}
 
 # All of these are in Redis 4.0. TIME is, too, but a write after it is refused there.
-READS = {"EXISTS", "GET", "HGET", "HGETALL", "HKEYS", "HMGET", "LRANGE", "PTTL"}
+READS = {"EXISTS", "GET", "HEXISTS", "HGET", "HGETALL", "HKEYS", "HLEN", "HMGET", "PTTL"}
 WRITES = {
     "DECR",
     "DEL",
@@ -20,9 +20,6 @@ WRITES = {
     "HSETNX",
     "INCR",
     "INCRBY",
-    "LPUSH",
-    "LREM",
-    "LTRIM",
     "PEXPIRE",
     "SET",
 }

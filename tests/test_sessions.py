@@ -1,16 +1,22 @@
 """Sessions: rotation, reuse and lifetimes, on every kind of Redis."""
 
+import itertools
 import re
 from copy import copy
 
 import pytest
 import time_machine
 
-from sms_login.sessions.store import LONGEST_SESSION, SessionRules
+from sms_login.calls import Later
+from sms_login.errors import CodeHasValid
+from sms_login.sessions.service import SignedIn
+from sms_login.sessions.store import SessionRules
+from sms_login.users import User
 from tests.testkit.backends import Backend, fake_backend
 from tests.testkit.devices import Device, alerts, devices, session_key, session_keys
 from tests.testkit.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET, World
 
+INDEX = f"session:{{{PHONE.e164}}}:index"
 RULES = SessionRules(idle=600, most=1500)  # shorter than an access token lives
 
 
@@ -311,7 +317,7 @@ def test_the_longest_lifetimes_that_can_be_set_work(any_backend: Backend, clock:
 
 
 def test_every_key_of_a_session_expires(world: World) -> None:
-    """After login, refresh, reuse and both kinds of logout, only owner, list and generation outlive the sessions."""
+    """After login, refresh, reuse and both kinds of logout, no key outlives the sessions but the user's."""
     one, two, three = devices(world, 3)
     first = one.refresh_token
     one.refresh()
@@ -320,16 +326,113 @@ def test_every_key_of_a_session_expires(world: World) -> None:
     two.refresh()
     assert two.call("logout") == "Success"
     assert three.call("logout", token=three.token, everywhere=True) == "Success"
-    Device(world)
+    assert not [key for key in world.backend.expiries() if key.startswith("session:")]
+    last = Device(world)
     expiries = world.backend.expiries()
     assert {key for key, ms in expiries.items() if ms == -1} == {f"user:{{{one.phone.e164}}}"}
-    kept = {f"session:{{{one.phone.e164}}}:{name}" for name in ("generation", "list", "owner")}
-    assert min(expiries[key] for key in kept) > LONGEST_SESSION * 1000
-    assert max(expiries[key] for key in kept) <= (LONGEST_SESSION + 86400) * 1000
-    assert max(ms for key, ms in expiries.items() if key not in kept) <= world.session_rules.most * 1000
+    held = {key: ms for key, ms in expiries.items() if key.startswith("session:")}
+    assert held.keys() == {last.key, INDEX}
+    assert max(held.values()) <= world.session_rules.idle * 1000
+
+
+@pytest.mark.parametrize("end", ["logout", "reuse"])
+def test_a_number_whose_last_session_has_ended_leaves_nothing(world: World, end: str) -> None:
+    """The index stays as long as another session may need it, and then until no login can be repeated any more."""
+    other, device = devices(world, 2)
+    first = device.refresh_token
+    device.refresh()
+    world.wait(11)
+    assert other.call("logout") == "Success"
+    assert world.backend.expiries()[INDEX] > 86_400_000
+    if end == "logout":
+        assert device.call("logout") == "Success"
+    else:
+        assert device.refresh(first) == "TokenInvalid"
+    assert 0 < world.backend.expiries()[INDEX] <= 120_000
+    world.wait(121)
+    assert not [key for key in world.backend.expiries() if key.startswith("session:")]
+
+
+def test_a_login_is_repeated_although_its_session_was_logged_out(world: World) -> None:
+    """A logout ends one session; after a logout everywhere, the repeat is refused."""
+    session_id = world.get_sms().session_id
+    login = world.log_in(session_id, key="idempotency-key-1")
+    assert world.call("logout", token=login.token)["codeStr"] == "Success"
+    world.wait(55)
+    repeat = world.log_in(session_id, key="idempotency-key-1")
+    assert world.call("logout", token=repeat.token, everywhere=True)["codeStr"] == "Success"
+    with pytest.raises(CodeHasValid):
+        world.log_in(session_id, key="idempotency-key-1")
+
+
+EVENTS = ["begin 0", "begin 1", "refresh 0", "refresh 1", "end 0", "end 1", "end all", "wait"]
+
+
+@pytest.mark.parametrize("first", EVENTS)
+def test_instances_with_different_lifetimes_agree_on_every_session(  # noqa: C901 - a model of all events
+    clock: time_machine.Traveller, first: str
+) -> None:
+    """In all short histories ended sessions stay ended, live ones live, and nothing outlives the longest of them."""
+    client = (backend := fake_backend()).client
+    rules = SessionRules(idle=300, most=900), SessionRules(idle=1000, most=4000)
+    worlds = [World(backend, clock, session_rules=its) for its in rules]
+    stores = [world.session_store for world in worlds]
+    user = Later(lambda: User("user", PHONE, "", "", 0))
+    for begun, second in itertools.product([["begin 0", "begin 1"], ["begin 1", "begin 0"]], EVENTS):
+        history = [*begun, first, second]
+        client.flushall()
+        left: dict[str, int] = {}  # ms that the sessions have, 0 or less for ended ones
+        records: dict[str, dict[str, str]] = {}
+        kept = 0  # ms that the index may be kept
+        for event in history:
+            what, _, number = event.partition(" ")
+            live = [session for session, ms in left.items() if ms > 0]
+            if what == "begin":
+                left[f"{len(left):022}"] = stores[int(number)].begin(PHONE, f"{len(left):022}", user).answer().left_ms
+            elif what == "wait":
+                worlds[0].wait(299)
+                left, kept = {session: ms - 299_000 for session, ms in left.items()}, kept - 299_000
+            elif number == "all":
+                stores[0].end_all(PHONE).answer()
+                left, kept = dict.fromkeys(left, 0), 0
+            elif live and what == "end":
+                stores[int(number)].end(PHONE, live[0]).answer()
+                left[live[0]] = 0
+                kept = kept if live[1:] else min(kept, 120_000)
+            elif live:
+                record = records[live[0]]
+                left[live[0]] = stores[int(number)].rotate(PHONE, live[0], int(record["count"])).answer().left_ms
+            kept = max(kept, *left.values(), 0)
+            for session, ms in left.items():
+                key = f"session:{{{PHONE.e164}}}:{session}"
+                if ms > 0:
+                    records[session] = client.hgetall(key)
+                    assert client.pttl(key) == ms
+                elif number == "all":  # as if the clean-up had failed
+                    client.hset(key, mapping=records[session])
+                    client.pexpire(key, 4_000_000)
+                assert stores[0].owner(PHONE, session).answer() == ("user" if ms > 0 else None), (history, event)
+            index = client.pttl(INDEX)
+            assert max([*left.values(), -2]) <= index <= kept or (index, kept) == (-2, 0), (history, event)
 
 
 # Many sessions.
+
+
+def test_the_hundred_and_first_session_ends_the_first_although_its_clean_up_fails(world: World) -> None:
+    """Redis fails after it has begun the session, so the first one is still in it, and has ended all the same."""
+    first = Device(world)
+
+    def begin() -> SignedIn:
+        return world.sessions.begin(PHONE, world.users.sign_in(PHONE, "")).answer()
+
+    for _ in range(99):
+        begin()
+    with world.redis.losing("DEL", arrives=False):
+        later = begin()
+    assert first.key in session_keys(world)
+    assert first.tries() == {"TokenInvalid"}
+    assert first.call("getUserInfo", token=later.token) == "Success"
 
 
 def test_the_hundred_and_first_session_ends_the_first_and_no_other(world: World) -> None:

@@ -13,6 +13,7 @@ from sms_login.errors import (
     TooManyRequests,
 )
 from sms_login.limits.policy import Reservation
+from sms_login.otp.codes import CodeMaker
 from sms_login.otp.rules import Rules
 from sms_login.otp.store import Challenge, SendRequest
 from sms_login.periods import Period
@@ -20,9 +21,10 @@ from sms_login.phone import Phone
 from sms_login.users import User
 from tests.testkit.backends import Backend
 from tests.testkit.limits import Printed, alerts
-from tests.testkit.world import PHONE, World
+from tests.testkit.world import PHONE, SECRET, World
 
 KEY, OTHER_KEY = "idempotency-key-1", "idempotency-key-2"
+MAKER = CodeMaker(SECRET)
 NO_RESERVATION = Reservation("494400", "20261121", None)
 
 
@@ -92,7 +94,7 @@ def test_two_refused_sendings_in_one_challenge_leave_nothing(quick: World, *, fi
     """The order of the two refusals does not matter."""
 
     def resend() -> None:
-        session_id = quick.challenges.latest(PHONE).answer()
+        session_id = quick.latest()
         if not first_wins:
             refused_at_once(quick, session_id, OTHER_KEY)
             return
@@ -102,7 +104,7 @@ def test_two_refused_sendings_in_one_challenge_leave_nothing(quick: World, *, fi
     meanwhile(quick, lambda: quick.wait(2), resend)
     refused(quick, key=KEY)
     if first_wins:
-        session_id = quick.challenges.latest(PHONE).answer()
+        session_id = quick.latest()
         assert session_id is not None
         quick.challenges.undo(
             SendRequest(PHONE, Period("20261121", 1000), idempotency_key=OTHER_KEY), session_id, "later", issued=True
@@ -134,12 +136,75 @@ def test_a_second_undo_changes_nothing(quick: World) -> None:
 
 def test_an_undo_restores_the_latest_challenge_for_its_own_life(world: World) -> None:
     """The rank lasts as long as the earlier challenge, not as long as the refused one."""
-    world.get_sms()
-    world.wait(400)
-    before = world.backend.expiries()[otp_key(PHONE, "latest")]
+    earlier = world.get_sms().session_id
+    world.wait(200)
     refused_at_once(world)
-    after = world.backend.expiries()[otp_key(PHONE, "latest")]
-    assert before - 1000 < after <= before
+    with pytest.raises(CodeIsError):
+        world.log_in(None, world.wrong)
+    assert world.latest() == earlier
+    world.wait(101)
+    with pytest.raises(CodeHasExpired):
+        world.log_in(None)
+    world.wait(660)
+    assert otp_key(PHONE, "latest") not in world.backend.expiries()
+
+
+@pytest.mark.parametrize("opened_first", [True, False])
+def test_two_refused_sendings_that_overlap_leave_the_earlier_challenge_the_latest(
+    quick: World, *, opened_first: bool
+) -> None:
+    """Whichever of the two is refused first, a login without a sessionId is held against the earlier code again."""
+    earlier = quick.get_sms().session_id
+    code = quick.outbox.code
+    quick.wait(2)
+    first, second = (Challenge(letter * 22, "nonce", "digest") for letter in "BC")
+    request = SendRequest(PHONE, Period("20261121", 3_600_000))
+    for challenge in (first, second):
+        quick.challenges.issue(request, challenge, NO_RESERVATION, challenge.id[:8])
+        quick.wait(2)
+    for challenge in (first, second) if opened_first else (second, first):
+        quick.challenges.undo(request, challenge.id, challenge.id[:8], issued=True)
+    assert quick.latest() == earlier
+    assert quick.log_in(None, code).token
+
+
+@pytest.mark.parametrize("earlier_first", [True, False])
+def test_two_refused_resends_that_overlap_lengthen_no_life(quick: World, *, earlier_first: bool) -> None:
+    """The code works for as long as its only sending that was not refused allows."""
+    session_id = quick.get_sms().session_id
+    request = SendRequest(PHONE, Period("20261121", 3_600_000), session_id)
+    for name in ("earlier", "later"):
+        quick.wait(100)
+        issued = quick.challenges.issue(request, Challenge("B" * 22, "nonce", "digest"), NO_RESERVATION, name).answer()
+        assert issued.challenge_id == session_id
+    for name in ("earlier", "later") if earlier_first else ("later", "earlier"):
+        quick.challenges.undo(request, session_id, name, issued=True).answer()
+    quick.wait(95)
+    with pytest.raises(CodeIsError):
+        quick.log_in(session_id, quick.wrong)
+    quick.wait(6)
+    with pytest.raises(CodeHasExpired):
+        quick.log_in(session_id)
+
+
+def test_the_undo_of_a_challenges_only_sending_spoils_no_repeat_of_its_login(world: World) -> None:
+    """The SMS arrived although SendSms refused it, and the app repeats its login under the key."""
+    session_id = ""
+
+    def log_in() -> None:
+        nonlocal session_id
+        session_id = world.latest() or ""
+        challenge = world.backend.client.hgetall(otp_key(PHONE, session_id))
+        code = MAKER.again(PHONE, Challenge(session_id, challenge["nonce"], challenge["digest"]))
+        world.outbox.sent.append((PHONE, code or ""))
+        assert world.log_in(session_id, key=KEY).token
+
+    meanwhile(world, log_in)
+    refused(world)
+    assert world.log_in(session_id, key=KEY).token
+    assert world.log_in(None, key=KEY).token
+    with pytest.raises(CodeHasValid):
+        world.log_in(session_id)
 
 
 def test_an_issue_whose_answer_is_lost_is_undone(world: World) -> None:
@@ -187,7 +252,7 @@ def test_a_rank_from_an_earlier_sending_survives_the_undo_of_a_later_one(quick: 
     quick.get_sms(older)
     quick.wait(2)
     refused_at_once(quick, older)
-    assert quick.challenges.latest(PHONE).answer() == older
+    assert quick.latest() == older
 
 
 def test_a_rank_from_a_later_sending_survives_the_undo_of_an_earlier_one(quick: World) -> None:
@@ -202,7 +267,7 @@ def test_a_rank_from_a_later_sending_survives_the_undo_of_an_earlier_one(quick: 
 
     meanwhile(quick, lambda: quick.wait(2), another_and_then_the_older_again)
     refused(quick, older)
-    assert quick.challenges.latest(PHONE).answer() == older
+    assert quick.latest() == older
 
 
 def test_a_refusal_is_answered_if_its_undo_fails(

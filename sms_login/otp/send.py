@@ -162,8 +162,11 @@ class Sender:
             self._guard.cancel(sending.budgets, verified=verified)
 
     def _repeated(self, phone: Phone, decision: SendDecision) -> CodeSent | None:
-        """Return the answer to a repeated getSms; None if its challenge is over."""
-        life = self._challenges.remaining_ms(phone, decision.challenge_id, shared=False).answer() // 1000
+        """Return the answer to a repeated getSms; None if its challenge is over.
+
+        It is not over once a login has spent the code: the repeat may be a duplicate that the network has delayed.
+        """
+        life = self._challenges.remaining_ms(phone, decision.challenge_id, shared=False, spent=True).answer() // 1000
         if not life:
             return None
         cooldown = math.ceil(max(decision.wait_ms, 0) / 1000)

@@ -124,22 +124,24 @@ class ChallengeStore(Protocol):
         Return whether a login has verified the sending, and so has refunded it.
         """
 
-    def latest(self, phone: Phone) -> Call[str | None]:
-        """Return the id of the challenge of the number's latest code."""
+    def recent(self, phone: Phone) -> Call[Sequence[str]]:
+        """Return the ids of the challenges of the number's latest sendings, the latest first."""
 
-    def remaining_ms(self, phone: Phone, challenge_id: str, *, shared: bool) -> Call[int]:
+    def remaining_ms(self, phone: Phone, challenge_id: str, *, shared: bool, spent: bool = False) -> Call[int]:
         """Return the time for which a code can still be redeemed; 0 if it is spent or expired.
 
-        Count its own guesses and, if `shared`, also those of logins without a sessionId.
+        Count its own guesses and, if `shared`, also those of logins without a sessionId. If `spent`, count a code that
+        a login has spent as if it could be redeemed.
         """
 
     def redeem(self, phone: Phone, challenge_id: str, attempt: Attempt) -> Call[Redemption]:
         """Compare a guess with a code, and spend the code if the guess is right."""
 
     def unredeem(self, phone: Phone, challenge_id: str, login_id: str, *, refunded: bool) -> Call[bool]:
-        """Make the code valid again that `login_id` spent; False if the record is gone or another login's.
+        """Make the code valid again that `login_id` spent, itself or as a repeat.
 
-        If its reservations were `refunded`, or may have been, the next login refunds none of them.
+        Return False if the record is gone, or if another of these logins may have succeeded. If the reservations were
+        `refunded`, or may have been, the next login refunds none of them.
         """
 
     def forget(self, phone: Phone, challenge_id: str) -> Call[None]:

@@ -32,6 +32,7 @@ from sms_login.phone import Phone
 
 T = TypeVar("T")
 
+_NO_CHALLENGE = "-"  # a lock is told also if there is no code to compare a guess with
 _RIGHT = {GuessOutcome.RIGHT, GuessOutcome.REPEAT}
 
 
@@ -98,16 +99,15 @@ class Verifier:
         if redemption.outcome is GuessOutcome.LOCKED:
             self._guard.refund_guess(reserved)
         if redemption.outcome not in _RIGHT:
-            raise self._refusal(phone, redemption)
-        login_id = redemption.login_id
+            raise self._refusal(guess, redemption)
         refunds: Sequence[Call[None]] = ()
         try:
-            using = use(login_id)
+            using = use(redemption.login_id)
             refunds = self._guard.refunds(phone, redemption.reservations, reserved)
             self._send(using, *refunds)
             result = using.answer()
         except Exception as error:
-            # Even through a bug of ours. A repeated login is not unredeemed: one of the two may have been answered.
+            # Even through a bug of ours. If a login was repeated, the code is valid again once both have failed.
             if self._unredeem(phone, challenge_id, login_id, refunded=bool(refunds)):
                 if not refunds:
                     self._guard.refund_guess(reserved)
@@ -115,24 +115,22 @@ class Verifier:
                     raise UserStoreFailed(error.detail) from error
             raise
         self._guard.settle(refunds)
-        return Used(result, login_id, challenge_id)
+        return Used(result, redemption.login_id, challenge_id)
 
     def _evaluate(self, guess: Guess, login_id: str) -> tuple[str, Redemption, WindowNames]:
         """Count a guess and evaluate it; return its challenge, the result, and the windows to refund.
 
         With a sessionId both travel together, since the guess goes on if the client's budget is used up: others behind
         the same address may have used it. Without one, the budget is asked first, and the latest challenge with it.
-        Raises CodeHasExpired, TooManyRequests and ServiceUnavailable.
+        Raises TooManyRequests and ServiceUnavailable.
         """
         phone, challenge_id = guess.phone, guess.challenge_id
         reserving = self._guard.reserve_guess(guess.client, self._calendar.now())
         if challenge_id is None:
-            finding = self._challenges.latest(phone)
+            finding = self._challenges.recent(phone)
             self._send(reserving, finding)
             reserving.answer()
-            challenge_id = finding.answer()
-        if challenge_id is None:
-            raise CodeHasExpired
+            challenge_id = next(iter(finding.answer()), _NO_CHALLENGE)
         digests = self._maker.digests(phone, challenge_id, guess.code)
         attempt = Attempt(login_id, digests, guess.challenge_id is None, guess.idempotency_key)
         redeeming = self._challenges.redeem(phone, challenge_id, attempt)
@@ -158,7 +156,7 @@ class Verifier:
         except ServiceUnavailable:  # the answer stays the earlier failure, and the code stays spent
             return False
 
-    def _refusal(self, phone: Phone, redemption: Redemption) -> Refusal:
+    def _refusal(self, guess: Guess, redemption: Redemption) -> Refusal:
         match redemption.outcome:
             case GuessOutcome.WRONG:
                 if redemption.failures in {self._rules.alert_at, self._rules.lock_at}:
@@ -168,8 +166,12 @@ class Verifier:
                 return CodeHasValid()
             case GuessOutcome.LOCKED:
                 return Locked(retry_after=retry_after(redemption.wait_ms))
-            case GuessOutcome.UNKNOWN:
-                latest = self._challenges.latest(phone).answer()
-                if latest and self._challenges.remaining_ms(phone, latest, shared=True).answer():
-                    return SessionMismatch()
+            case GuessOutcome.UNKNOWN if guess.challenge_id and self._has_live_code(guess.phone):
+                return SessionMismatch()
         return CodeHasExpired()
+
+    def _has_live_code(self, phone: Phone) -> bool:
+        recent = self._challenges.recent(phone).answer()
+        lives = [self._challenges.remaining_ms(phone, each, shared=each == recent[0]) for each in recent]
+        self._send(*lives)
+        return any(life.answer() for life in lives)

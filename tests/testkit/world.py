@@ -170,6 +170,10 @@ class World:
         """Let something happen once, after the next sending has checked its budgets and before it reserves them."""
         self.redis.after("check reserve", happens)
 
+    def latest(self, phone: Phone = PHONE) -> str | None:
+        """Return the id of the challenge of the number's latest code, None if there is none."""
+        return next(iter(self.challenges.recent(phone).answer()), None)
+
     def sent_today(self, phone: Phone = PHONE) -> int:
         """Return what Redis counts of the number's day."""
         days = [key for key in self.backend.expiries() if key.startswith(otp_key(phone, "day:"))]

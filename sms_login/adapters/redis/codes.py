@@ -3,22 +3,23 @@
 The keys of a number share a hash tag, so a script finds them in one slot of a cluster. Every key expires.
 
     otp:{+86…}:<challenge id>  hash    a challenge; lua/issue.lua explains its fields
-    otp:{+86…}:latest          string  id of the challenge of the latest code
+    otp:{+86…}:latest          string  ids of the latest sendings and of their challenges
     otp:{+86…}:cooldown        string  id of the latest sending
     otp:{+86…}:day:20261121    int     sendings of the day
     otp:{+86…}:failures        int     failures in a row
     otp:{+86…}:sent:<key>      string  id of the challenge that a getSms with this Idempotency-Key was answered with
 
-Read only, of `sessions`:
+Of `sessions`:
 
-    session:{+86…}:generation  int     grows when all sessions end: a login before that is not repeated
+    session:{+86…}:index       hash    tells a repeated login whether all sessions have ended since
 """
 
 import re
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from sms_login.adapters.redis.client import RedisCall, RedisClient, as_text, nothing
+from sms_login.adapters.redis.client import RedisCall, RedisClient, nothing
 from sms_login.limits.policy import Reservation
 from sms_login.otp.rules import Rules
 from sms_login.otp.store import Attempt, Challenge, GuessOutcome, Redemption, SendDecision, SendOutcome, SendRequest
@@ -68,19 +69,19 @@ class RedisChallenges:
         verified = {"verified", "gone"} if issued else {"verified"}
         return self._redis.script("undo", keys, [sending_id, requested, challenge_id], verified.__contains__)
 
-    def latest(self, phone: Phone) -> RedisCall[str | None]:
-        """See `otp.store.ChallengeStore.latest`."""
-        return self._redis.command("GET", otp_key(phone, "latest"), read=as_text)
+    def recent(self, phone: Phone) -> RedisCall[Sequence[str]]:
+        """See `otp.store.ChallengeStore.recent`."""
+        return self._redis.command("GET", otp_key(phone, "latest"), read=_challenges)
 
-    def remaining_ms(self, phone: Phone, challenge_id: str, *, shared: bool) -> RedisCall[int]:
+    def remaining_ms(self, phone: Phone, challenge_id: str, *, shared: bool, spent: bool = False) -> RedisCall[int]:
         """See `otp.store.ChallengeStore.remaining_ms`."""
-        keys = [otp_key(phone, challenge_id)]
-        return self._redis.script("remaining", keys, [1 if shared else 0, self._rules.guesses], int)
+        args = [1 if shared else 0, self._rules.guesses, 1 if spent else 0]
+        return self._redis.script("remaining", [otp_key(phone, challenge_id)], args, int)
 
     def redeem(self, phone: Phone, challenge_id: str, attempt: Attempt) -> RedisCall[Redemption]:
         """See `otp.store.ChallengeStore.redeem`."""
         rules = self._rules
-        keys = [otp_key(phone, challenge_id), otp_key(phone, "failures"), f"session:{{{phone.e164}}}:generation"]
+        keys = [otp_key(phone, challenge_id), otp_key(phone, "failures"), f"session:{{{phone.e164}}}:index"]
         texts = ("shared_guesses" if attempt.shared else "guesses", attempt.login_id, attempt.idempotency_key or "")
         limits = (rules.guesses, rules.lock_at, rules.lock_for * 1000, rules.repeat_for * 1000)
         return self._redis.script("redeem", keys, [*texts, *limits, *attempt.digests], _redemption)
@@ -99,6 +100,11 @@ class RedisChallenges:
 def otp_key(phone: Phone, name: str) -> str:
     """Return one of the keys of a number that are listed above."""
     return f"otp:{{{phone.e164}}}:{name}"
+
+
+def _challenges(sendings: str | None) -> Sequence[str]:
+    ids = (sending.partition(":")[0] for sending in (sendings or "").split(" ") if sending)
+    return [*dict.fromkeys(ids)]
 
 
 def _decision(request: SendRequest, new: Challenge, answer: list[Any]) -> SendDecision:

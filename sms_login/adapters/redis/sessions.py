@@ -1,9 +1,7 @@
-"""Sessions in Redis: one hash for each. Every key expires.
+"""Sessions in Redis: one hash for each, and for each number an index that expires with its last session.
 
-session:{+86…}:<id>          hash    a session; lua/begin_session.lua explains its fields
-session:{+86…}:generation    int     counts how often all sessions of the number were ended
-session:{+86…}:list          list    ids, the latest first
-session:{+86…}:owner         string  id of the sessions' user
+session:{+86…}:<id>     hash  a session
+session:{+86…}:index    hash  the sessions that have not ended; lua/begin_session.lua explains the fields of both
 """
 
 from collections.abc import Sequence
@@ -12,12 +10,11 @@ from typing import Any
 from sms_login.adapters.redis.client import RedisCall, RedisClient, as_text, nothing
 from sms_login.calls import Call, Joint
 from sms_login.phone import Phone
-from sms_login.sessions.store import LONGEST_SESSION, Begun, Rotated, Rotation, SessionRules
+from sms_login.sessions.store import Begun, Rotated, Rotation, SessionRules
 from sms_login.users import User
 
 _AT_ONCE = 100  # sessions of one number; one more ends the oldest
-# s; the keys that end sessions outlive any session, under any SESSION_TTL.
-_KEPT = LONGEST_SESSION + 86400
+_KEPT = 120  # s that an index outlives its last session: for longer than a login can be repeated
 
 
 class RedisSessions:
@@ -29,9 +26,8 @@ class RedisSessions:
 
     def begin(self, phone: Phone, session: str, user: Call[User]) -> Call[Begun]:
         """See `sessions.store.SessionStore.begin`."""
-        rules = self._rules
-        keys = [_key(phone, name) for name in (session, "generation", "list", "owner")]
-        args: list[str | int] = [session, rules.idle * 1000, rules.most * 1000, _AT_ONCE, _KEPT * 1000]
+        keys, rules = _keys(phone, session), self._rules
+        args: list[str | int] = [session, rules.idle * 1000, rules.most * 1000, _AT_ONCE]
         if isinstance(user, RedisCall):
             new_id, now = user.args
             keys, args = [*keys, *user.keys], [new_id, *args, now]
@@ -48,24 +44,23 @@ class RedisSessions:
 
     def rotate(self, phone: Phone, session: str, count: int) -> RedisCall[Rotated]:
         """See `sessions.store.SessionStore.rotate`."""
-        keys = [*_keys(phone, session), _key(phone, "list")]
-        args: list[str | int] = [session, count, self._rules.repeat_for * 1000, self._rules.idle * 1000]
-        return self._redis.script("rotate_session", keys, args, _rotated)
+        rules = self._rules
+        args: list[str | int] = [session, count, rules.repeat_for * 1000, rules.idle * 1000, _KEPT * 1000]
+        return self._redis.script("rotate_session", _keys(phone, session), args, _rotated)
 
     def owner(self, phone: Phone, session: str) -> RedisCall[str | None]:
         """See `sessions.store.SessionStore.owner`."""
-        return self._redis.script("session_owner", _keys(phone, session), [], as_text)
+        return self._redis.script("session_owner", _keys(phone, session), [session], as_text)
 
     def end(self, phone: Phone, session: str) -> RedisCall[None]:
         """See `sessions.store.SessionStore.end`."""
-        return self._redis.script("end_session", [_key(phone, session), _key(phone, "list")], [session], nothing)
+        return self._redis.script("end_session", _keys(phone, session), [session, _KEPT * 1000], nothing)
 
     def end_all(self, phone: Phone, after: Call[Any] | None = None) -> Call[None]:
         """See `sessions.store.SessionStore.end_all`."""
         if after is not None and not isinstance(after, RedisCall):
             after.answer()
-        keys = [_key(phone, "generation"), _key(phone, "list"), _key(phone, "owner")]
-        ended = self._redis.script("end_sessions", keys, [_KEPT * 1000], list)
+        ended = self._redis.script("end_sessions", [_key(phone, "index")], [], list)
         return Joint([ended], lambda: self._delete(phone, ended.answer()))
 
     def _delete(self, phone: Phone, sessions: Sequence[str]) -> None:
@@ -85,4 +80,4 @@ def _key(phone: Phone, name: str) -> str:
 
 
 def _keys(phone: Phone, session: str) -> list[str]:
-    return [_key(phone, session), _key(phone, "generation")]
+    return [_key(phone, session), _key(phone, "index")]

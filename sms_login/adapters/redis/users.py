@@ -30,9 +30,9 @@ class RedisUsers:
 
     def rename(self, phone: Phone, user_id: str, name: str, *, only_if: Call[str | None]) -> RedisCall[User | None]:
         """See `users.Users.rename`. The script itself asks Redis for the session's owner."""
-        keys, args = [_key(phone)], [user_id, name]
+        keys, args = [_key(phone)], list[str | int]([user_id, name])
         if isinstance(only_if, RedisCall):
-            keys += only_if.keys
+            keys, args = [*keys, *only_if.keys], [*args, *only_if.args]
         return self._redis.script("rename_user", keys, args, lambda fields: _user(phone, fields) if fields else None)
 
     def delete(self, phone: Phone, user_id: str) -> RedisCall[bool]:

@@ -1,38 +1,53 @@
 -- Begin the session of a user who has just logged in.
 --
--- KEYS  1 session   2 generation of the number's sessions   3 list of them   4 owner of them
---       5 user, to be signed in, if users are in this Redis
--- ARGV  1 user id, or with 5 the id for a new user   2 session id   3 ms that it lives without a refresh   4 ms that it lives at most
---       5 sessions that a number may have   6 ms that keys 2 to 4 live: longer than any session under any settings
---       7 now, epoch ms, with key 5
+-- KEYS  1 session   2 index of the number's sessions   3 user, to be signed in, if users are in this Redis
+-- ARGV  1 user id, or with 3 the id for a new user   2 session id   3 ms that it lives without a refresh   4 ms that it lives at most
+--       5 sessions that a number may have   6 now, epoch ms, with key 3
 -- Gives {ms until it ends unless it is used, {id, name, avatar, created} or {}, ids of the sessions beyond 5...}
 --
 -- A session is a hash:
 --   user         id of its user
---   generation   of the number's sessions when it began: all sessions of an older one have ended
 --   count        of its refresh token: 1, and one more at each rotation
 --   left         ms of its longest life that were left at the last rotation
 --   ttl          the expiry that was set then: the present one tells how long ago it was
--- If another user owned the number before, their sessions end.
-local session, generation_key, list, owner_key, user = unpack(KEYS)
+-- It lives while it is in the index, which is a hash, too, and expires with the last session:
+--   <session id> serial number of a session
+--   last         serial number of the latest one
+--   owner        id of their user: if another user owned the number before, the sessions of that one end
+--   generation   another one whenever all sessions have ended
+if redis.replicate_commands then redis.replicate_commands() end
+
+local session, index, user = unpack(KEYS)
 local user_id, session_id = unpack(ARGV)
-local idle, most, length, kept = numbers_from(3)
+local idle, most, allowed = numbers_from(3)
 
-local fields = user and sign_in(user, user_id, ARGV[7]) or {}
+local fields = user and sign_in(user, user_id, ARGV[6]) or {}
 user_id = fields[1] or user_id
-
 local ttl = math.min(idle, most)
-local owner = redis.call('GET', owner_key)
-if owner and owner ~= user_id then redis.call('INCR', generation_key) end
-redis.call('SET', owner_key, user_id, 'PX', kept)
-redis.call('PEXPIRE', generation_key, kept)
-local generation = generation_of(generation_key)
-redis.call('HSET', session, 'user', user_id, 'generation', generation, 'count', 1, 'left', most, 'ttl', ttl)
+local owner, last, generation = unpack(redis.call('HMGET', index, 'owner', 'last', 'generation'))
+if owner and owner ~= user_id then
+  redis.call('DEL', index)
+  generation = nil
+end
+local serial = count_of(last) + 1
+redis.call('HSET', index, 'owner', user_id, 'last', serial, 'generation', generation or session_id, session_id, serial)
+lengthen(index, redis.call('PTTL', index), ttl)
+redis.call('HSET', session, 'user', user_id, 'count', 1, 'left', most, 'ttl', ttl)
 redis.call('PEXPIRE', session, ttl)
-redis.call('LPUSH', list, session_id)
-local answer = redis.call('LRANGE', list, length, -1)
-table.insert(answer, 1, ttl)
-table.insert(answer, 2, fields)
-redis.call('LTRIM', list, 0, length - 1)
-redis.call('PEXPIRE', list, kept)
+
+local answer = {ttl, fields}
+if sessions_in(index) > allowed then
+  local ids, serials, all = {}, {}, redis.call('HGETALL', index)
+  for i = 1, #all, 2 do
+    if is_session(all[i]) then
+      table.insert(ids, all[i])
+      serials[all[i]] = count_of(all[i + 1])
+    end
+  end
+  table.sort(ids, function(a, b) return serials[a] < serials[b] end)
+  for i = 1, #ids - allowed do
+    redis.call('HDEL', index, ids[i])
+    table.insert(answer, ids[i])
+  end
+end
 return answer

@@ -16,19 +16,17 @@
 --   until                 the code stops working when the challenge has this many ms left
 --   guesses               wrong guesses with its id
 --   shared_guesses        wrong guesses of logins without a sessionId
---   sends                 sendings that were not undone
+--   until:<sending id>    `until` as this sending set it: `until` is that of the last sending that was not undone
 --   took:<sending id>     the sending's reservation, for a login to refund
---   last                  id of the last sending, and for undo.lua the values that it replaced:
---   prev_until            the code's `until`
---   prev                  the latest challenge
---   prev_ms               ms that `prev` had left beyond this one
 --   login                 id of the login that spent the code, and for unredeem.lua:
---   undoable_by           the login that may still give the code back
+--   undoable_by           ids of the login and its repeats that have not failed: if all fail, the code is valid again
 --   failures              failures in a row that it cleared
 --   failures_left         their expiry, ms
 --   spent_left            ms that the challenge had left when it was spent
 --   login_key             the idempotency key of that login
 --   generation            of the number's sessions at that login
+--
+-- The latest sendings of a number are kept as <challenge id>:<sending id>, separated by spaces, the latest first.
 if redis.replicate_commands then redis.replicate_commands() end
 
 local requested, new, latest, cooldown, today, failures, idempotency = unpack(KEYS)
@@ -47,7 +45,7 @@ if wait ~= -2 then return {'cooldown', wait} end
 
 -- The requested challenge is sent again if its code works, has guesses left, and leaves room for a whole life.
 local answer = {'new', sent}
-local challenge, id, until_, prev_until = new, new_id, record_life - life, nil
+local challenge, id, until_ = new, new_id, record_life - life
 if requested_id ~= '' then
   local left = redis.call('PTTL', requested)
   local nonce, digest, old_until, guesses, login =
@@ -55,25 +53,25 @@ if requested_id ~= '' then
   local works = nonce and digest and life_of(left, old_until) > 0 and not login
   if works and count_of(guesses) < max_guesses and left - life >= tail then
     answer = {'resend', sent, nonce, digest}
-    challenge, id, until_, record_life, prev_until = requested, requested_id, left - life, left, old_until
+    challenge, id, until_, record_life = requested, requested_id, left - life, left
   end
 end
 if mode == 'check' then return answer end
 
-redis.call('HSET', challenge, 'until', until_, 'last', sending_id, 'took:' .. sending_id, reservation)
-redis.call('HINCRBY', challenge, 'sends', 1)
-redis.call('HDEL', challenge, 'prev_until', 'prev', 'prev_ms')
-if prev_until then
-  redis.call('HSET', challenge, 'prev_until', prev_until)
-else
+redis.call('HSET', challenge, 'until', until_, 'until:' .. sending_id, until_, 'took:' .. sending_id, reservation)
+if challenge == new then
   redis.call('HSET', challenge, 'nonce', new_nonce, 'digest', new_digest)
   redis.call('PEXPIRE', challenge, record_life)
 end
-local prev = redis.call('GET', latest)
-if prev and prev ~= id then
-  redis.call('HSET', challenge, 'prev', prev, 'prev_ms', redis.call('PTTL', latest) - record_life)
+local sendings, latest_life = id .. ':' .. sending_id, record_life
+local earlier = redis.call('GET', latest)
+if earlier then
+  -- The sendings of ten minutes are fewer than 500 bytes can hold, unless the cooldown is very short.
+  if #earlier > 500 then earlier = string.match(string.sub(earlier, 1, 500), '^(.*) ') or '' end
+  sendings = sendings .. ' ' .. earlier
+  latest_life = math.max(record_life, redis.call('PTTL', latest))
 end
-redis.call('SET', latest, id, 'PX', record_life)
+redis.call('SET', latest, sendings, 'PX', latest_life)
 redis.call('SET', cooldown, sending_id, 'PX', cooldown_ms)
 redis.call('INCR', today)
 redis.call('PEXPIRE', today, day_left)

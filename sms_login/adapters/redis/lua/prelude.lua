@@ -27,8 +27,10 @@ local function life_of(left, until_)
   return ends > 0 and left > ends and left - ends or 0
 end
 
--- The generation of a number's sessions, which grows when all of them end.
-local function generation_of(key) return redis.call('GET', key) or '0' end
+-- Lengthen the life of a key, which has `left` ms, to `ms`. A longer life stays: others need it.
+local function lengthen(key, left, ms)
+  if left < ms then redis.call('PEXPIRE', key, ms) end
+end
 
 -- Find the user of a number, or sign them up under a new id; return {id, name, avatar, created}.
 local function sign_in(user, new_id, now)
@@ -38,8 +40,18 @@ local function sign_in(user, new_id, now)
   return redis.call('HMGET', user, 'id', 'name', 'avatar', 'created')
 end
 
+-- Whether a field of an index of sessions is the id of one, and how many there are.
+local function is_session(field) return field ~= 'generation' and field ~= 'owner' and field ~= 'last' end
+local function sessions_in(index) return redis.call('HLEN', index) - 3 end
+
 -- The id of a session's user, nil if the session has ended.
-local function owner_of(session, generation_key)
-  local user, generation = unpack(redis.call('HMGET', session, 'user', 'generation'))
-  return user and generation == generation_of(generation_key) and user or nil
+local function owner_of(session, index, session_id)
+  if redis.call('HEXISTS', index, session_id) == 0 then return nil end
+  return redis.call('HGET', session, 'user') or nil
+end
+
+-- End a session in an index that has `left` ms. An index without sessions is kept for `kept` ms, for redeem.lua.
+local function drop_session(index, left, session_id, kept)
+  redis.call('HDEL', index, session_id)
+  if left > kept and sessions_in(index) == 0 then redis.call('PEXPIRE', index, kept) end
 end

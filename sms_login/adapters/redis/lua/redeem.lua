@@ -1,6 +1,6 @@
 -- Compare a guess with a code: counted, compared and spent in one step, so that no two requests meet in between.
 --
--- KEYS  1 challenge   2 failures in a row   3 generation of the number's sessions
+-- KEYS  1 challenge   2 failures in a row   3 index of the number's sessions
 -- ARGV  1 field that counts the guess, "guesses" or "shared_guesses"   2 id of this login
 --       3 its idempotency key, "" if none
 --       4 guesses allowed   5 failures that lock   6 life of the failures, ms   7 ms in which a login may be repeated
@@ -12,7 +12,7 @@
 -- account, is not signed in by a repeat: the generation is another one then.
 if redis.replicate_commands then redis.replicate_commands() end
 
-local challenge, failures, generation_key = unpack(KEYS)
+local challenge, failures, index = unpack(KEYS)
 local field, login_id, login_key = unpack(ARGV)
 local allowed, lock_at, failures_life, repeat_for = numbers_from(4)
 
@@ -20,9 +20,9 @@ local failed = redis.call('GET', failures)
 if count_of(failed) >= lock_at then return {'locked', redis.call('PTTL', failures)} end
 local left = redis.call('PTTL', challenge)
 if left < 0 then return {'unknown'} end
-local digest, until_, guesses, login, old_key, spent_left, old_generation =
-  unpack(redis.call('HMGET', challenge, 'digest', 'until', field, 'login', 'login_key', 'spent_left', 'generation'))
-local generation = generation_of(generation_key)
+local digest, until_, guesses, login, old_key, spent_left, old_generation, holders = unpack(redis.call('HMGET',
+  challenge, 'digest', 'until', field, 'login', 'login_key', 'spent_left', 'generation', 'undoable_by'))
+local generation = redis.call('HGET', index, 'generation')
 local since = count_of(spent_left) - left
 local repeated = login and login_key ~= '' and old_key == login_key and since >= 0 and since <= repeat_for
 repeated = repeated and old_generation == generation
@@ -40,11 +40,20 @@ if not right then
   return {'wrong', allowed - guessed - 1, count}
 end
 if repeated then
-  -- Two requests now hold tokens of this login, or will: neither may give the code back any more.
-  redis.call('HDEL', challenge, 'undoable_by')
+  -- This login may deliver a token as well: it must fail, too, before the code is valid again. Too many never are.
+  if holders and #holders < 8192 then
+    redis.call('HSET', challenge, 'undoable_by', holders .. login_id .. ' ')
+  else
+    redis.call('HDEL', challenge, 'undoable_by')
+  end
   return {'repeat', login}
 end
-redis.call('HSET', challenge, 'login', login_id, 'undoable_by', login_id, 'spent_left', left,
+if not generation then
+  generation = login_id
+  redis.call('HSET', index, 'generation', generation)
+end
+lengthen(index, redis.call('PTTL', index), repeat_for + 1000)
+redis.call('HSET', challenge, 'login', login_id, 'undoable_by', login_id .. ' ', 'spent_left', left,
   'login_key', login_key, 'generation', generation)
 if failed then
   redis.call('HSET', challenge, 'failures', failed, 'failures_left', redis.call('PTTL', failures))

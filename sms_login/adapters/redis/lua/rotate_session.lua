@@ -1,34 +1,34 @@
 -- Replace a session's refresh token, which its count identifies; only the present one may be replaced.
 --
--- KEYS  1 session   2 generation of the number's sessions   3 list of them
+-- KEYS  1 session   2 index of the number's sessions
 -- ARGV  1 session id   2 count of the token   3 ms in which the previous token is answered again
---       4 ms that the session lives without a refresh
+--       4 ms that the session lives without a refresh   5 ms that the index outlives its last session
 -- Gives {"rotated" | "repeated", user id, present count, ms until it ends unless it is used} | {"ended"} | {"reused"}
 --
--- The fields of a session are explained in begin_session.lua. A token that comes later than 3 was copied, from here or
+-- The fields of both keys are explained in begin_session.lua. A token that comes later than 3 was copied, from here or
 -- from the app: the session ends for both. A token ahead of the present count is ours too, and Redis has lost data.
 if redis.replicate_commands then redis.replicate_commands() end
 
-local session, generation_key, list = unpack(KEYS)
+local session, index = unpack(KEYS)
 local session_id = ARGV[1]
-local asked, repeat_for, idle = numbers_from(2)
+local asked, repeat_for, idle, kept = numbers_from(2)
 
-local user, generation, count, left, ttl =
-  unpack(redis.call('HMGET', session, 'user', 'generation', 'count', 'left', 'ttl'))
+if redis.call('HEXISTS', index, session_id) == 0 then return {'ended'} end
+local user, count, left, ttl = unpack(redis.call('HMGET', session, 'user', 'count', 'left', 'ttl'))
 count, left, ttl = tonumber(count), tonumber(left), tonumber(ttl)
 if not (user and count and left and ttl) then return {'ended'} end
-if generation ~= generation_of(generation_key) then return {'ended'} end
 
 local remaining = redis.call('PTTL', session)
 local since = ttl - remaining
 if asked == count - 1 and since <= repeat_for then return {'repeated', user, count, remaining} end
 if asked < count then
   redis.call('DEL', session)
-  redis.call('LREM', list, 0, session_id)
+  drop_session(index, redis.call('PTTL', index), session_id, kept)
   return {'reused'}
 end
 left = left - since
 ttl = math.min(idle, left)
 redis.call('HSET', session, 'count', asked + 1, 'left', left, 'ttl', ttl)
 redis.call('PEXPIRE', session, ttl)
+lengthen(index, redis.call('PTTL', index), ttl)
 return {'rotated', user, asked + 1, ttl}

@@ -5,39 +5,45 @@
 -- ARGV  1 id of the sending   2 id of 1   3 id of 2
 -- Gives "undone" | "verified": a login has refunded the reservation before | "gone"
 --
--- The challenge is the one that holds the sending's reservation. If the sending is no longer its last one, only the
--- counts are given back. The reservation stays in a challenge that a login has spent: if that login gives the code back,
--- the next one refunds it, or finds it empty because it is refunded already.
+-- The fields of a challenge are explained in issue.lua. A challenge goes with its last sending, unless a login has spent
+-- it: that login may be repeated. Its reservation stays, too: if the login gives the code back, the next one refunds it.
 if redis.replicate_commands then redis.replicate_commands() end
 
 local challenge, new, latest, cooldown, today, idempotency = unpack(KEYS)
 local sending_id, id, new_id = unpack(ARGV)
-local took = 'took:' .. sending_id
-if redis.call('HGET', new, took) then challenge, id = new, new_id end
+local undone_until = 'until:' .. sending_id
+if redis.call('HGET', new, undone_until) then challenge, id = new, new_id end
 
-local reservation, last, prev_until, prev, prev_ms, login =
-  unpack(redis.call('HMGET', challenge, took, 'last', 'prev_until', 'prev', 'prev_ms', 'login'))
-local is_last = last == sending_id
-if not reservation then return 'gone' end
+local fields = redis.call('HGETALL', challenge)
+local stands, login, refunded, until_ = false, false, false, nil
+for i = 1, #fields, 2 do
+  local name, value = fields[i], fields[i + 1]
+  if name == undone_until then
+    stands = true
+  elseif string.sub(name, 1, 6) == 'until:' and not (until_ and count_of(until_) < count_of(value)) then
+    until_ = value
+  end
+  login = login or name == 'login'
+  refunded = refunded or (name == 'took:' .. sending_id and value == '')
+end
+if not stands then return 'gone' end
+local left = redis.call('PTTL', latest)
 if redis.call('GET', cooldown) == sending_id then redis.call('DEL', cooldown) end
 count_down(today)
 if idempotency ~= cooldown and redis.call('GET', idempotency) == id then redis.call('DEL', idempotency) end
 
-local left = redis.call('PTTL', challenge)
-local sends = redis.call('HINCRBY', challenge, 'sends', -1)
-if not login then redis.call('HDEL', challenge, took) end
-if sends < 1 then
-  redis.call('DEL', challenge)
-elseif is_last then
-  if prev_until then redis.call('HSET', challenge, 'until', prev_until) end
-  redis.call('HDEL', challenge, 'last', 'prev_until', 'prev', 'prev_ms')
+redis.call('HDEL', challenge, undone_until)
+if until_ then redis.call('HSET', challenge, 'until', until_) end
+if not login then redis.call('HDEL', challenge, 'took:' .. sending_id) end
+if login and not until_ then return 'verified' end
+if not until_ then redis.call('DEL', challenge) end
+local others = {}
+for sending in string.gmatch(redis.call('GET', latest) or '', '%S+') do
+  if sending ~= id .. ':' .. sending_id then table.insert(others, sending) end
 end
-if redis.call('GET', latest) == id then
-  local latest_left = prev and left + (tonumber(prev_ms) or -left) or 0
-  if is_last and latest_left > 0 then
-    redis.call('SET', latest, prev, 'PX', latest_left)
-  elseif sends < 1 then
-    redis.call('DEL', latest)
-  end
+if #others > 0 and left > 0 then
+  redis.call('SET', latest, table.concat(others, ' '), 'PX', left)
+else
+  redis.call('DEL', latest)
 end
-return (login or reservation == '') and 'verified' or 'undone'
+return (login or refunded) and 'verified' or 'undone'
