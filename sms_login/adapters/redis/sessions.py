@@ -26,8 +26,8 @@ class RedisSessions:
     def begin(self, phone: Phone, session: str, user_id: str) -> int:
         """See `sessions.store.SessionStore.begin`."""
         args: list[str | int] = [user_id, session, self._rules.idle * 1000, self._rules.most * 1000, _AT_ONCE]
-        ttl, *too_many = self._redis.run("begin_session", _keys(phone, session), args)
-        self._delete(phone, too_many)
+        ttl, *ended = self._redis.run("begin_session", _keys(phone, session), args)
+        self._delete(phone, ended)
         return int(ttl)
 
     def rotate(self, phone: Phone, session: str, count: int) -> Rotated:

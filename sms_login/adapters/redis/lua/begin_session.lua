@@ -3,7 +3,7 @@
 -- KEYS  1 session   2 index of the number's sessions
 -- ARGV  1 user id   2 session id   3 ms that it lives without a refresh   4 ms that it lives at most
 --       5 sessions that a number may have
--- Gives {ms until it ends unless it is used, ids of the sessions beyond 5...}
+-- Gives {ms until it ends unless it is used, ids of sessions that have ended for it, to be deleted...}
 --
 -- A session is a hash:
 --   user         id of its user
@@ -23,7 +23,11 @@ local idle, most, allowed = numbers_from(3)
 
 local ttl = math.min(idle, most)
 local owner, last, generation = unpack(redis.call('HMGET', index, 'owner', 'last', 'generation'))
+local answer = {ttl}
 if owner and owner ~= user_id then
+  for _, field in ipairs(redis.call('HKEYS', index)) do
+    if is_session(field) then table.insert(answer, field) end
+  end
   redis.call('DEL', index)
   generation = nil
 end
@@ -33,7 +37,6 @@ lengthen(index, redis.call('PTTL', index), ttl)
 redis.call('HSET', session, 'user', user_id, 'count', 1, 'left', most, 'ttl', ttl)
 redis.call('PEXPIRE', session, ttl)
 
-local answer = {ttl}
 if sessions_in(index) > allowed then
   local ids, serials, fields = {}, {}, redis.call('HGETALL', index)
   for i = 1, #fields, 2 do
