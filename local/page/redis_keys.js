@@ -38,9 +38,7 @@ const KINDS = [
   [/^otp:.*:sent:/, "keySent"],
   [/^otp:/, "keyCode"],
   [/^user:/, "keyUser"],
-  [/^session:.*:list$/, "keySessions"],
-  [/^session:.*:owner$/, "keyOwner"],
-  [/^session:.*:generation$/, "keyGeneration"],
+  [/^session:.*:index$/, "keySessions"],
   [/^session:/, "keySession"],
 ];
 const ORDER = ["keyCode", "keyUser", "keySession", "keyCooldown", "keyDay", "keyFailures"]; // the others follow

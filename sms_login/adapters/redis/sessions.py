@@ -36,8 +36,8 @@ class RedisSessions:
         beginning = self._redis.script("begin_session", keys, args, list)
 
         def begun() -> Begun:
-            ttl, fields, *too_many = beginning.answer()
-            self._delete(phone, too_many)
+            ttl, fields, *ended = beginning.answer()
+            self._delete(phone, ended)
             return Begun(user.read(fields) if isinstance(user, RedisCall) else user.answer(), ttl)
 
         return Joint([beginning], begun)

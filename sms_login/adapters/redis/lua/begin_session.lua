@@ -1,9 +1,10 @@
 -- Begin the session of a user who has just logged in.
 --
 -- KEYS  1 session   2 index of the number's sessions   3 user, to be signed in, if users are in this Redis
--- ARGV  1 user id, or with 3 the id for a new user   2 session id   3 ms that it lives without a refresh   4 ms that it lives at most
---       5 sessions that a number may have   6 now, epoch ms, with key 3
--- Gives {ms until it ends unless it is used, {id, name, avatar, created} or {}, ids of the sessions beyond 5...}
+-- ARGV  1 user id, or with key 3 the id for a new user   2 session id   3 ms that it lives without a refresh
+--       4 ms that it lives at most   5 sessions that a number may have   6 now, epoch ms, with key 3
+-- Gives {ms until it ends unless it is used, {id, name, avatar, created} or {},
+--       ids of sessions that have ended for it, to be deleted...}
 --
 -- A session is a hash:
 --   user         id of its user
@@ -25,7 +26,11 @@ local fields = user and sign_in(user, user_id, ARGV[6]) or {}
 user_id = fields[1] or user_id
 local ttl = math.min(idle, most)
 local owner, last, generation = unpack(redis.call('HMGET', index, 'owner', 'last', 'generation'))
+local answer = {ttl, fields}
 if owner and owner ~= user_id then
+  for _, field in ipairs(redis.call('HKEYS', index)) do
+    if is_session(field) then table.insert(answer, field) end
+  end
   redis.call('DEL', index)
   generation = nil
 end
@@ -35,7 +40,6 @@ lengthen(index, redis.call('PTTL', index), ttl)
 redis.call('HSET', session, 'user', user_id, 'count', 1, 'left', most, 'ttl', ttl)
 redis.call('PEXPIRE', session, ttl)
 
-local answer = {ttl, fields}
 if sessions_in(index) > allowed then
   local ids, serials, all = {}, {}, redis.call('HGETALL', index)
   for i = 1, #all, 2 do
