@@ -24,7 +24,7 @@ TRIPS = {
     "setNickname": 1,
     "refresh": 1,
     "health": 1,
-    "a guess without a code": 1,  # there is nothing to hold it against
+    "a guess without a code": 2,  # the second says whether the number is locked
     "a guess at a forged sessionId": 2,  # the second: has the number another code, that is live?
     "deleteAccount": 5,  # owner of the session; code; user, session list and budgets; sessions; spent challenge
 }
