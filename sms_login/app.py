@@ -27,7 +27,7 @@ _VERBS = {"GET", "HEAD", "POST", ""}  # "": the event does not name one
 
 
 class App:
-    """Answers the platform's events. `http.client_ip.client_of` explains `client_ip_source`."""
+    """Answers the platform's events. `Phone.parse` explains `countries`, `client_ip.client_of` `client_ip_source`."""
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class App:
         ping: Callable[[], None],
         public_keys: Sequence[Mapping[str, str]],
         default_country: str,
+        countries: frozenset[str] | None,
         origins: Origins,
         client_ip_source: str,
     ) -> None:
@@ -47,6 +48,7 @@ class App:
         self._ping = ping
         self._public_keys = public_keys
         self._country = default_country
+        self._countries = countries
         self._origins = origins
         self._client_ip_source = client_ip_source
         # Each method takes its message, Idempotency-Key and request. A new one also needs its message in
@@ -103,7 +105,7 @@ class App:
         return messages.Healthy()
 
     def _phone_and_client(self, spelling: str, request: Request) -> tuple[Phone, Client]:
-        phone = Phone.parse(spelling, self._country)
+        phone = Phone.parse(spelling, self._country, self._countries)
         masked = str(phone)
         client = client_of(self._client_ip_source, request.source_ip, request.headers)
         logs.note(phone=masked, country=phone.region, client=client.counted_as)

@@ -137,6 +137,7 @@ def app(settings: Settings, outside: Outside) -> App:
         ping=outside.redis.ping,
         public_keys=ring.public(),
         default_country=settings.default_country,
+        countries=_countries(settings),
         origins=Origins(settings.allowed_origins),
         client_ip_source=settings.client_ip_source,
     )
