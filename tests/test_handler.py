@@ -82,7 +82,7 @@ REFUSALS = [
     ("InValidParam", 400, -1001, {"method": "getSms"}),
     ("InvalidPhone", 400, -1002, {"method": "getSms", "phone": "+861"}),
     ("UnknownMethod", 400, -1004, {"method": "getsms", "phone": PHONE}),
-    ("UnknownMethod", 400, -1004, {}),
+    ("InValidParam", 400, -1001, {}),
     ("CountryNotAllowed", 403, -1303, {"method": "getSms", "phone": "+447400123456"}),
     ("TokenInvalid", 401, -1005, {"method": "getUserInfo", "token": "x.y.z"}),
 ]
