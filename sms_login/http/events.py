@@ -67,8 +67,8 @@ def read_head(event: Any, context: Any) -> Request:
 def read_params(event: Any, headers: Mapping[str, str]) -> dict[str, Any]:
     """Return the parameters of the body and the query string; the body overrides the query string.
 
-    A parameter that is null or empty counts as absent, and so does the text "undefined" or "null", which `wx.request`
-    and others make of a missing value; but a person may have such a name. Raises InvalidParam.
+    A parameter that is null or empty counts as absent, and so does the text "undefined", which `wx.request` makes of a
+    missing value in a query string; but a person may have that name. Raises InvalidParam.
     """
     if not isinstance(event, dict):
         raise InvalidParam("the event is not an HTTP event", "事件不是 HTTP 事件")
@@ -78,7 +78,7 @@ def read_params(event: Any, headers: Mapping[str, str]) -> dict[str, Any]:
     params: dict[str, Any] = {}
     for source in (read_body(_raw_body(event), headers.get("content-type", "")), query):
         for name, value in source.items():
-            if value is None or value == "" or (value in ("undefined", "null") and name != "name"):
+            if value is None or value == "" or (value == "undefined" and name != "name"):
                 continue
             if isinstance(value, list):  # given twice: refused, even if the body has a plain value
                 params[name] = value
