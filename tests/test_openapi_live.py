@@ -258,7 +258,7 @@ def check(live: Live, case: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["drawn"])  # without parameters, schemathesis gives all operations one name
 @DRAWN.parametrize()
-@settings(max_examples=100, **SETTINGS)
+@settings(max_examples=150, **SETTINGS)
 def test_every_answer_is_as_described(live: Live, case: Any, kind: str) -> None:
     """Good and bad requests are drawn, by GET, POST and OPTIONS, and every answer is as described."""
     live.rounds.add(f"{kind} {case.operation.label}")
@@ -267,7 +267,7 @@ def test_every_answer_is_as_described(live: Live, case: Any, kind: str) -> None:
 
 @pytest.mark.parametrize("time", ["once", "twice"])
 @GOOD.parametrize()
-@settings(max_examples=60, **SETTINGS)
+@settings(max_examples=100, **SETTINGS)
 def test_every_answer_to_a_known_user_is_as_described(live: Live, case: Any, time: str) -> None:
     """Good requests carry valid numbers, codes and tokens, in two rounds, since each finds other states."""
     live.rounds.add(f"{time} {case.operation.label}")
