@@ -16,7 +16,7 @@ MAX_FIELDS = 64
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # axios, curl and URLSession put the first of these types on text that they have not looked at, and fetch the second.
 _OF_ANY_TEXT = {"application/x-www-form-urlencoded", "text/plain", ""}
-_BOUNDARY = re.compile(r"boundary=\"?([A-Za-z0-9'()+_,./:=?-]{1,70})")  # RFC 2046, section 5.1.1
+_BOUNDARY = re.compile(r"(?i)boundary=\"?([a-z0-9'()+_,./:=?-]{1,70})")  # RFC 2046, section 5.1.1
 _PART_NAME = re.compile(r'(?<=[; ])name="?([^";\r\n]+)')
 
 
