@@ -153,17 +153,20 @@ FAILURES = [
     ("reset", "SendUnknown", 504),
     ("FailedOperation.PhoneNumberInBlacklist", "InvalidPhone", 400),
     ("RequestLimitExceeded", "SendFailed", 502),
+    ("InvalidParameterValue.TemplateParameterFormatError", "SendFailed", 502),  # no rule names it
 ]
 
 
 @pytest.mark.parametrize(("mode", "name", "status"), FAILURES, ids=[mode for mode, _, _ in FAILURES])
 def test_a_failed_sending_is_undone_unless_it_may_have_arrived(
-    handler: wiring.Handler, cloud: Cloud, mode: str, name: str, status: int
+    handler: wiring.Handler, cloud: Cloud, capsys: pytest.CaptureFixture[str], mode: str, name: str, status: int
 ) -> None:
-    """A refusal costs the number nothing; without an answer, the sending counts and its code works."""
+    """A refusal costs the number nothing, and the log has its code; without an answer, the sending counts and works."""
     cloud.tencent.fail(mode, times=1)
     answer = call(handler, gateway_json, method="getSms", phone=PHONE)
     assert (answer[0], answer[2]["codeStr"]) == (status, name)
+    if "." in mode:
+        assert json.loads(capsys.readouterr().out.splitlines()[-1])["detail"] == mode
     again = call(handler, gateway_json, method="getSms", phone=PHONE)
     if name != "SendUnknown":
         assert again[2]["codeStr"] == "Ok"
