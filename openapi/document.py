@@ -15,8 +15,12 @@ Part = dict[str, Any]
 _ABOUT = """\
 Sign people in with an SMS code. There is one URL; `method` selects the operation. Send parameters in a JSON body, a
 form, or the query string, also with POST; the body overrides the query string. A parameter that is null or empty
-counts as absent, and an unknown one is ignored. Times are in seconds. A body has at most 16 KiB. A proxy or the
-platform may refuse a much longer body, or a URL that is too long, in another format.
+counts as absent, and an unknown one is ignored, whatever its type. Times are in seconds. A body is UTF-8 and has at
+most 16 KiB. A proxy or the platform may refuse a much longer body, or a URL that is too long, in another format.
+
+`phone` and `code` may be sent as people type and paste them: white space, dashes and invisible characters are dropped,
+and digits of every script count; in `phone` also dots, slashes, brackets and a leading `tel:`. A `phone` may be a JSON
+integer, a `code` only a string.
 
 Every answer except the key set of `jwks` has the same envelope. `errorCode` is 0 on success; tell refusals apart by
 `codeStr`. `x-refusals` of a request lists the refusals it can get. Verbs other than GET, HEAD, POST and OPTIONS are
@@ -61,7 +65,7 @@ _PARAMETERS = {
     "Accept-Language": {
         "name": "Accept-Language",
         "in": "header",
-        "description": "`errorMessage` is English if this begins with `en`, else Chinese.",
+        "description": "`errorMessage` is Chinese if the first language is Chinese or there is none, else English.",
         "schema": {"type": "string"},
         "example": "en",
     },

@@ -7,7 +7,7 @@ import msgspec
 from openapi import refusals
 from sms_login import errors
 from sms_login.errors import Refusal
-from sms_login.http import events, messages
+from sms_login.http import bodies, messages
 from sms_login.otp.login import LoggedIn
 from sms_login.otp.send import CodeSent
 from sms_login.sessions.service import SignedIn, StillLoggedIn, UserInfo
@@ -26,7 +26,6 @@ ANSWERS: dict[type[messages.Message], tuple[type[Any], ...]] = {
     messages.Jwks: (messages.KeySet,),
 }
 _NULL = {"type": "null"}
-_PLAIN = {"type": ["string", "number", "boolean", "null"]}
 # A form and a query string have no booleans, so the function accepts their text, in JSON too.
 _SWITCH = {"type": "string", "pattern": "^([01]|[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$"}
 _BOOLEAN = {"anyOf": [{"type": "boolean"}, _SWITCH, {"enum": [0, 1]}]}
@@ -77,8 +76,8 @@ def _request(kind: type[messages.Message], found: Schema) -> Schema:
         "type": "object",
         "properties": properties,
         "required": required,
-        "additionalProperties": _PLAIN,
-        "maxProperties": events.MAX_FIELDS,
+        "additionalProperties": True,
+        "maxProperties": bodies.MAX_FIELDS,
         "x-refusals": refused,
     }
 

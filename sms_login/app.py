@@ -28,7 +28,7 @@ _HEAD_METHODS = ("health", "jwks")  # HEAD must change nothing (RFC 9110, sectio
 
 
 class App:
-    """Answers the platform's events. `http.client_ip.client_of` explains `client_ip_source`."""
+    """Answers the platform's events. `Phone.parse` explains `countries`, `client_ip.client_of` `client_ip_source`."""
 
     def __init__(
         self,
@@ -39,6 +39,7 @@ class App:
         check_redis: Callable[[], None],
         public_keys: Sequence[Mapping[str, str]],
         default_country: str,
+        countries: frozenset[str] | None,
         origins: Origins,
         client_ip_source: str,
     ) -> None:
@@ -48,6 +49,7 @@ class App:
         self._check_redis = check_redis
         self._public_keys = public_keys
         self._country = default_country
+        self._countries = countries
         self._origins = origins
         self._client_ip_source = client_ip_source
         # Each method takes its message, Idempotency-Key and request. A new one also needs its message in
@@ -106,7 +108,7 @@ class App:
         return messages.Healthy()
 
     def _phone_and_client(self, spelling: str, request: Request) -> tuple[Phone, Client]:
-        phone = Phone.parse(spelling, self._country)
+        phone = Phone.parse(spelling, self._country, self._countries)
         masked = str(phone)
         client = client_of(self._client_ip_source, request.source_ip, request.headers)
         logs.note(phone=masked, country=phone.region, client=client.counted_as)

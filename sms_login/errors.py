@@ -12,7 +12,7 @@
     ├── TokenExpired          -1006  401
     ├── TokenMismatch         -1007  403  the token belongs to another phone
     ├── CodeHasExpired        -1100  401  no code, or it has expired
-    ├── CodeHasValid          -1101  401  the code is spent
+    ├── CodeHasValid          -1100  401  the code is spent
     ├── CodeIsError           -1102  401  wrong code
     ├── SessionMismatch       -1103  401  a live code, but of another session
     ├── UserStoreFailed       -1201  503  the user record could not be written
@@ -29,6 +29,7 @@
 Numbers come from Tencent's SMS-login demo of 2020, names from the demo of 2024: an app for either keeps working.
 """
 
+from enum import Enum
 from typing import Any, ClassVar
 
 
@@ -81,11 +82,44 @@ class MissingCode(Refusal):
     zh, en = "缺少验证码", "The code is missing."
 
 
+class PhoneFault(Enum):
+    """The mistake in a phone number, as a person is told it in English and Chinese; never with the number itself."""
+
+    NO_DIGITS = "This phone number has no digits.", "手机号码中没有数字"
+    LETTERS = "A phone number has no letters. Please check it.", "手机号码中不能有字母或文字，请检查"
+    SYMBOLS = "A phone number has only digits, and + in front. Please check it.", "手机号码只能由数字组成，开头可以有 +"
+    PLUS_INSIDE = (
+        "The + is not in front. Is the country code there twice?",
+        "+ 只能在号码开头，请检查是否重复填写了国家代码",
+    )
+    TOO_SHORT = "This phone number is too short. Please check it.", "手机号码位数不足，请检查"
+    TOO_LONG = "This phone number is too long. Please check it.", "手机号码位数过多，请检查"
+    COUNTRY = "This phone number has no known country code.", "无法识别号码的国家或地区代码"
+    UNKNOWN_NUMBER = "There is no such mobile number. Please check it.", "没有这样的手机号码，请检查"
+    NOT_OF_CHINA = (
+        "There is no such mobile number in mainland China. Any other number begins with + and the country code.",
+        "中国内地没有这样的手机号码；其他国家或地区的号码请以 + 和国家代码开头",
+    )
+    FIXED_LINE = "This is a fixed line, which cannot receive SMS.", "这是固定电话号码，无法接收短信"
+    SERVICE = "This is not a mobile number, and cannot receive SMS.", "这不是手机号码，无法接收短信"
+
+
 class InvalidPhone(Refusal):
-    """The number cannot receive SMS, like a fixed line or a premium number."""
+    """The number cannot receive SMS, like a fixed line or a premium number; the message names its fault if known."""
 
     number, name, status = -1002, "InvalidPhone", 400
     zh, en = "手机号码不正确，或无法接收短信", "This is not a phone number that can receive SMS."
+
+    def __init__(self, detail: str = "", *, fault: PhoneFault | None = None) -> None:
+        super().__init__(detail or (fault.name if fault else ""))
+        self.fault = fault
+
+    def message(self, language: str) -> str:
+        """Return the sentence for a person, which says the fault of this number."""
+        if self.fault is None:
+            return super().message(language)
+        en, zh = self.fault.value
+        return en if language == "en" else zh
 
 
 class SendFailed(Refusal):
@@ -106,7 +140,7 @@ class UnknownMethod(Refusal):
     """`method` names no operation."""
 
     number, name, status = -1004, "UnknownMethod", 400
-    zh, en = "method 缺失或不存在", "method is missing or unknown."
+    zh, en = "没有这样的 method", "There is no such method."
 
 
 class HttpMethodNotAllowed(Refusal):
@@ -157,7 +191,7 @@ class CodeHasExpired(Refusal):
 class CodeHasValid(Refusal):
     """The code has been used, or guessed wrong too often."""
 
-    number, name, status = -1101, "CodeHasValid", 401
+    number, name, status = -1100, "CodeHasValid", 401
     zh, en = "验证码已失效，请重新获取", "The code can no longer be used. Please ask for a new one."
 
 

@@ -1,18 +1,32 @@
 """Phone numbers: parsed once, the same for every spelling, masked when printed."""
 
 import re
+import unicodedata
+from contextlib import suppress
 from functools import lru_cache
 
 import phonenumbers
 from msgspec import Struct
-from phonenumbers import PhoneNumberType
+from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberType, ValidationResult
 
-from sms_login.errors import InvalidPhone
+from sms_login.errors import InvalidPhone, PhoneFault
+from sms_login.typed import digits_of
 
-# ASCII only: `\d` would let full-width digits through.
-_SPELLING = re.compile(r"\+?[0-9]{5,20}\Z")
+_DROPPED = "./\\()[]{}<>·•‧∙・。∕【】〔〕「」"  # dots, slashes and brackets
+_SPELLING = re.compile(r"\+?[0-9]{1,20}")
+_LIKE_A_MOBILE_OF_CHINA = re.compile(r"1[0-9]{10}")
 _LONG = 12  # characters: a shorter number would be mostly visible
 _CAN_RECEIVE_SMS = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
+_UNREADABLE = {
+    NumberParseException.INVALID_COUNTRY_CODE: PhoneFault.COUNTRY,
+    NumberParseException.TOO_LONG: PhoneFault.TOO_LONG,
+}
+_IMPOSSIBLE = {
+    ValidationResult.INVALID_COUNTRY_CODE: PhoneFault.COUNTRY,
+    ValidationResult.IS_POSSIBLE_LOCAL_ONLY: PhoneFault.TOO_SHORT,
+    ValidationResult.TOO_SHORT: PhoneFault.TOO_SHORT,
+    ValidationResult.TOO_LONG: PhoneFault.TOO_LONG,
+}
 
 
 class Phone(Struct, frozen=True):
@@ -35,26 +49,28 @@ class Phone(Struct, frozen=True):
 
     @classmethod
     @lru_cache(maxsize=1024)  # a number is parsed for sending, for sending again and for logging in
-    def parse(cls, spelling: str, default_region: str) -> "Phone":
+    def parse(cls, spelling: str, default_region: str, allowed: frozenset[str] | None = None) -> "Phone":
         """Return the number that `spelling` names: E.164, country code + number, or national to `default_region`.
 
-        A leading + is always international; otherwise the default country is tried first. Spaces and hyphens are
-        ignored. Raises InvalidPhone unless the number can receive SMS.
+        A leading + is always international. Otherwise the default country is tried first, and the other reading counts
+        only if its country is `allowed` (None: all are). Where the default is China, eleven digits that begin with 1
+        have no other reading: a typing error in a mobile number must not reach North America. Raises InvalidPhone with
+        the fault unless the number can receive SMS.
         """
-        digits = spelling.replace(" ", "").replace("-", "")
-        if not _SPELLING.match(digits):
-            raise InvalidPhone
-        attempts = [(digits, None)] if digits.startswith("+") else [(digits, default_region), ("+" + digits, None)]
-        for text, region in attempts:
-            try:
-                number = phonenumbers.parse(text, region)
-            except phonenumbers.NumberParseException:
-                continue
-            country = phonenumbers.region_code_for_number(number)
-            # An invalid number has no type. Numbers without a country, such as satellite phones, attract SMS pumping.
-            if country in phonenumbers.SUPPORTED_REGIONS and phonenumbers.number_type(number) in _CAN_RECEIVE_SMS:
-                return cls(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), country)
-        raise InvalidPhone
+        number = _read(spelling)
+        if number.startswith("+"):
+            return _parsed(number, None)
+        try:
+            return _parsed(number, default_region)
+        except InvalidPhone as error:
+            refusal = error
+        if default_region == "CN" and _LIKE_A_MOBILE_OF_CHINA.fullmatch(number):
+            raise InvalidPhone(fault=PhoneFault.NOT_OF_CHINA)
+        with suppress(InvalidPhone):
+            phone = _parsed(f"+{number}", None)
+            if allowed is None or phone.region in allowed:
+                return phone
+        raise refusal
 
     @classmethod
     def from_e164(cls, number: str) -> "Phone":
@@ -62,3 +78,42 @@ class Phone(Struct, frozen=True):
         if not number.startswith("+"):
             raise InvalidPhone
         return cls.parse(number, "ZZ")  # no region: the plus already says it
+
+
+def _read(spelling: str) -> str:
+    """Return the digits of a number as a person wrote it, after a plus if there is one. Raises InvalidPhone."""
+    number = digits_of(spelling, _DROPPED)
+    if number[:4].lower() == "tel:":  # RFC 3966
+        number = number[4:]
+    if _SPELLING.fullmatch(number):
+        return number
+    if any(unicodedata.category(char)[0] == "L" for char in number):
+        raise InvalidPhone(fault=PhoneFault.LETTERS)
+    if number.removeprefix("+").isdecimal():
+        raise InvalidPhone(fault=PhoneFault.TOO_LONG)
+    if "+" in number[1:]:
+        raise InvalidPhone(fault=PhoneFault.PLUS_INSIDE)
+    raise InvalidPhone(fault=PhoneFault.SYMBOLS if number.strip("+") else PhoneFault.NO_DIGITS)
+
+
+def _parsed(text: str, region: str | None) -> Phone:
+    """Return the number of a country, which is that of the calling code if `region` is None. Raises InvalidPhone."""
+    try:
+        number = phonenumbers.parse(text, region)
+    except NumberParseException as error:
+        raise InvalidPhone(fault=_UNREADABLE.get(error.error_type, PhoneFault.TOO_SHORT)) from None
+    country, kind = phonenumbers.region_code_for_number(number), phonenumbers.number_type(number)
+    # Numbers without a country, such as satellite phones, attract SMS pumping.
+    if country not in phonenumbers.SUPPORTED_REGIONS or kind not in _CAN_RECEIVE_SMS:
+        raise InvalidPhone(fault=_fault(number, kind))
+    return Phone(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), country)
+
+
+def _fault(number: PhoneNumber, kind: int) -> PhoneFault:
+    """Return the reason why a number cannot receive SMS; the `kind` of an invalid number is UNKNOWN."""
+    if kind == PhoneNumberType.FIXED_LINE:
+        return PhoneFault.FIXED_LINE
+    if kind != PhoneNumberType.UNKNOWN:
+        return PhoneFault.SERVICE
+    length = phonenumbers.is_possible_number_for_type_with_reason(number, PhoneNumberType.MOBILE)
+    return _IMPOSSIBLE.get(length, PhoneFault.UNKNOWN_NUMBER)

@@ -142,6 +142,7 @@ def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origin
         check_redis=outside.redis.check,
         public_keys=ring.public(),
         default_country=settings.default_country,
+        countries=_countries(settings),
         origins=origins(settings.allowed_origins),
         client_ip_source=settings.client_ip_source,
     )

@@ -317,6 +317,7 @@ def test_one_message_is_sent(cloud: Cloud) -> None:
     assert sent(cloud, SMS_TEMPLATE_PARAMS="minutes,code").state is State.OK
     second, first = cloud.tencent.inbox()[:2]
     assert (first.phone, len(first.params[0]), first.params[1]) == (PHONE.e164, 6, "5")
+    assert first.params[0].isdecimal()  # templates for codes refuse letters
     assert second.params[0] == "5"
     assert second.params[1] != first.params[0]
     assert finding.state is State.OK

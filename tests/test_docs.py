@@ -2,15 +2,20 @@
 
 import ast
 import re
+from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 from local.failures import MODES
 from sms_admin.users_table import OLD
 from sms_login import errors
 from sms_login.adapters.sql.schema import USERS
 from sms_login.http import messages
+from sms_login.http.events import read_head, read_params
 from sms_login.otp.login import LoggedIn
 from sms_login.otp.send import CodeSent
+from sms_login.phone import Phone
 from sms_login.sessions.service import SignedIn, StillLoggedIn, UserInfo
 from sms_login.settings.reader import users_url
 from sms_login.settings.settings import TABLE
@@ -56,6 +61,32 @@ def test_the_readme_lists_exactly_the_errors_of_the_code() -> None:
     rows = {tuple(row[:3]) for row in table("Errors")}
     refusals = errors.Refusal.__subclasses__()
     assert rows == {(str(refusal.number), f"`{refusal.name}`", str(refusal.status)) for refusal in refusals}
+
+
+def test_the_page_of_errors_has_the_sentences_of_every_fault_of_a_number() -> None:
+    """Each fault stands there with its two sentences, in the order of the code."""
+    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8").split("## Faults of a phone number")[1]
+    rows = re.findall(r"(?m)^\| `(\w+)` \| (.+) \| (.+) \|$", page)
+    assert rows == [(fault.name, *fault.value) for fault in errors.PhoneFault]
+
+
+ACCEPTED: dict[str, Callable[[str], str | None]] = {
+    "`phone`": lambda text: Phone.parse(text, "CN").e164,
+    "`code`": lambda text: getattr(messages.parse({"method": "login", "phone": PHONE, "code": text}), "code", None),
+    "`Idempotency-Key`": messages.idempotency_key,
+    "`Accept-Language`": lambda text: read_head({"headers": {"Accept-Language": text}}, None).language,
+    "a parameter of the method": lambda text: read_params({"queryString": {"sessionId": text}}, {}).get("sessionId"),
+}
+
+
+@pytest.mark.parametrize("kind", ACCEPTED)
+def test_the_table_of_accepted_input_is_true(kind: str) -> None:
+    """Each example in the table is read as the table says."""
+    section = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8").split("## Accepted input")[1]
+    [row] = [line for line in section.splitlines() if line.startswith(f"| {kind} |")]
+    examples = re.findall(r"`([^`]+)` → (?:`([^`]+)`|absent)", row)
+    assert examples
+    assert [ACCEPTED[kind](given) for given, _ in examples] == [read or None for _, read in examples]
 
 
 def test_every_method_is_in_the_readme_with_the_fields_of_its_answer() -> None:

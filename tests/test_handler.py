@@ -83,7 +83,7 @@ REFUSALS = [
     ("InValidParam", 400, -1001, {"method": "getSms"}),
     ("InvalidPhone", 400, -1002, {"method": "getSms", "phone": "+861"}),
     ("UnknownMethod", 400, -1004, {"method": "getsms", "phone": PHONE}),
-    ("UnknownMethod", 400, -1004, {}),
+    ("InValidParam", 400, -1001, {}),
     ("CountryNotAllowed", 403, -1303, {"method": "getSms", "phone": "+447400123456"}),
     ("TokenInvalid", 401, -1005, {"method": "getUserInfo", "token": "x.y.z"}),
 ]
@@ -131,6 +131,7 @@ def test_a_wrong_code_is_answered_with_the_guesses_left(handler: wiring.Handler,
     login = {"method": "login", "phone": PHONE, "code": wrong, "sessionId": session}
     answers = [call(handler, gateway_json, **login) for _ in range(Rules().guesses + 1)]
     assert [answer[2]["codeStr"] for answer in answers] == ["CodeIsError"] * Rules().guesses + ["CodeHasValid"]
+    assert answers[-1][2]["errorCode"] == -1100  # Tencent's demo has one number for an expired and a spent code
     lefts = [answer[2]["data"].get("attemptsLeft") for answer in answers]
     assert lefts == [*reversed(range(Rules().guesses)), None]
     forged = call(handler, gateway_json, **{**login, "sessionId": "A" * 22})
@@ -153,17 +154,20 @@ FAILURES = [
     ("reset", "SendUnknown", 504),
     ("FailedOperation.PhoneNumberInBlacklist", "InvalidPhone", 400),
     ("RequestLimitExceeded", "SendFailed", 502),
+    ("InvalidParameterValue.TemplateParameterFormatError", "SendFailed", 502),  # no rule names it
 ]
 
 
 @pytest.mark.parametrize(("mode", "name", "status"), FAILURES, ids=[mode for mode, _, _ in FAILURES])
 def test_a_failed_sending_is_undone_unless_it_may_have_arrived(
-    handler: wiring.Handler, cloud: Cloud, mode: str, name: str, status: int
+    handler: wiring.Handler, cloud: Cloud, capsys: pytest.CaptureFixture[str], mode: str, name: str, status: int
 ) -> None:
-    """A refusal costs the number nothing; without an answer, the sending counts and its code works."""
+    """A refusal costs the number nothing, and the log has its code; without an answer, the sending counts and works."""
     cloud.tencent.fail(mode, times=1)
     answer = call(handler, gateway_json, method="getSms", phone=PHONE)
     assert (answer[0], answer[2]["codeStr"]) == (status, name)
+    if "." in mode:
+        assert json.loads(capsys.readouterr().out.splitlines()[-1])["detail"] == mode
     again = call(handler, gateway_json, method="getSms", phone=PHONE)
     if name != "SendUnknown":
         assert again[2]["codeStr"] == "Ok"

@@ -91,11 +91,12 @@ def test_the_headers_for_browsers_are_described(clock: time_machine.Traveller, v
 @pytest.mark.parametrize(
     ("params", "good"),
     [
-        ({"method": "getSms", "phone": "1" * 40}, True),
-        ({"method": "getSms", "phone": "1" * 41}, False),
+        ({"method": "getSms", "phone": "1" * 64}, True),
+        ({"method": "getSms", "phone": "1" * 65}, False),
         ({"method": "getSms", "phone": ""}, False),
         ({"method": "getSms", "phone": "1", "sessionId": "", "captchaTicket": None, "more": 1}, True),
-        ({"method": "getSms", "phone": "1", "more": []}, False),
+        ({"method": "getSms", "phone": "1", "more": [{}]}, True),
+        ({"method": "getSms", "phone": ["1"]}, False),
         ({"method": "login", "phone": "1", "code": "123456"}, True),
         ({"method": "login", "phone": "1", "code": "１２３４５６"}, False),
         ({"method": "login", "phone": "1", "code": "123456\n"}, False),

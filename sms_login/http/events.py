@@ -5,20 +5,18 @@ Tencent Cloud documents: SCF 583/12513 (API Gateway trigger) and 583/96099 (Func
 
 import base64
 import binascii
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl
 from uuid import uuid4
 
 from msgspec import Struct
 
 from sms_login.errors import InvalidParam
+from sms_login.http.bodies import MAX_FIELDS, read_body
 
-MAX_BODY = 16 * 1024  # bytes
-MAX_FIELDS = 64
-_NAME = re.compile(r"[A-Za-z_]{1,32}")  # of a parameter, fit to be repeated in an answer
+_LANGUAGE = re.compile(r"[\s,]*([A-Za-z]+)")  # the first of a header
+_CHINESE = {"zh", "cmn", "yue"}  # the language, Mandarin, and Cantonese, which iOS tells apart
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -62,14 +60,15 @@ def read_head(event: Any, context: Any) -> Request:
         headers=headers,
         verb=verb if isinstance(verb, str) else "",
         source_ip=source_ip if isinstance(source_ip, str) else "",
-        language="en" if headers.get("accept-language", "").strip().lower().startswith("en") else "zh",
+        language=_language(headers.get("accept-language", "")),
     )
 
 
 def read_params(event: Any, headers: Mapping[str, str]) -> dict[str, Any]:
     """Return the parameters of the body and the query string; the body overrides the query string.
 
-    A parameter that is null or empty counts as absent. Raises InvalidParam.
+    A parameter that is null or empty counts as absent, and so does the text "undefined", which `wx.request` makes of a
+    missing value in a query string; but a person may have that name. Raises InvalidParam.
     """
     if not isinstance(event, dict):
         raise InvalidParam("the event is not an HTTP event", "事件不是 HTTP 事件")
@@ -77,11 +76,12 @@ def read_params(event: Any, headers: Mapping[str, str]) -> dict[str, Any]:
     if len(query) > MAX_FIELDS:
         raise InvalidParam("the query string has too many parameters", "查询参数过多")
     params: dict[str, Any] = {}
-    for source in (_body(event, headers), query):
+    for source in (read_body(_raw_body(event), headers.get("content-type", "")), query):
         for name, value in source.items():
-            if value is None or value == "":
+            if value is None or value == "" or (value == "undefined" and name != "name"):
                 continue
-            _check(name, value)
+            if isinstance(value, list):  # given twice: refused, even if the body has a plain value
+                params[name] = value
             params.setdefault(name, value)
     return params
 
@@ -104,21 +104,10 @@ def _mapping(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _body(event: Mapping[str, Any], headers: Mapping[str, str]) -> Mapping[str, Any]:
-    raw = _raw_body(event)
-    if len(raw) > MAX_BODY:
-        raise InvalidParam("the body is over 16 KiB", "请求体超过 16 KiB")
-    if not raw.strip():
-        return {}
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "application/x-www-form-urlencoded":
-        return _form(raw)
-    if kind in {"", "application/json", "text/plain"}:
-        return _json(raw)
-    raise InvalidParam(
-        "the body must be application/json or application/x-www-form-urlencoded",
-        "请求体应为 application/json 或 application/x-www-form-urlencoded",
-    )
+def _language(header: str) -> str:
+    """Return "zh" if the first language of Accept-Language is Chinese, or if there is none; else "en"."""
+    first = _LANGUAGE.match(header)
+    return "zh" if first is None or first[1].lower() in _CHINESE else "en"
 
 
 def _raw_body(event: Mapping[str, Any]) -> bytes:
@@ -132,58 +121,3 @@ def _raw_body(event: Mapping[str, Any]) -> bytes:
         return base64.b64decode(body, validate=True) if event.get("isBase64Encoded") is True else body.encode()
     except (UnicodeEncodeError, binascii.Error, ValueError):
         raise InvalidParam("the body does not match its encoding", "请求体编码不正确") from None
-
-
-def _json(raw: bytes) -> Mapping[str, Any]:
-    try:
-        value = json.loads(raw.decode(), object_pairs_hook=_once, parse_constant=_no_constant)
-    except (ValueError, RecursionError):  # UnicodeDecodeError among them
-        value = None
-    if not isinstance(value, dict):
-        raise InvalidParam("the body is not a JSON object", "请求体不是 JSON 对象")
-    return value
-
-
-def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object. Refuse a repeated key: two JSON readers may take different values from it."""
-    if len(pairs) > MAX_FIELDS:
-        raise InvalidParam("the body has too many parameters", "请求体参数过多")
-    params = dict(pairs)
-    if len(params) != len(pairs):
-        raise InvalidParam("a parameter of the body is given twice", "请求体参数重复")
-    return params
-
-
-def _no_constant(_name: str) -> None:
-    raise ValueError  # NaN and Infinity are not JSON
-
-
-def _form(raw: bytes) -> Mapping[str, Any]:
-    try:
-        if raw.lstrip().startswith(b"{"):
-            raise ValueError  # noqa: TRY301 - JSON, which may well parse as a form
-        pairs = parse_qsl(
-            raw.decode(), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=MAX_FIELDS
-        )
-    except ValueError:  # UnicodeDecodeError among them
-        raise InvalidParam(
-            "the body is not a form; for JSON send Content-Type: application/json",
-            "请求体不是表单；发送 JSON 时请使用 Content-Type: application/json",
-        ) from None
-    params = dict(pairs)
-    if len(params) != len(pairs):
-        raise InvalidParam("a parameter of the form is given twice", "表单参数重复")
-    return params
-
-
-def _check(name: Any, value: Any) -> None:
-    """Refuse a parameter that is repeated in the query string, nested, or not valid Unicode."""
-    if isinstance(value, (list, dict)):
-        what = name if isinstance(name, str) and _NAME.fullmatch(name) else "a parameter"
-        raise InvalidParam(f"{what} is given twice, or is not a plain value", f"{what} 重复或不是普通值")
-    for text in (name, value):
-        if isinstance(text, str) and not text.isascii():
-            try:
-                text.encode()
-            except UnicodeEncodeError:
-                raise InvalidParam("a parameter is not text", "参数不是文本") from None

@@ -12,10 +12,11 @@ from sms_login.errors import InvalidParam, UnknownMethod, missing
 from sms_login.otp.login import LoggedIn
 from sms_login.otp.send import CodeSent
 from sms_login.sessions.service import SignedIn, StillLoggedIn, UserInfo
+from sms_login.typed import digits_of
 
 # Every pattern is anchored and ASCII: `\d` and `$` would let Unicode digits and a trailing newline through.
 # An empty parameter counts as absent and never reaches these types; min_length documents that.
-Spelling = Annotated[str, Meta(min_length=1, max_length=40)]
+Spelling = Annotated[str, Meta(min_length=1, max_length=64)]
 Code = Annotated[str, Meta(pattern=r"\A[0-9]{6}\Z")]
 SessionId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{22}\Z")]
 Token = Annotated[str, Meta(min_length=1, max_length=4096)]
@@ -24,7 +25,7 @@ NickName = Annotated[str, Meta(min_length=1, max_length=64)]
 
 # The rule for each parameter, as an InvalidParam tells it.
 MUST_BE = {
-    "phone": ("a phone number", "电话号码"),
+    "phone": ("a phone number of at most 64 characters", "电话号码，最多 64 个字符"),
     "code": ("6 digits", "6 位数字"),
     "sessionId": ("the sessionId of a getSms answer", "getSms 返回的 sessionId"),
     "token": ("a token", "登录令牌"),
@@ -38,6 +39,8 @@ MUST_BE = {
     ),
     "Idempotency-Key": ("16 to 64 of A-Z, a-z, 0-9, _ and -", "16 至 64 个字母、数字、_ 或 -"),
 }
+# Lone surrogates, which cannot be stored or answered; and U+FFFD, which decoders put for bytes that they cannot read.
+_NOT_TEXT = re.compile("[\ud800-\udfff\ufffd]")
 IDEMPOTENCY_KEY = r"[A-Za-z0-9_-]{16,64}"
 _NOT_IN_A_NAME = {"Cc", "Cs", "Zl", "Zp"}  # Unicode categories: controls, lone surrogates, line and paragraph ends
 # They set the direction of the text after them, beyond the name too: UAX #9, section 2.
@@ -136,15 +139,22 @@ Answer = CodeSent | LoggedIn | SignedIn | StillLoggedIn | UserInfo | Done | Heal
 
 
 def parse(params: Mapping[str, Any]) -> Message:
-    """Return the message in `params`. Raises UnknownMethod, or InvalidParam that names the parameter."""
-    method = params.get("method")
+    """Return the message in `params`, without the parameters that its method does not know.
+
+    Raises UnknownMethod, or InvalidParam that names the parameter.
+    """
+    if "method" not in params:
+        raise missing("method")
+    method = _plain("method", params["method"])
     kind = METHODS.get(method) if isinstance(method, str) else None
     if kind is None:
         raise UnknownMethod
-    if kind is Login and "code" in params:  # a login by code ignores any token
-        params = {name: value for name, value in params.items() if name != "token"}
+    known = {name: params[name] for name in kind.__struct_encode_fields__ if name in params}
+    if kind is Login and "code" in known:  # a login by code ignores any token
+        known.pop("token", None)
+    known = {name: _plain(name, value) for name, value in known.items()}
     try:
-        message = convert(params, kind, strict=kind is not Logout)  # a form can only send the text "true"
+        message = convert(known, kind, strict=kind is not Logout)  # a form can only send the text "true"
     except ValidationError as error:
         raise _explain(str(error)) from None
     if isinstance(message, GetSms) and message.captcha_ticket and not message.captcha_randstr:
@@ -156,11 +166,32 @@ def parse(params: Mapping[str, Any]) -> Message:
     return message
 
 
+def _plain(name: str, value: Any) -> Any:
+    """Return the value of a parameter: a number or a code in digits, another value unchanged. Raises InvalidParam."""
+    if isinstance(value, (list, dict)):
+        raise InvalidParam(f"{name} is given twice, or is not a plain value", f"{name} 重复或不是普通值")
+    if name == "phone" and type(value) is int and value > 0:
+        return str(value)
+    if name == "code" and type(value) in {int, float}:
+        raise InvalidParam(
+            "code must be a string, since a number loses its leading zeros", "code 应为字符串，数字会丢失开头的 0"
+        )
+    if isinstance(value, str) and _NOT_TEXT.search(value):
+        raise InvalidParam(f"{name} is not UTF-8 text", f"{name} 不是 UTF-8 文本")
+    return digits_of(value) if name == "code" and isinstance(value, str) else value
+
+
 def idempotency_key(value: str | None) -> str | None:
-    """Return the header's value unchanged. Raises InvalidParam if it does not match IDEMPOTENCY_KEY."""
-    if value is not None and not re.fullmatch(IDEMPOTENCY_KEY, value):
+    """Return the header's value, without the quotes that it may have (draft-ietf-httpapi-idempotency-key-header).
+
+    Raises InvalidParam if it does not match IDEMPOTENCY_KEY.
+    """
+    if value is None:
+        return None
+    key = re.fullmatch(rf'("?)({IDEMPOTENCY_KEY})\1', value)
+    if key is None:
         raise malformed("Idempotency-Key")
-    return value
+    return key[2]
 
 
 def malformed(name: str) -> InvalidParam:

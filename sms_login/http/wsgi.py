@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs
 
 from sms_login import wiring
+from sms_login.http.bodies import read_form
 from sms_login.http.server import Server
 
 Handle = Callable[[Any, Any], dict[str, Any]]
@@ -81,12 +81,13 @@ class Application:
 
     def _event(self, environ: WSGIEnvironment) -> dict[str, Any]:
         """Return the event that the platform would make of a request; names of headers are in lower case."""
-        query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+        # PEP 3333 has bytes as latin-1. Bytes that are not UTF-8 become lone surrogates, which are refused later.
+        query = environ.get("QUERY_STRING", "").encode("latin-1").decode(errors="surrogateescape")
         return {
             "httpMethod": environ["REQUEST_METHOD"],
             "path": environ["PATH_INFO"].encode("latin-1").decode(errors="replace"),
             "headers": _headers(environ),
-            "queryString": {name: values[0] if len(values) == 1 else values for name, values in query.items()},
+            "queryString": read_form(query),
             "requestContext": {} if self._scf else {"sourceIp": environ["REMOTE_ADDR"]},
             **_body(environ["wsgi.input"].read()),
         }
