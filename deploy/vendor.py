@@ -141,11 +141,10 @@ def find_python() -> str | None:
     found += sorted(map(str, Path.home().glob(".pyenv/versions/3.10.*/bin/python3.10")))
     find = [sys.executable, "-m", "uv", "python", "find", "--no-python-downloads", "--no-project", PYTHON]
     for path in filter(None, found):
-        if _is_python(path):
-            return path
+        if python := _itself(path):
+            return python
     done = subprocess.run(find, capture_output=True, text=True, check=False)  # noqa: S603 - uv, with our own options
-    path = done.stdout.strip()
-    return path if not done.returncode and _is_python(path) else None
+    return None if done.returncode else _itself(done.stdout.strip())
 
 
 def is_platform(python: str) -> bool:
@@ -154,9 +153,14 @@ def is_platform(python: str) -> bool:
     return _says(python, code) == "Linux x86_64 glibc"
 
 
-def _is_python(path: str) -> bool:
-    """Tell whether a Python really runs: pyenv has a shim for every version that is installed, selected or not."""
-    return _says(path, "import sys; print(sys.implementation.cache_tag)") == "cpython-310"
+def _itself(path: str) -> str | None:
+    """Return the path of the CPython 3.10 that `path` starts, None if it starts another Python or none.
+
+    pyenv has a shim for every version that is installed, selected or not. A shim finds its Python through the user's
+    environment, which the processes of a build do not have.
+    """
+    tag, _, itself = _says(path, "import sys; print(sys.implementation.cache_tag, sys.executable)").partition(" ")
+    return itself if tag == "cpython-310" else None
 
 
 def _says(python: str, code: str) -> str:

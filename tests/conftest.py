@@ -112,15 +112,22 @@ def client_of() -> Iterator[Callable[[str, RedisServer | RedisCluster], Any]]:
         yield client_of
 
 
+@pytest.fixture(scope="session")
+def fake_redis() -> Any:
+    """A client of one fakeredis, made once: a new one has to start Lua and to be given each script."""
+    return fake_backend().client
+
+
 def _backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    if request.param == "fake":
-        yield fake_backend()
-        return
-    server = request.getfixturevalue(_SERVERS[request.param])
-    client = request.getfixturevalue("client_of")(request.param, server)
+    kind = request.param
+    if kind == "fake":
+        client = request.getfixturevalue("fake_redis")
+    else:
+        server = request.getfixturevalue(_SERVERS[kind])
+        client = request.getfixturevalue("client_of")(kind, server)
     client.flushall()
-    yield Backend(client)
-    clients = [node.redis_connection for node in client.get_nodes()] if request.param == "cluster" else [client]
+    yield Backend(client, ages_by_itself=kind == "fake")
+    clients = [node.redis_connection for node in client.get_nodes()] if kind == "cluster" else [client]
     for used in clients:
         used.connection_pool.disconnect()  # a race leaves hundreds of connections
 

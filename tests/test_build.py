@@ -298,6 +298,21 @@ def test_a_build_that_cannot_be_imported_is_refused(tmp_path: Path, python: str)
         make(tmp_path / "build", root=copy(tmp_path), python=python)
 
 
+def test_a_shim_leads_to_the_python_that_it_starts(
+    tmp_path: Path, python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shim, such as pyenv's, needs the user's environment, which the processes of a build do not have."""
+    shim = tmp_path / "python3.10"
+    shim.write_text('#!/bin/sh\nexec "$SHIMMED" "$@"\n')
+    shim.chmod(0o755)
+    monkeypatch.setenv("SHIMMED", python)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr("sys.executable", "false")  # the running Python may be a 3.10 itself
+    found = vendor.find_python()
+    assert found
+    assert Path(found).samefile(python)
+
+
 def test_a_mac_can_make_a_build(tmp_path: Path, python: str) -> None:
     """A Mac's Python compiles for the platform, although it cannot load the platform's libraries."""
     mac = tmp_path / "python3.10"

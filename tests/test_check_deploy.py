@@ -23,16 +23,31 @@ FILES = pytest.mark.parametrize("name", check.FILES)
 Change = Callable[[Any], object]
 
 
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A build for both files, which tests share: `changeable_build` is a copy of one test."""
+    build = tmp_path_factory.mktemp("made") / "build"
+    for path in deployed(ROOT, ()):
+        (build / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / source(path), build / path)
+    return build
+
+
 @pytest.fixture
-def there(tmp_path: Path) -> Path:
-    """A copy of both files, and a build for them."""
+def there(tmp_path: Path, build: Path) -> Path:
+    """A copy of both files, with the build."""
     for name in (*check.FILES, "deploy/env.example"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    for path in deployed(ROOT, ()):
-        (tmp_path / "build" / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / source(path), tmp_path / "build" / path)
+    (tmp_path / "build").symlink_to(build)
     return tmp_path
+
+
+@pytest.fixture
+def changeable_build(there: Path, build: Path) -> Path:
+    """A build beside the files that the test may change."""
+    (there / "build").unlink()
+    return Path(shutil.copytree(build, there / "build"))
 
 
 @pytest.fixture(scope="module")
@@ -268,17 +283,19 @@ def test_an_environment_that_is_too_large_is_refused(there: Path) -> None:
 
 
 @FILES
-def test_the_build_must_exist_with_the_libraries_of_its_settings(there: Path, name: str) -> None:
+def test_the_build_must_exist_with_the_libraries_of_its_settings(
+    there: Path, changeable_build: Path, name: str
+) -> None:
     """A missing build, one without a needed library, and one with a .env file are refused."""
     environ = check.example() | {"USERS_URL": "sqlite:////tmp/users.db"}
     assert check.offline(there / name, environ)[0] == [
         "USERS_URL: needs a build with its libraries: make build WITH=sql"
     ]
-    (there / "build/sqlalchemy").mkdir()
+    (changeable_build / "sqlalchemy").mkdir()
     assert check.offline(there / name, environ)[0] == []
-    (there / "build/.env.prod").touch()
+    (changeable_build / ".env.prod").touch()
     assert check.offline(there / name, environ)[0] == ["inputs.src.src: build has a .env file: make build"]
-    shutil.rmtree(there / "build")
+    shutil.rmtree(changeable_build)
     (problem,) = check.offline(there / name, environ)[0]
     assert problem.endswith(": make build")
 
@@ -293,9 +310,11 @@ def test_the_build_must_exist_with_the_libraries_of_its_settings(there: Path, na
         ("sms_login/gone.py", "GONE = True\n"),
     ],
 )
-def test_a_build_of_other_sources_is_not_deployed(there: Path, name: str, changed: str, content: str | None) -> None:
+def test_a_build_of_other_sources_is_not_deployed(
+    there: Path, changeable_build: Path, name: str, changed: str, content: str | None
+) -> None:
     """A build is refused if its sources have changed since it was made."""
-    file = there / "build" / changed
+    file = changeable_build / changed
     if content is None:
         file.unlink()
     else:
@@ -305,9 +324,9 @@ def test_a_build_of_other_sources_is_not_deployed(there: Path, name: str, change
     ]
 
 
-def test_a_web_function_needs_an_executable_script(there: Path) -> None:
+def test_a_web_function_needs_an_executable_script(there: Path, changeable_build: Path) -> None:
     """The platform starts a web function by scf_bootstrap and by nothing else."""
-    (there / "build/scf_bootstrap").chmod(0o644)
+    (changeable_build / "scf_bootstrap").chmod(0o644)
     assert check.offline(there / "deploy/web/serverless.yml", check.example())[0] == [
         "inputs.src.src: build has no executable scf_bootstrap: make build"
     ]

@@ -228,30 +228,32 @@ def test_an_unknown_command_prints_the_usage(database: Database, arguments: list
         ("sqlite:////no/such/directory/users.db", "sql: OperationalError: unable to open database file"),
     ],
 )
-def test_an_unusable_url_is_reported_in_one_sentence(url: str | None, message: str) -> None:
-    """The command ends with exit code 1 and one sentence, without a traceback and without the password."""
-    environ = {name: value for name, value in os.environ.items() if name != "USERS_URL"}
-    environ |= {"USERS_URL": url} if url else {}
-    command = [sys.executable, "-W", "error", "-m", "sms_admin.users_table", "create"]
-    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)  # noqa: S603 - ours
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(message)
-    assert done.stderr.count("\n") == 1
-    assert "hunter2" not in done.stderr
+def test_an_unusable_url_is_reported_in_one_sentence(
+    url: str | None, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command returns exit code 1 and prints one sentence, without the password."""
+    monkeypatch.delenv("USERS_URL", raising=False)
+    if url:
+        monkeypatch.setenv("USERS_URL", url)
+    monkeypatch.setattr(sys, "argv", ["users_table", "create"])
+    assert main() == 1
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert err.startswith(message)
+    assert "hunter2" not in err
 
 
-def test_a_wrong_password_is_reported_in_one_sentence(mariadb: MariaDbServer, database: Database) -> None:
-    """The sentence has neither the wrong password nor the right one."""
-    del database
+def test_a_wrong_password_is_reported_in_one_sentence(mariadb: MariaDbServer) -> None:
+    """A process of its own ends with exit code 1, without a traceback, a warning, or one of the two passwords."""
     url = mariadb.new_database().replace("%40", "wrong")
     done = subprocess.run(
-        [sys.executable, "-m", "sms_admin.users_table", "create"],
+        [sys.executable, "-W", "error", "-m", "sms_admin.users_table", "create"],
         cwd=ROOT,
         env={**os.environ, "USERS_URL": url},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 1
+    assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "sql: OperationalError: 1045 Access denied for user '…' (using password: YES)\n"
     assert PASSWORD not in done.stderr

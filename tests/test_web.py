@@ -497,7 +497,7 @@ def test_a_wrong_start_is_reported(args: list[str], environ: dict[str, str], sai
     assert process.returncode == 1
 
 
-@pytest.mark.parametrize("port", ["-1", "65536", "80 80", "９０００", "9" * 5000, "9000\n"])
+@pytest.mark.parametrize("port", ["http", "-1", "65536", "80 80", "９０００", "9" * 5000, "9000\n"])
 def test_an_invalid_port_is_reported(port: str) -> None:
     """Text that Python would read as a number is refused too, and so is text that it could not read."""
     with pytest.raises(SystemExit) as end:

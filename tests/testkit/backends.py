@@ -1,6 +1,6 @@
 """A Redis inside the process of the tests, and the time at which their clock starts."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -8,6 +8,13 @@ from typing import Any
 import fakeredis
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=timezone(timedelta(hours=8)))
+
+# The command that reads a key of each type, by the name that TYPE has for it.
+_READS: dict[str, Callable[[str], tuple[Any, ...]]] = {
+    "hash": lambda key: ("hgetall", key),
+    "string": lambda key: ("get", key),
+    "list": lambda key: ("lrange", key, 0, -1),
+}
 
 
 @dataclass
@@ -20,27 +27,28 @@ class Backend:
     def age(self, seconds: float) -> None:
         """Let `seconds` pass for every key that expires, which is all the time that the scripts know."""
         left = {key: ms - int(seconds * 1000) for key, ms in self.expiries().items() if ms != -1}
-        self._at_once("pexpire", left.items())
+        self._at_once(("pexpire", *key_and_ms) for key_and_ms in left.items())
 
     def expiries(self) -> dict[str, int]:
         """Return the keys with the milliseconds that they have left, -1 for ever."""
-        keys = [*dict.fromkeys(self.client.scan_iter(count=1000))]
-        expiries = zip(keys, self._at_once("pttl", [(key,) for key in keys]), strict=True)
+        keys = self._keys()
+        expiries = zip(keys, self._at_once(("pttl", key) for key in keys), strict=True)
         return {key: ms for key, ms in expiries if ms != -2}
 
     def dump(self) -> dict[str, Any]:
         """Return all that Redis holds."""
-        read = {
-            "hash": self.client.hgetall,
-            "string": self.client.get,
-            "list": lambda key: self.client.lrange(key, 0, -1),
-        }
-        return {key: read[self.client.type(key)](key) for key in self.expiries()}
+        keys = self._keys()
+        kinds = zip(keys, self._at_once(("type", key) for key in keys), strict=True)
+        reads = {key: _READS[kind](key) for key, kind in kinds if kind != "none"}  # of a key that has just expired
+        return dict(zip(reads, self._at_once(reads.values()), strict=True))
 
-    def _at_once(self, command: str, calls: Iterable[tuple[Any, ...]]) -> list[Any]:
-        """Send a command for each of the arguments in one round trip, on a cluster in one for each node."""
+    def _keys(self) -> list[str]:
+        return [*dict.fromkeys(self.client.scan_iter(count=1000))]
+
+    def _at_once(self, calls: Iterable[tuple[Any, ...]]) -> list[Any]:
+        """Send commands with their arguments in one round trip, on a cluster in one for each node."""
         pipeline = self.client.pipeline(transaction=False)
-        for args in calls:
+        for command, *args in calls:
             getattr(pipeline, command)(*args)
         answers: list[Any] = pipeline.execute()
         return answers
