@@ -1,21 +1,21 @@
-"""Run the benchmarks, all or those named: `python -m benchmarks [cold] [warm] [trips] [memory] [keys] [sql] [web]`.
+"""Run the benchmarks, all or those named, and print a table for each. Exits with 1 if a target is missed.
 
-With `--write` it also writes their tables to docs/performance.md. Exits with 1 if a target is missed. The function's
-log goes to /dev/null, in the measured processes and in this one.
+The function's log goes to /dev/null, in the measured processes and in this one.
 """
 
+import argparse
 import os
 import sys
 from contextlib import redirect_stdout
 from datetime import datetime, timezone
 from pathlib import Path
 
-from benchmarks import cold_start, keys, memory, round_trips, sql_users, warm, web
+from benchmarks import calls, cold_start, keys, memory, round_trips, sql_users, web
 from benchmarks.cloud import open_cloud
 
 BENCHMARKS = {
     "cold": cold_start.measure,
-    "warm": warm.measure,
+    "calls": calls.measure,
     "trips": round_trips.measure,
     "memory": memory.measure,
     "keys": keys.measure,
@@ -37,19 +37,22 @@ from machine to machine, milliseconds do not. `make bench` does it all again on 
 
 def main(args: list[str]) -> int:
     """Print a table for each benchmark, and return the exit code."""
-    names = [arg for arg in args if arg != "--write"]
-    if unknown := set(names) - set(BENCHMARKS):
-        print(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(BENCHMARKS)}", file=sys.stderr)
-        return 2
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS], metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md")
+    parser.add_argument("--beside", type=Path, metavar="DIR", help="measure a checkout of another commit beside")
+    parser.add_argument("--demo", type=Path, metavar="DIR", help="measure Tencent's demo beside (needs node)")
+    options = parser.parse_args(args)
     missed, tables = 0, []
-    for name in names or BENCHMARKS:
+    for name in options.names or BENCHMARKS:
         # A cloud for each: none meets the data of another.
-        with Path(os.devnull).open("w") as sink, redirect_stdout(sink), open_cloud() as cloud:
+        cloud_of = open_cloud(options.beside, options.demo)
+        with Path(os.devnull).open("w") as sink, redirect_stdout(sink), cloud_of as cloud:
             table = BENCHMARKS[name](cloud)
         print(table, flush=True)
         missed += table.missed
         tables.append(table.markdown())
-    if "--write" in args:
+    if options.write:
         day = datetime.now(timezone.utc).date()
         page = HEAD.format(python=".".join(map(str, sys.version_info[:2])), day=day) + "\n".join(tables)
         PAGE.write_text(page, encoding="utf-8")

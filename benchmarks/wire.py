@@ -1,4 +1,4 @@
-"""A relay to one or more servers that records every request, to count and repeat them, and can delay them."""
+"""A relay to one or more servers that counts requests and round trips, and can delay them."""
 
 import select
 import socket
@@ -7,8 +7,6 @@ import threading
 import time
 from contextlib import AbstractContextManager
 from typing import cast
-
-Request = list[list[str]]  # commands with their arguments; several make a batch
 
 
 class Wire(AbstractContextManager["Wire"]):
@@ -33,42 +31,33 @@ class Wire(AbstractContextManager["Wire"]):
 
     def count(self) -> int:
         """Return the number of requests since the last reading, of any protocol."""
-        return len(self._record.take()[0])
-
-    def take(self) -> list[Request]:
-        """Return the requests to a Redis since the last reading."""
-        return [_commands(bytes(request)) for request in self._record.take()[0]]
+        return sum(map(len, self.round_trips()))
 
     def round_trips(self) -> list[list[int]]:
         """Return the round trips since the last reading: for each, the index of the server of every request."""
-        return self._record.take()[1]
+        return self._record.take()
 
 
 class _Record:
     def __init__(self, delay: float) -> None:
         self.delay = delay
-        self._requests: list[bytearray] = []
         self._round_trips: list[list[int]] = []
         self._answered = True  # since the last request
         self._lock = threading.Lock()
 
-    def begin(self, server: int, data: bytes) -> bytearray:
-        """Record a new request, and return it."""
+    def ask(self, server: int) -> None:
         with self._lock:
             if self._answered:
                 self._round_trips.append([])
             self._answered = False
             self._round_trips[-1].append(server)
-            self._requests.append(bytearray(data))
-            return self._requests[-1]
 
     def answer(self) -> None:
         self._answered = True
 
-    def take(self) -> tuple[list[bytearray], list[list[int]]]:
+    def take(self) -> list[list[int]]:
         with self._lock:
-            taken = self._requests, self._round_trips
-            self._requests, self._round_trips = [], []
+            taken, self._round_trips = self._round_trips, []
             return taken
 
 
@@ -85,7 +74,7 @@ class _Relay(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         server, client = cast("_Server", self.server), self.request
         record = server.record
-        request: bytearray | None = None
+        answered = True
         with socket.create_connection(("127.0.0.1", server.relayed_port)) as relayed:
             for end in (client, relayed):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -94,25 +83,10 @@ class _Relay(socketserver.BaseRequestHandler):
                     data = source.recv(1 << 16)
                     if not data:
                         return
-                    if source is relayed:
-                        request = None
-                        record.answer()
-                        client.sendall(data)
-                        continue
-                    if request is None:
-                        request = record.begin(server.index, data)
+                    if source is client and answered:
+                        record.ask(server.index)
                         time.sleep(record.delay)
-                    else:
-                        request += data
-                    relayed.sendall(data)
-
-
-def _commands(request: bytes) -> Request:
-    """Read RESP: `*<count>`, and for each argument `$<length>` and its text. Ours contain no line ends."""
-    lines = request.decode().split("\r\n")[:-1]
-    commands = []
-    while lines:
-        end = 2 * int(lines[0].removeprefix("*")) + 1
-        commands.append(lines[2:end:2])
-        lines = lines[end:]
-    return commands
+                    elif source is relayed:
+                        record.answer()
+                    answered = source is relayed
+                    (client if answered else relayed).sendall(data)
