@@ -10,7 +10,7 @@ from contextlib import redirect_stdout
 from datetime import datetime, timezone
 from pathlib import Path
 
-from benchmarks import calls, cold_start, keys, memory, round_trips, sql_users, web
+from benchmarks import calls, cold_start, keys, memory, round_trips, sql_users, web, web_logins
 from benchmarks.cloud import open_cloud
 
 BENCHMARKS = {
@@ -21,6 +21,7 @@ BENCHMARKS = {
     "keys": keys.measure,
     "sql": sql_users.measure,
     "web": web.measure,
+    "logins": web_logins.measure,
 }
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"

@@ -53,6 +53,8 @@ DEMO = Path(__file__).with_name("demo.js")
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]  # on a Mac nothing is pinned
 CALLERS, SERVERS = set(CORES[-1:]), set(CORES[:-1] or CORES)
 
+OTHERS = {"beside": "the other commit", "demo": "Tencent's demo"}
+
 MakeEvent = Callable[..., Event]
 
 

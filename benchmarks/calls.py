@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import median
 
-from benchmarks.callers import SERVERS, Caller, Round, callers, pinned
+from benchmarks.callers import OTHERS, SERVERS, Caller, Round, callers, pinned
 from benchmarks.cloud import Cloud
 from benchmarks.sms_sink import SmsSink
 from benchmarks.tables import Ratio, Table
@@ -16,7 +16,6 @@ DELAY = 0.001  # s
 LEAST = {"getSms": 0.55, "login": 0.28}  # of the floor's calls a second
 LEAST_DELAYED = {"getSms": 0.45, "login": 0.42}
 MOST_CPU = {"getSms": 1_800, "login": 750}  # us
-OTHERS = {"beside": "the other commit", "demo": "Tencent's demo"}
 
 HOW = f"""\
 Calls a second of the function as a share of a floor's: redis-py sends one script for each call, requests posts the SMS,

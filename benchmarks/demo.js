@@ -24,10 +24,11 @@ Http.doRequest = (method, url, ...rest) => send(method, SMS_ENDPOINT, ...rest);
 
 const { main_handler: handle } = load('./index.js');
 const answer = async (event) => {
-  const answered = handle(event);  // it has opened its connection when it first waits
+  opened = undefined;
+  const answered = handle(event);  // it has opened its connection, if it needs one, when it first waits
   const connection = opened;
   const text = JSON.stringify(await answered);
-  connection.ping().finally(() => connection.disconnect());  // after the commands that the answer did not wait for
+  connection?.ping().finally(() => connection.disconnect());  // after the commands that the answer did not wait for
   return text;
 };
 
