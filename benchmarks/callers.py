@@ -142,7 +142,7 @@ def pinned(cores: set[int]) -> Iterator[None]:
 @contextmanager
 def callers(cloud: Cloud, sink: SmsSink, redis_port: int) -> Iterator[dict[str, Caller]]:
     """Start the function and the floor, and the other checkout and the demo of the cloud, if it has them."""
-    environ = {**cloud.environ, "REDIS_PORT": str(redis_port), "SMS_ENDPOINT": sink.url, "DAILY_BUDGET": "1000000000"}
+    environ = environment(cloud, sink, redis_port)
     with ExitStack() as stack, pinned(CALLERS):
         build = stack.enter_context(deploy())
         started = {
@@ -156,7 +156,27 @@ def callers(cloud: Cloud, sink: SmsSink, redis_port: int) -> Iterator[dict[str, 
             started["demo"] = Caller(start_demo(cloud.demo, environ), sink, demo_event)
         for caller in started.values():
             stack.callback(caller.close)
-        yield started
+        with pinned(SERVERS):
+            yield started
+
+
+@contextmanager
+def functions(cloud: Cloud, sink: SmsSink, *redis_ports: int) -> Iterator[list[Caller]]:
+    """Start the function in a process for each port of a Redis, all on the callers' core."""
+    with ExitStack() as stack, pinned(CALLERS):
+        build = stack.enter_context(deploy())
+        started = []
+        for port in redis_ports:
+            started.append(Caller(build.start(FUNCTION + LOOP, environment(cloud, sink, port)), sink))
+            stack.callback(started[-1].close)
+        with pinned(SERVERS):
+            yield started
+
+
+def environment(cloud: Cloud, sink: SmsSink, redis_port: int) -> dict[str, str]:
+    """Return the environment of a function that sends to a sink, and never reaches its budget."""
+    own = {"REDIS_PORT": str(redis_port), "SMS_ENDPOINT": sink.url, "DAILY_BUDGET": "1000000000"}
+    return {**cloud.environ, **own}
 
 
 def start_demo(directory: Path, environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":

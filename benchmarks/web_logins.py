@@ -3,7 +3,17 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from benchmarks.callers import CALLERS, OTHERS, SERVERS, MakeEvent, demo_event, pinned, session_of, start_demo
+from benchmarks.callers import (
+    CALLERS,
+    OTHERS,
+    SERVERS,
+    MakeEvent,
+    demo_event,
+    environment,
+    pinned,
+    session_of,
+    start_demo,
+)
 from benchmarks.cloud import Cloud, event
 from benchmarks.deployed import deploy
 from benchmarks.load import Load, http_request, medians, put, serve, serve_ours, side_by_side
@@ -64,8 +74,7 @@ def _round(cloud: Cloud, sink: SmsSink, server: Server) -> dict[str, Load]:
 @contextmanager
 def _servers(cloud: Cloud, sink: SmsSink, redis_port: int) -> Iterator[dict[str, Server]]:
     """Start the web function, and the other checkout and the demo of the cloud, if it has them."""
-    environ = {**cloud.environ, "REDIS_PORT": str(redis_port), "SMS_ENDPOINT": sink.url}
-    environ |= {"DAILY_BUDGET": "1000000000", "CLIENT_IP_SOURCE": "forwarded:1"}
+    environ = environment(cloud, sink, redis_port) | {"CLIENT_IP_SOURCE": "forwarded:1"}
     with ExitStack() as stack, pinned(CALLERS):
         ours = stack.enter_context(serve_ours(stack.enter_context(deploy()), environ))
         servers: dict[str, Server] = {"function": (ours[0], event)}
