@@ -44,7 +44,7 @@ openapi: $(VENV)/ready ## Write docs/openapi.json anew from the function's types
 settings: $(VENV)/ready ## Write the table of settings into documentation and deployment files
 	$(BIN)/python -m deploy.settings
 
-bench: $(VENV)/ready ## Measure cold start, warm login, memory, load; prints ratios (ARGS="cold web" for some)
+bench: $(VENV)/ready ## Measure calls, cold start, round trips, memory, load; prints ratios (ARGS="calls web" for some)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 attack: $(VENV)/ready ## Simulate a day under attack, on the product's own code; prints a table

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -22,11 +23,16 @@ CONTEXT = {"request_id": "5e4e5a2c-0d5b-4a3f-9d6f-6d6e7a8b9c0d"}  # the only fie
 
 @dataclass
 class Cloud:
-    """`environ` is the whole environment of the function."""
+    """`environ` is the whole environment of the function.
+
+    `beside` is a checkout of another commit, `demo` one of Tencent's demo, to measure beside; None if there is none.
+    """
 
     redis: RedisServer
     environ: dict[str, str]
     tencent: TencentStandIn
+    beside: Path | None = None
+    demo: Path | None = None
     _count: Iterator[int] = field(default_factory=itertools.count)
 
     def new_phone(self) -> str:
@@ -52,14 +58,14 @@ class Cloud:
 
 
 @contextmanager
-def open_cloud() -> Iterator[Cloud]:
+def open_cloud(beside: Path | None = None, demo: Path | None = None) -> Iterator[Cloud]:
     """Start an empty cloud."""
     # Of our own environment only PATH: it may have settings of the developer.
     environ = {"PATH": os.environ.get("PATH", "")}
     with RedisServer() as redis:
         environ |= {"REDIS_HOST": redis.host, "REDIS_PORT": str(redis.port)}
         with local_cloud(environ) as local:
-            yield Cloud(redis, local.environ, local.tencent)
+            yield Cloud(redis, local.environ, local.tencent, beside, demo)
 
 
 def event(method: str, phone: str, **params: str | None) -> Event:

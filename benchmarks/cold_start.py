@@ -1,9 +1,10 @@
 """Cold start: a process from its start through its first answer to its end, beside one that only imports."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from statistics import median
 
-from benchmarks.cloud import CONTEXT, Cloud, Event, event
+from benchmarks.cloud import CONTEXT, Cloud, event
 from benchmarks.deployed import Cost, Deployed, deploy
 from benchmarks.tables import Ratio, Table
 
@@ -39,10 +40,7 @@ from tencentcloud.sms.v20210111.sms_client import SmsClient
     "redis alone": "import redis",
     "the bare interpreter": "pass",
 }
-ORDER = (
-    *("login", "login's libraries", "getSms", "getSms's libraries", "redis alone", "the bare interpreter"),
-    *(f"{UNCOMPILED}login", f"{UNCOMPILED}getSms"),
-)
+BESIDE = "the other commit's "
 PAIRS = {
     ("login", "login's libraries"): MOST,
     ("login", "redis alone"): None,
@@ -57,10 +55,14 @@ PAIRS = {
 
 def measure(cloud: Cloud) -> Table:
     """Measure both ways of a first answer."""
-    with deploy() as deployed, deploy(compiled=False) as uncompiled:
-        costs = _measure(cloud, deployed, uncompiled)
+    pairs = PAIRS | {(name, BESIDE + name): None for name in ("login", "getSms") if cloud.beside}
+    with ExitStack() as stack:
+        builds = {"": stack.enter_context(deploy()), UNCOMPILED: stack.enter_context(deploy(compiled=False))}
+        if cloud.beside:
+            builds[BESIDE] = stack.enter_context(deploy(cloud.beside))
+        costs = _measure(cloud, builds)
     table = Table("Cold start", HOW, ("", "clock", "CPU", "clock, ms"))
-    for (ours, theirs), most in PAIRS.items():
+    for (ours, theirs), most in pairs.items():
         clock = Ratio(_walls(costs[ours]), _walls(costs[theirs]))
         cpu = Ratio([cost.cpu for cost in costs[ours]], [cost.cpu for cost in costs[theirs]])
         ms = " : ".join(f"{median(_walls(costs[name])) * 1000:.0f}" for name in (ours, theirs))
@@ -75,22 +77,24 @@ def measure(cloud: Cloud) -> Table:
     return table
 
 
-def _measure(cloud: Cloud, deployed: Deployed, uncompiled: Deployed) -> dict[str, list[Cost]]:
+def _measure(cloud: Cloud, builds: Mapping[str, Deployed]) -> dict[str, list[Cost]]:
+    """Return the costs of each program; the names of those that answer begin with the name of their build."""
     sender = cloud.app()
-    costs: dict[str, list[Cost]] = {name: [] for name in ORDER}
+    costs: dict[str, list[Cost]] = {}
     for i in range(-1, ROUNDS):  # an extra round warms the file cache, and loads the scripts into Redis
-        # New for every round: a code logs in once, and a number has a cooldown.
-        events: dict[str, Event] = {
-            "login": cloud.send(sender, cloud.new_phone()),
-            "getSms": event("getSms", cloud.new_phone()),
-            f"{UNCOMPILED}login": cloud.send(sender, cloud.new_phone()),
-            f"{UNCOMPILED}getSms": event("getSms", cloud.new_phone()),
-        }
-        programs = IMPORTS | {name: FIRST_ANSWER.format(event=event, context=CONTEXT) for name, event in events.items()}
-        for name in costs if i % 2 else reversed(costs):
-            cost = (uncompiled if name.startswith(UNCOMPILED) else deployed).run(programs[name] + END, cloud.environ)
-            if i >= 0:
-                costs[name].append(cost)
+        programs = {name: (builds[""], code) for name, code in IMPORTS.items()}
+        for prefix, build in builds.items():
+            # New for every round: a code logs in once, and a number has a cooldown.
+            events = {
+                "login": cloud.send(sender, cloud.new_phone()),
+                "getSms": event("getSms", cloud.new_phone()),
+            }
+            for name, one in events.items():
+                programs[prefix + name] = (build, FIRST_ANSWER.format(event=one, context=CONTEXT))
+        for name in programs if i % 2 else reversed(programs):
+            build, code = programs[name]
+            cost = build.run(code + END, cloud.environ)
+            costs.setdefault(name, []).extend([cost] if i >= 0 else [])
     return costs
 
 

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -9,10 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.build import make as build_into
 from deploy.vendor import find_python
 
 ROOT = Path(__file__).parents[1]
+# A checkout builds itself: another commit may have other ways.
+BUILD = """
+import sys
+from pathlib import Path
+from deploy.build import make
+print(make(Path(sys.argv[1]), python=sys.argv[2] or None).zipped)
+"""
 
 
 @dataclass(frozen=True)
@@ -24,9 +31,13 @@ class Cost:
 
 
 class Deployed:
-    """Runs Python code in a build; every process has the same options, and its output is discarded."""
+    """Runs Python code in a build; every process has the same options, and its output is discarded.
 
-    def __init__(self, python: str, directory: Path) -> None:
+    `zipped` is the size of the package in bytes.
+    """
+
+    def __init__(self, python: str, directory: Path, *, zipped: int) -> None:
+        self.zipped = zipped
         self._python = python
         self._directory = directory
 
@@ -59,8 +70,8 @@ class Deployed:
 
 
 @contextmanager
-def deploy(*, compiled: bool = True) -> Iterator[Deployed]:
-    """Give a temporary build; without .pyc files unless `compiled`.
+def deploy(checkout: Path = ROOT, *, compiled: bool = True) -> Iterator[Deployed]:
+    """Give a temporary build of a checkout; without .pyc files unless `compiled`.
 
     Raises RuntimeError without Python 3.10, which the platform runs.
     """
@@ -68,5 +79,6 @@ def deploy(*, compiled: bool = True) -> Iterator[Deployed]:
     if python is None:
         raise RuntimeError("there is no Python 3.10 here, and no other can run a build")
     with tempfile.TemporaryDirectory(prefix="deployed-") as directory:
-        build = build_into(Path(directory, "build"), python=python if compiled else None)
-        yield Deployed(python, build.directory)
+        build = Path(directory, "build")
+        made = subprocess.check_output([sys.executable, "-c", BUILD, build, python if compiled else ""], cwd=checkout)
+        yield Deployed(python, build, zipped=int(made))

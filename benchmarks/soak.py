@@ -22,8 +22,8 @@ import redis
 
 from benchmarks.cloud import Cloud, open_cloud
 from benchmarks.deployed import deploy
+from benchmarks.load import serve_ours
 from benchmarks.memory import resident
-from benchmarks.web import serve_ours
 from sms_login.errors import Refusal
 
 REQUESTS = 100_000
@@ -169,7 +169,11 @@ class Person:
 
 def main(requests: int) -> int:
     """Run the soak, print its results, and return the exit code."""
-    with open_cloud() as cloud, deploy() as deployed, serve_ours(deployed, cloud, **SETTINGS) as (port, pid):
+    with (
+        open_cloud() as cloud,
+        deploy() as deployed,
+        serve_ours(deployed, {**cloud.environ, **SETTINGS}) as (port, pid),
+    ):
         soak = Soak(cloud, port, requests)
         rss: list[float] = []
 

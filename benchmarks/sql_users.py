@@ -22,7 +22,7 @@ LOGINS = 20  # in a round
 STARTS = 20
 
 HOW = f"""\
-Whole calls of the handler, as in the benchmark of the warm login; the code always in Redis, the users in a database or
+Whole calls of the handler, one after another; the code always in Redis, the users in a database or
 in Redis, {ROUNDS} rounds of {LOGINS} in turn. A known user logs in once more; a new one signs up. SQLite syncs every
 sign-up to the disk. Round trips are counted on the wire to MariaDB, the ping of the connection among them. Cold
 start: {STARTS} processes of each, all packages installed, from the start over a first answer, which asks no server, to
