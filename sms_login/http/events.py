@@ -26,12 +26,14 @@ class Request(Struct, frozen=True):
     """A call whose parameters have not been read yet.
 
     `headers` have names in lower case; `verb` is the HTTP method; `source_ip` the client's address as the platform sees
-    it.
+    it; `has_body` tells whether the body has at least one byte.
     """
 
     id: str
     headers: Mapping[str, str]
     verb: str = ""
+    path: str = ""
+    has_body: bool = False
     source_ip: str = ""
     language: str = "zh"
 
@@ -56,11 +58,14 @@ def read_head(event: Any, context: Any) -> Request:
         context.get("request_id") if isinstance(context, dict) else getattr(context, "request_id", None),
     )
     known = (value for value in ids if isinstance(value, str) and _REQUEST_ID.fullmatch(value))
-    verb, source_ip = event.get("httpMethod") or about.get("httpMethod"), about.get("sourceIp")
+    verb, path = event.get("httpMethod") or about.get("httpMethod"), event.get("path")
+    source_ip = about.get("sourceIp")
     return Request(
         id=next(known, None) or str(uuid4()),
         headers=headers,
         verb=verb if isinstance(verb, str) else "",
+        path=path if isinstance(path, str) else "",
+        has_body=bool(event.get("body")),
         source_ip=source_ip if isinstance(source_ip, str) else "",
         language="en" if headers.get("accept-language", "").strip().lower().startswith("en") else "zh",
     )
