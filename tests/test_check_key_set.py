@@ -22,7 +22,7 @@ OLD = {"JWT_SECRET": "", "JWT_PRIVATE_KEY": private_pem("P-256"), "SECRET": SECR
 NEW = {**OLD, "JWT_PRIVATE_KEY": private_pem("P-256", 1)}
 OLD_IS_PREVIOUS = {"JWT_PUBLIC_KEYS_PREVIOUS": public_pem("P-256")}
 NEW_IS_NEXT = {"JWT_PUBLIC_KEYS_PREVIOUS": public_pem("P-256", 1)}
-OLD_KID, NEW_KID = key("P-256").kid, key("P-256", 1).kid
+OLD_KID, NEW_KID = str(key("P-256").kid), str(key("P-256", 1).kid)
 
 
 @contextmanager
