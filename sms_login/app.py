@@ -74,10 +74,10 @@ class App:
         if request.verb not in _VERBS:
             raise HttpMethodNotAllowed
         params = events.read_params(event, request.headers)
+        if method := messages.method_at(request.path):
+            params.setdefault("method", method)
         if request.bearer:
             params.setdefault("token", request.bearer)
-        if request.path.endswith(key_set.PATH):
-            params.setdefault("method", "jwks")
         message = messages.parse(params)
         key = messages.idempotency_key(request.headers.get("idempotency-key"))
         logs.note(method=message.__struct_config__.tag)

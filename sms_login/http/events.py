@@ -25,8 +25,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 class Request(Struct, frozen=True):
     """A call whose parameters have not been read yet.
 
-    `headers` have names in lower case; `verb` is the HTTP method; `source_ip` the client's address as the platform sees
-    it; `has_body` tells whether the body has at least one byte.
+    `headers` have names in lower case; `verb` is the HTTP method; `path` has no query; `source_ip` is the client's
+    address as the platform sees it; `has_body` tells whether the body has at least one byte.
     """
 
     id: str
@@ -58,8 +58,8 @@ def read_head(event: Any, context: Any) -> Request:
         context.get("request_id") if isinstance(context, dict) else getattr(context, "request_id", None),
     )
     known = (value for value in ids if isinstance(value, str) and _REQUEST_ID.fullmatch(value))
-    verb, path = event.get("httpMethod") or about.get("httpMethod"), event.get("path")
-    source_ip = about.get("sourceIp")
+    verb, source_ip = event.get("httpMethod") or about.get("httpMethod"), about.get("sourceIp")
+    path = event.get("path")
     return Request(
         id=next(known, None) or str(uuid4()),
         headers=headers,

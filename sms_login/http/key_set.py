@@ -6,7 +6,6 @@ from http import HTTPStatus
 from sms_login import base64url
 from sms_login.http.events import Request
 
-PATH = "/.well-known/jwks.json"  # where many libraries look; a gateway may put the path of its service before it
 LIFETIME = 300  # s that a cache may keep the key set; a rotation waits for it
 
 
