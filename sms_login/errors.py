@@ -12,7 +12,7 @@
     ├── TokenExpired          -1006  401
     ├── TokenMismatch         -1007  403  the token belongs to another phone
     ├── CodeHasExpired        -1100  401  no code, or it has expired
-    ├── CodeHasValid          -1101  401  the code is spent
+    ├── CodeHasValid          -1100  401  the code is spent
     ├── CodeIsError           -1102  401  wrong code
     ├── SessionMismatch       -1103  401  a live code, but of another session
     ├── UserStoreFailed       -1201  503  the user record could not be written
@@ -153,7 +153,7 @@ class CodeHasExpired(Refusal):
 class CodeHasValid(Refusal):
     """The code has been used, or guessed wrong too often."""
 
-    number, name, status = -1101, "CodeHasValid", 401
+    number, name, status = -1100, "CodeHasValid", 401
     zh, en = "验证码已失效，请重新获取", "The code can no longer be used. Please ask for a new one."
 
 

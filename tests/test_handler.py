@@ -130,6 +130,7 @@ def test_a_wrong_code_is_answered_with_the_guesses_left(handler: wiring.Handler,
     login = {"method": "login", "phone": PHONE, "code": wrong, "sessionId": session}
     answers = [call(handler, gateway_json, **login) for _ in range(Rules().guesses + 1)]
     assert [answer[2]["codeStr"] for answer in answers] == ["CodeIsError"] * Rules().guesses + ["CodeHasValid"]
+    assert answers[-1][2]["errorCode"] == -1100  # Tencent's demo has one number for an expired and a spent code
     lefts = [answer[2]["data"].get("attemptsLeft") for answer in answers]
     assert lefts == [*reversed(range(Rules().guesses)), None]
     forged = call(handler, gateway_json, **{**login, "sessionId": "A" * 22})
