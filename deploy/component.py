@@ -19,7 +19,7 @@ class Unavailable(Exception):  # noqa: N818 - named after its cause
 
 
 def install(home: Path | None = None) -> None:
-    """Install the packages of the lock file in `home`, or in HOME, unless they are installed. Raises Unavailable."""
+    """Install the packages of the folder's lock file, unless they are installed. Raises Unavailable."""
     home = home or HOME
     if not (shutil.which("node") and shutil.which("npm")):
         raise Unavailable("node and npm are missing")
