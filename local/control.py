@@ -28,6 +28,7 @@ class Control:
             "POST /_local/fail": self._fail,
             "POST /_local/captcha": self._captcha,
             "GET /_local/redis": self._redis,
+            "GET /_local/countries": self._countries,
         }
 
     def answer(self, event: dict[str, Any]) -> dict[str, Any] | None:
@@ -69,6 +70,10 @@ class Control:
 
     def _redis(self, query: dict[str, Any]) -> list[dict[str, Any]]:
         return redis_view.keys_of(redis_view.e164(str(query.get("phone", ""))), self._environ)
+
+    def _countries(self, _query: dict[str, Any]) -> list[str]:
+        """Return the ISO codes of ALLOWED_COUNTRIES, or * for all."""
+        return re.findall(r"[A-Z]{2}|\*", self._environ.get("ALLOWED_COUNTRIES", "").upper()) or ["CN"]
 
 
 def _from_here(headers: Mapping[str, str]) -> bool:

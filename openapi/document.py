@@ -7,7 +7,7 @@ from typing import Any
 from openapi import examples, refusals, schemas
 from sms_login import __version__
 from sms_login.errors import HttpMethodNotAllowed, OriginNotAllowed, Refusal
-from sms_login.http import messages
+from sms_login.http import key_set, messages
 from sms_login.http.cors import Origins
 
 Part = dict[str, Any]
@@ -22,9 +22,9 @@ most 16 KiB. A proxy or the platform may refuse a much longer body, or a URL tha
 and digits of every script count; in `phone` also dots, slashes, brackets and a leading `tel:`. A `phone` may be a JSON
 integer, a `code` only a string.
 
-Every answer except the key set of `jwks` has the same envelope. `errorCode` is 0 on success; tell refusals apart by
-`codeStr`. `x-refusals` of a request lists the refusals it can get. Verbs other than GET, HEAD, POST and OPTIONS are
-answered with 405 and `HttpMethodNotAllowed`."""
+Every answer except the key set of `jwks`, which is also at `/.well-known/jwks.json`, has the same envelope. `errorCode`
+is 0 on success; tell refusals apart by `codeStr`. `x-refusals` of a request lists the refusals it can get. Verbs other
+than GET, HEAD, POST and OPTIONS are answered with 405 and `HttpMethodNotAllowed`."""
 _STATUS = {
     400: "The request is malformed.",
     401: "A code or a token is not valid.",
@@ -51,6 +51,17 @@ _HEADERS: dict[str, Part] = {
     "Allow": {"required": True, "schema": {"const": "GET, HEAD, POST, OPTIONS"}},
     "Access-Control-Allow-Origin": {
         "description": "The page's origin, if it is in ALLOWED_ORIGINS; the other headers for pages come with it.",
+        "schema": {"type": "string"},
+    },
+}
+_OF_THE_KEY_SET: dict[str, Part] = {
+    "Cache-Control": {
+        "required": True,
+        "description": "`no-store`, except for the key set in answer to a GET without a body.",
+        "schema": {"enum": ["no-store", f"public, max-age={key_set.LIFETIME}"]},
+    },
+    "ETag": {
+        "description": "Only if the answer may be cached; a GET whose `If-None-Match` has it is answered with 304.",
         "schema": {"type": "string"},
     },
 }
@@ -158,7 +169,7 @@ def _ok() -> Part:
         "schema": {"anyOf": [schemas.ref(name) for name in answers]},
         "examples": {name: {"value": examples.answer(name)} for name in examples.ALL},
     }
-    return {"description": "Success.", "headers": _headers(), "content": {_JSON: content}}
+    return {"description": "Success.", "headers": {**_headers(), **_OF_THE_KEY_SET}, "content": {_JSON: content}}
 
 
 def _refused(status: int, *only: type[Refusal]) -> Part:

@@ -46,7 +46,7 @@ ALL: dict[str, tuple[Message, Any]] = {
     "getSms": (GetSms(_PHONE), CodeSent(_SESSION, 300, 31, "12273adb-6f8e-4a55-9a5b-0b8ac2f3d1e0", _SERIAL)),
     "getSms again": (GetSms(_PHONE, _SESSION), CodeSent(_SESSION, 300, 31)),
     "login": (Login(_PHONE, _CODE, _SESSION), LoggedIn(**_USER, **_TOKENS, is_new_user=True)),
-    "login with a token": (Login(_PHONE, token=_TOKEN), StillLoggedIn(**_USER)),
+    "login with a token": (Login(_PHONE, token=_TOKEN), StillLoggedIn(**_USER, token=_TOKEN)),
     "refresh": (Refresh(_REFRESH), SignedIn(**_USER, **_TOKENS)),
     "logout": (Logout(refresh_token=_REFRESH), Done()),
     "logout everywhere": (Logout(refresh_token=_REFRESH, everywhere=True), Done()),

@@ -4,6 +4,7 @@ import argparse
 import io
 import logging
 import os
+import re
 import sys
 from collections.abc import Mapping
 from typing import NoReturn
@@ -36,21 +37,22 @@ def main() -> int:
     )
     check.add_argument("--json", action="store_true", help="one JSON object per line: check, state, found, todo")
     check.add_argument("--send", metavar="PHONE", type=_phone, help="send one real message to this number, like +86…")
+    check.add_argument("--url", type=_url, help="the deployed function: does it publish the key that signs?")
     options = parser.parse_args()
     logging.getLogger().addHandler(logging.NullHandler())  # the findings tell the errors of libraries
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a template may be Chinese and the terminal ASCII
     try:
-        return _check(os.environ, options.send, as_json=options.json)
+        return _check(os.environ, options.send, options.url, as_json=options.json)
     except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at exit
         return 1
 
 
-def _check(environ: Mapping[str, str], number: Phone | None, *, as_json: bool) -> int:
+def _check(environ: Mapping[str, str], number: Phone | None, url: str | None, *, as_json: bool) -> int:
     net, counts = Net(environ), dict.fromkeys(State, 0)
-    for finding in examine(environ, number):
+    for finding in examine(environ, number, url):
         counts[finding.state] += 1
         shown = net.let_through(finding)
         print(shown.json() if as_json else shown.text(), flush=True)
@@ -70,6 +72,12 @@ def _phone(text: str) -> Phone:
         return Phone.from_e164(text)
     except InvalidPhone:
         raise argparse.ArgumentTypeError("must be a mobile number with its country, like +86…") from None
+
+
+def _url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s?#]+", text):
+        raise argparse.ArgumentTypeError("must be the function's URL, like https://login.example.com")
+    return text
 
 
 if __name__ == "__main__":

@@ -3,13 +3,14 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
 from sms_login import logs
 from sms_login.errors import HttpMethodNotAllowed, InternalError, MissingCode, Refusal
-from sms_login.http import events, messages
+from sms_login.http import events, key_set, messages
 from sms_login.http.client_ip import client_of
 from sms_login.http.cors import Origins, from_page
 from sms_login.http.events import Request
@@ -76,6 +77,8 @@ class App:
         if request.verb not in _VERBS:
             raise HttpMethodNotAllowed
         params = events.read_params(event, request.headers)
+        if method := messages.method_at(request.path):
+            params.setdefault("method", method)
         if request.bearer:
             params.setdefault("token", request.bearer)
         if request.verb == "HEAD" and params.get("method") not in _HEAD_METHODS:
@@ -148,8 +151,10 @@ def _respond(
         else:
             data = answer(event, request)
             status, outcome = 200, "Ok" if isinstance(data, CodeSent) else "Success"
-            success = _envelope(0, outcome, _SUCCESS[request.language], request, data)
-            envelope = data if isinstance(data, messages.KeySet) else success  # in the form of RFC 7517
+            envelope = _envelope(0, outcome, _SUCCESS[request.language], request, data)
+            if isinstance(data, messages.KeySet):  # in the form of RFC 7517
+                status, more = key_set.status_and_headers(request, msgspec.json.encode(data))
+                headers, envelope = {**headers, **more}, None if status == HTTPStatus.NOT_MODIFIED else data
     except Exception as error:  # noqa: BLE001 - the one catch-all: any other exception is a bug
         refusal = error if isinstance(error, Refusal) else InternalError()
         crash = None if isinstance(error, Refusal) else error

@@ -89,11 +89,11 @@ def test_the_embedded_redis_of_make_run_passes_too() -> None:
 
 def test_json_is_one_object_per_line(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     """Each line has the same fields, for a pipeline, and the exit code is the same as without --json."""
-    code = in_process({**cloud.environ, "REDIS_PORT": "1"}, monkeypatch, "check", "--json")
+    code = in_process({**cloud.environ, "REDIS_PORT": "1"}, monkeypatch, "check", "--json", "--url=http://127.0.0.1:1")
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert code == 1
     assert all(line.keys() == {"check", "state", "found", "todo"} for line in lines)
-    assert [line["check"] for line in lines if line["state"] == "problem"] == ["redis"]
+    assert [line["check"] for line in lines if line["state"] == "problem"] == ["redis", "keys.published"]
     assert all(bool(line["todo"]) == (line["state"] != "ok") for line in lines)
 
 
@@ -110,7 +110,8 @@ def in_process(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, *argume
 @pytest.mark.parametrize(
     "arguments",
     [[], ["chek"], ["check", "--fast"], ["check", "--send"], ["check", NUMBER], ["check", "--sen", NUMBER]]
-    + [["check", f"--send={number}"] for number in ("13800138000", "8613800138000", "+861381", "+862088888888", "x")],
+    + [["check", f"--send={number}"] for number in ("13800138000", "8613800138000", "+861381", "+862088888888", "x")]
+    + [["check", f"--url={url}"] for url in ("", "login.example.com", "file:///etc/passwd", "https://x?method=jwks")],
 )
 def test_a_wrong_command_line_ends_with_exit_code_2(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Any
@@ -122,6 +123,8 @@ def test_a_wrong_command_line_ends_with_exit_code_2(
     assert (ended.value.code, out) == (2, "")
     assert "usage: python -m sms_admin" in err
     assert [number for number in ("862088888888", "13800138000") if number in err] == []
+    if any("--url=" in argument for argument in arguments):
+        assert err.endswith("must be the function's URL, like https://login.example.com\n")
     if any("--send=" in argument for argument in arguments):
         assert err.endswith("must be a mobile number with its country, like +86…\n")
 

@@ -19,7 +19,8 @@ from sms_login.adapters.sql.client import SqlClient, connect
 from sms_login.settings.settings import Settings
 from tests.testkit.environ import LEAST, read
 from tests.testkit.findings import bad
-from tests.testkit.key_files import private_pem
+from tests.testkit.forging import key
+from tests.testkit.key_files import private_pem, public_pem
 
 GOOD, OTHER = "Zm9vYmFyYmF6cXV4MTIzNA9fX2lzX2ZpbmU", "fUx3Yk1zQ0VtNXB2S2hHOWRXb1R6TjJqUQ8"
 
@@ -71,6 +72,17 @@ def test_a_previous_secret_that_still_signs_is_a_warning() -> None:
     """A rotation to the same secret has changed nothing."""
     findings = of_keys(JWT_SECRET_PREVIOUS=GOOD)
     assert bad(findings) == {"keys.rotation": State.WARNING}
+
+
+def test_a_public_key_beside_the_signing_one_is_named() -> None:
+    """It is the next key or a previous one; if it is the signing key itself, the old key was forgotten: a warning."""
+    signs = {"JWT_SECRET": "", "JWT_PRIVATE_KEY": private_pem("P-256"), "SECRET": OTHER}
+    good = of_keys(**signs, JWT_PUBLIC_KEYS_PREVIOUS=public_pem("Ed25519"))
+    assert bad(good) == {}
+    assert f"publishes {key('Ed25519').kid}: the next key, or a previous one" in good[-1].found
+    assert bad(of_keys(JWT_PUBLIC_KEYS_PREVIOUS=public_pem("P-256"))) == {}
+    same = of_keys(**signs, JWT_PUBLIC_KEYS_PREVIOUS=public_pem("P-256"))
+    assert bad(same) == {"keys.rotation": State.WARNING}
 
 
 @pytest.mark.parametrize(

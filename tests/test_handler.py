@@ -56,7 +56,7 @@ def test_a_whole_login_works_in_every_shape_of_event(handler: wiring.Handler, cl
     bearer = {"authorization": f"Bearer {user['token']}"}
     assert call(handler, shape, bearer, method="getUserInfo")[2]["data"] == info
     still = call(handler, shape, method="login", phone=SPELLINGS[2], token=user["token"])
-    assert still[2]["data"] == {**info, "isNewUser": False}
+    assert still[2]["data"] == {**info, "isNewUser": False, "token": user["token"]}
     assert call(handler, shape, method="health")[2]["data"] == {"redis": "ok", "version": __version__}
 
 

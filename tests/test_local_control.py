@@ -57,9 +57,10 @@ def test_a_browser_gets_the_page(tencent: TencentStandIn) -> None:
 
 
 def test_the_files_of_the_page_contain_no_other_address() -> None:
-    """The page's one address is the namespace of SVG, which browsers do not load."""
+    """Besides links, which nobody loads by opening the page, its one address is the namespace of SVG."""
     for file in PAGE.iterdir():
-        found = re.findall(r"(?:https?:)?//[a-z0-9-]+\.[^\s\"'<]*", file.read_text(encoding="utf-8"))
+        text = re.sub(r'<a [^>]*href="[^"]*"', "", file.read_text(encoding="utf-8"))
+        found = re.findall(r"(?:https?:)?//[a-z0-9-]+\.[^\s\"'<]*", text)
         assert set(found) <= {"http://www.w3.org/2000/svg"}, file.name
 
 
@@ -163,6 +164,19 @@ def test_the_redis_path_shows_the_keys_of_one_number(place: dict[str, str]) -> N
     assert (code["type"], 600_000 < code["ttl"] <= 660_000) == ("hash", True)
     assert {"nonce", "digest"} < set(code["value"])
     assert (keys[day]["type"], keys[day]["value"]) == ("string", "1")
+
+
+@pytest.mark.parametrize(
+    ("setting", "codes"),
+    [({}, ["CN"]), ({"ALLOWED_COUNTRIES": "cn, DE"}, ["CN", "DE"]), ({"ALLOWED_COUNTRIES": "*"}, ["*"])],
+)
+def test_the_page_learns_which_countries_are_allowed(
+    tencent: TencentStandIn, setting: dict[str, str], codes: list[str]
+) -> None:
+    """The codes are those of ALLOWED_COUNTRIES, and CN by default."""
+    answer = get(Control(tencent, setting), "/_local/countries")
+    assert answer
+    assert json.loads(answer["body"]) == codes
 
 
 @pytest.mark.parametrize("path", ["/", "/page/main.js"])

@@ -11,7 +11,8 @@ let unanswered = null; // what was asked, and its Idempotency-Key, while nobody 
 
 export const onCall = (watcher) => watchers.push(watcher);
 
-// Call a method. Gives { ok, status, name, message, data, retryAfter }: name is the codeStr, or "Unreachable".
+// Call a method. Gives { ok, status, name, message, data, retryAfter, language }: name is the codeStr, or "Unreachable";
+// the message is in the language.
 // With `once`, it has an Idempotency-Key: a new one for each tap, the same when a tap repeats what stayed unanswered.
 export async function call(method, params, { once = false } = {}) {
   const headers = { "Content-Type": "application/json", "Accept-Language": language() };
@@ -22,7 +23,7 @@ export async function call(method, params, { once = false } = {}) {
   if (once && !REPEAT.includes(answer.status)) unanswered = null;
   const took = Math.round(performance.now() - started);
   for (const watcher of watchers) watcher({ at: Date.now(), took, headers, body, answer, json });
-  return answer;
+  return { ...answer, language: headers["Accept-Language"] };
 }
 
 function keyFor(method, { phone, code, sessionId }) {

@@ -2,13 +2,31 @@
 const LENGTH = 6;
 const DEAD = ["CodeHasExpired", "CodeHasValid", "SessionMismatch"];
 const input = document.querySelector("#digits");
+const boxes = [...document.querySelectorAll(".digits span")];
 let listening = null; // to the browser's messages, see listen()
 
 export const typed = () => input.value;
 
 export function clear({ focus = true } = {}) {
   input.value = "";
+  mark();
   if (focus) input.focus({ preventScroll: true });
+}
+
+// Take no more digits, since no code is right any more; and take them again.
+export function kill() {
+  clear({ focus: false });
+  input.readOnly = true;
+}
+
+export function revive() {
+  input.readOnly = false;
+  clear();
+}
+
+// Mark the box of the next digit.
+function mark() {
+  boxes.forEach((box, index) => box.classList.toggle("next", index === Math.min(input.value.length, LENGTH - 1)));
 }
 
 // Put a code in, as if it had been typed.
@@ -23,6 +41,7 @@ export function onFull(full) {
     // Full-width digits are digits, too; "123 456 is your code" may be pasted as it is.
     const digits = input.value.normalize("NFKC").replace(/[^0-9]/g, "").slice(0, LENGTH);
     if (input.value !== digits) input.value = digits;
+    mark();
     if (digits.length === LENGTH) full();
   });
 }

@@ -1,3 +1,6 @@
+import { element } from "./dom.js";
+import { say } from "./language.js";
+
 // The countries with their calling codes; a test compares them with those that the function knows.
 const CALLING_CODES = `
   AC247 AD376 AE971 AF93 AG1 AI1 AL355 AM374 AO244 AR54 AS1 AT43 AU61 AW297 AX358 AZ994 BA387 BB1 BD880 BE32
@@ -17,13 +20,18 @@ const CALLING_CODES = `
 
 export const countries = CALLING_CODES.trim().split(/\s+/).map((word) => ({ code: word.slice(0, 2), calling: word.slice(2) }));
 
-// Fill a <select> with them, named and sorted in a language ("zh" or "en"), and keep what was chosen.
-export function fillCountries(select, language) {
+// Fill a <select> with them, named and sorted in a language ("zh" or "en"), and keep what was chosen. The `allowed` ones
+// come first.
+export function fillCountries(select, language, allowed) {
   const names = new Intl.DisplayNames([language], { type: "region" });
   const chosen = select.value || "CN";
   const named = countries.map(({ code, calling }) => ({ code, calling, name: names.of(code) }));
   named.sort((one, other) => one.name.localeCompare(other.name, language));
-  select.replaceChildren(...named.map(({ code, calling, name }) => new Option(`${name} +${calling}`, code)));
+  const options = (some) => some.map(({ code, calling, name }) => new Option(`${name} +${calling}`, code));
+  const isAllowed = ({ code }) => allowed.includes(code) || allowed.includes("*");
+  const others = named.filter((country) => !isAllowed(country));
+  select.replaceChildren(...options(named.filter(isAllowed)));
+  if (others.length) select.append(element("optgroup", { label: say("notAllowed") }, ...options(others)));
   select.value = chosen;
 }
 

@@ -1,7 +1,6 @@
 // The messages that would have been sent, newest first; one that is new also arrives on the phone.
 import { element } from "./dom.js";
 import { language, onLanguage, say } from "./language.js";
-import { shown } from "./screens.js";
 
 const SHOWN = 20;
 const ON_SCREEN = 8000; // ms that a message stays on top of the phone
@@ -45,9 +44,9 @@ function marked(message) {
 }
 
 function arrive(message, fill) {
-  const hint = shown() === "code" ? [element("span", { class: "hint" }, say("messageFill", { code: codeOf(message) }))] : [];
+  const hint = element("span", { class: "hint" }, say("messageFill", { code: codeOf(message) })); // see phone.css
   const title = element("span", { class: "from" }, say("messageArrived"));
-  const banner = element("button", { type: "button", class: "arrived" }, title, ...marked(message), ...hint);
+  const banner = element("button", { type: "button", class: "arrived" }, title, ...marked(message), hint);
   banner.onclick = () => {
     dismiss();
     fill(codeOf(message));

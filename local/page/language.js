@@ -27,6 +27,8 @@ export const say = (name, values = {}) => fill(words[current][name], values);
 
 // What to tell a person who got a refusal: an answer of api.js.
 export function explain(refusal) {
+  // The function says what is wrong with this number; the page knows only what that may be.
+  if (refusal.name === "InvalidPhone" && refusal.language === current) return sentence(refusal.message);
   const left = refusal.data.attemptsLeft;
   const known = errorWords[current];
   const name = refusal.name === "CodeIsError" && left === 0 ? "NoAttemptsLeft" : refusal.name;
@@ -34,6 +36,8 @@ export function explain(refusal) {
   const text = fill(known[name] ?? known.InternalError, { left, wait, detail: refusal.message });
   return text.replace(/(\p{Script=Han}) (?=\p{Script=Han})/gu, "$1"); // what fills a gap may be Chinese or a number
 }
+
+const sentence = (text) => (/\p{Script=Han}$/u.test(text) ? `${text}。` : text);
 
 // A number of seconds, for a person: "45 s", "4:05", "5 h 12 min". In Chinese "4:05" would be a time of day.
 export function duration(seconds) {

@@ -5,7 +5,8 @@ import { label, put, screen, secondsTo } from "./screens.js";
 const KEPT = "sms-login.sent"; // a phone may load the page anew while one reads the message
 
 export const state = {
-  // The last code: { phone, sessionId, purpose: "logIn" or "delete", expires, resend }, or null.
+  // The last code: { phone, sessionId, purpose: "logIn" or "delete", expires, resend }, or null;
+  // `dead` is added if the function has said that nothing one could type is right any more.
   get sent() {
     return JSON.parse(sessionStorage.getItem(KEPT));
   },
@@ -27,17 +28,19 @@ export function paint() {
   label(button("number"), "getCode", waits.send);
   label(button("farewell"), "deleteSend", waits.send);
   label(button("code"), deleting() ? "deleteNow" : "logIn", waits.enter);
+  if (sent?.dead) button("code").ariaDisabled = "true";
   button("code").classList.toggle("danger", deleting());
   if (sent) paintCode(sent, waits);
   if (user) paintUser(user);
 }
 
-function paintCode({ phone, expires, resend }, waits) {
-  label(document.querySelector("#again"), "sendAgain", Math.max(resend, waits.send));
+function paintCode({ phone, expires, resend, dead }, waits) {
+  label(document.querySelector("#again"), dead ? "sendNew" : "sendAgain", Math.max(resend, waits.send));
   put(screen("code").querySelector("h2"), say(deleting() ? "deleteAccount" : "enterCode"));
   put(screen("code").querySelector(".lead"), say("codeSentTo", { phone: readable(phone) }));
   const left = secondsTo(expires);
-  put(document.querySelector("#expiry"), left > 0 ? say("validFor", { wait: duration(left) }) : say("noLongerValid"));
+  const life = left > 0 ? say("validFor", { wait: duration(left) }) : say("noLongerValid");
+  put(document.querySelector("#expiry"), dead ? "" : life); // the refusal has said it
 }
 
 function paintUser({ name, phone }) {

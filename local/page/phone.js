@@ -6,7 +6,7 @@ import { dismiss } from "./inbox.js";
 import { onLanguage } from "./language.js";
 import * as numberEntry from "./number_entry.js";
 import { button, deleting, paint, state } from "./paint.js";
-import { busy, screen, show, tell, waits } from "./screens.js";
+import { busy, isFaultOfInput, screen, show, tell, waits } from "./screens.js";
 import * as session from "./session.js";
 
 // Ask for a code: on the first screen, again, or before the account is deleted. `from` is the screen that asks.
@@ -23,6 +23,7 @@ async function send(from, { phone, purpose, sessionId }) {
     if (answer.status === 429) state.waits.send = later(answer.retryAfter);
     if (answer.status === 400 && from === "number") state.number = null; // it is none
     paint();
+    if (from === "number" && isFaultOfInput(answer)) numberEntry.focus();
     return tell(from, { refusal: answer });
   }
   const { expiresIn, resendAfter, ...data } = answer.data;
@@ -30,7 +31,7 @@ async function send(from, { phone, purpose, sessionId }) {
   state.sent = { phone, purpose, sessionId: data.sessionId, expires: later(expiresIn), resend: later(resendAfter) };
   state.waits.enter = 0;
   askForCode();
-  if (!answer.ok) tell("code", { refusal: answer });
+  if (!answer.ok) tell("code", { doubt: answer });
   else if (sessionId) tell("code", { note: same ? "sentAgain" : "newCode" });
 }
 
@@ -38,14 +39,14 @@ async function send(from, { phone, purpose, sessionId }) {
 function sendUnlessSent(from, phone, purpose) {
   state.number = phone;
   const last = state.sent?.phone === phone && state.sent.purpose === purpose ? state.sent : null;
-  if (last && Date.now() < Math.min(last.resend, last.expires)) return askForCode();
+  if (last && !last.dead && Date.now() < Math.min(last.resend, last.expires)) return askForCode();
   return send(from, { phone, purpose, sessionId: last?.sessionId });
 }
 
 function askForCode() {
   paint(); // before it is shown, so that the heading is read out with its words
   show("code", { focus: "#digits" });
-  entry.clear();
+  entry.revive();
   entry.listen();
 }
 
@@ -73,12 +74,15 @@ async function enterCode() {
 function refuseCode(answer, sessionId) {
   if (session.isOver(answer)) return goToStart({ refusal: answer });
   const ours = state.sent?.sessionId === sessionId;
-  if (ours && entry.isDead(answer)) state.sent = { ...state.sent, expires: Date.now() };
+  const dead = ours && entry.isDead(answer);
+  if (dead) state.sent = { ...state.sent, dead };
   if (answer.status === 429) state.waits.enter = later(answer.retryAfter);
   paint();
   tell("code", { refusal: answer });
-  // A code that may still be right stays, so that the same tap can be repeated.
-  if (answer.status !== 0 && answer.status < 500) entry.clear();
+  if (dead) {
+    entry.kill();
+    document.querySelector("#again").focus(); // all that is left to do
+  } else if (answer.status !== 0 && answer.status < 500) entry.clear(); // a code that may be right stays, to be sent again
 }
 
 function goHome(data, note) {
@@ -105,7 +109,7 @@ function goToStart(what) {
 // Sign in with what the last visit left, if it left anything; or go on to wait for the code.
 async function resume() {
   if (!session.maySignIn()) {
-    if (state.sent?.expires > Date.now() && !deleting()) {
+    if (state.sent?.expires > Date.now() && !state.sent.dead && !deleting()) {
       state.number = state.sent.phone;
       return askForCode();
     }

@@ -43,8 +43,25 @@ function details({ at, took, headers, body, answer, json }, open) {
     element("div", {}, element("h4", {}, say(name)), element("pre", { tabindex: "0", "aria-label": say(name) }, text)),
   );
   const whole = element("details", {}, summary, ...panes);
+  if (navigator.clipboard) whole.append(copyButton(headers, body)); // browsers have it on this machine and with TLS
   whole.open = open;
   return whole;
+}
+
+function copyButton(headers, body) {
+  const button = element("button", { type: "button", class: "quiet" }, say("copyCurl"));
+  button.onclick = async () => {
+    await navigator.clipboard.writeText(curl(headers, body));
+    button.textContent = say("copied");
+  };
+  return button;
+}
+
+// The request as a command for a shell, with the tokens in full: without them it would not work.
+function curl(headers, body) {
+  const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+  const given = Object.entries(headers).map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`);
+  return ["curl", quoted(`${location.origin}/`), ...given, "-d", quoted(JSON.stringify(body))].join(" ");
 }
 
 // JSON for reading. A token on a screen ends up in a screenshot, so only its beginning is shown.

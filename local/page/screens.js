@@ -2,7 +2,7 @@
 import { duration, explain, onLanguage, say } from "./language.js";
 
 const screens = [...document.querySelectorAll("#screens > *")];
-const said = new Map(); // screen → what it says now: { note, refusal, words }
+const said = new Map(); // screen → what it says now: { note, refusal, doubt, words }
 export const screen = (name) => document.querySelector(`#${name}`);
 export const shown = () => screens.find((element) => !element.hidden)?.id;
 
@@ -14,17 +14,21 @@ export function show(name, { focus = "h2" } = {}) {
 }
 
 // Say on a screen that something went well (`note`, a name in words.js), what a person has to mend (`words`, likewise),
-// or why the function refused (`refusal`, its answer).
+// why the function refused (`refusal`, its answer), or that it does not know whether it succeeded (`doubt`, likewise).
 export function tell(name, what) {
   said.set(name, what);
   const text = what.refusal ? explain(what.refusal) : what.words ? say(what.words) : "";
-  put(screen(name).querySelector(".note"), what.note ? say(what.note) : "");
+  const note = screen(name).querySelector(".note");
+  put(note, what.note ? say(what.note) : what.doubt ? explain(what.doubt) : "");
+  note.classList.toggle("doubt", what.doubt !== undefined);
   put(screen(name).querySelector(".error"), text);
   const input = screen(name).querySelector("input:not([type=checkbox])");
-  if (input) input.ariaInvalid = String(text !== "" && !isNotItsFault(what.refusal));
+  if (input) input.ariaInvalid = String(what.words !== undefined || isFaultOfInput(what.refusal));
 }
 
-const isNotItsFault = (refusal) => refusal && (refusal.status === 0 || refusal.status >= 429);
+const OF_NUMBERS = ["InValidParam", "InvalidPhone", "CountryNotAllowed"];
+const OF_CODES = ["MissingCode", "CodeIsError", "CodeHasExpired", "CodeHasValid", "SessionMismatch"];
+export const isFaultOfInput = (refusal) => [...OF_NUMBERS, ...OF_CODES].includes(refusal?.name);
 onLanguage(() => said.forEach((what, name) => tell(name, what)));
 
 // Write only what has changed: a live region reads out what is written.

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 
-from sms_admin.check import captcha, clock, keys, limits, redis, send, settings, tencent
+from sms_admin.check import captcha, clock, key_set, keys, limits, redis, send, settings, tencent
 from sms_admin.check.report import Check, Finding, ok, problem, run
 from sms_login.phone import Phone
 from sms_login.settings.settings import Settings
@@ -22,8 +22,10 @@ _LIMITS = (
 )
 
 
-def examine(environ: Mapping[str, str], phone: Phone | None = None) -> Iterator[Finding]:
+def examine(environ: Mapping[str, str], phone: Phone | None = None, url: str | None = None) -> Iterator[Finding]:
     """Yield the findings on the deployment that `environ` describes; with `phone`, send one real message.
+
+    With `url`, compare its keys with those that the function there publishes.
 
     Offline checks come first. A check that depends on a wrong setting is skipped; the others run.
     """
@@ -31,6 +33,8 @@ def examine(environ: Mapping[str, str], phone: Phone | None = None) -> Iterator[
     checks = [Check("settings", partial(settings.check, problems))]
     if read:
         checks += _checks(read, environ)
+        if url:
+            checks.append(Check("keys.published", partial(key_set.check, read, url), ("JWT_", "SECRET")))
         if phone:
             names = _MAINLAND if phone.region == "CN" else ("SMS_",)
             checks.append(Check("send", partial(send.check, read, environ, phone), names))

@@ -34,6 +34,18 @@ def check(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
             yield warning("keys.rotation", found, "give the first a new value, or remove the second")
         elif name.endswith("_PREVIOUS"):
             yield ok("keys.rotation", f"{name} is still accepted: remove it REFRESH_TTL after the change")
+    yield from _public(*(key.kid for key in settings.jwt_keys))
+
+
+def _public(signer: str | None, *others: str | None) -> Iterator[Finding]:
+    """Report the public keys beside the one that signs; None stands for a shared secret."""
+    for kid in filter(None, others):
+        if kid == signer:
+            found = f"JWT_PUBLIC_KEYS_PREVIOUS has {kid}, which signs: nothing was rotated"
+            yield warning("keys.rotation", found, "put the public half of the key that signed before it there instead")
+        else:
+            found = f"JWT_PUBLIC_KEYS_PREVIOUS publishes {kid}: the next key, or a previous one"
+            yield ok("keys.rotation", f"{found}, to be removed TOKEN_TTL and a minute after the change")
 
 
 def _codes(values: Mapping[str, str]) -> str:

@@ -23,13 +23,16 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 class Request(Struct, frozen=True):
     """A call whose parameters have not been read yet.
 
-    `headers` have names in lower case, and a value that was sent twice once; `verb` is the HTTP method; `source_ip` the
-    client's address as the platform sees it.
+    `headers` have names in lower case, and a value that was sent twice once; `verb` is the HTTP method; `path` has no
+    query; `source_ip` is the client's address as the platform sees it; `has_body` tells whether the body has at least
+    one byte.
     """
 
     id: str
     headers: Mapping[str, str]
     verb: str = ""
+    path: str = ""
+    has_body: bool = False
     source_ip: str = ""
     language: str = "zh"
 
@@ -55,10 +58,13 @@ def read_head(event: Any, context: Any) -> Request:
     )
     known = (value for value in ids if isinstance(value, str) and _REQUEST_ID.fullmatch(value))
     verb, source_ip = event.get("httpMethod") or about.get("httpMethod"), about.get("sourceIp")
+    path = event.get("path")
     return Request(
         id=next(known, None) or str(uuid4()),
         headers=headers,
         verb=verb if isinstance(verb, str) else "",
+        path=path if isinstance(path, str) else "",
+        has_body=bool(event.get("body")),
         source_ip=source_ip if isinstance(source_ip, str) else "",
         language=_language(headers.get("accept-language", "")),
     )

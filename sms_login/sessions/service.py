@@ -27,8 +27,9 @@ class UserInfo(Struct, frozen=True, rename="camel"):
 
 
 class StillLoggedIn(UserInfo, frozen=True, rename="camel"):
-    """The user of a token that is still valid."""
+    """The user of a token that is still valid; `token` is the same again, which apps of Tencent's 2020 demo keep."""
 
+    token: str
     is_new_user: bool = False
 
 
@@ -120,7 +121,7 @@ class Sessions:
         if claims.phone.e164 != phone.e164:
             raise TokenMismatch
         user = _owner(claims.user_id, user)
-        return StillLoggedIn(user.id, user.phone.e164, user.name, user.avatar)
+        return StillLoggedIn(user.id, user.phone.e164, user.name, user.avatar, token)
 
     def user_info(self, token: str) -> UserInfo:
         """Return the token's user."""
