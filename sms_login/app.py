@@ -73,6 +73,8 @@ class App:
         if request.verb not in _VERBS:
             raise HttpMethodNotAllowed
         params = events.read_params(event, request.headers)
+        if method := messages.method_at(request.path):
+            params.setdefault("method", method)
         if request.bearer:
             params.setdefault("token", request.bearer)
         message = messages.parse(params)

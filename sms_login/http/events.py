@@ -25,13 +25,14 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 class Request(Struct, frozen=True):
     """A call whose parameters have not been read yet.
 
-    `headers` have names in lower case; `verb` is the HTTP method; `source_ip` the client's address as the platform sees
-    it.
+    `headers` have names in lower case; `verb` is the HTTP method; `path` has no query; `source_ip` is the client's
+    address as the platform sees it.
     """
 
     id: str
     headers: Mapping[str, str]
     verb: str = ""
+    path: str = ""
     source_ip: str = ""
     language: str = "zh"
 
@@ -57,10 +58,12 @@ def read_head(event: Any, context: Any) -> Request:
     )
     known = (value for value in ids if isinstance(value, str) and _REQUEST_ID.fullmatch(value))
     verb, source_ip = event.get("httpMethod") or about.get("httpMethod"), about.get("sourceIp")
+    path = event.get("path")
     return Request(
         id=next(known, None) or str(uuid4()),
         headers=headers,
         verb=verb if isinstance(verb, str) else "",
+        path=path if isinstance(path, str) else "",
         source_ip=source_ip if isinstance(source_ip, str) else "",
         language="en" if headers.get("accept-language", "").strip().lower().startswith("en") else "zh",
     )

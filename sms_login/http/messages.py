@@ -135,6 +135,14 @@ class KeySet(Struct, frozen=True):
 Answer = CodeSent | LoggedIn | SignedIn | StillLoggedIn | UserInfo | Done | Healthy | KeySet
 
 
+def method_at(path: str) -> str | None:
+    """Return the method that the last segment of a path names, or None: it may be a stage, or the function's name."""
+    segment = path.rstrip("/").rpartition("/")[2]
+    if segment == "jwks.json":  # as in /.well-known/jwks.json, where libraries look for keys
+        return "jwks"
+    return segment if segment in METHODS else None
+
+
 def parse(params: Mapping[str, Any]) -> Message:
     """Return the message in `params`. Raises UnknownMethod, or InvalidParam that names the parameter."""
     method = params.get("method")
