@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-CODE := index.py sms_login sms_admin deploy local openapi tests benchmarks
+CODE := index.py sms_login sms_admin deploy local openapi clients tests benchmarks
 # uv does not read pip's settings, in which users name a mirror near them.
 PIP_CONF = $(shell $(BIN)/python -m pip config get global.index-url 2>/dev/null)
 INDEX = $(eval INDEX := $(or $(UV_DEFAULT_INDEX),$(PIP_INDEX_URL),$(PIP_CONF)))$(INDEX)

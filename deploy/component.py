@@ -18,31 +18,32 @@ class Unavailable(Exception):  # noqa: N818 - named after its cause
     """Node or the toolkit cannot be used on this machine."""
 
 
-def install() -> None:
-    """Install the packages of the lock file, unless they are installed. Raises Unavailable."""
+def install(home: Path | None = None) -> None:
+    """Install the packages of the folder's lock file, unless they are installed. Raises Unavailable."""
+    home = home or HOME
     if not (shutil.which("node") and shutil.which("npm")):
         raise Unavailable("node and npm are missing")
-    with _alone():
-        _install()
+    with _alone(home):
+        _install(home)
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def _alone(home: Path) -> Iterator[None]:
     """Hold a lock: two concurrent installations, such as those of two tests, would remove each other's files."""
-    home = os.open(HOME, os.O_RDONLY)
+    folder = os.open(home, os.O_RDONLY)
     try:
-        fcntl.flock(home, fcntl.LOCK_EX)
+        fcntl.flock(folder, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(home)
+        os.close(folder)
 
 
-def _install() -> None:
-    stamp, digest = HOME / "node_modules" / ".made-from", sha256((HOME / "package-lock.json").read_bytes()).hexdigest()
+def _install(home: Path) -> None:
+    stamp, digest = home / "node_modules" / ".made-from", sha256((home / "package-lock.json").read_bytes()).hexdigest()
     if stamp.exists() and stamp.read_text(encoding="utf-8") == digest:
         return
     command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel", "error"]
-    done = subprocess.run(command, cwd=HOME, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words
+    done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=False)  # noqa: S603 - fixed words
     if done.returncode:
         raise Unavailable(f"npm ci failed: {done.stderr.strip()[-500:]}")
     stamp.write_text(digest, encoding="utf-8")
