@@ -99,14 +99,14 @@ def _field(schema: Schema) -> Schema:
 
 
 def _success(kind: type[messages.Message]) -> Schema:
-    """Describe a success. Its number is no constant: generators for Kotlin make a text of it, which no answer has."""
+    """Describe a success. Its number has bounds: a constant would become a text in Kotlin."""
     number = {"type": "integer", "minimum": 0, "maximum": 0}
     name = {"type": "string", "const": "Ok" if ANSWERS[kind] is CodeSent else "Success"}
     return _envelope(number, name, ref(ANSWERS[kind].__name__))
 
 
 def _refusal() -> Schema:
-    """Describe every refusal. `codeStr` is no enumeration, so that an older app can read a refusal that is new."""
+    """Describe every refusal. `codeStr` is any text, so that an older app can read a refusal that is new."""
     data = {name: _OF[type(value)] for example in refusals.DATA.values() for name, value in example.items()}
     number = {"type": "integer", "maximum": -1}
     name = {"description": "tells refusals apart", "type": "string"}
