@@ -1,6 +1,7 @@
 """The OpenAPI document. Limits, patterns, names and numbers come from the types; this module adds the prose."""
 
 import json
+import re
 from typing import Any
 
 from openapi import examples, refusals, schemas
@@ -39,7 +40,7 @@ _TAGS: dict[str, tuple[str, dict[Method, str]]] = {
         {
             messages.Refresh: "Keep both. Run one refresh at a time: reuse of a refresh token later than 10 seconds "
             "after its first use ends the session.",
-            messages.Logout: "Send either token.",
+            messages.Logout: "",
         },
     ),
     "User": (
@@ -47,7 +48,7 @@ _TAGS: dict[str, tuple[str, dict[Method, str]]] = {
         {
             messages.GetUserInfo: "",
             messages.SetNickname: "",
-            messages.DeleteAccount: "Request it with `getSms`.",
+            messages.DeleteAccount: "A fresh code proves their identity: request it with `getSms`.",
         },
     ),
     "Service": (
@@ -132,11 +133,12 @@ def build() -> Part:
 
 
 def _operation(kind: Method, group: str, note: str) -> Part:
+    name, does = schemas.tag(kind), re.split("[;.]", _first_line(kind))[0]
     operation: Part = {
-        "operationId": schemas.tag(kind),
+        "operationId": name,
         "tags": [group],
-        "summary": _first_line(kind).removesuffix("."),
-        "description": f"{_first_line(kind)} {note}".strip(),
+        "summary": f"{name}: {does[0].lower()}{does[1:]}",
+        "description": f"{does}. {note}".strip(),
         "security": _SECURITY.get(kind, []),
     }
     if kind in _REPEATABLE:

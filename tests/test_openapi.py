@@ -41,9 +41,10 @@ def test_the_description_is_valid_openapi_3_1() -> None:
 
 
 def test_each_method_has_a_path_of_its_own_and_the_order_is_that_of_a_login() -> None:
-    """The function finds the method in the path; the groups of the menu are in the same order."""
+    """The function finds the method in the path; the menu has the groups in the same order, and names the methods."""
     assert [messages.method_at(path) for path in DOCUMENT["paths"]] == ORDER == list(OPERATIONS)
     assert all(len(verbs) == 1 for verbs in DOCUMENT["paths"].values())
+    assert [operation["summary"].partition(":")[0] for operation in OPERATIONS.values()] == ORDER
     groups = [group for operation in OPERATIONS.values() for group in operation["tags"]]
     assert list(dict.fromkeys(groups)) == [tag["name"] for tag in DOCUMENT["tags"]]
 
