@@ -68,7 +68,7 @@ pins: $(VENV)/ready ## Write the requirements files anew from pyproject.toml
 	$(BIN)/python -m deploy.metadata
 
 clean: ## Remove everything that the commands above made
-	rm -rf build build.zip .build-* deploy/toolkit/node_modules .venv* .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage test-screenshots
+	rm -rf build build.zip .build-* deploy/toolkit/node_modules clients/typescript/node_modules tests/generators/node_modules .venv* .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage test-screenshots
 
 # Two steps, so that `make run` does not wait for the browser driver and the checkers.
 $(VENV)/local: requirements/local.txt
