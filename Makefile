@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-CODE := index.py sms_login sms_admin deploy local openapi tests benchmarks
+CODE := index.py sms_login sms_admin deploy local openapi clients tests benchmarks
 # uv does not read pip's settings, in which users name a mirror near them.
 PIP_CONF = $(shell $(BIN)/python -m pip config get global.index-url 2>/dev/null)
 INDEX = $(eval INDEX := $(or $(UV_DEFAULT_INDEX),$(PIP_INDEX_URL),$(PIP_CONF)))$(INDEX)
@@ -68,7 +68,7 @@ pins: $(VENV)/ready ## Write the requirements files anew from pyproject.toml
 	$(BIN)/python -m deploy.metadata
 
 clean: ## Remove everything that the commands above made
-	rm -rf build build.zip .build-* deploy/toolkit/node_modules .venv* .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage test-screenshots
+	rm -rf build build.zip .build-* deploy/toolkit/node_modules clients/typescript/node_modules tests/generators/node_modules .venv* .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage test-screenshots
 
 # Two steps, so that `make run` does not wait for the browser driver and the checkers.
 $(VENV)/local: requirements/local.txt

@@ -21,13 +21,14 @@ from sms_login.http.messages import (
 )
 from sms_login.otp.login import LoggedIn
 from sms_login.otp.send import CodeSent
-from sms_login.sessions.service import SignedIn, StillLoggedIn, UserInfo
+from sms_login.sessions.service import SignedIn, UserInfo
 
 _PHONE, _SESSION, _CODE = "+8613800138000", "hv2BFvYIitNmiBDL85XEUA", "123456"
-_TOKEN, _REFRESH = "eyJhbGciOi…", "rt_5nZ0Zc…"
+ACCESS_TOKEN = "eyJhbGciOi…"  # noqa: S105 - made up
+_REFRESH = "rt_5nZ0Zc…"
 _USER: dict[str, Any] = {"user_id": "8a4bb556db78399cbf2e316b6bd7dc75", "phone": _PHONE, "name": "小明", "avatar": ""}
 _TOKENS: dict[str, Any] = {
-    "token": _TOKEN,
+    "token": ACCESS_TOKEN,
     "expires_in": 7200,
     "refresh_token": _REFRESH,
     "refresh_expires_in": 2592000,
@@ -46,22 +47,23 @@ ALL: dict[str, tuple[Message, Any]] = {
     "getSms": (GetSms(_PHONE), CodeSent(_SESSION, 300, 31, "12273adb-6f8e-4a55-9a5b-0b8ac2f3d1e0", _SERIAL)),
     "getSms again": (GetSms(_PHONE, _SESSION), CodeSent(_SESSION, 300, 31)),
     "login": (Login(_PHONE, _CODE, _SESSION), LoggedIn(**_USER, **_TOKENS, is_new_user=True)),
-    "login with a token": (Login(_PHONE, token=_TOKEN), StillLoggedIn(**_USER, token=_TOKEN)),
     "refresh": (Refresh(_REFRESH), SignedIn(**_USER, **_TOKENS)),
     "logout": (Logout(refresh_token=_REFRESH), Done()),
     "logout everywhere": (Logout(refresh_token=_REFRESH, everywhere=True), Done()),
-    "getUserInfo": (GetUserInfo(_TOKEN), UserInfo(**_USER)),
-    "setNickname": (SetNickname(_TOKEN, "小明"), UserInfo(**_USER)),
-    "deleteAccount": (DeleteAccount(_TOKEN, _CODE, _SESSION), Done()),
+    "getUserInfo": (GetUserInfo(ACCESS_TOKEN), UserInfo(**_USER)),
+    "setNickname": (SetNickname(ACCESS_TOKEN, "小明"), UserInfo(**_USER)),
+    "deleteAccount": (DeleteAccount(ACCESS_TOKEN, _CODE, _SESSION), Done()),
     "health": (Health(), Healthy()),
     "jwks": (Jwks(), KeySet([{**_KEY, "use": "sig", "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"}])),
 }
 
 
-def request(name: str) -> dict[str, Any]:
-    """Return the request, without absent parameters."""
-    sent = msgspec.to_builtins(ALL[name][0])
-    return {key: value for key, value in sent.items() if value not in {None, False}}
+def body(name: str, kind: type[Message]) -> dict[str, Any]:
+    """Return the body of the request, without absent parameters; {} if it is not of this kind, or has none."""
+    request = ALL[name][0]
+    sent = msgspec.to_builtins(request) if type(request) is kind else {}
+    elsewhere = {"method", "token"}  # in the path, and in the header Authorization
+    return {key: value for key, value in sent.items() if key not in elsewhere and value not in {None, False}}
 
 
 def answer(name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The schemas: requests and answers from the types of `messages`, refusals from `errors`."""
+"""The schemas: requests and answers from the types of `messages`, and one `Refusal` from those of `errors`."""
 
 from typing import Any
 
@@ -10,25 +10,23 @@ from sms_login.errors import Refusal
 from sms_login.http import bodies, messages
 from sms_login.otp.login import LoggedIn
 from sms_login.otp.send import CodeSent
-from sms_login.sessions.service import SignedIn, StillLoggedIn, UserInfo
+from sms_login.sessions.service import SignedIn, UserInfo
 
 Schema = dict[str, Any]
 
-ANSWERS: dict[type[messages.Message], tuple[type[Any], ...]] = {
-    messages.GetSms: (CodeSent,),
-    messages.Login: (LoggedIn, StillLoggedIn),
-    messages.Refresh: (SignedIn,),
-    messages.Logout: (messages.Done,),
-    messages.GetUserInfo: (UserInfo,),
-    messages.SetNickname: (UserInfo,),
-    messages.DeleteAccount: (messages.Done,),
-    messages.Health: (messages.Healthy,),
-    messages.Jwks: (messages.KeySet,),
+# One answer each: a login with a token, which apps of 2020 send, is described in words.
+ANSWERS: dict[type[messages.Message], type[Any]] = {
+    messages.GetSms: CodeSent,
+    messages.Login: LoggedIn,
+    messages.Refresh: SignedIn,
+    messages.Logout: messages.Done,
+    messages.GetUserInfo: UserInfo,
+    messages.SetNickname: UserInfo,
+    messages.DeleteAccount: messages.Done,
+    messages.Health: messages.Healthy,
+    messages.Jwks: messages.KeySet,
 }
-_NULL = {"type": "null"}
-# A form and a query string have no booleans, so the function accepts their text, in JSON too.
-_SWITCH = {"type": "string", "pattern": "^([01]|[Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$"}
-_BOOLEAN = {"anyOf": [{"type": "boolean"}, _SWITCH, {"enum": [0, 1]}]}
+_OF = {str: {"type": "string"}, int: {"type": "integer", "minimum": 0}}
 
 
 def ref(name: str) -> Schema:
@@ -41,6 +39,11 @@ def tag(kind: type[messages.Message]) -> str:
     return str(kind.__struct_config__.tag)
 
 
+def answer_name(kind: type[messages.Message]) -> str:
+    """Return the name of the schema of a method's whole answer."""
+    return "KeySet" if kind is messages.Jwks else f"{kind.__name__}Answer"
+
+
 def ecma(pattern: str) -> str:
     r"""Return a pattern for JSON Schema, whose ^ and $ mean \A and \Z of Python."""
     return "^" + pattern.removeprefix(r"\A").removesuffix(r"\Z") + "$"
@@ -48,87 +51,79 @@ def ecma(pattern: str) -> str:
 
 def build() -> dict[str, Schema]:
     """Return all schemas by name."""
-    answers = list(dict.fromkeys(answer for kinds in ANSWERS.values() for answer in kinds))
+    answers = dict.fromkeys(ANSWERS.values())
     _, found = msgspec.json.schema_components([*ANSWERS, *answers], ref_template=ref("{name}")["$ref"])
-    schemas = {"Request": _any_request(), **{kind.__name__: _request(kind, found[kind.__name__]) for kind in ANSWERS}}
-    schemas["Absent"] = {"description": "Counts as absent.", "enum": [None, ""]}
+    requests = {f"{kind.__name__}Request": _request(kind, found[kind.__name__]) for kind in ANSWERS}
+    schemas = {name: schema for name, schema in requests.items() if schema["properties"]}
     schemas |= {kind.__name__: _answer(found[kind.__name__]) for kind in answers}
-    schemas |= {f"{kind.__name__}Answer": _success(kind) for kind in ANSWERS if kind is not messages.Jwks}
-    return schemas | {kind.__name__: _refusal(kind) for kind in Refusal.__subclasses__()}
-
-
-def _any_request() -> Schema:
-    mapping = {tag(kind): ref(kind.__name__)["$ref"] for kind in ANSWERS}
-    variants = [ref(kind.__name__) for kind in ANSWERS]
-    return {"oneOf": variants, "discriminator": {"propertyName": "method", "mapping": mapping}}
+    schemas |= {answer_name(kind): _success(kind) for kind in ANSWERS if kind is not messages.Jwks}
+    return {**schemas, "Refusal": _refusal()}
 
 
 def _request(kind: type[messages.Message], found: Schema) -> Schema:
-    """Describe a request. A token is never required: it may travel in the header."""
-    required = [name for name in found["required"] if name != "token"]
+    """Describe a body. It lacks what the path and the header Authorization have: the method and the token."""
     properties = {
-        name: {"const": tag(kind)} if name == "method" else _parameter(name, schema, required=name in required)
+        name: _parameter(name, schema)
         for name, schema in found["properties"].items()
+        if name not in {"method", "token"}
     }
-    refused = [refusal.name for refusal in (*refusals.BY_METHOD[kind], *refusals.ALWAYS)]
+    required = ["phone", "code"] if kind is messages.Login else [*found["required"]]
     return {
-        "description": found["description"],
         "type": "object",
         "properties": properties,
-        "required": required,
-        "additionalProperties": True,
+        "required": [name for name in required if name in properties],
         "maxProperties": bodies.MAX_FIELDS,
-        "x-refusals": refused,
     }
 
 
-def _parameter(name: str, schema: Schema, *, required: bool) -> Schema:
-    kinds = [part for part in schema.get("anyOf", [schema]) if part != _NULL]
-    value: Schema = _BOOLEAN if name == "everywhere" else dict(kinds[0])
+def _parameter(name: str, schema: Schema) -> Schema:
+    """Describe a parameter; null counts as absent, so an optional one has the type of its value alone."""
+    value = next(part for part in schema.get("anyOf", [schema]) if part != {"type": "null"})
     if "pattern" in value:
-        value["pattern"] = ecma(value["pattern"])
-    if required:
-        return {"description": messages.MUST_BE[name][0], **value}
-    return {"description": messages.MUST_BE[name][0], "anyOf": [*value.get("anyOf", [value]), ref("Absent")]}
+        value = {**value, "pattern": ecma(value["pattern"])}
+    return {"description": messages.MUST_BE[name][0], **_field(value)}
 
 
 def _answer(found: Schema) -> Schema:
     """Describe an answer: fields with a default are always sent."""
-    properties = {name: _without_default(schema) for name, schema in found["properties"].items()}
+    properties = {name: _field(schema) for name, schema in found["properties"].items()}
     return {"description": found["description"], "type": "object", "properties": properties, "required": [*properties]}
 
 
-def _without_default(schema: Schema) -> Schema:
-    return {key: value for key, value in schema.items() if key != "default"}
+def _field(schema: Schema) -> Schema:
+    """Describe a field; one that may be null has two types, which more generators know than anyOf."""
+    field = {key: value for key, value in schema.items() if key not in {"default", "anyOf"}}
+    if "anyOf" in schema:
+        field["type"] = [part["type"] for part in schema["anyOf"]]
+    return field
 
 
 def _success(kind: type[messages.Message]) -> Schema:
-    data = [ref(answer.__name__) for answer in ANSWERS[kind]]
-    name = "Ok" if ANSWERS[kind] == (CodeSent,) else "Success"
-    return _envelope(f"To {tag(kind)}.", 0, name, data[0] if len(data) == 1 else {"anyOf": data})
+    """Describe a success. Its number has bounds: a constant would become a text in Kotlin."""
+    number = {"type": "integer", "minimum": 0, "maximum": 0}
+    name = {"type": "string", "const": "Ok" if ANSWERS[kind] is CodeSent else "Success"}
+    return _envelope(number, name, ref(ANSWERS[kind].__name__))
 
 
-def _refusal(kind: type[Refusal]) -> Schema:
-    example = refusals.DATA.get(kind, {})
-    of = {str: {"type": "string"}, int: {"type": "integer", "minimum": 0}}
-    data: Schema = {"type": "object", "properties": {name: of[type(example[name])] for name in example}}
-    schema = _envelope(str(kind.__doc__).splitlines()[0], kind.number, kind.name, {**data, "required": [*example]})
-    if kind in refusals.WAIT | refusals.MAY_WAIT:
-        schema["properties"]["retryAfter"] = {"description": "in seconds", "type": "integer", "minimum": 1}
-    if kind in refusals.WAIT:
-        schema["required"].append("retryAfter")
-    return schema
+def _refusal() -> Schema:
+    """Describe every refusal. `codeStr` is any text, so that an older app can read a refusal that is new."""
+    data = {name: _OF[type(value)] for example in refusals.DATA.values() for name, value in example.items()}
+    number = {"type": "integer", "maximum": -1}
+    name = {"description": "tells refusals apart", "type": "string"}
+    schema = _envelope(number, name, {"type": "object", "properties": data})
+    wait = {"description": "in seconds, if waiting helps", "type": "integer", "minimum": 1}
+    return {**schema, "properties": {**schema["properties"], "retryAfter": wait}}
 
 
-def _envelope(description: str, number: int, name: str, data: Schema) -> Schema:
+def _envelope(number: Schema, name: Schema, data: Schema) -> Schema:
     properties = {
-        "errorCode": {"const": number},
-        "codeStr": {"const": name},
+        "errorCode": number,
+        "codeStr": name,
         "errorMessage": {"description": "for a person", "type": "string"},
         "requestId": {"description": "identifies the request in the log", "type": "string"},
         "data": data,
     }
-    return {"description": description, "type": "object", "properties": properties, "required": [*properties]}
+    return {"type": "object", "properties": properties, "required": [*properties]}
 
 
 def example_of(kind: type[Refusal]) -> dict[str, Any]:
