@@ -230,9 +230,11 @@ def test_a_request_that_is_refused_for_another_reason_does_not_use_its_ticket_up
     refused(solved, Locked, ticket="t")
     used = make(captcha_mode="always")
     used.captchas.good = {"first"}
-    used.log_in(used.get_sms(key=KEY, phone=stranger(1), ticket="first").session_id, phone=stranger(1))
+    session = used.get_sms(key=KEY, phone=stranger(1), ticket="first").session_id
+    used.log_in(session, phone=stranger(1))
     used.captchas.seen.clear()
-    refused(used, TooManyRequests, stranger(1), key=KEY, ticket="t")  # no repeat: its challenge is over
+    assert used.get_sms(key=KEY, phone=stranger(1), ticket="t").session_id == session
+    refused(used, TooManyRequests, stranger(1), ticket="t")
     assert used.captchas.seen == []
     off = make(captcha_mode="always", sending=False)
     refused(off, SendingPaused, OTHER_PHONE, ticket="t")

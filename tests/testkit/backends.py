@@ -40,7 +40,8 @@ class Backend:
         keys = self._keys()
         kinds = zip(keys, self._at_once(("type", key) for key in keys), strict=True)
         reads = {key: _READS[kind](key) for key, kind in kinds if kind != "none"}  # of a key that has just expired
-        return dict(zip(reads, self._at_once(reads.values()), strict=True))
+        found = zip(reads, self._at_once(reads.values()), strict=True)
+        return {key: value for key, value in found if value is not None}  # as before
 
     def _keys(self) -> list[str]:
         return [*dict.fromkeys(self.client.scan_iter(count=1000))]
