@@ -143,7 +143,9 @@ def test_a_refresh_that_does_not_reach_redis_can_be_repeated(world: World, serve
     world.clock.shift(60)
     server.start()
     until(lambda: world.call("health")["codeStr"] == "Success", 2)
-    assert world.backend.dump() == before
+    after = world.backend.dump()
+    after.pop("health", None)  # the mark of a health check lives for a millisecond
+    assert after == before
     assert (device.token, device.refresh_token) == tokens
     assert device.is_in
     assert device.refresh() == "Success"
