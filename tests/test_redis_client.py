@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from benchmarks.wire import Wire
-from sms_login.adapters.redis.client import NOT_SENT, RedisCall, RedisClient, as_text, connect
+from sms_login.adapters.redis.client import NOT_SENT, RedisCall, RedisClient, connect
 from sms_login.adapters.redis.connections import Server
 from sms_login.calls import Joint, Later
 from sms_login.errors import ServiceUnavailable
@@ -197,7 +197,7 @@ def test_a_batch_that_is_cut_is_answered_up_to_there_and_made_as_far_as_it_arriv
 def test_a_new_connection_begins_with_the_command_itself(redis_server: RedisServer) -> None:
     """No HELLO, which TencentDB does not have, no CLIENT SETINFO and no PING: a cold start pays for each."""
     with through_a_relay(redis_server) as (relay, client):
-        client.command("GET", "key", read=as_text).answer()
+        client.command("GET", "key", read=str).answer()
         assert relay.first_words == [b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n"]
 
 

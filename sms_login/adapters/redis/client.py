@@ -110,11 +110,6 @@ class RedisCall(Struct, Generic[T], eq=False):
         return self.read(self.reply)
 
 
-def as_text(reply: Any) -> str | None:
-    """Read a string, None if there is none."""
-    return reply or None
-
-
 def nothing(_reply: Any) -> None:
     """Read a reply that says no more than that the call was made."""
 
