@@ -40,23 +40,22 @@ class _Payload(Struct, frozen=True):
     nbf: float = 0
 
 
-class AccessTokens:
+class AccessTokens(Struct, frozen=True, eq=False):
     """Issues and verifies access tokens that the keys of `ring` sign. `ttl` is in seconds."""
 
-    def __init__(self, ring: KeyRing, *, issuer: str, audience: str, ttl: int) -> None:
-        self._ring = ring
-        self._issuer = issuer
-        self._audience = audience
-        self.ttl = ttl
+    ring: KeyRing
+    issuer: str
+    audience: str
+    ttl: int
 
     def issue(self, user: User, session: str) -> str:
         """Return a token for `user` and `session`."""
         now = int(time.time())
         claims = {
-            "iss": self._issuer,
+            "iss": self.issuer,
             "sub": user.id,
-            "aud": self._audience,
-            "client_id": self._audience,  # the app requests tokens for itself: there are no other clients
+            "aud": self.audience,
+            "client_id": self.audience,  # the app requests tokens for itself: there are no other clients
             "iat": now,
             "exp": now + self.ttl,
             "jti": token_urlsafe(16),
@@ -65,18 +64,18 @@ class AccessTokens:
             "name": user.name,
             "avatar": user.avatar if len(msgspec.json.encode(user.avatar)) <= _AVATAR else "",
         }
-        return self._ring.sign(msgspec.json.encode(claims), _TYPE)
+        return self.ring.sign(msgspec.json.encode(claims), _TYPE)
 
     def verify(self, token: str) -> Claims:
         """Return the claims of a token that this service issued. Raises TokenExpired, or TokenInvalid."""
         try:
-            text = self._ring.verify(token, _TYPES).decode()  # UTF-8 and nothing else: RFC 8725, section 3.7
+            text = self.ring.verify(token, _TYPES).decode()  # UTF-8 and nothing else: RFC 8725, section 3.7
             claims = msgspec.json.decode(text, type=_Payload)
             verified = Claims(claims.sub, Phone.from_e164(claims.phone), claims.sid)
         except (ValueError, RecursionError, InvalidPhone):
             raise TokenInvalid from None
         audiences = [claims.aud] if isinstance(claims.aud, str) else claims.aud
-        ours = claims.iss == self._issuer and self._audience in audiences
+        ours = claims.iss == self.issuer and self.audience in audiences
         now = time.time()
         if not ours or max(claims.iat, claims.nbf) > now + _LEEWAY:
             raise TokenInvalid
