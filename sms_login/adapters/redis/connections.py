@@ -8,7 +8,7 @@ import contextlib
 import re
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import redis
@@ -78,8 +78,7 @@ class Server:
         """Send the commands; return the connection to receive the replies on, None if there is none."""
         try:
             kept = self._take()
-            connection = kept.connection
-            connection.send_packed_command(connection.pack_commands([each.words(kept.known) for each in commands]))
+            kept.connection.send_packed_command(_packed(each.words(kept.known) for each in commands))
         except FAILURES as error:
             _fail(commands, error)
             return None
@@ -177,6 +176,15 @@ def _exchange(batches: Mapping[Server, Sequence[Command]]) -> None:
     for kept, server, commands in sent:
         if kept:
             server.receive(kept, commands)
+
+
+def _packed(commands: Iterable[Sequence[str | int]]) -> list[bytes]:
+    """Return commands as one text of RESP, Redis's protocol; redis-py's packer takes a tenth of a login's CPU."""
+    parts = []
+    for words in commands:
+        texts = [str(word).encode() for word in words]
+        parts += [b"*%d\r\n" % len(texts), *(b"$%d\r\n%b\r\n" % (len(text), text) for text in texts)]
+    return [b"".join(parts)]
 
 
 def _reply(connection: Connection) -> Any:
