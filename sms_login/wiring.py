@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Protocol
 
 from msgspec import Struct
 
@@ -38,12 +37,7 @@ from sms_login.settings.settings import Settings
 from sms_login.sms import Sms
 from sms_login.users import Users
 
-
-class Handler(Protocol):
-    """Answers events."""
-
-    def handle(self, event: Any, context: Any) -> dict[str, Any]:
-        """Return the answer to one event."""
+Handler = App | Misconfigured
 
 
 class Outside(Struct, frozen=True):
@@ -61,13 +55,14 @@ class Outside(Struct, frozen=True):
 def build(environ: Mapping[str, str]) -> Handler:
     """Return the app that `environ` describes, not connected yet.
 
-    With wrong settings, the app answers 500 and logs all problems. `environ` is kept, since the platform replaces the
-    credentials in it from time to time.
+    If settings are wrong, log all problems, and return an app that answers 500 and logs them again. `environ` is kept,
+    since the platform replaces the credentials in it from time to time.
     """
     try:
         return assemble(environ)
     except ConfigError as error:
         logs.set_up("INFO")
+        logs.problem("misconfigured", problems=error.problems)
         return Misconfigured(error.problems)
 
 
