@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sms_login.secret import Secret
-from sms_login.settings import kinds
 from sms_login.settings.kinds import Setting, Wrong
 
 
@@ -47,12 +45,3 @@ class Reader:
 
     def _text(self, name: str) -> str:
         return self._environ.get(name, "").strip()
-
-
-def users_url(environ: Mapping[str, str]) -> Secret:
-    """Return USERS_URL for a command that requires it. Raises ConfigError."""
-    read = Reader(environ)
-    url: Secret = read.value(Setting("USERS_URL", kinds.users_url, required=True))
-    if read.problems:
-        raise ConfigError(read.problems)
-    return url
