@@ -29,7 +29,7 @@ _VERBS = {"GET", "HEAD", "POST", ""}  # "": the event does not name one
 _HEAD_METHODS = ("health", "jwks")  # HEAD must change nothing (RFC 9110, section 9.2.1)
 
 
-class App(Struct, kw_only=True):
+class App(Struct, kw_only=True, eq=False):
     """Answers the platform's events. `Phone.parse` explains `countries`, `client_ip.client_of` `client_ip_source`."""
 
     sender: Sender
