@@ -97,8 +97,10 @@ def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origin
     sessions = Sessions(
         users=outside.users,
         store=outside.sessions,
-        access=AccessTokens(ring, issuer=settings.jwt_issuer, audience=settings.jwt_audience, ttl=settings.token_ttl),
-        refresh=RefreshTokens(*secrets),
+        access_tokens=AccessTokens(
+            ring, issuer=settings.jwt_issuer, audience=settings.jwt_audience, ttl=settings.token_ttl
+        ),
+        refresh_tokens=RefreshTokens(*secrets),
         test_number_ended=fixed.ended,
         send=outside.redis.send,
     )

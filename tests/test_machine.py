@@ -18,6 +18,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from msgspec.structs import force_setattr
 
 from sms_login.adapters.redis.client import connect
 from sms_login.errors import InvalidPhone, Refusal, SendUnknown, ServiceUnavailable
@@ -89,7 +90,7 @@ class Rulebook(RuleBasedStateMachine):
         self.travel = time_machine.travel(NOON, tick=False)
         self.world = World(self.backend(), self.travel.start(), rules=RULES, limits=UNLIMITED, ip=IP)
         self.wire = self.world.outbox = Wire()
-        self.world.sender._sms = self.wire  # noqa: SLF001 - the outbox of this world
+        force_setattr(self.world.sender, "sms", self.wire)  # the outbox of this world
         self.now = 0.0
         self.challenges: dict[str, Challenge] = {}
         self.latest: str | None = None

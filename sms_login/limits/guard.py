@@ -38,33 +38,23 @@ class Caller(Struct, frozen=True):
     captcha_randstr: str
 
 
-class Guard:
+class Guard(Struct, frozen=True, kw_only=True, eq=False):
     """Holds requests against the limits.
 
     `countries` are the ISO codes of the countries that messages go to, None for all. `sending` False is the emergency
     stop.
     """
 
-    def __init__(
-        self,
-        *,
-        store: LimitStore,
-        policy: Policy,
-        countries: frozenset[str] | None,
-        captcha: CaptchaPolicy | None,
-        sending: bool,
-        send: Send,
-    ) -> None:
-        self._store = store
-        self._policy = policy
-        self._countries = countries
-        self._captcha = captcha
-        self._sending = sending
-        self._send = send
+    store: LimitStore
+    policy: Policy
+    countries: frozenset[str] | None
+    captcha: CaptchaPolicy | None
+    sending: bool
+    send: Send
 
     def budgets(self, phone: Phone, client: Client, now: Now) -> Budgets:
         """Return the budgets of a sending, neither checked nor reserved yet."""
-        return Budgets(self._store, self._policy, client.counted_as, phone, now)
+        return Budgets(self.store, self.policy, client.counted_as, phone, now)
 
     def admit(self, phone: Phone, caller: Caller, budgets: Budgets, *, sent_today: int) -> bool:
         """Hold a sending against the checked budgets; return whether its captcha was passed.
@@ -73,9 +63,9 @@ class Guard:
         sendings of the day. Raises SendingPaused, CountryNotAllowed, CaptchaRequired, TooManyRequests and
         ServiceUnavailable.
         """
-        if not self._sending:
+        if not self.sending:
             raise SendingPaused
-        if self._countries is not None and phone.region not in self._countries:
+        if self.countries is not None and phone.region not in self.countries:
             raise CountryNotAllowed
         captcha_needed = sent_today >= _WITHOUT_CAPTCHA
         checked = budgets.checked()
@@ -84,7 +74,7 @@ class Guard:
                 captcha_needed = True
             elif answer.verdict is not Verdict.FREE:
                 raise self._refusal(budgets.subjects, checked)
-        if self._captcha is None or not (captcha_needed or self._captcha.always):
+        if self.captcha is None or not (captcha_needed or self.captcha.always):
             return False
         self._pass_captcha(caller)
         return True
@@ -95,7 +85,7 @@ class Guard:
         if any(answer.verdict is not Verdict.RESERVED for answer in reserved):
             return self._refusal(budgets.subjects, reserved)
         for percent in _ALERTS:
-            if reserved[-1].counts[-1] == math.ceil(self._policy.limits.total * percent / 100):
+            if reserved[-1].counts[-1] == math.ceil(self.policy.limits.total * percent / 100):
                 logs.alert("daily_budget", percent=percent)
         return None
 
@@ -108,7 +98,7 @@ class Guard:
     def count_refused(self, client: Client, now: Now) -> None:
         """Count a sending that SendSms refused because of the number."""
         if client.counted_as:
-            answer = verdict(self._store.reserve(self._policy.refused(client.counted_as, now)))
+            answer = verdict(self.store.reserve(self.policy.refused(client.counted_as, now)))
             if answer.verdict is not Verdict.RESERVED:
                 logs.alert("budgets_not_corrected", cause=logs.redact(answer.detail))
 
@@ -119,8 +109,8 @@ class Guard:
         """
         if not client.counted_as:
             return Joint([], dict)
-        subject = self._policy.guess(client.counted_as, now)
-        reserving = self._store.reserve(subject)
+        subject = self.policy.guess(client.counted_as, now)
+        reserving = self.store.reserve(subject)
 
         def windows() -> WindowNames:
             reserved = verdict(reserving)
@@ -138,8 +128,8 @@ class Guard:
 
     def refunds(self, phone: Phone, reservations: Sequence[Reservation], reserved: WindowNames) -> Sequence[Call[None]]:
         """Return the calls that refund a verified login: its guess, and the sendings of its challenge."""
-        unverified = (self._policy.unverified(reservation, phone) for reservation in reservations)
-        return self._store.refund(reserved, *unverified)
+        unverified = (self.policy.unverified(reservation, phone) for reservation in reservations)
+        return self.store.refund(reserved, *unverified)
 
     def settle(self, refunds: Sequence[Call[None]]) -> None:
         """Log a refund that failed after the answer was decided: its windows stay wrong until they end."""
@@ -165,10 +155,10 @@ class Guard:
 
     def _pass_captcha(self, caller: Caller) -> None:
         """Use up the caller's ticket. Raises CaptchaRequired without a good one."""
-        if self._captcha is None or not caller.captcha_ticket:
+        if self.captcha is None or not caller.captcha_ticket:
             raise self._captcha_required()
         try:
-            refusal = self._captcha.captcha.refusal(caller.captcha_ticket, caller.captcha_randstr, caller.client.ip)
+            refusal = self.captcha.captcha.refusal(caller.captcha_ticket, caller.captcha_randstr, caller.client.ip)
         except ServiceUnavailable as error:
             logs.alert("captcha_unavailable", cause=logs.redact(error.detail))
             raise self._captcha_required() from error  # fail closed, as for a bad ticket
@@ -177,9 +167,9 @@ class Guard:
             raise self._captcha_required()
 
     def _captcha_required(self) -> CaptchaRequired:
-        return CaptchaRequired(data={"captchaAppId": self._captcha.app_id if self._captcha else ""})
+        return CaptchaRequired(data={"captchaAppId": self.captcha.app_id if self.captcha else ""})
 
     def _refund(self, *windows: WindowNames) -> None:
-        refunds = self._store.refund(*windows)
-        self._send(*refunds)
+        refunds = self.store.refund(*windows)
+        self.send(*refunds)
         self.settle(refunds)

@@ -2,6 +2,7 @@
 
 import contextlib
 
+from msgspec import Struct
 from msgspec.structs import asdict
 
 from sms_login.calls import Call, Joint
@@ -19,22 +20,21 @@ class LoggedIn(SignedIn, frozen=True, rename="camel"):
     is_new_user: bool
 
 
-class LoginService:
+class LoginService(Struct, frozen=True, kw_only=True, eq=False):
     """Signs users in and deletes their accounts, after a right code. Thread-safe."""
 
-    def __init__(self, *, verifier: Verifier, users: Users, sessions: Sessions, challenges: ChallengeStore) -> None:
-        self._verifier = verifier
-        self._users = users
-        self._sessions = sessions
-        self._challenges = challenges
+    verifier: Verifier
+    users: Users
+    sessions: Sessions
+    challenges: ChallengeStore
 
     def log_in(self, guess: Guess) -> LoggedIn:
         """Sign the number's user in or up, and begin a session. Raises the refusals of `Verifier.redeem`."""
 
         def sign_in(login_id: str) -> Call[SignedIn]:
-            return self._sessions.begin(guess.phone, self._users.sign_in(guess.phone, login_id))
+            return self.sessions.begin(guess.phone, self.users.sign_in(guess.phone, login_id))
 
-        login = self._verifier.redeem(guess, sign_in)
+        login = self.verifier.redeem(guess, sign_in)
         # A user is named after the login that signed them up, so a repeated login gives the same answer.
         return LoggedIn(**asdict(login.result), is_new_user=login.result.user_id == login.login_id)
 
@@ -43,11 +43,11 @@ class LoginService:
 
         Raises TokenInvalid, TokenExpired, and the refusals of `Verifier.redeem`.
         """
-        claims = self._sessions.claims(token)
+        claims = self.sessions.claims(token)
 
         def delete(_login_id: str) -> Call[None]:  # cut off in between, it can be repeated with the same code
-            deleting = self._users.delete(claims.phone, claims.user_id)
-            ending = self._sessions.end_all(claims.phone, deleting)
+            deleting = self.users.delete(claims.phone, claims.user_id)
+            ending = self.sessions.end_all(claims.phone, deleting)
 
             def deleted() -> None:
                 deleting.answer()
@@ -55,7 +55,7 @@ class LoginService:
 
             return Joint([deleting, ending], deleted)
 
-        deletion = self._verifier.redeem(Guess(claims.phone, code, challenge_id, None, client), delete)
+        deletion = self.verifier.redeem(Guess(claims.phone, code, challenge_id, None, client), delete)
         with contextlib.suppress(ServiceUnavailable):  # the account is deleted; the challenge expires by itself
             if deletion.challenge_id:
-                self._challenges.forget(claims.phone, deletion.challenge_id).answer()
+                self.challenges.forget(claims.phone, deletion.challenge_id).answer()

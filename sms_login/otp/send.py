@@ -17,7 +17,7 @@ from sms_login.otp.store import Challenge, ChallengeStore, SendDecision, SendOut
 from sms_login.otp.test_numbers import FixedCodes
 from sms_login.periods import Calendar, Now, Seconds, retry_after
 from sms_login.phone import Phone
-from sms_login.sms import Receipt, Sms
+from sms_login.sms import Sms
 
 
 class CodeSent(Struct, frozen=True, rename="camel"):
@@ -42,30 +42,17 @@ class _Sending(Struct, frozen=True):
 _ALLOWED = {SendOutcome.NEW, SendOutcome.RESEND}
 
 
-class Sender:
+class Sender(Struct, frozen=True, kw_only=True, eq=False):
     """Sends codes. Thread-safe."""
 
-    def __init__(
-        self,
-        *,
-        challenges: ChallengeStore,
-        sms: Sms,
-        guard: Guard,
-        maker: CodeMaker,
-        fixed: FixedCodes,
-        rules: Rules,
-        calendar: Calendar,
-        send: Send,
-    ) -> None:
-        self._challenges = challenges
-        self._sms = sms
-        self._guard = guard
-        self._maker = maker
-        self._fixed = fixed
-        self._life = rules.life
-        self._resend_after = rules.cooldown + 1  # s: one more, for the way to the app
-        self._calendar = calendar
-        self._send = send
+    challenges: ChallengeStore
+    sms: Sms
+    guard: Guard
+    maker: CodeMaker
+    fixed: FixedCodes
+    rules: Rules
+    calendar: Calendar
+    send: Send
 
     def get_sms(self, phone: Phone, challenge_id: str | None, idempotency_key: str | None, caller: Caller) -> CodeSent:
         """Send the code of a challenge again, or a new code.
@@ -73,27 +60,27 @@ class Sender:
         Raises Locked, TooManyRequests, SendingPaused, CountryNotAllowed, CaptchaRequired, InvalidPhone, SendFailed,
         SendUnknown (with the sessionId in which the code works if it arrives) and ServiceUnavailable.
         """
-        if phone.e164 in self._fixed.codes:
-            self._fixed.use(phone)
+        if phone.e164 in self.fixed.codes:
+            self.fixed.use(phone)
             return self._sent(secrets.token_urlsafe(16))
-        now = self._calendar.now()
+        now = self.calendar.now()
         request = SendRequest(phone, now.day, challenge_id, idempotency_key)
-        budgets = self._guard.budgets(phone, caller.client, now)
-        checking = self._challenges.check(request)
-        self._send(checking, *budgets.check())
+        budgets = self.guard.budgets(phone, caller.client, now)
+        checking = self.challenges.check(request)
+        self.send(checking, *budgets.check())
         check = checking.answer()
         if check.outcome is SendOutcome.REPEAT:
             if answer := self._repeated(phone, check):
                 return answer
             request = replace(request, stale_id=check.challenge_id)
-            check = self._challenges.check(request).answer()
+            check = self.challenges.check(request).answer()
         if check.outcome not in _ALLOWED:
             raise _refusal(check)
-        captcha_passed = self._guard.admit(phone, caller, budgets, sent_today=check.sent_today)
-        old_code = self._maker.again(phone, check.challenge) if check.challenge else None
+        captcha_passed = self.guard.admit(phone, caller, budgets, sent_today=check.sent_today)
+        old_code = self.maker.again(phone, check.challenge) if check.challenge else None
         if old_code is None:  # a new challenge, also if the secret of an old code is no longer known
             request = replace(request, challenge_id=None)
-        new, new_code = self._maker.new(phone)
+        new, new_code = self.maker.new(phone)
         sending = _Sending(secrets.token_urlsafe(6), request, new, budgets)
         issued = self._issue(sending, captcha_passed=captcha_passed)
         if issued.outcome is SendOutcome.REPEAT:  # another request was faster since the check
@@ -109,9 +96,9 @@ class Sender:
         If one of the two is refused, or has no answer, the other one is undone. Raises the refusal.
         """
         budgets, request = sending.budgets, sending.request
-        issuing = self._challenges.issue(request, sending.new, budgets.reservation, sending.id)
-        self._send(*budgets.reserve(captcha_passed=captcha_passed), issuing)
-        refusal = self._guard.refusal(budgets)
+        issuing = self.challenges.issue(request, sending.new, budgets.reservation, sending.id)
+        self.send(*budgets.reserve(captcha_passed=captcha_passed), issuing)
+        refusal = self.guard.refusal(budgets)
         try:
             issued = issuing.answer()
         except ServiceUnavailable as lost:
@@ -119,7 +106,7 @@ class Sender:
             self._undo(sending, sending.new.id, issued=False)
             raise refusal or lost from None
         if issued.outcome not in _ALLOWED:
-            self._guard.cancel(budgets, verified=False)
+            self.guard.cancel(budgets, verified=False)
             if refusal is None and issued.outcome is SendOutcome.REPEAT:
                 return issued
             raise refusal or _refusal(issued)
@@ -130,47 +117,46 @@ class Sender:
 
     def _deliver(self, sending: _Sending, challenge_id: str, code: str, caller: Caller, now: Now) -> CodeSent:
         try:
-            receipt = self._sms.send(sending.request.phone, code)
+            receipt = self.sms.send(sending.request.phone, code)
         except SendUnknown as unknown:
             # The SMS may have been sent: the sending counts, and its code works.
-            unknown.data = {"sessionId": challenge_id, "expiresIn": self._life, "resendAfter": self._resend_after}
+            life, resend_after = self.rules.life, _resend_after(self.rules.cooldown)
+            unknown.data = {"sessionId": challenge_id, "expiresIn": life, "resendAfter": resend_after}
             raise
         except (InvalidPhone, TooManyRequests, SendFailed) as refusal:
             self._undo(sending, challenge_id, issued=True)
             if not isinstance(refusal, SendFailed):  # SendFailed has an operator's reason, and hits every client
-                self._guard.count_refused(caller.client, now)
+                self.guard.count_refused(caller.client, now)
             raise
         logs.note(serial_no=receipt.serial_no, fee=receipt.fee)
-        return self._sent(challenge_id, receipt)
+        return self._sent(challenge_id, receipt.request_id, receipt.serial_no)
 
-    def _sent(self, challenge_id: str, receipt: Receipt | None = None) -> CodeSent:
-        return CodeSent(
-            session_id=challenge_id,
-            request_id=receipt.request_id if receipt else None,
-            serial_no=receipt.serial_no if receipt else None,
-            expires_in=self._life,
-            resend_after=self._resend_after,
-        )
+    def _sent(self, challenge_id: str, request_id: str | None = None, serial_no: str | None = None) -> CodeSent:
+        return CodeSent(challenge_id, self.rules.life, _resend_after(self.rules.cooldown), request_id, serial_no)
 
     def _undo(self, sending: _Sending, challenge_id: str, *, issued: bool) -> None:
         """Take back a recorded sending and its budgets; `issued` False: it may not be recorded."""
         try:
-            verified = self._challenges.undo(sending.request, challenge_id, sending.id, issued=issued).answer()
+            verified = self.challenges.undo(sending.request, challenge_id, sending.id, issued=issued).answer()
         except ServiceUnavailable as error:
             logs.alert("undo_failed", cause=logs.redact(error.detail))  # the answer stays the earlier failure
         else:
-            self._guard.cancel(sending.budgets, verified=verified)
+            self.guard.cancel(sending.budgets, verified=verified)
 
     def _repeated(self, phone: Phone, decision: SendDecision) -> CodeSent | None:
         """Return the answer to a repeated getSms; None if its challenge is over.
 
         It is not over once a login has spent the code: the repeat may be a duplicate that the network has delayed.
         """
-        life = self._challenges.remaining_ms(phone, decision.challenge_id, shared=False, spent=True).answer() // 1000
+        life = self.challenges.remaining_ms(phone, decision.challenge_id, shared=False, spent=True).answer() // 1000
         if not life:
             return None
-        cooldown = math.ceil(max(decision.wait_ms, 0) / 1000)
-        return CodeSent(session_id=decision.challenge_id, expires_in=life, resend_after=cooldown + 1)
+        return CodeSent(decision.challenge_id, life, _resend_after(max(decision.wait_ms, 0) / 1000))
+
+
+def _resend_after(cooldown: float) -> int:
+    """Return the seconds that an app waits: one more than the cooldown, for the way to the app."""
+    return math.ceil(cooldown) + 1
 
 
 def _refusal(decision: SendDecision) -> Refusal:

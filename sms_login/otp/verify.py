@@ -54,29 +54,17 @@ class Used(Struct, Generic[T], frozen=True):
     challenge_id: str | None
 
 
-class Verifier:
+class Verifier(Struct, frozen=True, kw_only=True, eq=False):
     """Verifies codes, and spends them for a use. Thread-safe."""
 
-    def __init__(
-        self,
-        *,
-        challenges: ChallengeStore,
-        guard: Guard,
-        maker: CodeMaker,
-        fixed: FixedCodes,
-        rules: Rules,
-        calendar: Calendar,
-        require_session: bool,
-        send: Send,
-    ) -> None:
-        self._challenges = challenges
-        self._guard = guard
-        self._maker = maker
-        self._fixed = fixed
-        self._rules = rules
-        self._calendar = calendar
-        self._require_session = require_session
-        self._send = send
+    challenges: ChallengeStore
+    guard: Guard
+    maker: CodeMaker
+    fixed: FixedCodes
+    rules: Rules
+    calendar: Calendar
+    require_session: bool
+    send: Send
 
     def redeem(self, guess: Guess, use: Callable[[str], Call[T]]) -> Used[T]:
         """Redeem a code for the call of `use(login_id)`.
@@ -85,36 +73,36 @@ class Verifier:
         required sessionId is missing, UserStoreFailed (the code stays valid) and ServiceUnavailable.
         """
         phone = guess.phone
-        if guess.challenge_id is None and self._require_session:
+        if guess.challenge_id is None and self.require_session:
             raise missing("sessionId")
         login_id = secrets.token_hex(16)
-        if phone.e164 in self._fixed.codes:
-            self._fixed.use(phone)
-            if not self._fixed.right(phone, guess.code):
-                raise CodeIsError(data={"attemptsLeft": self._rules.guesses})
+        if phone.e164 in self.fixed.codes:
+            self.fixed.use(phone)
+            if not self.fixed.right(phone, guess.code):
+                raise CodeIsError(data={"attemptsLeft": self.rules.guesses})
             using = use(login_id)
-            self._send(using)
+            self.send(using)
             return Used(using.answer(), login_id, None)
         challenge_id, redemption, reserved = self._evaluate(guess, login_id)
         if redemption.outcome is GuessOutcome.LOCKED:
-            self._guard.refund_guess(reserved)
+            self.guard.refund_guess(reserved)
         if redemption.outcome not in _RIGHT:
             raise self._refusal(guess, redemption)
         refunds: Sequence[Call[None]] = ()
         try:
             using = use(redemption.login_id)
-            refunds = self._guard.refunds(phone, redemption.reservations, reserved)
-            self._send(using, *refunds)
+            refunds = self.guard.refunds(phone, redemption.reservations, reserved)
+            self.send(using, *refunds)
             result = using.answer()
         except Exception as error:
             # Even through a bug of ours. If a login was repeated, the code is valid again once both have failed.
             if self._unredeem(phone, challenge_id, login_id, refunded=bool(refunds)):
                 if not refunds:
-                    self._guard.refund_guess(reserved)
+                    self.guard.refund_guess(reserved)
                 if isinstance(error, ServiceUnavailable):
                     raise UserStoreFailed(error.detail) from error
             raise
-        self._guard.settle(refunds)
+        self.guard.settle(refunds)
         return Used(result, redemption.login_id, challenge_id)
 
     def _evaluate(self, guess: Guess, login_id: str) -> tuple[str, Redemption, WindowNames]:
@@ -125,16 +113,16 @@ class Verifier:
         Raises TooManyRequests and ServiceUnavailable.
         """
         phone, challenge_id = guess.phone, guess.challenge_id
-        reserving = self._guard.reserve_guess(guess.client, self._calendar.now())
+        reserving = self.guard.reserve_guess(guess.client, self.calendar.now())
         if challenge_id is None:
-            finding = self._challenges.recent(phone)
-            self._send(reserving, finding)
+            finding = self.challenges.recent(phone)
+            self.send(reserving, finding)
             reserving.answer()
             challenge_id = next(iter(finding.answer()), _NO_CHALLENGE)
-        digests = self._maker.digests(phone, challenge_id, guess.code)
+        digests = self.maker.digests(phone, challenge_id, guess.code)
         attempt = Attempt(login_id, digests, guess.challenge_id is None, guess.idempotency_key)
-        redeeming = self._challenges.redeem(phone, challenge_id, attempt)
-        self._send(reserving, redeeming)
+        redeeming = self.challenges.redeem(phone, challenge_id, attempt)
+        self.send(reserving, redeeming)
         try:
             redemption = redeeming.answer()
         except ServiceUnavailable:
@@ -152,14 +140,14 @@ class Verifier:
 
     def _unredeem(self, phone: Phone, challenge_id: str, login_id: str, *, refunded: bool = False) -> bool:
         try:
-            return self._challenges.unredeem(phone, challenge_id, login_id, refunded=refunded).answer()
+            return self.challenges.unredeem(phone, challenge_id, login_id, refunded=refunded).answer()
         except ServiceUnavailable:  # the answer stays the earlier failure, and the code stays spent
             return False
 
     def _refusal(self, guess: Guess, redemption: Redemption) -> Refusal:
         match redemption.outcome:
             case GuessOutcome.WRONG:
-                if redemption.failures in {self._rules.alert_at, self._rules.lock_at}:
+                if redemption.failures in {self.rules.alert_at, self.rules.lock_at}:
                     logs.alert("failures_in_a_row", failures=redemption.failures)
                 return CodeIsError(data={"attemptsLeft": redemption.attempts_left})
             case GuessOutcome.SPENT:
@@ -171,7 +159,7 @@ class Verifier:
         return CodeHasExpired()
 
     def _has_live_code(self, phone: Phone) -> bool:
-        recent = self._challenges.recent(phone).answer()
-        lives = [self._challenges.remaining_ms(phone, each, shared=each == recent[0]) for each in recent]
-        self._send(*lives)
+        recent = self.challenges.recent(phone).answer()
+        lives = [self.challenges.remaining_ms(phone, each, shared=each == recent[0]) for each in recent]
+        self.send(*lives)
         return any(life.answer() for life in lives)

@@ -42,34 +42,24 @@ class SignedIn(UserInfo, frozen=True, rename="camel"):
     refresh_expires_in: Seconds
 
 
-class Sessions:
+class Sessions(Struct, frozen=True, kw_only=True, eq=False):
     """Begins, refreshes and ends sessions. Thread-safe.
 
     Every method with a token raises TokenInvalid, TokenExpired, NotRegistered if the user is gone, and
     ServiceUnavailable. The tokens of a test number are valid through its last day, as its code is.
     """
 
-    def __init__(
-        self,
-        *,
-        users: Users,
-        store: SessionStore,
-        access: AccessTokens,
-        refresh: RefreshTokens,
-        test_number_ended: Callable[[Phone], bool],
-        send: Send,
-    ) -> None:
-        self._users = users
-        self._store = store
-        self._access = access
-        self._refresh = refresh
-        self._test_number_ended = test_number_ended
-        self._send = send
+    users: Users
+    store: SessionStore
+    access_tokens: AccessTokens
+    refresh_tokens: RefreshTokens
+    test_number_ended: Callable[[Phone], bool]
+    send: Send
 
     def begin(self, phone: Phone, user: Call[User]) -> Call[SignedIn]:
         """Begin a session of the number's user, and answer its tokens. Raises ServiceUnavailable."""
         session = secrets.token_urlsafe(16)  # 128 bits
-        beginning = self._store.begin(phone, session, user)
+        beginning = self.store.begin(phone, session, user)
 
         def tokens() -> SignedIn:
             begun = beginning.answer()
@@ -79,11 +69,11 @@ class Sessions:
 
     def refresh(self, token: str) -> SignedIn:
         """Rotate a refresh token and return the new tokens; a token that returns too late ends its session."""
-        old = self._refresh.read(token)
-        if self._test_number_ended(old.phone):
+        old = self.refresh_tokens.read(token)
+        if self.test_number_ended(old.phone):
             raise TokenInvalid
-        finding, rotating = self._users.find(old.phone), self._store.rotate(old.phone, old.session, old.count)
-        self._send(finding, rotating)
+        finding, rotating = self.users.find(old.phone), self.store.rotate(old.phone, old.session, old.count)
+        self.send(finding, rotating)
         user = finding.answer()  # first: after a rotation, a failure would cost a repeat
         rotated = rotating.answer()
         if rotated.rotation is Rotation.REUSED:
@@ -95,19 +85,19 @@ class Sessions:
     def logout(self, access: str | None, refresh: str | None, *, everywhere: bool) -> None:
         """End the session of either token, or all sessions of its number."""
         if refresh:
-            old = self._refresh.read(refresh)
+            old = self.refresh_tokens.read(refresh)
             phone, session = old.phone, old.session
-            if self._store.owner(phone, session).answer() is None:
+            if self.store.owner(phone, session).answer() is None:
                 raise TokenInvalid
         else:
             claims = self.claims(access or "")
             phone, session = claims.phone, claims.session
-        ending = self._store.end_all(phone) if everywhere else self._store.end(phone, session)
+        ending = self.store.end_all(phone) if everywhere else self.store.end(phone, session)
         ending.answer()
 
     def end_all(self, phone: Phone, after: Call[Any]) -> Call[None]:
         """End all sessions of a number after that call. Raises ServiceUnavailable."""
-        return self._store.end_all(phone, after)
+        return self.store.end_all(phone, after)
 
     def claims(self, token: str) -> Claims:
         """Return the claims of an access token whose session has not ended."""
@@ -131,24 +121,24 @@ class Sessions:
     def set_nickname(self, token: str, name: str) -> UserInfo:
         """Give the token's user a nickname."""
         claims, owner = self._verified(token)
-        renaming = self._users.rename(claims.phone, claims.user_id, name, only_if=owner)
-        self._send(owner, renaming)
+        renaming = self.users.rename(claims.phone, claims.user_id, name, only_if=owner)
+        self.send(owner, renaming)
         _check(claims, owner)
-        user = renaming.answer() or self._users.find(claims.phone).answer()
+        user = renaming.answer() or self.users.find(claims.phone).answer()
         return _info(_owner(claims.user_id, user))
 
     def _verified(self, token: str) -> tuple[Claims, Call[str | None]]:
         """Return the claims of an access token, and the call for the owner of its session."""
-        claims = self._access.verify(token)
-        if self._test_number_ended(claims.phone):
+        claims = self.access_tokens.verify(token)
+        if self.test_number_ended(claims.phone):
             raise TokenInvalid
-        return claims, self._store.owner(claims.phone, claims.session)
+        return claims, self.store.owner(claims.phone, claims.session)
 
     def _user(self, token: str) -> tuple[Claims, User | None]:
         """Return the claims of an access token whose session has not ended, and the number's user."""
         claims, owner = self._verified(token)
-        finding = self._users.find(claims.phone)
-        self._send(owner, finding)
+        finding = self.users.find(claims.phone)
+        self.send(owner, finding)
         _check(claims, owner)
         return claims, finding.answer()
 
@@ -158,9 +148,9 @@ class Sessions:
             phone=user.phone.e164,
             name=user.name,
             avatar=user.avatar,
-            token=self._access.issue(user, session),
-            expires_in=min(self._access.ttl, left_ms // 1000),
-            refresh_token=self._refresh.issue(user.phone, session, count),
+            token=self.access_tokens.issue(user, session),
+            expires_in=min(self.access_tokens.ttl, left_ms // 1000),
+            refresh_token=self.refresh_tokens.issue(user.phone, session, count),
             refresh_expires_in=left_ms // 1000,
         )
 
