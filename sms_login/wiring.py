@@ -19,11 +19,9 @@ from sms_login.http.cors import Origins
 from sms_login.limits.captcha import Captcha, CaptchaPolicy
 from sms_login.limits.guard import Guard
 from sms_login.limits.policy import Policy
-from sms_login.limits.store import LimitStore
 from sms_login.otp.codes import CodeMaker
 from sms_login.otp.login import LoginService
 from sms_login.otp.send import Sender
-from sms_login.otp.store import ChallengeStore
 from sms_login.otp.test_numbers import FixedCodes
 from sms_login.otp.verify import Verifier
 from sms_login.periods import Calendar
@@ -31,7 +29,6 @@ from sms_login.sessions.access_tokens import AccessTokens
 from sms_login.sessions.keys import KeyRing
 from sms_login.sessions.refresh_tokens import RefreshTokens
 from sms_login.sessions.service import Sessions
-from sms_login.sessions.store import SessionStore
 from sms_login.settings.reader import ConfigError
 from sms_login.settings.settings import Settings
 from sms_login.sms import Sms
@@ -44,9 +41,6 @@ class Outside(Struct, frozen=True):
     """The outside parties of an app."""
 
     redis: RedisClient
-    challenges: ChallengeStore
-    limits: LimitStore
-    sessions: SessionStore
     users: Users
     sms: Sms
     captcha: Captcha | None
@@ -78,9 +72,6 @@ def outside(settings: Settings, environ: Mapping[str, str]) -> Outside:
     redis = RedisClient(partial(connect_redis, settings))
     return Outside(
         redis=redis,
-        challenges=RedisChallenges(redis, settings.rules),
-        limits=RedisLimits(redis),
-        sessions=RedisSessions(redis, settings.session_rules),
         users=_users(settings.users_url.reveal(), redis),
         sms=tencent_sms(settings, environ),
         captcha=tencent_captcha(settings, environ) if settings.captcha_app_id else None,
@@ -89,57 +80,59 @@ def outside(settings: Settings, environ: Mapping[str, str]) -> Outside:
 
 def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origins) -> App:
     """Return the app of the settings, among these outside parties."""
+    redis, users, send = outside.redis, outside.users, outside.redis.send
+    challenges, rules = RedisChallenges(redis, settings.rules), settings.rules
     calendar = Calendar(settings.tz_offset)
     secrets = [secret.key() for secret in settings.secrets]
     maker = CodeMaker(*secrets)
     fixed = FixedCodes(settings.test_numbers, settings.test_numbers_until, calendar)
     ring = KeyRing(*settings.jwt_keys)
     sessions = Sessions(
-        users=outside.users,
-        store=outside.sessions,
+        users=users,
+        store=RedisSessions(redis, settings.session_rules),
         access_tokens=AccessTokens(
             ring, issuer=settings.jwt_issuer, audience=settings.jwt_audience, ttl=settings.token_ttl
         ),
         refresh_tokens=RefreshTokens(*secrets),
         test_number_ended=fixed.ended,
-        send=outside.redis.send,
+        send=send,
     )
-    captcha = _captcha_policy(settings, outside.captcha)
+    countries, captcha = _countries(settings), _captcha_policy(settings, outside.captcha)
     guard = Guard(
-        store=outside.limits,
+        store=RedisLimits(redis),
         policy=Policy(settings.limits, home=settings.default_country, captcha=captcha is not None),
-        countries=_countries(settings),
+        countries=countries,
         captcha=captcha,
         sending=settings.sending,
-        send=outside.redis.send,
+        send=send,
     )
     verifier = Verifier(
-        challenges=outside.challenges,
+        challenges=challenges,
         guard=guard,
         maker=maker,
         fixed=fixed,
-        rules=settings.rules,
+        rules=rules,
         calendar=calendar,
         require_session=settings.require_session,
-        send=outside.redis.send,
+        send=send,
     )
     return App(
         sender=Sender(
-            challenges=outside.challenges,
+            challenges=challenges,
             sms=outside.sms,
             guard=guard,
             maker=maker,
             fixed=fixed,
-            rules=settings.rules,
+            rules=rules,
             calendar=calendar,
-            send=outside.redis.send,
+            send=send,
         ),
-        login=LoginService(verifier=verifier, users=outside.users, sessions=sessions, challenges=outside.challenges),
+        login=LoginService(verifier=verifier, users=users, sessions=sessions, challenges=challenges),
         sessions=sessions,
-        check_redis=outside.redis.check,
+        check_redis=redis.check,
         public_keys=ring.public(),
         default_country=settings.default_country,
-        countries=_countries(settings),
+        countries=countries,
         origins=origins(settings.allowed_origins),
         client_ip_source=settings.client_ip_source,
     )
