@@ -146,21 +146,17 @@ def _respond(
                 status, more = key_set.status_and_headers(request, msgspec.json.encode(data))
                 headers, envelope = {**headers, **more}, None if status == HTTPStatus.NOT_MODIFIED else data
     except Exception as error:  # noqa: BLE001 - the one catch-all: any other exception is a bug
-        refusal = error if isinstance(error, Refusal) else InternalError()
-        crash = None if isinstance(error, Refusal) else error
-        status, outcome = refusal.status, refusal.name
-        headers, envelope = {**headers, **refusal.headers}, _refused(refusal, request)
+        refusal, crash = (error, None) if isinstance(error, Refusal) else (InternalError(), error)
+        status, outcome, headers = refusal.status, refusal.name, {**headers, **refusal.headers}
+        envelope = _envelope(refusal.number, outcome, refusal.message(request.language), request, refusal.data)
+        if refusal.retry_after is not None:
+            envelope["retryAfter"] = refusal.retry_after
         if refusal.detail:
             logs.note(detail=logs.redact(refusal.detail)[:300])
     ms = round((time.perf_counter() - started) * 1000, 1)
     logs.note(request_id=request.id, outcome=outcome, status=status, ms=ms)
     logs.end(logging.ERROR if status >= 500 else logging.INFO, error=crash)  # noqa: PLR2004 - HTTP: our fault from here
     return events.to_event_answer(status, headers, b"" if envelope is None else msgspec.json.encode(envelope))
-
-
-def _refused(refusal: Refusal, request: Request) -> dict[str, Any]:
-    envelope = _envelope(refusal.number, refusal.name, refusal.message(request.language), request, refusal.data)
-    return envelope if refusal.retry_after is None else {**envelope, "retryAfter": refusal.retry_after}
 
 
 def _envelope(number: int, name: str, message: str, request: Request, data: Any) -> dict[str, Any]:

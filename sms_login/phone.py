@@ -22,7 +22,6 @@ _UNREADABLE = {
     NumberParseException.TOO_LONG: PhoneFault.TOO_LONG,
 }
 _IMPOSSIBLE = {
-    ValidationResult.INVALID_COUNTRY_CODE: PhoneFault.COUNTRY,
     ValidationResult.IS_POSSIBLE_LOCAL_ONLY: PhoneFault.TOO_SHORT,
     ValidationResult.TOO_SHORT: PhoneFault.TOO_SHORT,
     ValidationResult.TOO_LONG: PhoneFault.TOO_LONG,

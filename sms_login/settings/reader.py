@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import Struct
+
 from sms_login.settings.kinds import Setting, Wrong
 
 
@@ -14,12 +16,11 @@ class ConfigError(Exception):
         self.problems = problems
 
 
-class Reader:
+class Reader(Struct):
     """Reads settings, and keeps their problems."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        self.problems: list[str] = []
+    environ: Mapping[str, str]
+    problems: list[str] = []
 
     def problem(self, name: str, what: str) -> None:
         """Keep a problem, as one sentence that begins with the name."""
@@ -44,4 +45,4 @@ class Reader:
             return setting.kind(setting, default)
 
     def _text(self, name: str) -> str:
-        return self._environ.get(name, "").strip()
+        return self.environ.get(name, "").strip()
