@@ -66,7 +66,9 @@ class App(Struct, kw_only=True, eq=False):
         answer: messages.Answer = messages.Done()
         match message:
             case messages.GetSms():
-                answer = self._get_sms(message, key, request)
+                phone = self._phone(message)
+                caller = Caller(self._client(request), message.captcha_ticket or "", message.captcha_randstr or "")
+                answer = self.sender.get_sms(phone, message.session_id, key, caller)
             case messages.Login():
                 answer = self._log_in(message, key, request)
             case messages.Refresh():
@@ -85,11 +87,6 @@ class App(Struct, kw_only=True, eq=False):
                 self.check_redis()
                 answer = messages.Healthy()
         return answer
-
-    def _get_sms(self, message: messages.GetSms, key: str | None, request: Request) -> messages.Answer:
-        phone = self._phone(message)
-        caller = Caller(self._client(request), message.captcha_ticket or "", message.captcha_randstr or "")
-        return self.sender.get_sms(phone, message.session_id, key, caller)
 
     def _log_in(self, message: messages.Login, key: str | None, request: Request) -> messages.Answer:
         phone, client = self._phone(message), self._client(request)

@@ -105,7 +105,6 @@ class InvalidPhone(Refusal, number=-1002, status=400):
 
     def __init__(self, detail: str = "", *, fault: PhoneFault | None = None) -> None:
         super().__init__(detail or (fault.name if fault else ""))
-        self.fault = fault
         if fault:
             self.en, self.zh = fault.value
 

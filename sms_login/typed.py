@@ -21,8 +21,6 @@ def digits_of(text: str, dropped: str = "") -> str:
     Unicode NFKC is applied first, which makes full-width and superscript digits ordinary ones. Invisible are the
     format characters (category Cf), such as the marks of direction that address books add. Other characters stay.
     """
-    if text.isascii() and text.isdigit():
-        return text
     dropped += _MINUS
     kept = (
         char
