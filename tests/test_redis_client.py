@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from benchmarks.wire import Wire
-from sms_login.adapters.redis.client import NOT_SENT, RedisCall, RedisClient, as_text, connect
-from sms_login.adapters.redis.connections import Connections
+from sms_login.adapters.redis.client import NOT_SENT, RedisCall, RedisClient, connect
+from sms_login.adapters.redis.connections import Server
 from sms_login.calls import Joint, Later
 from sms_login.errors import ServiceUnavailable
 from tests.testkit.devices import Device
@@ -197,7 +197,7 @@ def test_a_batch_that_is_cut_is_answered_up_to_there_and_made_as_far_as_it_arriv
 def test_a_new_connection_begins_with_the_command_itself(redis_server: RedisServer) -> None:
     """No HELLO, which TencentDB does not have, no CLIENT SETINFO and no PING: a cold start pays for each."""
     with through_a_relay(redis_server) as (relay, client):
-        client.command("GET", "key", read=as_text).answer()
+        client.command("GET", "key", read=str).answer()
         assert relay.first_words == [b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n"]
 
 
@@ -230,22 +230,16 @@ def test_connections_of_a_burst_are_closed_if_nobody_uses_them(redis_server: Red
     """Calls one by one keep one connection in use; the others of an earlier burst are neither used nor kept."""
     both = threading.Barrier(2, timeout=10)
 
+    class Together(RedisCall[int]):
+        def words(self, known: set[str]) -> Any:
+            both.wait()  # both have taken a connection by then
+            return super().words(known)
+
     def burst(client: RedisClient) -> set[int]:
         """Use two connections at once, and return their numbers."""
 
-        def read(number: Any) -> int:
-            return int(number)
-
         def use(_: int) -> int:
-            call = RedisCall(client, "CLIENT", None, [], ["ID"], read)
-            words = call.words
-
-            def together(known: set[str]) -> Any:
-                both.wait()
-                return words(known)
-
-            call.words = together  # type: ignore[method-assign] # both have taken a connection by then
-            return call.answer()
+            return Together(client, "CLIENT", None, [], ["ID"], int).answer()
 
         with ThreadPoolExecutor(2) as threads:
             return set(threads.map(use, range(2)))
@@ -344,7 +338,7 @@ def test_a_batch_on_a_cluster_is_one_for_each_node(
     """All are sent before any is awaited, so that they cost one round trip in time."""
     events: list[tuple[str, int]] = []
     for name in ("send", "receive"):
-        monkeypatch.setattr(Connections, name, noting(events, name, getattr(Connections, name)))
+        monkeypatch.setattr(Server, name, noting(events, name, getattr(Server, name)))
     client = RedisClient(lambda: connect("127.0.0.1", redis_cluster.port, cluster=True))
     for count in (1, 2):
         calls: list[RedisCall[Any]] = [sign_in(client, f"{{{key}}}user", f"{count}") for key in "abcdef"]
@@ -359,9 +353,9 @@ def test_a_batch_on_a_cluster_is_one_for_each_node(
 
 
 def noting(events: list[tuple[str, int]], name: str, method: Any) -> Any:
-    """Return a method of Connections that notes its name and the size of its batch first."""
+    """Return a method of Server that notes its name and the size of its batch first."""
 
-    def noted(self: Connections, *args: Any) -> Any:
+    def noted(self: Server, *args: Any) -> Any:
         events.append((name, len(args[-1])))
         return method(self, *args)
 

@@ -67,13 +67,11 @@ class Guard(Struct, frozen=True, kw_only=True, eq=False):
             raise SendingPaused
         if self.countries is not None and phone.region not in self.countries:
             raise CountryNotAllowed
-        captcha_needed = sent_today >= _WITHOUT_CAPTCHA
         checked = budgets.checked()
-        for answer in checked:
-            if answer.verdict is Verdict.CAPTCHA:
-                captcha_needed = True
-            elif answer.verdict is not Verdict.FREE:
-                raise self._refusal(budgets.subjects, checked)
+        verdicts = {answer.verdict for answer in checked}
+        if not verdicts <= {Verdict.FREE, Verdict.CAPTCHA}:
+            raise self._refusal(budgets.subjects, checked)
+        captcha_needed = Verdict.CAPTCHA in verdicts or sent_today >= _WITHOUT_CAPTCHA
         if self.captcha is None or not (captcha_needed or self.captcha.always):
             return False
         self._pass_captcha(caller)
@@ -93,7 +91,7 @@ class Guard(Struct, frozen=True, kw_only=True, eq=False):
         """Refund a cancelled sending; if a login has `verified` it, only its totals."""
         if any(answer.verdict is Verdict.NO_ANSWER for answer in budgets.reserved()):
             logs.alert("budgets_not_corrected")
-        self._refund(*budgets.taken(verified=verified))
+        self.refund(*budgets.taken(verified=verified))
 
     def count_refused(self, client: Client, now: Now) -> None:
         """Count a sending that SendSms refused because of the number."""
@@ -122,9 +120,11 @@ class Guard(Struct, frozen=True, kw_only=True, eq=False):
 
         return Joint([reserving], windows)
 
-    def refund_guess(self, reserved: WindowNames) -> None:
-        """Refund a guess that was not evaluated, or whose code was made valid again."""
-        self._refund(reserved)
+    def refund(self, *windows: WindowNames) -> None:
+        """Refund what was reserved in these windows."""
+        refunds = self.store.refund(*windows)
+        self.send(*refunds)
+        self.settle(refunds)
 
     def refunds(self, phone: Phone, reservations: Sequence[Reservation], reserved: WindowNames) -> Sequence[Call[None]]:
         """Return the calls that refund a verified login: its guess, and the sendings of its challenge."""
@@ -168,8 +168,3 @@ class Guard(Struct, frozen=True, kw_only=True, eq=False):
 
     def _captcha_required(self) -> CaptchaRequired:
         return CaptchaRequired(data={"captchaAppId": self.captcha.app_id if self.captcha else ""})
-
-    def _refund(self, *windows: WindowNames) -> None:
-        refunds = self.store.refund(*windows)
-        self.send(*refunds)
-        self.settle(refunds)

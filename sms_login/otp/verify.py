@@ -85,7 +85,7 @@ class Verifier(Struct, frozen=True, kw_only=True, eq=False):
             return Used(using.answer(), login_id, None)
         challenge_id, redemption, reserved = self._evaluate(guess, login_id)
         if redemption.outcome is GuessOutcome.LOCKED:
-            self.guard.refund_guess(reserved)
+            self.guard.refund(reserved)  # the guess was not evaluated
         if redemption.outcome not in _RIGHT:
             raise self._refusal(guess, redemption)
         refunds: Sequence[Call[None]] = ()
@@ -98,7 +98,7 @@ class Verifier(Struct, frozen=True, kw_only=True, eq=False):
             # Even through a bug of ours. If a login was repeated, the code is valid again once both have failed.
             if self._unredeem(phone, challenge_id, login_id, refunded=bool(refunds)):
                 if not refunds:
-                    self.guard.refund_guess(reserved)
+                    self.guard.refund(reserved)
                 if isinstance(error, ServiceUnavailable):
                     raise UserStoreFailed(error.detail) from error
             raise

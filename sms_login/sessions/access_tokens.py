@@ -75,14 +75,11 @@ class AccessTokens:
             verified = Claims(claims.sub, Phone.from_e164(claims.phone), claims.sid)
         except (ValueError, RecursionError, InvalidPhone):
             raise TokenInvalid from None
-        ours = claims.iss == self._issuer and self._audience in _listed(claims.aud)
+        audiences = [claims.aud] if isinstance(claims.aud, str) else claims.aud
+        ours = claims.iss == self._issuer and self._audience in audiences
         now = time.time()
         if not ours or max(claims.iat, claims.nbf) > now + _LEEWAY:
             raise TokenInvalid
         if claims.exp <= now - _LEEWAY:
             raise TokenExpired
         return verified
-
-
-def _listed(audience: str | list[str]) -> list[str]:
-    return [audience] if isinstance(audience, str) else audience

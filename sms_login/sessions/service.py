@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from sms_login import logs
 from sms_login.calls import Call, Joint, Send
@@ -12,7 +13,7 @@ from sms_login.errors import NotRegistered, TokenInvalid, TokenMismatch
 from sms_login.periods import Seconds
 from sms_login.phone import Phone
 from sms_login.sessions.access_tokens import AccessTokens, Claims
-from sms_login.sessions.refresh_tokens import RefreshTokens
+from sms_login.sessions.refresh_tokens import RefreshToken, RefreshTokens
 from sms_login.sessions.store import Rotation, SessionStore
 from sms_login.users import User, Users
 
@@ -85,14 +86,12 @@ class Sessions(Struct, frozen=True, kw_only=True, eq=False):
     def logout(self, access: str | None, refresh: str | None, *, everywhere: bool) -> None:
         """End the session of either token, or all sessions of its number."""
         if refresh:
-            old = self.refresh_tokens.read(refresh)
-            phone, session = old.phone, old.session
-            if self.store.owner(phone, session).answer() is None:
+            token: RefreshToken | Claims = self.refresh_tokens.read(refresh)
+            if self.store.owner(token.phone, token.session).answer() is None:
                 raise TokenInvalid
         else:
-            claims = self.claims(access or "")
-            phone, session = claims.phone, claims.session
-        ending = self.store.end_all(phone) if everywhere else self.store.end(phone, session)
+            token = self.claims(access or "")
+        ending = self.store.end_all(token.phone) if everywhere else self.store.end(token.phone, token.session)
         ending.answer()
 
     def end_all(self, phone: Phone, after: Call[Any]) -> Call[None]:
@@ -110,8 +109,7 @@ class Sessions(Struct, frozen=True, kw_only=True, eq=False):
         claims, user = self._user(token)
         if claims.phone.e164 != phone.e164:
             raise TokenMismatch
-        user = _owner(claims.user_id, user)
-        return StillLoggedIn(user.id, user.phone.e164, user.name, user.avatar, token)
+        return StillLoggedIn(**asdict(_info(_owner(claims.user_id, user))), token=token)
 
     def user_info(self, token: str) -> UserInfo:
         """Return the token's user."""
@@ -144,10 +142,7 @@ class Sessions(Struct, frozen=True, kw_only=True, eq=False):
 
     def _tokens(self, user: User, session: str, count: int, left_ms: int) -> SignedIn:
         return SignedIn(
-            user_id=user.id,
-            phone=user.phone.e164,
-            name=user.name,
-            avatar=user.avatar,
+            **asdict(_info(user)),
             token=self.access_tokens.issue(user, session),
             expires_in=min(self.access_tokens.ttl, left_ms // 1000),
             refresh_token=self.refresh_tokens.issue(user.phone, session, count),

@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -14,8 +15,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from sms_login import logs
-from sms_login.adapters.redis.connections import FAILURES, Client, Cluster, Server, unavailable
+from sms_login.adapters.redis.connections import FAILURES, Client, Cluster, Server
 from sms_login.calls import Call, Later, each
+from sms_login.errors import ServiceUnavailable
 
 T = TypeVar("T")
 _LUA = Path(__file__).with_name("lua")
@@ -45,19 +47,18 @@ def connect(
     options: dict[str, Any] = {
         "password": password,
         "ssl": tls,
+        "ssl_ca_certs": ca_file,
         "protocol": 2,
         "driver_info": None,
         "decode_responses": True,
         "encoding_errors": "replace",  # a value that is not ours must not crash the parser
         "socket_timeout": 1.0,  # s
         "socket_connect_timeout": 1.0,  # s
+        "retry": Retry(NoBackoff(), 0),
     }
-    if ca_file:
-        options["ssl_ca_certs"] = ca_file
-    never = Retry(NoBackoff(), 0)
     if cluster:
-        return redis.RedisCluster(host=host, port=port, retry=never, **options)
-    return redis.Redis(host=host, port=port, db=db, retry=never, **options)
+        return redis.RedisCluster(host=host, port=port, **options)
+    return redis.Redis(host=host, port=port, db=db, **options)
 
 
 class Script(Struct, frozen=True):
@@ -67,33 +68,32 @@ class Script(Struct, frozen=True):
     sha: str
 
 
-class RedisCall(Generic[T]):
+@cache
+def _script(name: str) -> Script:
+    """Return lua/<name>.lua, after the prelude."""
+    text = (_LUA / "prelude.lua").read_text() + (_LUA / f"{name}.lua").read_text()
+    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+class RedisCall(Struct, Generic[T], eq=False):
     """`calls.Call` of a Redis: a `script`, or without one the command `name`. Its `keys` share a slot of a cluster.
 
     `read` makes the answer of Redis's reply. `RedisClient` makes calls, and sends them.
     """
 
-    def __init__(
-        self,
-        client: "RedisClient",
-        name: str,
-        script: Script | None,
-        keys: Sequence[str],
-        args: Sequence[str | int],
-        read: Callable[[Any], T],
-    ) -> None:
-        self.name = name
-        self.keys = keys
-        self.args = args
-        self.reply: Any = NOT_SENT
-        self.in_full = False
-        self._client = client
-        self._script = script
-        self.read = read
+    client: "RedisClient"
+    name: str
+    script: Script | None
+    keys: Sequence[str]
+    args: Sequence[str | int]
+    read: Callable[[Any], T]
+    reply: Any = NOT_SENT
+    in_full: bool = False
+    __repr__ = object.__repr__  # keys name phone numbers
 
     def words(self, known: set[str]) -> Sequence[str | int]:
         """See `connections.Command.words`. The first use of a script on a connection sends its text."""
-        script = self._script
+        script = self.script
         if script is None:
             return (self.name, *self.keys, *self.args)
         if script.sha in known and not self.in_full:
@@ -104,15 +104,10 @@ class RedisCall(Generic[T]):
     def answer(self) -> T:
         """See `calls.Call.answer`."""
         if self.reply is NOT_SENT:
-            self._client.send(self)
+            self.client.send(self)
         if isinstance(self.reply, Exception):
             raise self.reply
         return self.read(self.reply)
-
-
-def as_text(reply: Any) -> str | None:
-    """Read a string, None if there is none."""
-    return reply or None
 
 
 def nothing(_reply: Any) -> None:
@@ -131,7 +126,6 @@ class RedisClient:
         self._connect = connect
         self._servers: Server | Cluster | None = None
         self._lock = threading.Lock()
-        self._scripts: dict[str, Script] = {}
 
     def command(self, name: str, key: str, *args: str | int, read: Callable[[Any], T]) -> RedisCall[T]:
         """Return the call of a command with one key."""
@@ -141,7 +135,7 @@ class RedisClient:
         self, name: str, keys: Sequence[str], args: Sequence[str | int], read: Callable[[Any], T]
     ) -> RedisCall[T]:
         """Return the call of lua/<name>.lua."""
-        return RedisCall(self, name, self._script(name), keys, args, read)
+        return RedisCall(self, name, _script(name), keys, args, read)
 
     def send(self, *calls: Call[Any]) -> None:
         """See `calls.Send`. On a cluster, a round trip is a batch for each node, all sent before any is awaited."""
@@ -162,7 +156,7 @@ class RedisClient:
             self._exchange(forgotten)
         for call in batch:
             if isinstance(call.reply, FAILURES):
-                call.reply = unavailable(call.reply)
+                call.reply = ServiceUnavailable(f"redis: {type(call.reply).__name__}: {call.reply}")
 
     def check(self) -> None:
         """Return if Redis answers and takes a write, as every login needs. Raises ServiceUnavailable."""
@@ -179,7 +173,7 @@ class RedisClient:
             self._ready().exchange(batch)
         except FAILURES as error:
             for call in batch:
-                call.reply = unavailable(error)
+                call.reply = error
         logs.spent("redis", started)
 
     def _ready(self) -> Server | Cluster:
@@ -190,9 +184,3 @@ class RedisClient:
                     client = self._connect()
                     self._servers = Server(client) if isinstance(client, redis.Redis) else Cluster(client)
         return self._servers
-
-    def _script(self, name: str) -> Script:
-        if name not in self._scripts:
-            text = (_LUA / "prelude.lua").read_text() + (_LUA / f"{name}.lua").read_text()
-            self._scripts[name] = Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
-        return self._scripts[name]

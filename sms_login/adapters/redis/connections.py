@@ -8,12 +8,11 @@ import contextlib
 import re
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import redis
-
-from sms_login.errors import ServiceUnavailable
+from msgspec import Struct, field
 
 Client = Any  # redis.Redis or redis.RedisCluster; redis-py types their methods for sync and async at once
 Connection = Any  # as above
@@ -41,16 +40,13 @@ class Command(Protocol):
         """Return the command with its arguments, for a connection that has sent the `known` scripts in full."""
 
 
-class _Kept:
-    """A connection, the scripts that it has sent in full, and when it was made and last used."""
+class _Kept(Struct, eq=False):
+    """A connection, when it was made and last used, and the scripts that it has sent in full."""
 
-    __slots__ = ("connection", "known", "made", "used")
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.known: set[str] = set()
-        self.made = time.monotonic()
-        self.used = self.made
+    connection: Connection
+    made: float
+    used: float
+    known: set[str] = field(default_factory=set)
 
     def alive(self) -> bool:
         """Return whether the server has neither closed the connection nor said anything unasked."""
@@ -60,8 +56,8 @@ class _Kept:
             return False
 
 
-class Connections:
-    """Connections to one server, kept for the next batch: the last used one is used first.
+class Server:
+    """One Redis, or the proxy of TencentDB, over connections that are kept: the last used one is used first.
 
     After a failover a connection may lead to a server that may no longer do what we ask. It says so, and all kept ones
     are closed: new ones lead where the address leads by now. No connection is kept for longer than _OLDEST.
@@ -73,6 +69,10 @@ class Connections:
     def __init__(self, client: Client) -> None:
         self._pool = client.connection_pool  # its class and options only; it keeps no connection
         self._idle: deque[_Kept] = deque()
+
+    def exchange(self, commands: Sequence[Command]) -> None:
+        """Send the commands in one batch; each then has its reply. Raises nothing: a failure is a reply."""
+        _exchange({self: commands})
 
     def send(self, commands: Sequence[Command]) -> _Kept | None:
         """Send the commands; return the connection to receive the replies on, None if there is none."""
@@ -95,7 +95,7 @@ class Connections:
         except FAILURES as error:  # redis-py has closed the connection
             _fail(commands[replied:], error)
             return
-        if any(map(_not_here, commands)):
+        if any(_not_here(command.reply) for command in commands):
             kept.connection.disconnect()
             self.close()
         else:
@@ -103,14 +103,14 @@ class Connections:
 
     def _take(self) -> _Kept:
         """Return a connection that is not known to be dead; a new one connects when it sends."""
+        now = time.monotonic()
         with contextlib.suppress(IndexError):
             while True:
                 kept = self._idle.pop()
-                now = time.monotonic()
                 if now - kept.used <= _IDLE and now - kept.made <= _OLDEST and kept.alive():
                     return kept
                 kept.connection.disconnect()
-        return _Kept(self._pool.connection_class(**self._pool.connection_kwargs))
+        return _Kept(self._pool.connection_class(**self._pool.connection_kwargs), now, now)
 
     def _keep(self, kept: _Kept) -> None:
         """Keep a connection on which no reply is awaited, and close those that were idle for too long."""
@@ -127,27 +127,12 @@ class Connections:
                 self._idle.pop().connection.disconnect()
 
 
-class Server:
-    """One Redis, or the proxy of TencentDB."""
-
-    def __init__(self, client: Client) -> None:
-        self._connections = Connections(client)
-
-    def exchange(self, commands: Sequence[Command]) -> None:
-        """Send the commands in one batch; each then has its reply. Raises nothing: a failure is a reply."""
-        _exchange([(self._connections, commands)])
-
-    def close(self) -> None:
-        """Close the connections that are not in use."""
-        self._connections.close()
-
-
 class Cluster:
     """The nodes of a Redis Cluster, as redis-py's client of a cluster knows them."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._nodes: dict[str, Connections] = {}
+        self._nodes: dict[str, Server] = {}
 
     def exchange(self, commands: Sequence[Command]) -> None:
         """Send a batch to each node, all of them before any reply is awaited; each command then has its reply.
@@ -155,46 +140,43 @@ class Cluster:
         A command whose slot has moved was not run, and follows it alone. After a failure the slots are learned anew.
         Raises a redis.RedisError or RedisClusterException if no node serves a slot.
         """
-        batches: dict[str, tuple[Connections, list[Command]]] = {}
+        batches: dict[Server, list[Command]] = {}
         for command in commands:
             node = self._client.get_node_from_key(command.keys[0])
-            connections = self._nodes.get(node.name)
-            if connections is None:
-                connections = self._nodes.setdefault(node.name, Connections(self._client.get_redis_connection(node)))
-            batches.setdefault(node.name, (connections, []))[1].append(command)
-        _exchange([*batches.values()])
+            if node.name not in self._nodes:
+                self._nodes.setdefault(node.name, Server(self._client.get_redis_connection(node)))
+            batches.setdefault(self._nodes[node.name], []).append(command)
+        _exchange(batches)
         for command in commands:
             if isinstance(command.reply, _ELSEWHERE):
                 command.reply = self._follow(command)
-        if any(isinstance(command.reply, ServiceUnavailable) for command in commands):
+        if any(_failed(command.reply) for command in commands):
             with contextlib.suppress(*FAILURES):  # the next batch fails then
                 self._client.nodes_manager.initialize()
 
     def _follow(self, command: Command) -> Any:
         try:
             return self._client.execute_command(*command.words(set()))
-        except redis.ResponseError as error:
-            return error
         except FAILURES as error:
-            return unavailable(error)
+            return error
 
     def close(self) -> None:
         """Close the connections that are not in use."""
-        for connections in [*self._nodes.values()]:
-            connections.close()
+        for server in [*self._nodes.values()]:
+            server.close()
         self._client.close()
 
 
-def _exchange(batches: Sequence[tuple[Connections, Sequence[Command]]]) -> None:
+def _exchange(batches: Mapping[Server, Sequence[Command]]) -> None:
     """Send each batch to its server, all of them before any reply is awaited.
 
     A server runs the commands of a batch in their order, and may have run commands that it did not answer: a lost
     connection loses the replies from there on, and nothing is sent again.
     """
-    sent = [(connections.send(commands), connections, commands) for connections, commands in batches]
-    for kept, connections, commands in sent:
+    sent = [(server.send(commands), server, commands) for server, commands in batches.items()]
+    for kept, server, commands in sent:
         if kept:
-            connections.receive(kept, commands)
+            server.receive(kept, commands)
 
 
 def _reply(connection: Connection) -> Any:
@@ -204,18 +186,15 @@ def _reply(connection: Connection) -> Any:
         return error
 
 
-def _not_here(command: Command) -> bool:
-    error = command.reply
-    if not isinstance(error, redis.ResponseError):
-        return False
-    return isinstance(error, _NOT_HERE) or _NOT_HERE_WORDS.search(str(error)) is not None
+def _failed(reply: Any) -> bool:
+    return isinstance(reply, FAILURES) and not isinstance(reply, redis.ResponseError)
+
+
+def _not_here(reply: Any) -> bool:
+    wrapped = isinstance(reply, redis.ResponseError) and _NOT_HERE_WORDS.search(str(reply))
+    return isinstance(reply, _NOT_HERE) or bool(wrapped)
 
 
 def _fail(commands: Sequence[Command], error: Exception) -> None:
     for command in commands:
-        command.reply = unavailable(error)
-
-
-def unavailable(error: Exception) -> ServiceUnavailable:
-    """Return the refusal for a failure, which its detail names."""
-    return ServiceUnavailable(f"redis: {type(error).__name__}: {error}")
+        command.reply = error

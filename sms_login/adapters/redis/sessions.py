@@ -7,7 +7,7 @@ session:{+86…}:index    hash  the sessions that have not ended; lua/begin_sess
 from collections.abc import Sequence
 from typing import Any
 
-from sms_login.adapters.redis.client import RedisCall, RedisClient, as_text, nothing
+from sms_login.adapters.redis.client import RedisCall, RedisClient, nothing
 from sms_login.calls import Call, Joint
 from sms_login.phone import Phone
 from sms_login.sessions.store import Begun, Rotated, Rotation, SessionRules
@@ -50,7 +50,7 @@ class RedisSessions:
 
     def owner(self, phone: Phone, session: str) -> RedisCall[str | None]:
         """See `sessions.store.SessionStore.owner`."""
-        return self._redis.script("session_owner", _keys(phone, session), [session], as_text)
+        return self._redis.script("session_owner", _keys(phone, session), [session], lambda user_id: user_id or None)
 
     def end(self, phone: Phone, session: str) -> RedisCall[None]:
         """See `sessions.store.SessionStore.end`."""

@@ -47,7 +47,8 @@ class TencentClient:
 
         Raises NoCredentials, and TimeoutError after `timeout`; the call may still succeed after that.
         """
-        if not self._credential.complete():
+        secret_id, secret_key, _ = self._credential.get_credential_info()
+        if not (secret_id and secret_key):
             raise NoCredentials("no credentials in the environment: has the function an execution role?")
         client, started = self._ready_client(), time.perf_counter()
         try:
@@ -89,10 +90,6 @@ class _Credential:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
-
-    def complete(self) -> bool:
-        secret_id, secret_key, _ = self.get_credential_info()
-        return bool(secret_id and secret_key)
 
     def get_credential_info(self) -> tuple[str, str, str]:
         """Return id, key and session token; each is "" if it is missing."""

@@ -4,7 +4,6 @@ The SDK itself sends with `requests`, which costs more than all the rest of a ca
 but neither name resolution nor an answer that trickles in.
 """
 
-import io
 import queue
 import select
 import socket
@@ -37,6 +36,8 @@ class Transport:
     def __init__(self, host: str, *, https: bool, authorities: str, timeout: float) -> None:
         self._host = host
         self._tls = ssl.create_default_context(cafile=authorities) if https else None  # takes 20 ms
+        if self._tls:
+            self._tls.sslsocket_class = _TlsSocket
         self._timeout = timeout
         self._lock = threading.Lock()
         self._kept: list[_Connection] = []  # the one that was used last is the last
@@ -48,10 +49,8 @@ class Transport:
         request may have been sent by then.
         """
         connection = self._take()
-        connection.deadline.ends = time.monotonic() + self._timeout
         try:
-            connection.request(request.method, request.uri, request.data.encode(), request.header)
-            answer = connection.answer()
+            answer = connection.exchange(request, time.monotonic() + self._timeout)
         except Exception as error:
             connection.close()
             if isinstance(error, TimeoutError):
@@ -81,58 +80,52 @@ class Transport:
             self._kept.append(connection)
 
 
-class _Deadline:
-    """The time of `time.monotonic` at which a call ends."""
-
-    def __init__(self) -> None:
-        self.ends = 0.0
-
-    def left(self) -> float:
-        """Return the seconds until then. Raises TimeoutError after it."""
-        left = self.ends - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        return left
-
-
 class _Connection(HTTPConnection):
-    """A connection on which everything must happen before its deadline."""
+    """A connection on which each request with its answer has a deadline, a time of `time.monotonic`."""
+
+    sock: Any  # a _Socket, once it is connected
 
     def __init__(self, host: str, tls: ssl.SSLContext | None) -> None:
         self.default_port = 443 if tls else 80
         super().__init__(host)
         self._tls = tls
-        self.deadline = _Deadline()
         self.used = 0.0  # a time of `time.monotonic`
 
     def __del__(self) -> None:
         self.close()  # a socket that is collected open gives a warning
 
-    def connect(self) -> None:
-        """Connect to the first address of the host that accepts, and verify its certificate."""
-        failure = OSError("the host has no address")
-        for *_, address in _resolve(self.host, self.port, self.deadline.left()):
-            try:
-                connected = socket.create_connection(address[:2], self.deadline.left())
-                break
-            except OSError as error:
-                failure = error
-        else:
-            raise failure
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or the request waits for the handshake's ACK
-        self.sock = connected
-        if self._tls:
-            connected.settimeout(self.deadline.left())
-            connected = self._tls.wrap_socket(connected, server_hostname=self.host)
-        self.sock = _Socket(connected, self.deadline)
+    def exchange(self, request: Any, deadline: float) -> Answer:
+        """Send a request, and return the answer.
 
-    def answer(self) -> Answer:
-        """Return the answer. Raises HTTPException for one that is too long, incomplete or no HTTP."""
+        Raises TimeoutError, OSError, and HTTPException for an answer that is too long, incomplete or no HTTP.
+        """
+        if self.sock is None:
+            self._connect(deadline)
+        self.sock.deadline = deadline
+        self.request(request.method, request.uri, request.data.encode(), request.header)
         with self.getresponse() as response:
             content = response.read(_MOST + 1)
             if len(content) > _MOST or response.length:
                 raise HTTPException("the answer is too long, or incomplete")
             return Answer(response.status, response.headers, content)
+
+    def _connect(self, deadline: float) -> None:
+        """Connect to the first address of the host that accepts, and verify its certificate."""
+        failure = OSError("the host has no address")
+        for *_, address in _resolve(self.host, self.port, _left(deadline)):
+            try:
+                self.sock = socket.create_connection(address[:2], _left(deadline))
+                break
+            except OSError as error:
+                failure = error
+        else:
+            raise failure
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or the request waits for the handshake's ACK
+        self.sock.settimeout(_left(deadline))
+        if self._tls:
+            self.sock = self._tls.wrap_socket(self.sock, server_hostname=self.host)
+        else:
+            self.sock = _Socket(fileno=self.sock.detach())
 
     def usable(self) -> bool:
         """Return whether a request may go out over this connection, which has been idle.
@@ -144,47 +137,40 @@ class _Connection(HTTPConnection):
         return time.monotonic() - self.used <= _IDLE and not arrivals.poll(0)
 
 
-class _Socket:
-    """The part of a socket that HTTPConnection uses. Each operation ends at the deadline.
+class _Socket(socket.socket):
+    """A socket for HTTPConnection, on which each operation ends at the `deadline`.
 
     HTTPConnection writes head and body one after the other, then asks for a file to read the answer from. Only then do
     both go out, as one packet.
     """
 
-    def __init__(self, connected: socket.socket, deadline: _Deadline) -> None:
-        self._connected = connected
-        self._deadline = deadline
-        self._written = b""
-        self.fileno, self.close = connected.fileno, connected.close
+    deadline = 0.0
+    _written = b""
 
-    def sendall(self, data: bytes) -> None:
+    def sendall(self, data: Any, _flags: int = 0) -> None:
         self._written += data
 
-    def makefile(self, _mode: str) -> io.BufferedReader:
+    def makefile(self, *args: Any, **options: Any) -> Any:
         request, self._written = self._written, b""
-        self._connected.settimeout(self._deadline.left())
-        self._connected.sendall(request)
-        return io.BufferedReader(_Reader(self._connected, self._deadline))
+        self.settimeout(_left(self.deadline))
+        super().sendall(request)
+        return super().makefile(*args, **options)
+
+    def recv_into(self, *args: Any) -> int:
+        self.settimeout(_left(self.deadline))
+        return super().recv_into(*args)
 
 
-class _Reader(io.RawIOBase):
-    """Reads from a socket, as `_Socket` writes to it."""
+class _TlsSocket(_Socket, ssl.SSLSocket):
+    """The same with TLS."""
 
-    def __init__(self, connected: socket.socket, deadline: _Deadline) -> None:
-        self._connected = connected
-        self._deadline = deadline
-        self._raw = connected.makefile("rb", buffering=0)  # keeps the socket open until this reader is closed
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        self._connected.settimeout(self._deadline.left())
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        self._raw.close()
-        super().close()
+def _left(deadline: float) -> float:
+    """Return the seconds until a deadline. Raises TimeoutError after it."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
 
 
 def _resolve(host: str, port: int, seconds: float) -> list[Any]:

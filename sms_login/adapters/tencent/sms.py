@@ -1,16 +1,16 @@
 """SendSms through Tencent's SDK (product sms, API 2021-01-11, document 382/55981). Sent once, never retried."""
 
-import time
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from sms_login.adapters.tencent.client import NoCredentials, TencentClient
 from sms_login.errors import InvalidPhone, Refusal, SendFailed, SendUnknown, TooManyRequests
+from sms_login.periods import Calendar, retry_after
 from sms_login.phone import Phone
 from sms_login.sms import Receipt, SmsRoute
 
 MAINLAND = "CN"  # the one country of the mainland route
+_PLATFORM = Calendar(8)  # the platform's days are China's
 
 
 class TencentSms:
@@ -103,15 +103,9 @@ def _refusal(code: str, *, answered: bool) -> Refusal:
     if code in _WAIT:
         return TooManyRequests(code, retry_after=_WAIT[code])
     if code in _WAIT_UNTIL_TOMORROW:
-        return TooManyRequests(code, retry_after=_until_tomorrow())
+        return TooManyRequests(code, retry_after=retry_after(_PLATFORM.now().day.left_ms))
     if code.startswith("RequestLimitExceeded"):  # Tencent Cloud refused before sending
         return SendFailed(code, retry_after=1)
     if code.startswith(_UNCLEAR) or not (answered and code):
         return SendUnknown(code)
     return SendFailed(code)
-
-
-def _until_tomorrow() -> int:
-    """Return the seconds until the platform's next calendar day, which is China's."""
-    now = datetime.fromtimestamp(time.time(), timezone(timedelta(hours=8)))
-    return 86400 - (now.hour * 3600 + now.minute * 60 + now.second)
