@@ -195,9 +195,8 @@ def _users(url: str, redis: RedisClient) -> Users:
         return RedisUsers(redis)
     try:
         # SQLAlchemy is slow to import, and a build without the option has neither it nor these modules.
-        import sms_login.adapters.sql.client as sql_client  # noqa: PLC0415 - see above; named here where absent
-        import sms_login.adapters.sql.users as sql_users  # noqa: PLC0415 - see above
+        from sms_login.adapters.sql import client, users  # noqa: PLC0415 - see above
 
-        return sql_users.SqlUsers(sql_client.SqlClient(sql_client.connect(url)))
+        return users.SqlUsers(client.SqlClient(client.connect(url)))
     except ModuleNotFoundError as missing:
         raise ConfigError([f"USERS_URL needs {missing.name}: make build WITH=sql"]) from missing

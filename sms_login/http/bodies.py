@@ -6,6 +6,7 @@ A parameter that is given twice has the list of its values. No method takes a li
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -67,13 +68,11 @@ def _text(raw: bytes) -> str:
 
 
 def _json(text: str) -> Mapping[str, Any]:
-    try:
+    with suppress(ValueError, RecursionError):
         value = json.loads(text, object_pairs_hook=_by_name, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise InvalidParam("the body is not a JSON object", "请求体不是 JSON 对象")
-    return value
+        if isinstance(value, dict):
+            return value
+    raise InvalidParam("the body is not a JSON object", "请求体不是 JSON 对象")
 
 
 def _no_constant(_name: str) -> None:
