@@ -96,17 +96,12 @@ class Policy:
     def _client(self, client: str, now: Now) -> Subject:
         share, limits, hour = _share(client), self.limits, now.hour
         refused = limits.refused * share
+        limit, captcha_at = (None, refused) if self._captcha else (refused, None)
         windows = [
             self._unverified("hour", hour, limits.ip_hour * share, lifted=self._captcha),
             self._unverified("day", now.day, limits.ip_day * share),
             # Compared only: a sending that SendSms refuses is counted when it is refused.
-            Window(
-                f"refused:{hour.name}",
-                limit=None if self._captcha else refused,
-                left_ms=hour.left_ms,
-                captcha_at=refused if self._captcha else None,
-                counts=False,
-            ),
+            Window(f"refused:{hour.name}", limit, hour.left_ms, captcha_at, counts=False),
         ]
         return Subject(_ip(client), windows)
 

@@ -28,9 +28,7 @@ local ttl = math.min(idle, most)
 local owner, last, generation = unpack(redis.call('HMGET', index, 'owner', 'last', 'generation'))
 local answer = {ttl, fields}
 if owner and owner ~= user_id then
-  for _, field in ipairs(redis.call('HKEYS', index)) do
-    if is_session(field) then table.insert(answer, field) end
-  end
+  for _, id in ipairs(ids_in(index)) do table.insert(answer, id) end
   redis.call('DEL', index)
   generation = nil
 end
@@ -41,13 +39,8 @@ redis.call('HSET', session, 'user', user_id, 'count', 1, 'left', most, 'ttl', tt
 redis.call('PEXPIRE', session, ttl)
 
 if sessions_in(index) > allowed then
-  local ids, serials, all = {}, {}, redis.call('HGETALL', index)
-  for i = 1, #all, 2 do
-    if is_session(all[i]) then
-      table.insert(ids, all[i])
-      serials[all[i]] = count_of(all[i + 1])
-    end
-  end
+  local ids, serials = ids_in(index), {}
+  for i, serial in ipairs(redis.call('HMGET', index, unpack(ids))) do serials[ids[i]] = count_of(serial) end
   table.sort(ids, function(a, b) return serials[a] < serials[b] end)
   for i = 1, #ids - allowed do
     redis.call('HDEL', index, ids[i])

@@ -2,9 +2,6 @@
 --
 -- KEYS  1 index of the number's sessions
 -- Gives their ids, to be deleted
-local sessions = {}
-for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
-  if is_session(field) then table.insert(sessions, field) end
-end
+local sessions = ids_in(KEYS[1])
 redis.call('DEL', KEYS[1])
 return sessions

@@ -40,8 +40,14 @@ local function sign_in(user, new_id, now)
   return redis.call('HMGET', user, 'id', 'name', 'avatar', 'created')
 end
 
--- Whether a field of an index of sessions is the id of one, and how many there are.
-local function is_session(field) return field ~= 'generation' and field ~= 'owner' and field ~= 'last' end
+-- The ids of the sessions in an index, and how many there are.
+local function ids_in(index)
+  local ids = {}
+  for _, field in ipairs(redis.call('HKEYS', index)) do
+    if field ~= 'generation' and field ~= 'owner' and field ~= 'last' then table.insert(ids, field) end
+  end
+  return ids
+end
 local function sessions_in(index) return redis.call('HLEN', index) - 3 end
 
 -- The id of a session's user, nil if the session has ended.
