@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from sms_login import logs
 from sms_login.adapters.redis.client import RedisClient, connect
@@ -21,6 +22,7 @@ from sms_login.limits.guard import Guard
 from sms_login.limits.policy import Policy
 from sms_login.otp.codes import CodeMaker
 from sms_login.otp.login import LoginService
+from sms_login.otp.parts import OtpParts
 from sms_login.otp.send import Sender
 from sms_login.otp.test_numbers import FixedCodes
 from sms_login.otp.verify import Verifier
@@ -64,27 +66,22 @@ def assemble(environ: Mapping[str, str], *, origins: type[Origins] = Origins) ->
     """Return the app that `environ` describes, not connected yet. Raises ConfigError that names all problems."""
     settings = Settings.read(environ)
     logs.set_up(settings.log_level)
-    return app(settings, outside(settings, environ), origins=origins)
-
-
-def outside(settings: Settings, environ: Mapping[str, str]) -> Outside:
-    """Return the outside parties of the settings. Raises ConfigError without the libraries of USERS_URL."""
     redis = RedisClient(partial(connect_redis, settings))
-    return Outside(
+    outside = Outside(
         redis=redis,
         users=_users(settings.users_url.reveal(), redis),
         sms=tencent_sms(settings, environ),
         captcha=tencent_captcha(settings, environ) if settings.captcha_app_id else None,
     )
+    return app(settings, outside, origins=origins)
 
 
 def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origins) -> App:
     """Return the app of the settings, among these outside parties."""
     redis, users, send = outside.redis, outside.users, outside.redis.send
-    challenges, rules = RedisChallenges(redis, settings.rules), settings.rules
+    challenges = RedisChallenges(redis, settings.rules)
     calendar = Calendar(settings.tz_offset)
     secrets = [secret.key() for secret in settings.secrets]
-    maker = CodeMaker(*secrets)
     fixed = FixedCodes(settings.test_numbers, settings.test_numbers_until, calendar)
     ring = KeyRing(*settings.jwt_keys)
     sessions = Sessions(
@@ -106,27 +103,18 @@ def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origin
         sending=settings.sending,
         send=send,
     )
-    verifier = Verifier(
+    parts = OtpParts(
         challenges=challenges,
         guard=guard,
-        maker=maker,
+        maker=CodeMaker(*secrets),
         fixed=fixed,
-        rules=rules,
+        rules=settings.rules,
         calendar=calendar,
-        require_session=settings.require_session,
         send=send,
     )
+    verifier = Verifier(**asdict(parts), require_session=settings.require_session)
     return App(
-        sender=Sender(
-            challenges=challenges,
-            sms=outside.sms,
-            guard=guard,
-            maker=maker,
-            fixed=fixed,
-            rules=rules,
-            calendar=calendar,
-            send=send,
-        ),
+        sender=Sender(**asdict(parts), sms=outside.sms),
         login=LoginService(verifier=verifier, users=users, sessions=sessions, challenges=challenges),
         sessions=sessions,
         check_redis=redis.check,
@@ -179,8 +167,7 @@ def _countries(settings: Settings) -> frozenset[str] | None:
     """Return the allowed countries that a template reaches; None for all."""
     if settings.sms_abroad:
         return settings.allowed_countries
-    mainland = frozenset({MAINLAND})
-    return mainland if settings.allowed_countries is None else settings.allowed_countries & mainland
+    return frozenset({MAINLAND}).intersection(settings.allowed_countries or {MAINLAND})
 
 
 def _captcha_policy(settings: Settings, captcha: Captcha | None) -> CaptchaPolicy | None:

@@ -7,15 +7,12 @@ from typing import Generic, TypeVar
 from msgspec import Struct
 
 from sms_login import errors, logs
-from sms_login.calls import Call, Send
+from sms_login.calls import Call
 from sms_login.limits.client import Client
-from sms_login.limits.guard import Guard
 from sms_login.limits.store import WindowNames
-from sms_login.otp.codes import CodeMaker
-from sms_login.otp.rules import Rules
-from sms_login.otp.store import Attempt, ChallengeStore, GuessOutcome, Redemption
-from sms_login.otp.test_numbers import FixedCodes
-from sms_login.periods import Calendar, retry_after
+from sms_login.otp.parts import OtpParts
+from sms_login.otp.store import Attempt, GuessOutcome, Redemption
+from sms_login.periods import retry_after
 from sms_login.phone import Phone
 
 T = TypeVar("T")
@@ -42,17 +39,10 @@ class Used(Struct, Generic[T], frozen=True):
     challenge_id: str | None
 
 
-class Verifier(Struct, frozen=True, kw_only=True, eq=False):
+class Verifier(OtpParts, frozen=True, kw_only=True, eq=False):
     """Verifies codes, and spends them for a use. Thread-safe."""
 
-    challenges: ChallengeStore
-    guard: Guard
-    maker: CodeMaker
-    fixed: FixedCodes
-    rules: Rules
-    calendar: Calendar
     require_session: bool
-    send: Send
 
     def redeem(self, guess: Guess, use: Callable[[str], Call[T]]) -> Used[T]:
         """Redeem a code for the call of `use(login_id)`.
