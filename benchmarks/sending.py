@@ -20,7 +20,7 @@ from benchmarks.cloud import Cloud
 from benchmarks.deployed import ROOT
 from benchmarks.tables import Ratio, Table
 from sms_login.adapters.tencent.http import Answer
-from sms_login.adapters.tencent.sms import TencentSms
+from sms_login.adapters.tencent.sms import TencentSms, sms_api
 from sms_login.phone import Phone
 from sms_login.sms import SmsRoute
 
@@ -100,14 +100,11 @@ def _server() -> Iterator[int]:
 
 def _ours(port: int) -> Send:
     sms = TencentSms(
-        KEYS,
+        api=sms_api(KEYS, region=REGION, endpoint=f"http://127.0.0.1:{port}", timeout=5),
         mainland=SmsRoute(APP, SIGN, TEMPLATE),
         abroad=None,
         template_params=("code", "minutes"),
         minutes=5,
-        region=REGION,
-        endpoint=f"http://127.0.0.1:{port}",
-        timeout=5,
     )
     return lambda: sms.send(PHONE, "123456")
 

@@ -14,7 +14,7 @@ from sms_login.adapters.redis.limits import RedisLimits
 from sms_login.adapters.redis.sessions import RedisSessions
 from sms_login.adapters.redis.users import RedisUsers
 from sms_login.adapters.tencent.captcha import TencentCaptcha
-from sms_login.adapters.tencent.sms import MAINLAND, TencentSms
+from sms_login.adapters.tencent.sms import MAINLAND, TencentSms, sms_api
 from sms_login.app import App, Misconfigured
 from sms_login.http.cors import Origins
 from sms_login.limits.captcha import Captcha, CaptchaPolicy
@@ -142,14 +142,11 @@ def connect_redis(settings: Settings) -> Client:
 def tencent_sms(settings: Settings, environ: Mapping[str, str]) -> TencentSms:
     """Return SendSms with the applications of the settings."""
     return TencentSms(
-        environ,
+        api=sms_api(environ, region=settings.sms_region, endpoint=settings.sms_endpoint, timeout=settings.sms_timeout),
         mainland=settings.sms_mainland,
         abroad=settings.sms_abroad,
         template_params=settings.sms_template_params,
         minutes=max(1, settings.rules.life // 60),
-        region=settings.sms_region,
-        endpoint=settings.sms_endpoint,
-        timeout=settings.sms_timeout,
     )
 
 

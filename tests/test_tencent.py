@@ -12,7 +12,7 @@ import time_machine
 
 from local.api_server import ApiServer, Reply
 from local.tencent import TencentStandIn
-from sms_login.adapters.tencent.sms import TencentSms
+from sms_login.adapters.tencent.sms import TencentSms, sms_api
 from sms_login.errors import InvalidPhone, Refusal, SendFailed, SendUnknown, TooManyRequests
 from sms_login.phone import Phone
 from sms_login.sms import SmsRoute
@@ -40,14 +40,11 @@ def adapter(
 ) -> TencentSms:
     """Return the adapter under test."""
     return TencentSms(
-        KEYS if environ is None else environ,
+        api=sms_api(KEYS if environ is None else environ, region="ap-guangzhou", endpoint=endpoint, timeout=timeout),
         mainland=SmsRoute("1400000000", "sign", "1000000"),
         abroad=SmsRoute("1400000001", "", "1000001", "sender") if abroad else None,
         template_params=params,
         minutes=5,
-        region="ap-guangzhou",
-        endpoint=endpoint,
-        timeout=timeout,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sms_login.adapters.tencent.sms import TencentSms
+from sms_login.adapters.tencent.sms import TencentSms, sms_api
 from sms_login.errors import Refusal, SendUnknown
 from sms_login.phone import Phone
 from sms_login.sms import SmsRoute
@@ -30,14 +30,11 @@ resolve = socket.getaddrinfo
 def sender(endpoint: str, timeout: float = 5) -> TencentSms:
     """Return the adapter under test."""
     return TencentSms(
-        KEYS,
+        api=sms_api(KEYS, region="ap-guangzhou", endpoint=endpoint, timeout=timeout),
         mainland=SmsRoute("1400000000", "sign", "1000000"),
         abroad=None,
         template_params=("code", "minutes"),
         minutes=5,
-        region="ap-guangzhou",
-        endpoint=endpoint,
-        timeout=timeout,
     )
 
 

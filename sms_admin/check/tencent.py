@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from sms_admin.check.report import Finding, ok, problem, warning
-from sms_login.adapters.tencent.client import TencentClient
+from sms_login.adapters.tencent.sms import sms_api
 from sms_login.settings.settings import Settings
 from sms_login.sms import SmsRoute
 
@@ -79,8 +79,8 @@ class _Account:
     """Calls the SMS API of the account. `accepted` is True once Tencent Cloud has accepted its credentials."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
-        where = {"name": "sms", "region": settings.sms_region, "endpoint": settings.sms_endpoint}
-        self._api = TencentClient(environ, _client, timeout=_TIMEOUT, **where)
+        where = {"region": settings.sms_region, "endpoint": settings.sms_endpoint}
+        self._api = sms_api(environ, timeout=_TIMEOUT, **where)
         self.accepted = False
 
     def ask(self, action: str, request: Any, about: str) -> Any:
@@ -186,9 +186,3 @@ def _refused(code: str, action: str, about: str) -> Refused:
         return Refused(problem("credentials", f"refused: {code}", todo), always=True)
     todo = f"look the code up in the documentation of {action}, or check again later"
     return Refused(warning(about, f"not checked: {code}", todo), always=False)
-
-
-def _client(credential: Any, region: str, profile: Any) -> Any:
-    from tencentcloud.sms.v20210111.sms_client import SmsClient  # noqa: PLC0415 - as above
-
-    return SmsClient(credential, region, profile)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import Struct
+
 from sms_login.adapters.tencent.client import NoCredentials, TencentClient
 from sms_login.errors import InvalidPhone, Refusal, SendFailed, SendUnknown, TooManyRequests
 from sms_login.periods import Calendar, retry_after
@@ -13,30 +15,22 @@ MAINLAND = "CN"  # the one country of the mainland route
 _PLATFORM = Calendar(8)  # the platform's days are China's
 
 
-class TencentSms:
+def sms_api(environ: Mapping[str, str], *, region: str, endpoint: str, timeout: float) -> TencentClient:
+    """Return the client of the SMS API; `TencentClient` explains the arguments."""
+    return TencentClient(environ, _client, name="sms", region=region, endpoint=endpoint, timeout=timeout)
+
+
+class TencentSms(Struct, frozen=True, kw_only=True, eq=False):
     """`sms.Sms` on Tencent Cloud SMS.
 
-    `template_params` are the values of the templates' variables in their order: `code` or `minutes`. `TencentClient`
-    explains the rest.
+    `template_params` are the values of the templates' variables in their order: `code` or `minutes`.
     """
 
-    def __init__(
-        self,
-        environ: Mapping[str, str],
-        *,
-        mainland: SmsRoute,
-        abroad: SmsRoute | None,
-        template_params: tuple[str, ...],
-        minutes: int,
-        region: str,
-        endpoint: str,
-        timeout: float,
-    ) -> None:
-        self._api = TencentClient(environ, _client, name="sms", region=region, endpoint=endpoint, timeout=timeout)
-        self._mainland = mainland
-        self._abroad = abroad
-        self._template_params = template_params
-        self._minutes = str(minutes)
+    api: TencentClient
+    mainland: SmsRoute
+    abroad: SmsRoute | None
+    template_params: tuple[str, ...]
+    minutes: int
 
     def send(self, phone: Phone, code: str) -> Receipt:
         """See `sms.Sms.send`."""
@@ -44,7 +38,7 @@ class TencentSms:
 
         request = self._request(phone, code)
         try:
-            answer = self._api.call("SendSms", request)
+            answer = self.api.call("SendSms", request)
         except NoCredentials as error:
             raise SendFailed(str(error)) from None
         except TimeoutError:
@@ -61,13 +55,13 @@ class TencentSms:
     def _request(self, phone: Phone, code: str) -> Any:
         from tencentcloud.sms.v20210111 import models  # noqa: PLC0415 - as above
 
-        route = self._mainland if phone.region == MAINLAND or self._abroad is None else self._abroad
-        values = {"code": code, "minutes": self._minutes}
+        route = self.mainland if phone.region == MAINLAND or self.abroad is None else self.abroad
+        values = {"code": code, "minutes": str(self.minutes)}
         request = models.SendSmsRequest()
         request.PhoneNumberSet = [phone.e164]
         request.SmsSdkAppId = route.app_id
         request.TemplateId = route.template_id
-        request.TemplateParamSet = [values[name] for name in self._template_params]
+        request.TemplateParamSet = [values[name] for name in self.template_params]
         if route.sign:
             request.SignName = route.sign
         if route.sender_id:

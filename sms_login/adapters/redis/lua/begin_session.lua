@@ -16,8 +16,6 @@
 --   last         serial number of the latest one
 --   owner        id of their user: if another user owned the number before, the sessions of that one end
 --   generation   another one whenever all sessions have ended
-if redis.replicate_commands then redis.replicate_commands() end
-
 local session, index, user = unpack(KEYS)
 local user_id, session_id = unpack(ARGV)
 local idle, most, allowed = numbers_from(3)

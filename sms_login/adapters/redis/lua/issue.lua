@@ -27,8 +27,6 @@
 --   generation            of the number's sessions at that login
 --
 -- The latest sendings of a number are kept as <challenge id>:<sending id>, separated by spaces, the latest first.
-if redis.replicate_commands then redis.replicate_commands() end
-
 local requested, new, latest, cooldown, today, failures, idempotency = unpack(KEYS)
 local mode, requested_id, new_id, stale_id, has_key, new_nonce, new_digest, sending_id, reservation = unpack(ARGV)
 local life, record_life, tail, max_guesses, lock_at, daily, day_left, cooldown_ms = numbers_from(10)

@@ -1,5 +1,8 @@
 -- Stands before every script: how to read our own records.
 
+-- Redis 4.0 to 6 otherwise refuse a write after a read that is not the same on every replica, such as PTTL.
+if redis.replicate_commands then redis.replicate_commands() end
+
 -- The arguments from the n-th on, as numbers.
 local function numbers_from(n)
   local numbers = {}

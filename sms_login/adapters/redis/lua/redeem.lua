@@ -10,8 +10,6 @@
 --
 -- The fields of a challenge are explained in issue.lua. A user who has signed out everywhere since, or has deleted the
 -- account, is not signed in by a repeat: the generation is another one then.
-if redis.replicate_commands then redis.replicate_commands() end
-
 local challenge, failures, index = unpack(KEYS)
 local field, login_id, login_key = unpack(ARGV)
 local allowed, lock_at, failures_life, repeat_for = numbers_from(4)

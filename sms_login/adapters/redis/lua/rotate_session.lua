@@ -7,8 +7,6 @@
 --
 -- The fields of both keys are explained in begin_session.lua. A token that comes later than 3 was copied, from here or
 -- from the app: the session ends for both. A token ahead of the present count is ours too, and Redis has lost data.
-if redis.replicate_commands then redis.replicate_commands() end
-
 local session, index = unpack(KEYS)
 local session_id = ARGV[1]
 local asked, repeat_for, idle, kept = numbers_from(2)

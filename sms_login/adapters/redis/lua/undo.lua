@@ -7,8 +7,6 @@
 --
 -- The fields of a challenge are explained in issue.lua. A challenge goes with its last sending, unless a login has spent
 -- it: that login may be repeated. Its reservation stays, too: if the login gives the code back, the next one refunds it.
-if redis.replicate_commands then redis.replicate_commands() end
-
 local challenge, new, latest, cooldown, today, idempotency = unpack(KEYS)
 local sending_id, id, new_id = unpack(ARGV)
 local undone_until = 'until:' .. sending_id
