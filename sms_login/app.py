@@ -7,7 +7,6 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from sms_login import logs
 from sms_login.errors import HttpMethodNotAllowed, InternalError, MissingCode, Refusal
@@ -29,7 +28,7 @@ _VERBS = {"GET", "HEAD", "POST", ""}  # "": the event does not name one
 _HEAD_METHODS = ("health", "jwks")  # HEAD must change nothing (RFC 9110, section 9.2.1)
 
 
-class App(Struct, kw_only=True, eq=False):
+class App(msgspec.Struct, kw_only=True, eq=False):
     """Answers the platform's events. `Phone.parse` explains `countries`, `client_ip.client_of` `client_ip_source`."""
 
     sender: Sender
@@ -107,7 +106,7 @@ class App(Struct, kw_only=True, eq=False):
         return client
 
 
-class Misconfigured(Struct, frozen=True):
+class Misconfigured(msgspec.Struct, frozen=True):
     """Answers every event with InternalError, and logs the problems of the settings."""
 
     problems: Sequence[str]

@@ -42,29 +42,28 @@ class Reservation(Struct, frozen=True):
     client: str | None
 
 
-class Policy:
+class Policy(Struct, frozen=True):
     """Names the windows of a request.
 
     `home` is the country without limits of its own. With `captcha`, hourly limits of clients and ranges are lifted, and
     a captcha is required from half of an unverified budget on.
     """
 
-    def __init__(self, limits: Limits, *, home: str, captcha: bool) -> None:
-        self.limits = limits
-        self._home = home
-        self._captcha = captcha
+    limits: Limits
+    home: str
+    captcha: bool
 
     def sending(self, client: str | None, phone: Phone, now: Now) -> list[Subject]:
         """Return the subjects of a sending: client, range, foreign country and all sendings, in this order."""
         limits, hour, day = self.limits, now.hour, now.day
         subjects = [self._client(client, now)] if client else []
         windows = [
-            self._unverified("hour", hour, limits.range_hour, lifted=self._captcha),
+            self._unverified("hour", hour, limits.range_hour, lifted=self.captcha),
             self._unverified("day", day, limits.range_day),
             _total(day, limits.range_total),
         ]
         subjects.append(Subject(_range(phone), windows))
-        if phone.region != self._home:
+        if phone.region != self.home:
             windows = [self._unverified("hour", hour, limits.country_hour), _total(day, limits.country_total)]
             subjects.append(Subject(_country(phone), windows))
         return [*subjects, Subject(ALL_SENDINGS, [_total(day, limits.total)])]
@@ -84,21 +83,21 @@ class Policy:
         windows = {_range(phone): [hour, day]}
         if reservation.client:
             windows[_ip(reservation.client)] = [hour, day]
-        if phone.region != self._home:
+        if phone.region != self.home:
             windows[_country(phone)] = [hour]
         return windows
 
     def totals(self, reservation: Reservation, phone: Phone) -> WindowNames:
         """Return the windows of a reservation that only a cancelled sending refunds."""
-        subjects = [_range(phone), ALL_SENDINGS, *([_country(phone)] if phone.region != self._home else [])]
+        subjects = [_range(phone), ALL_SENDINGS, *([_country(phone)] if phone.region != self.home else [])]
         return {subject: [f"total:{reservation.day}"] for subject in subjects}
 
     def _client(self, client: str, now: Now) -> Subject:
         share, limits, hour = _share(client), self.limits, now.hour
         refused = limits.refused * share
-        limit, captcha_at = (None, refused) if self._captcha else (refused, None)
+        limit, captcha_at = (None, refused) if self.captcha else (refused, None)
         windows = [
-            self._unverified("hour", hour, limits.ip_hour * share, lifted=self._captcha),
+            self._unverified("hour", hour, limits.ip_hour * share, lifted=self.captcha),
             self._unverified("day", now.day, limits.ip_day * share),
             # Compared only: a sending that SendSms refuses is counted when it is refused.
             Window(f"refused:{hour.name}", limit, hour.left_ms, captcha_at, counts=False),
@@ -106,7 +105,7 @@ class Policy:
         return Subject(_ip(client), windows)
 
     def _unverified(self, kind: str, period: Period, limit: int, *, lifted: bool = False) -> Window:
-        captcha_at = math.ceil(limit * _CAPTCHA_FROM) if self._captcha else None
+        captcha_at = math.ceil(limit * _CAPTCHA_FROM) if self.captcha else None
         return Window(f"{kind}:{period.name}", None if lifted else limit, period.left_ms, captcha_at)
 
 

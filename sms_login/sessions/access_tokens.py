@@ -4,7 +4,6 @@ import time
 from secrets import token_urlsafe
 
 import msgspec
-from msgspec import Struct
 
 from sms_login.errors import InvalidPhone, TokenExpired, TokenInvalid
 from sms_login.phone import Phone
@@ -17,7 +16,7 @@ _AVATAR = 1024  # bytes of the claim as JSON: with a longer one, the token would
 _LEEWAY = 60  # s that two machines' clocks may differ by
 
 
-class Claims(Struct, frozen=True):
+class Claims(msgspec.Struct, frozen=True):
     """The user and the session of a token."""
 
     user_id: str
@@ -25,7 +24,7 @@ class Claims(Struct, frozen=True):
     session: str
 
 
-class _Payload(Struct, frozen=True):
+class _Payload(msgspec.Struct, frozen=True):
     """The claims that a token must have (RFC 9068, section 2.2), and `nbf` if it has one. Times in epoch seconds."""
 
     iss: str
@@ -40,23 +39,22 @@ class _Payload(Struct, frozen=True):
     nbf: float = 0
 
 
-class AccessTokens:
+class AccessTokens(msgspec.Struct, frozen=True):
     """Issues and verifies access tokens that the keys of `ring` sign. `ttl` is in seconds."""
 
-    def __init__(self, ring: KeyRing, *, issuer: str, audience: str, ttl: int) -> None:
-        self._ring = ring
-        self._issuer = issuer
-        self._audience = audience
-        self.ttl = ttl
+    ring: KeyRing
+    issuer: str
+    audience: str
+    ttl: int
 
     def issue(self, user: User, session: str) -> str:
         """Return a token for `user` and `session`."""
         now = int(time.time())
         claims = {
-            "iss": self._issuer,
+            "iss": self.issuer,
             "sub": user.id,
-            "aud": self._audience,
-            "client_id": self._audience,  # the app requests tokens for itself: there are no other clients
+            "aud": self.audience,
+            "client_id": self.audience,  # the app requests tokens for itself: there are no other clients
             "iat": now,
             "exp": now + self.ttl,
             "jti": token_urlsafe(16),
@@ -65,18 +63,18 @@ class AccessTokens:
             "name": user.name,
             "avatar": user.avatar if len(msgspec.json.encode(user.avatar)) <= _AVATAR else "",
         }
-        return self._ring.sign(msgspec.json.encode(claims), _TYPE)
+        return self.ring.sign(msgspec.json.encode(claims), _TYPE)
 
     def verify(self, token: str) -> Claims:
         """Return the claims of a token that this service issued. Raises TokenExpired, or TokenInvalid."""
         try:
-            text = self._ring.verify(token, _TYPES).decode()  # UTF-8 and nothing else: RFC 8725, section 3.7
+            text = self.ring.verify(token, _TYPES).decode()  # UTF-8 and nothing else: RFC 8725, section 3.7
             claims = msgspec.json.decode(text, type=_Payload)
             verified = Claims(claims.sub, Phone.from_e164(claims.phone), claims.sid)
         except (ValueError, RecursionError, InvalidPhone):
             raise TokenInvalid from None
         audiences = [claims.aud] if isinstance(claims.aud, str) else claims.aud
-        ours = claims.iss == self._issuer and self._audience in audiences
+        ours = claims.iss == self.issuer and self.audience in audiences
         now = time.time()
         if not ours or max(claims.iat, claims.nbf) > now + _LEEWAY:
             raise TokenInvalid
