@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
+from msgspec import Struct
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -25,12 +27,11 @@ class Send(Protocol):
         """
 
 
-class Joint(Generic[T]):
-    """Several calls with one answer, which `read` makes of theirs."""
+class Joint(Struct, Generic[T], eq=False):
+    """Several calls with one `answer`, which is made of theirs."""
 
-    def __init__(self, calls: Sequence[Call[Any]], read: Callable[[], T]) -> None:
-        self.calls = calls
-        self.answer = read
+    calls: Sequence[Call[Any]]
+    answer: Callable[[], T]
 
 
 class Later(Generic[T]):

@@ -42,7 +42,7 @@ class Reservation(Struct, frozen=True):
     client: str | None
 
 
-class Policy(Struct, frozen=True):
+class Policy(Struct, frozen=True, eq=False):
     """Names the windows of a request.
 
     `home` is the country without limits of its own. With `captcha`, hourly limits of clients and ranges are lifted, and

@@ -39,7 +39,7 @@ class _Payload(msgspec.Struct, frozen=True):
     nbf: float = 0
 
 
-class AccessTokens(msgspec.Struct, frozen=True):
+class AccessTokens(msgspec.Struct, frozen=True, eq=False):
     """Issues and verifies access tokens that the keys of `ring` sign. `ttl` is in seconds."""
 
     ring: KeyRing

@@ -32,7 +32,7 @@ if owner and owner ~= user_id then
 end
 local serial = count_of(last) + 1
 redis.call('HSET', index, 'owner', user_id, 'last', serial, 'generation', generation or session_id, session_id, serial)
-lengthen(index, redis.call('PTTL', index), ttl)
+lengthen(index, ttl)
 redis.call('HSET', session, 'user', user_id, 'count', 1, 'left', most, 'ttl', ttl)
 redis.call('PEXPIRE', session, ttl)
 

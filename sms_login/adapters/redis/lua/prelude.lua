@@ -30,9 +30,9 @@ local function life_of(left, until_)
   return ends > 0 and left > ends and left - ends or 0
 end
 
--- Lengthen the life of a key, which has `left` ms, to `ms`. A longer life stays: others need it.
-local function lengthen(key, left, ms)
-  if left < ms then redis.call('PEXPIRE', key, ms) end
+-- Lengthen the life of a key to `ms`. A longer life stays: others need it.
+local function lengthen(key, ms)
+  if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, ms) end
 end
 
 -- Find the user of a number, or sign them up under a new id; return {id, name, avatar, created}.
@@ -59,8 +59,8 @@ local function owner_of(session, index, session_id)
   return redis.call('HGET', session, 'user') or nil
 end
 
--- End a session in an index that has `left` ms. An index without sessions is kept for `kept` ms, for redeem.lua.
-local function drop_session(index, left, session_id, kept)
+-- End a session in an index. An index without sessions is kept for `kept` ms, for redeem.lua.
+local function drop_session(index, session_id, kept)
   redis.call('HDEL', index, session_id)
-  if left > kept and sessions_in(index) == 0 then redis.call('PEXPIRE', index, kept) end
+  if redis.call('PTTL', index) > kept and sessions_in(index) == 0 then redis.call('PEXPIRE', index, kept) end
 end

@@ -50,7 +50,7 @@ if not generation then
   generation = login_id
   redis.call('HSET', index, 'generation', generation)
 end
-lengthen(index, redis.call('PTTL', index), repeat_for + 1000)
+lengthen(index, repeat_for + 1000)
 redis.call('HSET', challenge, 'login', login_id, 'undoable_by', login_id .. ' ', 'spent_left', left,
   'login_key', login_key, 'generation', generation)
 if failed then

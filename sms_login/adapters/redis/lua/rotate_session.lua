@@ -21,12 +21,12 @@ local since = ttl - remaining
 if asked == count - 1 and since <= repeat_for then return {'repeated', user, count, remaining} end
 if asked < count then
   redis.call('DEL', session)
-  drop_session(index, redis.call('PTTL', index), session_id, kept)
+  drop_session(index, session_id, kept)
   return {'reused'}
 end
 left = left - since
 ttl = math.min(idle, left)
 redis.call('HSET', session, 'count', asked + 1, 'left', left, 'ttl', ttl)
 redis.call('PEXPIRE', session, ttl)
-lengthen(index, redis.call('PTTL', index), ttl)
+lengthen(index, ttl)
 return {'rotated', user, asked + 1, ttl}
