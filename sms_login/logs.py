@@ -91,9 +91,7 @@ class _Stdout(logging.Handler):
 
 def set_up(level: str) -> None:
     """Send all logging of this process, the libraries' included, through one handler at `level`."""
-    root = logging.getLogger()
-    root.handlers[:] = [_Stdout()]
-    root.setLevel(level)
+    logging.basicConfig(level=level, handlers=[_Stdout()], force=True)
     logging.raiseExceptions = False  # a record that cannot be formatted must not print its arguments
 
 

@@ -94,7 +94,9 @@ def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origin
         test_number_ended=fixed.ended,
         send=send,
     )
-    countries, captcha = _countries(settings), _captcha_policy(settings, outside.captcha)
+    countries, captcha = _countries(settings), None
+    if outside.captcha and settings.captcha_mode != "off":
+        captcha = CaptchaPolicy(outside.captcha, settings.captcha_app_id, always=settings.captcha_mode == "always")
     guard = Guard(
         store=RedisLimits(redis),
         policy=Policy(settings.limits, home=settings.default_country, captcha=captcha is not None),
@@ -165,12 +167,6 @@ def _countries(settings: Settings) -> frozenset[str] | None:
     if settings.sms_abroad:
         return settings.allowed_countries
     return frozenset({MAINLAND}).intersection(settings.allowed_countries or {MAINLAND})
-
-
-def _captcha_policy(settings: Settings, captcha: Captcha | None) -> CaptchaPolicy | None:
-    if captcha is None or settings.captcha_mode == "off":
-        return None
-    return CaptchaPolicy(captcha, settings.captcha_app_id, always=settings.captcha_mode == "always")
 
 
 def _users(url: str, redis: RedisClient) -> Users:

@@ -25,7 +25,10 @@ def read_body(raw: bytes, content_type: str) -> Mapping[str, Any]:
     """Return the parameters of a body of at most 16 KiB; none if it is empty. Raises InvalidParam."""
     if len(raw) > MAX_BODY:
         raise InvalidParam("the body is over 16 KiB", "请求体超过 16 KiB")
-    text = _text(raw.removeprefix(_BYTE_ORDER_MARK)).strip()
+    try:
+        text = raw.removeprefix(_BYTE_ORDER_MARK).decode().strip()
+    except UnicodeDecodeError:
+        raise InvalidParam("the body is not UTF-8 text", "请求体不是 UTF-8 文本") from None
     kind = re.split(r"[;,\s]", content_type.strip(), maxsplit=1)[0].lower()
     if not text:
         params: Mapping[str, Any] = {}
@@ -58,13 +61,6 @@ def _by_name(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     for name, value in pairs:
         params[name] = [params[name], value] if name in params else value
     return params
-
-
-def _text(raw: bytes) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        raise InvalidParam("the body is not UTF-8 text", "请求体不是 UTF-8 文本") from None
 
 
 def _json(text: str) -> Mapping[str, Any]:

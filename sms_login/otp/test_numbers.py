@@ -12,7 +12,7 @@ from sms_login.phone import Phone
 from sms_login.secret import Secret
 
 
-class FixedCodes(Struct, frozen=True):
+class FixedCodes(Struct, frozen=True, eq=False):
     """The `codes` of test numbers by E.164, valid through the day `until` ("YYYYMMDD")."""
 
     codes: Mapping[str, Secret]
