@@ -79,7 +79,6 @@ def assemble(environ: Mapping[str, str], *, origins: type[Origins] = Origins) ->
 def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origins) -> App:
     """Return the app of the settings, among these outside parties."""
     redis, users, send = outside.redis, outside.users, outside.redis.send
-    challenges = RedisChallenges(redis, settings.rules)
     calendar = Calendar(settings.tz_offset)
     secrets = [secret.key() for secret in settings.secrets]
     fixed = FixedCodes(settings.test_numbers, settings.test_numbers_until, calendar)
@@ -106,7 +105,7 @@ def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origin
         send=send,
     )
     parts = OtpParts(
-        challenges=challenges,
+        challenges=RedisChallenges(redis, settings.rules),
         guard=guard,
         maker=CodeMaker(*secrets),
         fixed=fixed,
@@ -117,7 +116,7 @@ def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origin
     verifier = Verifier(**asdict(parts), require_session=settings.require_session)
     return App(
         sender=Sender(**asdict(parts), sms=outside.sms),
-        login=LoginService(verifier=verifier, users=users, sessions=sessions, challenges=challenges),
+        login=LoginService(verifier=verifier, users=users, sessions=sessions),
         sessions=sessions,
         check_redis=redis.check,
         public_keys=ring.public(),

@@ -8,7 +8,6 @@ from msgspec.structs import asdict
 from sms_login.calls import Call, Joint
 from sms_login.errors import ServiceUnavailable
 from sms_login.limits.client import Client
-from sms_login.otp.store import ChallengeStore
 from sms_login.otp.verify import Guess, Verifier
 from sms_login.sessions.service import Sessions, SignedIn
 from sms_login.users import Users
@@ -26,7 +25,6 @@ class LoginService(Struct, frozen=True, kw_only=True, eq=False):
     verifier: Verifier
     users: Users
     sessions: Sessions
-    challenges: ChallengeStore
 
     def log_in(self, guess: Guess) -> LoggedIn:
         """Sign the number's user in or up, and begin a session. Raises the refusals of `Verifier.redeem`."""
@@ -58,4 +56,4 @@ class LoginService(Struct, frozen=True, kw_only=True, eq=False):
         deletion = self.verifier.redeem(Guess(claims.phone, code, challenge_id, None, client), delete)
         with contextlib.suppress(ServiceUnavailable):  # the account is deleted; the challenge expires by itself
             if deletion.challenge_id:
-                self.challenges.forget(claims.phone, deletion.challenge_id).answer()
+                self.verifier.challenges.forget(claims.phone, deletion.challenge_id).answer()
