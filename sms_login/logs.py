@@ -102,8 +102,7 @@ def begin() -> None:
 
 def note(**facts: Any) -> None:
     """Add facts to the line of the current request."""
-    collected = _facts.get()
-    if collected is not None:
+    if (collected := _facts.get()) is not None:
         collected.update(facts)
 
 

@@ -86,9 +86,7 @@ def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origin
     sessions = Sessions(
         users=users,
         store=RedisSessions(redis, settings.session_rules),
-        access_tokens=AccessTokens(
-            ring, issuer=settings.jwt_issuer, audience=settings.jwt_audience, ttl=settings.token_ttl
-        ),
+        access_tokens=AccessTokens(ring, settings.jwt_issuer, settings.jwt_audience, settings.token_ttl),
         refresh_tokens=RefreshTokens(*secrets),
         test_number_ended=fixed.ended,
         send=send,

@@ -1,6 +1,7 @@
 """login and deleteAccount: what a right code is used for."""
 
 import contextlib
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -43,15 +44,10 @@ class LoginService(Struct, frozen=True, kw_only=True, eq=False):
         """
         claims = self.sessions.claims(token)
 
-        def delete(_login_id: str) -> Call[None]:  # cut off in between, it can be repeated with the same code
+        def delete(_login_id: str) -> Call[list[Any]]:  # cut off in between, it can be repeated with the same code
             deleting = self.users.delete(claims.phone, claims.user_id)
-            ending = self.sessions.end_all(claims.phone, deleting)
-
-            def deleted() -> None:
-                deleting.answer()
-                ending.answer()
-
-            return Joint([deleting, ending], deleted)
+            calls: list[Call[Any]] = [deleting, self.sessions.end_all(claims.phone, deleting)]
+            return Joint(calls, lambda: [call.answer() for call in calls])
 
         deletion = self.verifier.redeem(Guess(claims.phone, code, challenge_id, None, client), delete)
         with contextlib.suppress(ServiceUnavailable):  # the account is deleted; the challenge expires by itself
