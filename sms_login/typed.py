@@ -21,11 +21,10 @@ def digits_of(text: str, dropped: str = "") -> str:
     Unicode NFKC is applied first, which makes full-width and superscript digits ordinary ones. Invisible are the
     format characters (category Cf), such as the marks of direction that address books add. Other characters stay.
     """
-    dropped += _MINUS
     kept = (
         char
         for char in unicodedata.normalize("NFKC", text)
-        if not (char.isspace() or char in dropped or unicodedata.category(char) in {"Cf", "Pd"})
+        if not (char.isspace() or char in _MINUS or char in dropped or unicodedata.category(char) in {"Cf", "Pd"})
     )
     return "".join(str(unicodedata.decimal(char, char)) for char in kept)
 

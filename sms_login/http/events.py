@@ -115,8 +115,7 @@ def _language(header: str) -> str:
 
 
 def _raw_body(event: Mapping[str, Any]) -> bytes:
-    body = event.get("body")
-    if body is None:
+    if (body := event.get("body")) is None:
         return b""
     if not isinstance(body, str):
         raise InvalidParam("the body is not text", "请求体不是文本")

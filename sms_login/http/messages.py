@@ -143,8 +143,7 @@ def parse(params: Mapping[str, Any]) -> Message:
     """
     if "method" not in params:
         raise missing("method")
-    kind = METHODS.get(_plain("method", params["method"]))
-    if kind is None:
+    if (kind := METHODS.get(_plain("method", params["method"]))) is None:
         raise UnknownMethod
     known = {name: params[name] for name in kind.__struct_encode_fields__ if name in params}
     if kind is Login and "code" in known:  # a login by code ignores any token

@@ -46,7 +46,7 @@ class LoginService(Struct, frozen=True, kw_only=True, eq=False):
 
         def delete(_login_id: str) -> Call[list[Any]]:  # cut off in between, it can be repeated with the same code
             deleting = self.users.delete(claims.phone, claims.user_id)
-            calls: list[Call[Any]] = [deleting, self.sessions.end_all(claims.phone, deleting)]
+            calls: list[Call[Any]] = [deleting, self.sessions.store.end_all(claims.phone, deleting)]
             return Joint(calls, lambda: [call.answer() for call in calls])
 
         deletion = self.verifier.redeem(Guess(claims.phone, code, challenge_id, None, client), delete)
