@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -14,7 +14,10 @@ from sms_login.adapters.sql.client import SqlClient, connect
 from sms_login.adapters.sql.schema import AVATAR, ID, NAME, USERS
 from sms_login.errors import InvalidPhone, ServiceUnavailable
 from sms_login.phone import Phone
-from sms_login.settings.reader import ConfigError, users_url
+from sms_login.secret import Secret
+from sms_login.settings import kinds
+from sms_login.settings.kinds import Setting
+from sms_login.settings.reader import ConfigError, Reader
 
 _BATCH = 500  # users per statement
 OLD = table("info", *(column(name) for name in ("userId", "phone", "name", "avatar", "time")))
@@ -135,6 +138,15 @@ def main() -> int:
     except (ConfigError, ServiceUnavailable, ModuleNotFoundError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
+
+
+def users_url(environ: Mapping[str, str]) -> Secret:
+    """Return USERS_URL. Raises ConfigError if it is missing or wrong."""
+    read = Reader(environ)
+    url: Secret = read.value(Setting("USERS_URL", kinds.users_url, required=True))
+    if read.problems:
+        raise ConfigError(read.problems)
+    return url
 
 
 def _migrate(client: SqlClient) -> int:

@@ -28,50 +28,22 @@ _VERBS = {"GET", "HEAD", "POST", ""}  # "": the event does not name one
 _HEAD_METHODS = ("health", "jwks")  # HEAD must change nothing (RFC 9110, section 9.2.1)
 
 
-class App:
+class App(msgspec.Struct, kw_only=True, eq=False):
     """Answers the platform's events. `Phone.parse` explains `countries`, `client_ip.client_of` `client_ip_source`."""
 
-    def __init__(
-        self,
-        *,
-        sender: Sender,
-        login: LoginService,
-        sessions: Sessions,
-        check_redis: Callable[[], None],
-        public_keys: Sequence[Mapping[str, str]],
-        default_country: str,
-        countries: frozenset[str] | None,
-        origins: Origins,
-        client_ip_source: str,
-    ) -> None:
-        self.sender = sender
-        self.login = login
-        self.sessions = sessions
-        self._check_redis = check_redis
-        self._public_keys = public_keys
-        self._country = default_country
-        self._countries = countries
-        self._origins = origins
-        self._client_ip_source = client_ip_source
-        # Each method takes its message, Idempotency-Key and request. A new one also needs its message in
-        # http/messages.py and its entries in openapi/.
-        self._methods: dict[type[messages.Message], Callable[[Any, str | None, Request], messages.Answer | None]] = {
-            messages.GetSms: self._get_sms,
-            messages.Login: self._log_in,
-            messages.Refresh: lambda message, *_: sessions.refresh(message.refresh_token),
-            messages.Logout: lambda message, *_: sessions.logout(
-                message.token, message.refresh_token, everywhere=message.everywhere
-            ),
-            messages.GetUserInfo: lambda message, *_: sessions.user_info(message.token),
-            messages.SetNickname: lambda message, *_: sessions.set_nickname(message.token, message.name),
-            messages.DeleteAccount: self._delete_account,
-            messages.Jwks: lambda *_: messages.KeySet(self._public_keys),
-            messages.Health: self._health,
-        }
+    sender: Sender
+    login: LoginService
+    sessions: Sessions
+    check_redis: Callable[[], None]
+    public_keys: Sequence[Mapping[str, str]]
+    default_country: str
+    countries: frozenset[str] | None
+    origins: Origins
+    client_ip_source: str
 
     def handle(self, event: Any, context: Any) -> dict[str, Any]:
         """Return the answer to one event, in the platform's form. Never raises."""
-        return _respond(event, context, self._origins, self._answer)
+        return _respond(event, context, self.origins, self._answer)
 
     def _answer(self, event: Any, request: Request) -> messages.Answer:
         if request.verb not in _VERBS:
@@ -86,51 +58,65 @@ class App:
         message = messages.parse(params)
         key = messages.idempotency_key(request.headers.get("idempotency-key"))
         logs.note(method=message.__struct_config__.tag)
-        return self._methods[type(message)](message, key, request) or messages.Done()
+        return self._dispatch(message, key, request)
 
-    def _get_sms(self, message: messages.GetSms, key: str | None, request: Request) -> messages.Answer:
-        phone, client = self._phone_and_client(message.phone, request)
-        caller = Caller(client, message.captcha_ticket or "", message.captcha_randstr or "")
-        return self.sender.get_sms(phone, message.session_id, key, caller)
+    def _dispatch(self, message: messages.Message, key: str | None, request: Request) -> messages.Answer:
+        """Answer a message. A new one also needs its type in http/messages.py and its entries in openapi/."""
+        answer: messages.Answer = messages.Done()
+        match message:
+            case messages.GetSms():
+                phone = self._phone(message)
+                caller = Caller(self._client(request), message.captcha_ticket or "", message.captcha_randstr or "")
+                answer = self.sender.get_sms(phone, message.session_id, key, caller)
+            case messages.Login():
+                answer = self._log_in(message, key, request)
+            case messages.Refresh():
+                answer = self.sessions.refresh(message.refresh_token)
+            case messages.Logout():
+                self.sessions.logout(message.token, message.refresh_token, everywhere=message.everywhere)
+            case messages.GetUserInfo():
+                answer = self.sessions.user_info(message.token)
+            case messages.SetNickname():
+                answer = self.sessions.set_nickname(message.token, message.name)
+            case messages.DeleteAccount():
+                self.login.delete_account(message.token, message.code, message.session_id, self._client(request))
+            case messages.Jwks():
+                answer = messages.KeySet(self.public_keys)
+            case messages.Health():
+                self.check_redis()
+                answer = messages.Healthy()
+        return answer
 
     def _log_in(self, message: messages.Login, key: str | None, request: Request) -> messages.Answer:
-        phone, client = self._phone_and_client(message.phone, request)
+        phone, client = self._phone(message), self._client(request)
         if message.code:
             return self.login.log_in(Guess(phone, message.code, message.session_id, key, client))
         if message.token:
             return self.sessions.still_logged_in(phone, message.token)
         raise MissingCode
 
-    def _delete_account(self, message: messages.DeleteAccount, _key: str | None, request: Request) -> None:
-        client = client_of(self._client_ip_source, request.source_ip, request.headers)
+    def _phone(self, message: messages.GetSms | messages.Login) -> Phone:
+        phone = Phone.parse(message.phone, self.default_country, self.countries)
+        logs.note(phone=str(phone), country=phone.region)
+        return phone
+
+    def _client(self, request: Request) -> Client:
+        client = client_of(self.client_ip_source, request.source_ip, request.headers)
         logs.note(client=client.counted_as)
-        self.login.delete_account(message.token, message.code, message.session_id, client)
-
-    def _health(self, *_: object) -> messages.Answer:
-        self._check_redis()
-        return messages.Healthy()
-
-    def _phone_and_client(self, spelling: str, request: Request) -> tuple[Phone, Client]:
-        phone = Phone.parse(spelling, self._country, self._countries)
-        masked = str(phone)
-        client = client_of(self._client_ip_source, request.source_ip, request.headers)
-        logs.note(phone=masked, country=phone.region, client=client.counted_as)
-        return phone, client
+        return client
 
 
-class Misconfigured:
-    """Answers every event with 500, and logs the problems of the settings."""
+class Misconfigured(msgspec.Struct, frozen=True):
+    """Answers every event with InternalError, and logs the problems of the settings."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
-        self._problems = problems
-        logs.problem("misconfigured", problems=problems)
+    problems: Sequence[str]
 
     def handle(self, event: Any, context: Any) -> dict[str, Any]:
         """Return InternalError, in the platform's form."""
         return _respond(event, context, None, self._answer)
 
-    def _answer(self, event: Any, request: Request) -> messages.Answer:  # noqa: ARG002 - the same for every request
-        logs.note(problems=self._problems)
+    def _answer(self, *_: object) -> messages.Answer:
+        logs.note(problems=self.problems)
         raise InternalError
 
 
@@ -156,21 +142,17 @@ def _respond(
                 status, more = key_set.status_and_headers(request, msgspec.json.encode(data))
                 headers, envelope = {**headers, **more}, None if status == HTTPStatus.NOT_MODIFIED else data
     except Exception as error:  # noqa: BLE001 - the one catch-all: any other exception is a bug
-        refusal = error if isinstance(error, Refusal) else InternalError()
-        crash = None if isinstance(error, Refusal) else error
-        status, outcome = refusal.status, refusal.name
-        headers, envelope = {**headers, **refusal.headers}, _refused(refusal, request)
+        refusal, crash = (error, None) if isinstance(error, Refusal) else (InternalError(), error)
+        status, outcome, headers = refusal.status, refusal.name, {**headers, **refusal.headers}
+        envelope = _envelope(refusal.number, outcome, refusal.message(request.language), request, refusal.data)
+        if refusal.retry_after is not None:
+            envelope["retryAfter"] = refusal.retry_after
         if refusal.detail:
             logs.note(detail=logs.redact(refusal.detail)[:300])
     ms = round((time.perf_counter() - started) * 1000, 1)
     logs.note(request_id=request.id, outcome=outcome, status=status, ms=ms)
     logs.end(logging.ERROR if status >= 500 else logging.INFO, error=crash)  # noqa: PLR2004 - HTTP: our fault from here
     return events.to_event_answer(status, headers, b"" if envelope is None else msgspec.json.encode(envelope))
-
-
-def _refused(refusal: Refusal, request: Request) -> dict[str, Any]:
-    envelope = _envelope(refusal.number, refusal.name, refusal.message(request.language), request, refusal.data)
-    return envelope if refusal.retry_after is None else {**envelope, "retryAfter": refusal.retry_after}
 
 
 def _envelope(number: int, name: str, message: str, request: Request, data: Any) -> dict[str, Any]:

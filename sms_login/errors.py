@@ -36,49 +36,43 @@ from typing import Any, ClassVar
 class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the program
     """A request that is answered with a reason instead of data.
 
-    `retry_after` (s) is set if waiting helps; `data` goes into the answer, `detail` only into the log. None of them may
-    hold a clear number, a code or a token.
+    `name` is that of the class, unless Tencent spells it otherwise; `zh` and `en` are the sentence for a person.
+    `retry_after` (s) is set if waiting helps; `data` and `headers` go into the answer, `detail` only into the log. None
+    of them may hold a clear number, a code or a token.
     """
 
     number: ClassVar[int]
-    name: ClassVar[str]
     status: ClassVar[int]
-    zh: ClassVar[str]
-    en: ClassVar[str]
+    name: ClassVar[str]
+    zh: str
+    en: str
+
+    def __init_subclass__(cls, *, number: int, status: int, name: str = "") -> None:
+        cls.number, cls.status, cls.name = number, status, name or cls.__name__
 
     def __init__(self, detail: str = "", *, retry_after: int | None = None, data: dict[str, Any] | None = None) -> None:
         super().__init__(detail)
         self.detail, self.retry_after, self.data = detail, retry_after, data or {}
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The answer's extra headers: Retry-After (s; RFC 9110, section 10.2.3) if waiting helps."""
-        return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}  # RFC 9110, section 10.2.3
 
     def message(self, language: str) -> str:
         """Return the sentence for a person, in `language` ("en" or "zh")."""
         return self.en if language == "en" else self.zh
 
 
-class InvalidParam(Refusal):
+class InvalidParam(Refusal, number=-1001, status=400, name="InValidParam"):
     """A parameter is missing or malformed; the message names it and its rule."""
 
-    number, name, status = -1001, "InValidParam", 400
     zh, en = "参数错误", "Invalid parameter"
 
     def __init__(self, en: str, zh: str) -> None:
         super().__init__(en)
-        self._detail_zh = zh
-
-    def message(self, language: str) -> str:
-        """Return the sentence for a person, with the name and rule of the parameter."""
-        return f"{self.en}: {self.detail}." if language == "en" else f"{self.zh}：{self._detail_zh}"
+        self.zh, self.en = f"{self.zh}：{zh}", f"{self.en}: {en}."
 
 
-class MissingCode(Refusal):
+class MissingCode(Refusal, number=-1001, status=400):
     """A login needs a code or a token."""
 
-    number, name, status = -1001, "MissingCode", 400
     zh, en = "缺少验证码", "The code is missing."
 
 
@@ -104,179 +98,146 @@ class PhoneFault(Enum):
     SERVICE = "This is not a mobile number, and cannot receive SMS.", "这不是手机号码，无法接收短信"
 
 
-class InvalidPhone(Refusal):
+class InvalidPhone(Refusal, number=-1002, status=400):
     """The number cannot receive SMS, like a fixed line or a premium number; the message names its fault if known."""
 
-    number, name, status = -1002, "InvalidPhone", 400
     zh, en = "手机号码不正确，或无法接收短信", "This is not a phone number that can receive SMS."
 
     def __init__(self, detail: str = "", *, fault: PhoneFault | None = None) -> None:
         super().__init__(detail or (fault.name if fault else ""))
-        self.fault = fault
-
-    def message(self, language: str) -> str:
-        """Return the sentence for a person, which says the fault of this number."""
-        if self.fault is None:
-            return super().message(language)
-        en, zh = self.fault.value
-        return en if language == "en" else zh
+        if fault:
+            self.en, self.zh = fault.value
 
 
-class SendFailed(Refusal):
+class SendFailed(Refusal, number=-1003, status=502):
     """SendSms refused, for a reason that the operator must fix."""
 
-    number, name, status = -1003, "SendFailed", 502
     zh, en = "短信发送失败，请稍后再试", "The SMS could not be sent. Please try again later."
 
 
-class SendUnknown(Refusal):
+class SendUnknown(Refusal, number=-1003, status=504):
     """SendSms gave no clear answer: the SMS may still arrive, and its code works."""
 
-    number, name, status = -1003, "SendUnknown", 504
     zh, en = "短信可能已发出，请留意查收", "The SMS may be on its way. If it arrives, its code works."
 
 
-class UnknownMethod(Refusal):
+class UnknownMethod(Refusal, number=-1004, status=400):
     """`method` names no operation."""
 
-    number, name, status = -1004, "UnknownMethod", 400
     zh, en = "没有这样的 method", "There is no such method."
 
 
-class HttpMethodNotAllowed(Refusal):
+class HttpMethodNotAllowed(Refusal, number=-1004, status=405):
     """Neither GET nor POST; the answer's header Allow names them (RFC 9110, section 15.5.6)."""
 
-    number, name, status = -1004, "HttpMethodNotAllowed", 405
     zh, en = "请使用 GET 或 POST 请求", "Only GET and POST are answered."
 
     def __init__(self, allow: str = "GET, HEAD, POST, OPTIONS") -> None:
         super().__init__()
-        self._allow = allow
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """Allow."""
-        return {"Allow": self._allow}
+        self.headers = {"Allow": allow}
 
 
-class TokenInvalid(Refusal):
+class TokenInvalid(Refusal, number=-1005, status=401):
     """The token is not valid, its session has ended, or its number now belongs to a new user."""
 
-    number, name, status = -1005, "TokenInvalid", 401
     zh, en = "登录状态无效，请重新登录", "The token is not valid. Please sign in again."
 
 
-class TokenExpired(Refusal):
+class TokenExpired(Refusal, number=-1006, status=401):
     """The token was valid, but has expired."""
 
-    number, name, status = -1006, "TokenExpired", 401
     zh, en = "登录已过期，请重新登录", "The token has expired. Please sign in again."
 
 
-class TokenMismatch(Refusal):
+class TokenMismatch(Refusal, number=-1007, status=403):
     """The token belongs to another phone."""
 
-    number, name, status = -1007, "TokenMismatch", 403
     zh, en = "当前登录的不是该手机号", "The token belongs to another phone number."
 
 
-class CodeHasExpired(Refusal):
+class CodeHasExpired(Refusal, number=-1100, status=401):
     """The number has no code, or the code has expired."""
 
-    number, name, status = -1100, "CodeHasExpired", 401
     zh = "验证码不存在或已过期，请重新获取"
     en = "There is no code, or it has expired. Please ask for a new one."
 
 
-class CodeHasValid(Refusal):
+class CodeHasValid(Refusal, number=-1100, status=401):
     """The code has been used, or guessed wrong too often."""
 
-    number, name, status = -1100, "CodeHasValid", 401
     zh, en = "验证码已失效，请重新获取", "The code can no longer be used. Please ask for a new one."
 
 
-class CodeIsError(Refusal):
+class CodeIsError(Refusal, number=-1102, status=401):
     """The code is wrong; `data["attemptsLeft"]` guesses are left."""
 
-    number, name, status = -1102, "CodeIsError", 401
     zh, en = "验证码错误", "The code is wrong."
 
 
-class SessionMismatch(Refusal):
+class SessionMismatch(Refusal, number=-1103, status=401):
     """The number has a live code, but of another session."""
 
-    number, name, status = -1103, "SessionMismatch", 401
     zh, en = "验证码与本次请求不符，请重新获取", "The code was sent for another session. Please ask for a new one."
 
 
-class UserStoreFailed(Refusal):
+class UserStoreFailed(Refusal, number=-1201, status=503):
     """The user record could not be written; the code stays valid."""
 
-    number, name, status = -1201, "UserStoreFailed", 503
     zh, en = "登录失败，请用同一验证码重试", "Signing in failed. Please try again with the same code."
 
 
-class NotRegistered(Refusal):
+class NotRegistered(Refusal, number=-1202, status=404):
     """The number has no user."""
 
-    number, name, status = -1202, "NotRegistered", 404
     zh, en = "用户未注册", "There is no such user."
 
 
-class TooManyRequests(Refusal):
+class TooManyRequests(Refusal, number=-1301, status=429):
     """A limit is reached, for `retry_after` seconds."""
 
-    number, name, status = -1301, "TooManyRequests", 429
     zh, en = "操作过于频繁，请稍后再试", "Too many requests. Please try again later."
 
 
-class CaptchaRequired(Refusal):
+class CaptchaRequired(Refusal, number=-1302, status=403):
     """A captcha must be solved first, or its ticket was refused; `data["captchaAppId"]` names the captcha."""
 
-    number, name, status = -1302, "CaptchaRequired", 403
     zh, en = "请先完成人机验证", "Please solve the captcha first."
 
 
-class CountryNotAllowed(Refusal):
+class CountryNotAllowed(Refusal, number=-1303, status=403):
     """The operator does not send SMS to this country."""
 
-    number, name, status = -1303, "CountryNotAllowed", 403
     zh, en = "暂不支持该国家或地区的号码", "Phone numbers of this country are not supported."
 
 
-class SendingPaused(Refusal):
+class SendingPaused(Refusal, number=-1304, status=503):
     """The day's budget for SMS is spent, or the operator has switched sending off."""
 
-    number, name, status = -1304, "SendingPaused", 503
     zh, en = "短信服务已暂停，请稍后再试", "No SMS are sent at the moment. Please try again later."
 
 
-class OriginNotAllowed(Refusal):
+class OriginNotAllowed(Refusal, number=-1305, status=403):
     """A browser sent the request from a page of a foreign site."""
 
-    number, name, status = -1305, "OriginNotAllowed", 403
     zh, en = "不允许来自该网站的请求", "Requests from this site are not allowed."
 
 
-class Locked(Refusal):
+class Locked(Refusal, number=-1401, status=429):
     """Too many failures in a row on this number (NIST SP 800-63B-4, section 3.2.2)."""
 
-    number, name, status = -1401, "Locked", 429
     zh = "错误次数过多，该号码已被锁定，请稍后再试"
     en = "Too many wrong codes in a row: this number is locked. Please try again later."
 
 
-class ServiceUnavailable(Refusal):
+class ServiceUnavailable(Refusal, number=-1500, status=503):
     """Redis or the user table did not answer. A retry with the same Idempotency-Key is safe."""
 
-    number, name, status = -1500, "ServiceUnavailable", 503
     zh, en = "服务暂时不可用，请稍后再试", "The service is not available. Please try again."
 
 
-class InternalError(Refusal):
+class InternalError(Refusal, number=-1999, status=500):
     """A bug or a configuration error; the detail goes into the log, never into the answer."""
 
-    number, name, status = -1999, "InternalError", 500
     zh, en = "服务器内部错误", "Internal error."
 
 

@@ -50,18 +50,8 @@ def redact(text: str) -> str:
     return text
 
 
-class JsonLines(logging.Formatter):
-    """One JSON object per record: `time` (UTC), `level`, `event`, then its facts."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line without a newline."""
-        facts = getattr(record, "facts", {})
-        if record.name != _log.name:
-            facts = {"logger": record.name, **facts}
-        return _line(record.created, record.levelname, redact(record.getMessage()), facts, record.exc_info)
-
-
 def _line(seconds: float, level: str, event: str, facts: Mapping[str, Any], exc_info: Any = None) -> str:
+    """Return one JSON object without a newline: `time` (UTC), `level`, `event`, then the facts."""
     clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
     line = {"time": f"{clock}.{int(seconds * 1000) % 1000:03d}Z", "level": level, "event": event, **facts}
     if exc_info:
@@ -87,22 +77,21 @@ def _write(line: str) -> None:
 
 
 class _Stdout(logging.Handler):
-    """Writes to the current standard output, line by line."""
+    """Writes to the current standard output, a line for each record."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        facts = getattr(record, "facts", {})
+        if record.name != _log.name:
+            facts = {"logger": record.name, **facts}
         try:
-            _write(self.format(record))
+            _write(_line(record.created, record.levelname, redact(record.getMessage()), facts, record.exc_info))
         except Exception:  # noqa: BLE001 - logging's own contract: a handler never raises
             self.handleError(record)
 
 
 def set_up(level: str) -> None:
     """Send all logging of this process, the libraries' included, through one handler at `level`."""
-    handler = _Stdout()
-    handler.setFormatter(JsonLines())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level)
+    logging.basicConfig(level=level, handlers=[_Stdout()], force=True)
     logging.raiseExceptions = False  # a record that cannot be formatted must not print its arguments
 
 
@@ -113,8 +102,7 @@ def begin() -> None:
 
 def note(**facts: Any) -> None:
     """Add facts to the line of the current request."""
-    collected = _facts.get()
-    if collected is not None:
+    if (collected := _facts.get()) is not None:
         collected.update(facts)
 
 

@@ -22,7 +22,6 @@ _UNREADABLE = {
     NumberParseException.TOO_LONG: PhoneFault.TOO_LONG,
 }
 _IMPOSSIBLE = {
-    ValidationResult.INVALID_COUNTRY_CODE: PhoneFault.COUNTRY,
     ValidationResult.IS_POSSIBLE_LOCAL_ONLY: PhoneFault.TOO_SHORT,
     ValidationResult.TOO_SHORT: PhoneFault.TOO_SHORT,
     ValidationResult.TOO_LONG: PhoneFault.TOO_LONG,
@@ -62,15 +61,14 @@ class Phone(Struct, frozen=True):
             return _parsed(number, None)
         try:
             return _parsed(number, default_region)
-        except InvalidPhone as error:
-            refusal = error
-        if default_region == "CN" and _LIKE_A_MOBILE_OF_CHINA.fullmatch(number):
-            raise InvalidPhone(fault=PhoneFault.NOT_OF_CHINA)
-        with suppress(InvalidPhone):
-            phone = _parsed(f"+{number}", None)
-            if allowed is None or phone.region in allowed:
-                return phone
-        raise refusal
+        except InvalidPhone:
+            if default_region == "CN" and _LIKE_A_MOBILE_OF_CHINA.fullmatch(number):
+                raise InvalidPhone(fault=PhoneFault.NOT_OF_CHINA) from None
+            with suppress(InvalidPhone):
+                phone = _parsed(f"+{number}", None)
+                if allowed is None or phone.region in allowed:
+                    return phone
+            raise
 
     @classmethod
     def from_e164(cls, number: str) -> "Phone":

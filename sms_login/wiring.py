@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Protocol
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from sms_login import logs
 from sms_login.adapters.redis.client import RedisClient, connect
@@ -20,11 +20,10 @@ from sms_login.http.cors import Origins
 from sms_login.limits.captcha import Captcha, CaptchaPolicy
 from sms_login.limits.guard import Guard
 from sms_login.limits.policy import Policy
-from sms_login.limits.store import LimitStore
 from sms_login.otp.codes import CodeMaker
 from sms_login.otp.login import LoginService
+from sms_login.otp.parts import OtpParts
 from sms_login.otp.send import Sender
-from sms_login.otp.store import ChallengeStore
 from sms_login.otp.test_numbers import FixedCodes
 from sms_login.otp.verify import Verifier
 from sms_login.periods import Calendar
@@ -32,27 +31,18 @@ from sms_login.sessions.access_tokens import AccessTokens
 from sms_login.sessions.keys import KeyRing
 from sms_login.sessions.refresh_tokens import RefreshTokens
 from sms_login.sessions.service import Sessions
-from sms_login.sessions.store import SessionStore
 from sms_login.settings.reader import ConfigError
 from sms_login.settings.settings import Settings
 from sms_login.sms import Sms
 from sms_login.users import Users
 
-
-class Handler(Protocol):
-    """Answers events."""
-
-    def handle(self, event: Any, context: Any) -> dict[str, Any]:
-        """Return the answer to one event."""
+Handler = App | Misconfigured
 
 
 class Outside(Struct, frozen=True):
     """The outside parties of an app."""
 
     redis: RedisClient
-    challenges: ChallengeStore
-    limits: LimitStore
-    sessions: SessionStore
     users: Users
     sms: Sms
     captcha: Captcha | None
@@ -61,13 +51,14 @@ class Outside(Struct, frozen=True):
 def build(environ: Mapping[str, str]) -> Handler:
     """Return the app that `environ` describes, not connected yet.
 
-    With wrong settings, the app answers 500 and logs all problems. `environ` is kept, since the platform replaces the
-    credentials in it from time to time.
+    If settings are wrong, log all problems, and return an app that answers 500 and logs them again. `environ` is kept,
+    since the platform replaces the credentials in it from time to time.
     """
     try:
         return assemble(environ)
     except ConfigError as error:
         logs.set_up("INFO")
+        logs.problem("misconfigured", problems=error.problems)
         return Misconfigured(error.problems)
 
 
@@ -75,76 +66,60 @@ def assemble(environ: Mapping[str, str], *, origins: type[Origins] = Origins) ->
     """Return the app that `environ` describes, not connected yet. Raises ConfigError that names all problems."""
     settings = Settings.read(environ)
     logs.set_up(settings.log_level)
-    return app(settings, outside(settings, environ), origins=origins)
-
-
-def outside(settings: Settings, environ: Mapping[str, str]) -> Outside:
-    """Return the outside parties of the settings. Raises ConfigError without the libraries of USERS_URL."""
     redis = RedisClient(partial(connect_redis, settings))
-    return Outside(
+    outside = Outside(
         redis=redis,
-        challenges=RedisChallenges(redis, settings.rules),
-        limits=RedisLimits(redis),
-        sessions=RedisSessions(redis, settings.session_rules),
         users=_users(settings.users_url.reveal(), redis),
         sms=tencent_sms(settings, environ),
         captcha=tencent_captcha(settings, environ) if settings.captcha_app_id else None,
     )
+    return app(settings, outside, origins=origins)
 
 
 def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origins) -> App:
     """Return the app of the settings, among these outside parties."""
+    redis, users, send = outside.redis, outside.users, outside.redis.send
     calendar = Calendar(settings.tz_offset)
     secrets = [secret.key() for secret in settings.secrets]
-    maker = CodeMaker(*secrets)
     fixed = FixedCodes(settings.test_numbers, settings.test_numbers_until, calendar)
     ring = KeyRing(*settings.jwt_keys)
     sessions = Sessions(
-        users=outside.users,
-        store=outside.sessions,
-        access_tokens=AccessTokens(
-            ring, issuer=settings.jwt_issuer, audience=settings.jwt_audience, ttl=settings.token_ttl
-        ),
+        users=users,
+        store=RedisSessions(redis, settings.session_rules),
+        access_tokens=AccessTokens(ring, settings.jwt_issuer, settings.jwt_audience, settings.token_ttl),
         refresh_tokens=RefreshTokens(*secrets),
         test_number_ended=fixed.ended,
-        send=outside.redis.send,
+        send=send,
     )
-    captcha = _captcha_policy(settings, outside.captcha)
+    countries, captcha = _countries(settings), None
+    if outside.captcha and settings.captcha_mode != "off":
+        captcha = CaptchaPolicy(outside.captcha, settings.captcha_app_id, always=settings.captcha_mode == "always")
     guard = Guard(
-        store=outside.limits,
+        store=RedisLimits(redis),
         policy=Policy(settings.limits, home=settings.default_country, captcha=captcha is not None),
-        countries=_countries(settings),
+        countries=countries,
         captcha=captcha,
         sending=settings.sending,
-        send=outside.redis.send,
+        send=send,
     )
-    verifier = Verifier(
-        challenges=outside.challenges,
+    parts = OtpParts(
+        challenges=RedisChallenges(redis, settings.rules),
         guard=guard,
-        maker=maker,
+        maker=CodeMaker(*secrets),
         fixed=fixed,
         rules=settings.rules,
         calendar=calendar,
-        require_session=settings.require_session,
-        send=outside.redis.send,
+        send=send,
     )
+    verifier = Verifier(**asdict(parts), require_session=settings.require_session)
     return App(
-        sender=Sender(
-            challenges=outside.challenges,
-            sms=outside.sms,
-            guard=guard,
-            maker=maker,
-            fixed=fixed,
-            rules=settings.rules,
-            calendar=calendar,
-            send=outside.redis.send,
-        ),
-        login=LoginService(verifier=verifier, users=outside.users, sessions=sessions, challenges=outside.challenges),
+        sender=Sender(**asdict(parts), sms=outside.sms),
+        login=LoginService(verifier=verifier, users=users, sessions=sessions),
         sessions=sessions,
-        check_redis=outside.redis.check,
+        check_redis=redis.check,
         public_keys=ring.public(),
         default_country=settings.default_country,
-        countries=_countries(settings),
+        countries=countries,
         origins=origins(settings.allowed_origins),
         client_ip_source=settings.client_ip_source,
     )
@@ -188,14 +163,7 @@ def _countries(settings: Settings) -> frozenset[str] | None:
     """Return the allowed countries that a template reaches; None for all."""
     if settings.sms_abroad:
         return settings.allowed_countries
-    mainland = frozenset({MAINLAND})
-    return mainland if settings.allowed_countries is None else settings.allowed_countries & mainland
-
-
-def _captcha_policy(settings: Settings, captcha: Captcha | None) -> CaptchaPolicy | None:
-    if captcha is None or settings.captcha_mode == "off":
-        return None
-    return CaptchaPolicy(captcha, settings.captcha_app_id, always=settings.captcha_mode == "always")
+    return frozenset({MAINLAND}).intersection(settings.allowed_countries or {MAINLAND})
 
 
 def _users(url: str, redis: RedisClient) -> Users:
@@ -204,9 +172,8 @@ def _users(url: str, redis: RedisClient) -> Users:
         return RedisUsers(redis)
     try:
         # SQLAlchemy is slow to import, and a build without the option has neither it nor these modules.
-        import sms_login.adapters.sql.client as sql_client  # noqa: PLC0415 - see above; named here where absent
-        import sms_login.adapters.sql.users as sql_users  # noqa: PLC0415 - see above
+        from sms_login.adapters.sql import client, users  # noqa: PLC0415 - see above
 
-        return sql_users.SqlUsers(sql_client.SqlClient(sql_client.connect(url)))
+        return users.SqlUsers(client.SqlClient(client.connect(url)))
     except ModuleNotFoundError as missing:
         raise ConfigError([f"USERS_URL needs {missing.name}: make build WITH=sql"]) from missing

@@ -222,7 +222,7 @@ def test_a_listed_page_may_read_every_answer(world: World) -> None:
 
 def test_a_listed_page_may_read_an_internal_error(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A listed page can show the same message as an app, instead of a network failure."""
-    monkeypatch.setattr(world.app, "_check_redis", lambda: 1 // 0)
+    monkeypatch.setattr(world.app, "check_redis", lambda: 1 // 0)
     status, headers, body = ask(world, {"Origin": APP}, method="health")
     assert (status, body["codeStr"]) == (500, "InternalError")
     assert cors(headers) == CORS

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from local.failures import MODES
-from sms_admin.users_table import OLD
+from sms_admin.users_table import OLD, users_url
 from sms_login import errors
 from sms_login.adapters.sql.schema import USERS
 from sms_login.http import messages
@@ -17,7 +17,6 @@ from sms_login.otp.login import LoggedIn
 from sms_login.otp.send import CodeSent
 from sms_login.phone import Phone
 from sms_login.sessions.service import SignedIn, StillLoggedIn, UserInfo
-from sms_login.settings.reader import users_url
 from sms_login.settings.settings import TABLE
 from tests.testkit.events import PHONE
 from tests.testkit.project import ROOT

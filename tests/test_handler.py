@@ -221,7 +221,7 @@ def test_a_bug_is_logged_with_its_traceback_and_answered_without_detail(
     def bug() -> None:
         raise RuntimeError("what went wrong")
 
-    monkeypatch.setattr(handler, "_check_redis", bug)
+    monkeypatch.setattr(handler, "check_redis", bug)
     status, _, body = call(handler, gateway_json, method="health")
     assert (status, body["codeStr"], body["data"]) == (500, "InternalError", {})
     assert "wrong" not in json.dumps(body)

@@ -147,7 +147,7 @@ def test_eleven_digits_that_begin_with_1_are_never_foreign_where_the_default_is_
     """A typing error in a mobile number of China reaches no number of North America, which needs its plus."""
     with pytest.raises(InvalidPhone) as refusal:
         Phone.parse(number, "CN")
-    assert refusal.value.fault is PhoneFault.NOT_OF_CHINA
+    assert refusal.value.detail == PhoneFault.NOT_OF_CHINA.name
     assert Phone.parse("+12015550123", "CN") == Phone.parse("1-201-555-0123", "GB") == Phone("+12015550123", "US")
 
 

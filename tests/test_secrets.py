@@ -141,7 +141,7 @@ def test_a_crash_with_secrets_in_its_message_prints_none(
     def crash() -> None:
         raise ValueError(f"bad {PHONE}, {NATIONAL}, code 123456, {token}, {refresh}, password='{PASSWORD}'")
 
-    monkeypatch.setattr(handler, "_check_redis", crash)
+    monkeypatch.setattr(handler, "check_redis", crash)
     assert call(handler, "health")["codeStr"] == "InternalError"
     out, _ = capfd.readouterr()
     assert "ValueError: bad" in out

@@ -6,11 +6,12 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import make_url
 
+from sms_admin.users_table import users_url
 from sms_login.limits.policy import Limits
 from sms_login.otp.rules import Rules
 from sms_login.sessions.keys import shared_key
 from sms_login.sessions.store import SessionRules
-from sms_login.settings.reader import ConfigError, users_url
+from sms_login.settings.reader import ConfigError
 from sms_login.settings.settings import Settings
 from sms_login.sms import SmsRoute
 from tests.testkit.environ import KEY, LEAST, problems, read

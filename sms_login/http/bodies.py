@@ -6,6 +6,7 @@ A parameter that is given twice has the list of its values. No method takes a li
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -24,7 +25,10 @@ def read_body(raw: bytes, content_type: str) -> Mapping[str, Any]:
     """Return the parameters of a body of at most 16 KiB; none if it is empty. Raises InvalidParam."""
     if len(raw) > MAX_BODY:
         raise InvalidParam("the body is over 16 KiB", "请求体超过 16 KiB")
-    text = _text(raw.removeprefix(_BYTE_ORDER_MARK)).strip()
+    try:
+        text = raw.removeprefix(_BYTE_ORDER_MARK).decode().strip()
+    except UnicodeDecodeError:
+        raise InvalidParam("the body is not UTF-8 text", "请求体不是 UTF-8 文本") from None
     kind = re.split(r"[;,\s]", content_type.strip(), maxsplit=1)[0].lower()
     if not text:
         params: Mapping[str, Any] = {}
@@ -59,21 +63,12 @@ def _by_name(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return params
 
 
-def _text(raw: bytes) -> str:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        raise InvalidParam("the body is not UTF-8 text", "请求体不是 UTF-8 文本") from None
-
-
 def _json(text: str) -> Mapping[str, Any]:
-    try:
+    with suppress(ValueError, RecursionError):
         value = json.loads(text, object_pairs_hook=_by_name, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise InvalidParam("the body is not a JSON object", "请求体不是 JSON 对象")
-    return value
+        if isinstance(value, dict):
+            return value
+    raise InvalidParam("the body is not a JSON object", "请求体不是 JSON 对象")
 
 
 def _no_constant(_name: str) -> None:

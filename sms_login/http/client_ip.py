@@ -41,5 +41,4 @@ def _parsed(text: str) -> str:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return ""
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return str(mapped or address)
+    return str(getattr(address, "ipv4_mapped", None) or address)

@@ -4,7 +4,6 @@ Tencent Cloud documents: SCF 583/12513 (API Gateway trigger) and 583/96099 (Func
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -52,20 +51,15 @@ def read_head(event: Any, context: Any) -> Request:
         if isinstance(name, str) and isinstance(value, str)
     }
     about = _mapping(event, "requestContext")
-    ids = (
-        about.get("requestId"),
-        context.get("request_id") if isinstance(context, dict) else getattr(context, "request_id", None),
-    )
-    known = (value for value in ids if isinstance(value, str) and _REQUEST_ID.fullmatch(value))
-    verb, source_ip = event.get("httpMethod") or about.get("httpMethod"), about.get("sourceIp")
-    path = event.get("path")
+    context_id = context.get("request_id") if isinstance(context, dict) else getattr(context, "request_id", None)
+    ids = filter(_REQUEST_ID.fullmatch, map(_text, (about.get("requestId"), context_id)))
     return Request(
-        id=next(known, None) or str(uuid4()),
+        id=next(ids, None) or str(uuid4()),
         headers=headers,
-        verb=verb if isinstance(verb, str) else "",
-        path=path if isinstance(path, str) else "",
+        verb=_text(event.get("httpMethod") or about.get("httpMethod")),
+        path=_text(event.get("path")),
         has_body=bool(event.get("body")),
-        source_ip=source_ip if isinstance(source_ip, str) else "",
+        source_ip=_text(about.get("sourceIp")),
         language=_language(headers.get("accept-language", "")),
     )
 
@@ -110,6 +104,10 @@ def _mapping(event: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
 def _language(header: str) -> str:
     """Return "zh" if the first language of Accept-Language is Chinese, or if there is none; else "en"."""
     first = _LANGUAGE.match(header)
@@ -117,13 +115,12 @@ def _language(header: str) -> str:
 
 
 def _raw_body(event: Mapping[str, Any]) -> bytes:
-    body = event.get("body")
-    if body is None:
+    if (body := event.get("body")) is None:
         return b""
     if not isinstance(body, str):
         raise InvalidParam("the body is not text", "请求体不是文本")
     try:
         # A lone surrogate cannot be encoded as UTF-8; base64 is checked against its alphabet.
         return base64.b64decode(body, validate=True) if event.get("isBase64Encoded") is True else body.encode()
-    except (UnicodeEncodeError, binascii.Error, ValueError):
+    except ValueError:
         raise InvalidParam("the body does not match its encoding", "请求体编码不正确") from None

@@ -1,7 +1,6 @@
 """The parameters and answers of each method. After `parse`, every value is valid."""
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, get_args
 
@@ -12,7 +11,7 @@ from sms_login.errors import InvalidParam, UnknownMethod, missing
 from sms_login.otp.login import LoggedIn
 from sms_login.otp.send import CodeSent
 from sms_login.sessions.service import SignedIn, StillLoggedIn, UserInfo
-from sms_login.typed import digits_of
+from sms_login.typed import digits_of, is_visible
 
 # Every pattern is anchored and ASCII: `\d` and `$` would let Unicode digits and a trailing newline through.
 # An empty parameter counts as absent and never reaches these types; min_length documents that.
@@ -42,15 +41,6 @@ MUST_BE = {
 # Lone surrogates, which cannot be stored or answered; and U+FFFD, which decoders put for bytes that they cannot read.
 _NOT_TEXT = re.compile("[\ud800-\udfff\ufffd]")
 IDEMPOTENCY_KEY = r"[A-Za-z0-9_-]{16,64}"
-_NOT_IN_A_NAME = {"Cc", "Cs", "Zl", "Zp"}  # Unicode categories: controls, lone surrogates, line and paragraph ends
-# They set the direction of the text after them, beyond the name too: UAX #9, section 2.
-_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-# Spaces, joiners and marks are invisible by themselves. Unassigned characters (Cn) and private use (Co) count as
-# visible: a phone knows newer emoji than this Python.
-_ALONE_INVISIBLE = {"Cf", "Zs", "Mn", "Mc", "Me"}
-# Letters and symbols that are blank: fillers of Hangul, the empty pattern of Braille, a musical one, and code points
-# reserved for invisible characters (Default_Ignorable_Code_Point).
-_BLANK = "[\u115f\u1160\u180f\u2065\u2800\u3164\uffa0\ufff0-\ufff8\U0001d159\U000e0000-\U000e0fff]"
 
 
 class GetSms(Struct, frozen=True, tag_field="method", tag="getSms", rename="camel"):
@@ -153,9 +143,7 @@ def parse(params: Mapping[str, Any]) -> Message:
     """
     if "method" not in params:
         raise missing("method")
-    method = _plain("method", params["method"])
-    kind = METHODS.get(method) if isinstance(method, str) else None
-    if kind is None:
+    if (kind := METHODS.get(_plain("method", params["method"]))) is None:
         raise UnknownMethod
     known = {name: params[name] for name in kind.__struct_encode_fields__ if name in params}
     if kind is Login and "code" in known:  # a login by code ignores any token
@@ -169,7 +157,7 @@ def parse(params: Mapping[str, Any]) -> Message:
         raise missing("captchaRandstr")
     if isinstance(message, Logout) and not (message.token or message.refresh_token):
         raise missing("token")
-    if isinstance(message, SetNickname) and not _printable(message.name):
+    if isinstance(message, SetNickname) and not is_visible(message.name):
         raise malformed("name")
     return message
 
@@ -215,10 +203,3 @@ def _explain(problem: str) -> InvalidParam:
         return missing(absent[1])
     name = re.search(r"`\$\.(\w+)`", problem)
     return malformed(name[1]) if name else InvalidParam("the parameters are malformed", "参数格式不正确")
-
-
-def _printable(name: str) -> bool:
-    """Return whether a name is visible and cannot affect the text around it."""
-    if any(unicodedata.category(char) in _NOT_IN_A_NAME or char in _REORDERING for char in name):
-        return False
-    return any(unicodedata.category(char) not in _ALONE_INVISIBLE for char in re.sub(_BLANK, "", name))

@@ -15,6 +15,8 @@ from contextvars import ContextVar
 from http import HTTPStatus
 from typing import Any
 
+from msgspec import Struct
+
 from sms_login import wiring
 from sms_login.http.bodies import read_form
 from sms_login.http.server import Server
@@ -53,25 +55,24 @@ class RequestEnviron(Mapping[str, str]):
         return len(self._environ)
 
 
-class Application:
+class Application(Struct, frozen=True):
     """`handle(event, context)` as a WSGI application (PEP 3333); several threads may call it at once.
 
     With `scf`, credentials, request id and client address come from the platform's headers; without it, the client's
     address is that of the connection.
     """
 
-    def __init__(self, handle: Handle, *, scf: bool = False) -> None:
-        self._handle = handle
-        self._scf = scf
+    handle: Handle
+    scf: bool = False
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
         """Answer one request."""
-        if self._scf:
+        if self.scf:
             sent = {name: environ.get(header, "") for header, name in _CREDENTIALS.items()}
             # All or none: an id with another id's key would fail, while the environment's may still work.
             _of_request.set(sent if all(sent.values()) else {})
-        request_id = environ.get("HTTP_X_SCF_REQUEST_ID") if self._scf else None
-        answer = self._handle(self._event(environ), {"request_id": request_id})
+        request_id = environ.get("HTTP_X_SCF_REQUEST_ID") if self.scf else None
+        answer = self.handle(self._event(environ), {"request_id": request_id})
         status = HTTPStatus(answer["statusCode"])
         text: str = answer.get("body") or ""
         body = base64.b64decode(text) if answer.get("isBase64Encoded") else text.encode()
@@ -88,7 +89,7 @@ class Application:
             "path": environ["PATH_INFO"].encode("latin-1").decode(errors="replace"),
             "headers": _headers(environ),
             "queryString": read_form(query),
-            "requestContext": {} if self._scf else {"sourceIp": environ["REMOTE_ADDR"]},
+            "requestContext": {} if self.scf else {"sourceIp": environ["REMOTE_ADDR"]},
             **_body(environ["wsgi.input"].read()),
         }
 

@@ -8,16 +8,8 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from sms_login import logs
+from sms_login import errors, logs
 from sms_login.calls import Call, Joint, Send
-from sms_login.errors import (
-    CaptchaRequired,
-    CountryNotAllowed,
-    Refusal,
-    SendingPaused,
-    ServiceUnavailable,
-    TooManyRequests,
-)
 from sms_login.limits.budgets import Budgets
 from sms_login.limits.captcha import CaptchaPolicy
 from sms_login.limits.client import Client
@@ -64,9 +56,9 @@ class Guard(Struct, frozen=True, kw_only=True, eq=False):
         ServiceUnavailable.
         """
         if not self.sending:
-            raise SendingPaused
+            raise errors.SendingPaused
         if self.countries is not None and phone.region not in self.countries:
-            raise CountryNotAllowed
+            raise errors.CountryNotAllowed
         checked = budgets.checked()
         verdicts = {answer.verdict for answer in checked}
         if not verdicts <= {Verdict.FREE, Verdict.CAPTCHA}:
@@ -77,7 +69,7 @@ class Guard(Struct, frozen=True, kw_only=True, eq=False):
         self._pass_captcha(caller)
         return True
 
-    def refusal(self, budgets: Budgets) -> Refusal | None:
+    def refusal(self, budgets: Budgets) -> errors.Refusal | None:
         """Return None if all budgets were reserved, else why not: other requests were faster since the check."""
         reserved = budgets.reserved()
         if any(answer.verdict is not Verdict.RESERVED for answer in reserved):
@@ -136,19 +128,19 @@ class Guard(Struct, frozen=True, kw_only=True, eq=False):
         try:
             for refund in refunds:
                 refund.answer()
-        except ServiceUnavailable as error:
+        except errors.ServiceUnavailable as error:
             logs.alert("budgets_not_corrected", cause=logs.redact(error.detail))
 
-    def _refusal(self, subjects: Sequence[Subject], answers: Sequence[Reserved]) -> Refusal:
+    def _refusal(self, subjects: Sequence[Subject], answers: Sequence[Reserved]) -> errors.Refusal:
         """Return the refusal for a missing answer, a used-up budget, or a missing captcha, in this order."""
         outcome = list(zip(subjects, answers, strict=True))
         for _, answer in outcome:
             if answer.verdict is Verdict.NO_ANSWER:
-                return ServiceUnavailable(answer.detail)
+                return errors.ServiceUnavailable(answer.detail)
         waits = {subject.name: answer.wait_ms for subject, answer in outcome if answer.verdict is Verdict.FULL}
         if not waits:
             return self._captcha_required()
-        refusal = SendingPaused if ALL_SENDINGS in waits else TooManyRequests
+        refusal = errors.SendingPaused if ALL_SENDINGS in waits else errors.TooManyRequests
         # Only the kind of a range: with the masked number beside it, the log would hold the whole number.
         kinds = ", ".join(name.partition(":")[0] for name in waits)
         return refusal(f"budget: {kinds}", retry_after=retry_after(max(waits.values())))
@@ -159,12 +151,12 @@ class Guard(Struct, frozen=True, kw_only=True, eq=False):
             raise self._captcha_required()
         try:
             refusal = self.captcha.captcha.refusal(caller.captcha_ticket, caller.captcha_randstr, caller.client.ip)
-        except ServiceUnavailable as error:
+        except errors.ServiceUnavailable as error:
             logs.alert("captcha_unavailable", cause=logs.redact(error.detail))
             raise self._captcha_required() from error  # fail closed, as for a bad ticket
         logs.note(captcha=refusal or "passed")
         if refusal:
             raise self._captcha_required()
 
-    def _captcha_required(self) -> CaptchaRequired:
-        return CaptchaRequired(data={"captchaAppId": self.captcha.app_id if self.captcha else ""})
+    def _captcha_required(self) -> errors.CaptchaRequired:
+        return errors.CaptchaRequired(data={"captchaAppId": self.captcha.app_id if self.captcha else ""})

@@ -1,6 +1,7 @@
 """login and deleteAccount: what a right code is used for."""
 
 import contextlib
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -8,7 +9,6 @@ from msgspec.structs import asdict
 from sms_login.calls import Call, Joint
 from sms_login.errors import ServiceUnavailable
 from sms_login.limits.client import Client
-from sms_login.otp.store import ChallengeStore
 from sms_login.otp.verify import Guess, Verifier
 from sms_login.sessions.service import Sessions, SignedIn
 from sms_login.users import Users
@@ -26,7 +26,6 @@ class LoginService(Struct, frozen=True, kw_only=True, eq=False):
     verifier: Verifier
     users: Users
     sessions: Sessions
-    challenges: ChallengeStore
 
     def log_in(self, guess: Guess) -> LoggedIn:
         """Sign the number's user in or up, and begin a session. Raises the refusals of `Verifier.redeem`."""
@@ -45,17 +44,12 @@ class LoginService(Struct, frozen=True, kw_only=True, eq=False):
         """
         claims = self.sessions.claims(token)
 
-        def delete(_login_id: str) -> Call[None]:  # cut off in between, it can be repeated with the same code
+        def delete(_login_id: str) -> Call[list[Any]]:  # cut off in between, it can be repeated with the same code
             deleting = self.users.delete(claims.phone, claims.user_id)
-            ending = self.sessions.end_all(claims.phone, deleting)
-
-            def deleted() -> None:
-                deleting.answer()
-                ending.answer()
-
-            return Joint([deleting, ending], deleted)
+            calls: list[Call[Any]] = [deleting, self.sessions.store.end_all(claims.phone, deleting)]
+            return Joint(calls, lambda: [call.answer() for call in calls])
 
         deletion = self.verifier.redeem(Guess(claims.phone, code, challenge_id, None, client), delete)
         with contextlib.suppress(ServiceUnavailable):  # the account is deleted; the challenge expires by itself
             if deletion.challenge_id:
-                self.challenges.forget(claims.phone, deletion.challenge_id).answer()
+                self.verifier.challenges.forget(claims.phone, deletion.challenge_id).answer()

@@ -7,15 +7,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from sms_login import logs
-from sms_login.calls import Send
 from sms_login.errors import InvalidPhone, Locked, Refusal, SendFailed, SendUnknown, ServiceUnavailable, TooManyRequests
 from sms_login.limits.budgets import Budgets
-from sms_login.limits.guard import Caller, Guard
-from sms_login.otp.codes import CodeMaker
-from sms_login.otp.rules import Rules
-from sms_login.otp.store import Challenge, ChallengeStore, SendDecision, SendOutcome, SendRequest
-from sms_login.otp.test_numbers import FixedCodes
-from sms_login.periods import Calendar, Now, Seconds, retry_after
+from sms_login.limits.guard import Caller
+from sms_login.otp.parts import OtpParts
+from sms_login.otp.store import Challenge, SendDecision, SendOutcome, SendRequest
+from sms_login.periods import Now, Seconds, retry_after
 from sms_login.phone import Phone
 from sms_login.sms import Sms
 
@@ -42,17 +39,10 @@ class _Sending(Struct, frozen=True):
 _ALLOWED = {SendOutcome.NEW, SendOutcome.RESEND}
 
 
-class Sender(Struct, frozen=True, kw_only=True, eq=False):
+class Sender(OtpParts, frozen=True, kw_only=True, eq=False):
     """Sends codes. Thread-safe."""
 
-    challenges: ChallengeStore
     sms: Sms
-    guard: Guard
-    maker: CodeMaker
-    fixed: FixedCodes
-    rules: Rules
-    calendar: Calendar
-    send: Send
 
     def get_sms(self, phone: Phone, challenge_id: str | None, idempotency_key: str | None, caller: Caller) -> CodeSent:
         """Send the code of a challenge again, or a new code.

@@ -3,6 +3,8 @@
 import hmac
 from collections.abc import Mapping
 
+from msgspec import Struct
+
 from sms_login import logs
 from sms_login.errors import InvalidPhone
 from sms_login.periods import Calendar
@@ -10,13 +12,12 @@ from sms_login.phone import Phone
 from sms_login.secret import Secret
 
 
-class FixedCodes:
+class FixedCodes(Struct, frozen=True, eq=False):
     """The `codes` of test numbers by E.164, valid through the day `until` ("YYYYMMDD")."""
 
-    def __init__(self, codes: Mapping[str, Secret], until: str, calendar: Calendar) -> None:
-        self.codes = codes
-        self._until = until
-        self._calendar = calendar
+    codes: Mapping[str, Secret]
+    until: str
+    calendar: Calendar
 
     def use(self, phone: Phone) -> None:
         """Log the use of a test number. Raises InvalidPhone after the last day."""
@@ -28,7 +29,7 @@ class FixedCodes:
         if phone.e164 not in self.codes:
             return False
         logs.note(test_number=True)
-        return self._calendar.now().day.name > self._until
+        return self.calendar.now().day.name > self.until
 
     def right(self, phone: Phone, code: str) -> bool:
         """Return whether it is the test number's code."""

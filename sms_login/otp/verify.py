@@ -6,28 +6,13 @@ from typing import Generic, TypeVar
 
 from msgspec import Struct
 
-from sms_login import logs
-from sms_login.calls import Call, Send
-from sms_login.errors import (
-    CodeHasExpired,
-    CodeHasValid,
-    CodeIsError,
-    Locked,
-    Refusal,
-    ServiceUnavailable,
-    SessionMismatch,
-    TooManyRequests,
-    UserStoreFailed,
-    missing,
-)
+from sms_login import errors, logs
+from sms_login.calls import Call
 from sms_login.limits.client import Client
-from sms_login.limits.guard import Guard
 from sms_login.limits.store import WindowNames
-from sms_login.otp.codes import CodeMaker
-from sms_login.otp.rules import Rules
-from sms_login.otp.store import Attempt, ChallengeStore, GuessOutcome, Redemption
-from sms_login.otp.test_numbers import FixedCodes
-from sms_login.periods import Calendar, retry_after
+from sms_login.otp.parts import OtpParts
+from sms_login.otp.store import Attempt, GuessOutcome, Redemption
+from sms_login.periods import retry_after
 from sms_login.phone import Phone
 
 T = TypeVar("T")
@@ -54,17 +39,10 @@ class Used(Struct, Generic[T], frozen=True):
     challenge_id: str | None
 
 
-class Verifier(Struct, frozen=True, kw_only=True, eq=False):
+class Verifier(OtpParts, frozen=True, kw_only=True, eq=False):
     """Verifies codes, and spends them for a use. Thread-safe."""
 
-    challenges: ChallengeStore
-    guard: Guard
-    maker: CodeMaker
-    fixed: FixedCodes
-    rules: Rules
-    calendar: Calendar
     require_session: bool
-    send: Send
 
     def redeem(self, guess: Guess, use: Callable[[str], Call[T]]) -> Used[T]:
         """Redeem a code for the call of `use(login_id)`.
@@ -74,12 +52,12 @@ class Verifier(Struct, frozen=True, kw_only=True, eq=False):
         """
         phone = guess.phone
         if guess.challenge_id is None and self.require_session:
-            raise missing("sessionId")
+            raise errors.missing("sessionId")
         login_id = secrets.token_hex(16)
         if phone.e164 in self.fixed.codes:
             self.fixed.use(phone)
             if not self.fixed.right(phone, guess.code):
-                raise CodeIsError(data={"attemptsLeft": self.rules.guesses})
+                raise errors.CodeIsError(data={"attemptsLeft": self.rules.guesses})
             using = use(login_id)
             self.send(using)
             return Used(using.answer(), login_id, None)
@@ -99,8 +77,8 @@ class Verifier(Struct, frozen=True, kw_only=True, eq=False):
             if self._unredeem(phone, challenge_id, login_id, refunded=bool(refunds)):
                 if not refunds:
                     self.guard.refund(reserved)
-                if isinstance(error, ServiceUnavailable):
-                    raise UserStoreFailed(error.detail) from error
+                if isinstance(error, errors.ServiceUnavailable):
+                    raise errors.UserStoreFailed(error.detail) from error
             raise
         self.guard.settle(refunds)
         return Used(result, redemption.login_id, challenge_id)
@@ -125,15 +103,15 @@ class Verifier(Struct, frozen=True, kw_only=True, eq=False):
         self.send(reserving, redeeming)
         try:
             redemption = redeeming.answer()
-        except ServiceUnavailable:
+        except errors.ServiceUnavailable:
             self._unredeem(phone, challenge_id, login_id)  # the code may be spent, and the login is not answered
             raise
         try:
             return challenge_id, redemption, reserving.answer()
-        except (TooManyRequests, ServiceUnavailable) as refusal:
+        except (errors.TooManyRequests, errors.ServiceUnavailable) as refusal:
             if redemption.outcome in {GuessOutcome.UNKNOWN, GuessOutcome.EXPIRED, GuessOutcome.SPENT}:
                 raise
-            if isinstance(refusal, ServiceUnavailable) and redemption.outcome in _RIGHT:
+            if isinstance(refusal, errors.ServiceUnavailable) and redemption.outcome in _RIGHT:
                 self._unredeem(phone, challenge_id, login_id)
                 raise
             return challenge_id, redemption, {}
@@ -141,22 +119,22 @@ class Verifier(Struct, frozen=True, kw_only=True, eq=False):
     def _unredeem(self, phone: Phone, challenge_id: str, login_id: str, *, refunded: bool = False) -> bool:
         try:
             return self.challenges.unredeem(phone, challenge_id, login_id, refunded=refunded).answer()
-        except ServiceUnavailable:  # the answer stays the earlier failure, and the code stays spent
+        except errors.ServiceUnavailable:  # the answer stays the earlier failure, and the code stays spent
             return False
 
-    def _refusal(self, guess: Guess, redemption: Redemption) -> Refusal:
+    def _refusal(self, guess: Guess, redemption: Redemption) -> errors.Refusal:
         match redemption.outcome:
             case GuessOutcome.WRONG:
                 if redemption.failures in {self.rules.alert_at, self.rules.lock_at}:
                     logs.alert("failures_in_a_row", failures=redemption.failures)
-                return CodeIsError(data={"attemptsLeft": redemption.attempts_left})
+                return errors.CodeIsError(data={"attemptsLeft": redemption.attempts_left})
             case GuessOutcome.SPENT:
-                return CodeHasValid()
+                return errors.CodeHasValid()
             case GuessOutcome.LOCKED:
-                return Locked(retry_after=retry_after(redemption.wait_ms))
+                return errors.Locked(retry_after=retry_after(redemption.wait_ms))
             case GuessOutcome.UNKNOWN if guess.challenge_id and self._has_live_code(guess.phone):
-                return SessionMismatch()
-        return CodeHasExpired()
+                return errors.SessionMismatch()
+        return errors.CodeHasExpired()
 
     def _has_live_code(self, phone: Phone) -> bool:
         recent = self.challenges.recent(phone).answer()

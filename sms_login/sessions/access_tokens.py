@@ -4,7 +4,6 @@ import time
 from secrets import token_urlsafe
 
 import msgspec
-from msgspec import Struct
 
 from sms_login.errors import InvalidPhone, TokenExpired, TokenInvalid
 from sms_login.phone import Phone
@@ -17,7 +16,7 @@ _AVATAR = 1024  # bytes of the claim as JSON: with a longer one, the token would
 _LEEWAY = 60  # s that two machines' clocks may differ by
 
 
-class Claims(Struct, frozen=True):
+class Claims(msgspec.Struct, frozen=True):
     """The user and the session of a token."""
 
     user_id: str
@@ -25,7 +24,7 @@ class Claims(Struct, frozen=True):
     session: str
 
 
-class _Payload(Struct, frozen=True):
+class _Payload(msgspec.Struct, frozen=True):
     """The claims that a token must have (RFC 9068, section 2.2), and `nbf` if it has one. Times in epoch seconds."""
 
     iss: str
@@ -40,7 +39,7 @@ class _Payload(Struct, frozen=True):
     nbf: float = 0
 
 
-class AccessTokens(Struct, frozen=True, eq=False):
+class AccessTokens(msgspec.Struct, frozen=True, eq=False):
     """Issues and verifies access tokens that the keys of `ring` sign. `ttl` is in seconds."""
 
     ring: KeyRing

@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from sms_login import base64url
 from sms_login.errors import TokenInvalid
@@ -19,7 +18,7 @@ from sms_login.errors import TokenInvalid
 _MEMBERS = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
 
 
-class Key(Struct, frozen=True):
+class Key(msgspec.Struct, frozen=True):
     """A key and its one `algorithm` (RFC 7518, section 3.1; RFC 8037).
 
     `verifier` and `signer` are keys for PyJWT: a public and a private key of `cryptography`, or both the bytes of a
@@ -51,7 +50,7 @@ def thumbprint(jwk: Mapping[str, str]) -> str:
     return base64url.encode(hashlib.sha256(msgspec.json.encode(members)).digest())
 
 
-class _Header(Struct, frozen=True):
+class _Header(msgspec.Struct, frozen=True):
     """The header of a token whose signature has not been verified yet: it only selects among our own keys."""
 
     typ: str

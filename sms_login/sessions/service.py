@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable
-from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -93,10 +92,6 @@ class Sessions(Struct, frozen=True, kw_only=True, eq=False):
             token = self.claims(access or "")
         ending = self.store.end_all(token.phone) if everywhere else self.store.end(token.phone, token.session)
         ending.answer()
-
-    def end_all(self, phone: Phone, after: Call[Any]) -> Call[None]:
-        """End all sessions of a number after that call. Raises ServiceUnavailable."""
-        return self.store.end_all(phone, after)
 
     def claims(self, token: str) -> Claims:
         """Return the claims of an access token whose session has not ended."""

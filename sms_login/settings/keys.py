@@ -7,8 +7,6 @@ from sms_login.secret import Secret
 from sms_login.sessions.keys import Key, shared_key
 from sms_login.settings.reader import Reader
 
-_KINDS = "Ed25519, P-256, or RSA of at least 2048 bits"
-
 
 def read_keys(read: Reader, values: Mapping[str, Any]) -> tuple[tuple[Secret, ...], tuple[Key, ...]]:
     """Return the secrets for codes and the keys for tokens. The first of each makes new ones; all of them verify.
@@ -46,5 +44,5 @@ def _pem(read: Reader, name: str, text: str) -> Sequence[Key]:
         read.problem(name, "needs the package cryptography: make build WITH=asymmetric")
     except ValueError:
         what = "one private key in PEM, not encrypted" if private else "public keys in PEM"
-        read.problem(name, f"must be {what}: {_KINDS}")
+        read.problem(name, f"must be {what}: Ed25519, P-256, or RSA of at least 2048 bits")
     return ()

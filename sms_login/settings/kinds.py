@@ -126,13 +126,11 @@ def codes(_: Setting, given: str) -> dict[str, Secret]:
     """Return fixed codes by phone number in E.164."""
     must = "be like +8613800000000=123456, with commas between, each number once"
     pairs = [_matching(r"\+[0-9]+=[0-9]{6}", item, must).split("=") for item in _items(given)]
-    try:
+    with suppress(InvalidPhone):
         found = {Phone.parse(phone, "ZZ").e164: Secret(code) for phone, code in pairs}
-    except InvalidPhone:
-        raise Wrong(must) from None
-    if len(found) < len(pairs):
-        raise Wrong(must)
-    return found
+        if len(found) == len(pairs):
+            return found
+    raise Wrong(must)
 
 
 def date(_: Setting, given: str) -> str:

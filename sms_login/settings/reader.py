@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sms_login.secret import Secret
-from sms_login.settings import kinds
+from msgspec import Struct
+
 from sms_login.settings.kinds import Setting, Wrong
 
 
@@ -16,12 +16,11 @@ class ConfigError(Exception):
         self.problems = problems
 
 
-class Reader:
+class Reader(Struct):
     """Reads settings, and keeps their problems."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        self.problems: list[str] = []
+    environ: Mapping[str, str]
+    problems: list[str] = []
 
     def problem(self, name: str, what: str) -> None:
         """Keep a problem, as one sentence that begins with the name."""
@@ -46,13 +45,4 @@ class Reader:
             return setting.kind(setting, default)
 
     def _text(self, name: str) -> str:
-        return self._environ.get(name, "").strip()
-
-
-def users_url(environ: Mapping[str, str]) -> Secret:
-    """Return USERS_URL for a command that requires it. Raises ConfigError."""
-    read = Reader(environ)
-    url: Secret = read.value(Setting("USERS_URL", kinds.users_url, required=True))
-    if read.problems:
-        raise ConfigError(read.problems)
-    return url
+        return self.environ.get(name, "").strip()

@@ -10,7 +10,7 @@ import time_machine
 from msgspec.structs import replace
 
 from sms_login import wiring
-from sms_login.adapters.redis.codes import RedisChallenges, otp_key
+from sms_login.adapters.redis.codes import otp_key
 from sms_login.adapters.redis.limits import RedisLimits
 from sms_login.adapters.redis.sessions import RedisSessions
 from sms_login.adapters.redis.users import RedisUsers
@@ -79,7 +79,6 @@ class World:
     def __post_init__(self) -> None:
         self.outbox, self.captchas = Outbox(), Captchas()
         self.redis = SeamedRedis(lambda: self.backend.client)
-        self.challenges = RedisChallenges(self.redis, self.rules)
         self.limit_store = RedisLimits(self.redis)
         self.session_store = RedisSessions(self.redis, self.session_rules)
         self.users = self.other_users or RedisUsers(self.redis)
@@ -100,17 +99,10 @@ class World:
         )
         self.app = wiring.app(
             settings,
-            Outside(
-                redis=self.redis,
-                challenges=self.challenges,
-                limits=self.limit_store,
-                sessions=self.session_store,
-                users=self.users,
-                sms=self.outbox,
-                captcha=self.captchas,
-            ),
+            Outside(redis=self.redis, users=self.users, sms=self.outbox, captcha=self.captchas),
         )
         self.sender, self.login, self.sessions = self.app.sender, self.app.login, self.app.sessions
+        self.challenges = self.sender.challenges
 
     def answer(self, method: str, headers: dict[str, str] | None = None, /, **params: Any) -> dict[str, Any]:
         """Send a JSON event from `ip` through the whole app; return the platform's answer."""
