@@ -149,7 +149,8 @@ class Cluster:
         for command in commands:
             if isinstance(command.reply, _ELSEWHERE):
                 command.reply = self._follow(command)
-        if any(_failed(command.reply) for command in commands):
+        replies = [command.reply for command in commands]
+        if any(isinstance(reply, FAILURES) and not isinstance(reply, redis.ResponseError) for reply in replies):
             with contextlib.suppress(*FAILURES):  # the next batch fails then
                 self._client.nodes_manager.initialize()
 
@@ -194,13 +195,9 @@ def _reply(connection: Connection) -> Any:
         return error
 
 
-def _failed(reply: Any) -> bool:
-    return isinstance(reply, FAILURES) and not isinstance(reply, redis.ResponseError)
-
-
 def _not_here(reply: Any) -> bool:
-    wrapped = isinstance(reply, redis.ResponseError) and _NOT_HERE_WORDS.search(str(reply))
-    return isinstance(reply, _NOT_HERE) or bool(wrapped)
+    is_error = isinstance(reply, redis.ResponseError)
+    return is_error and (isinstance(reply, _NOT_HERE) or _NOT_HERE_WORDS.search(str(reply)) is not None)
 
 
 def _fail(commands: Sequence[Command], error: Exception) -> None:
