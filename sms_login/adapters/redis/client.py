@@ -21,7 +21,6 @@ from sms_login.errors import ServiceUnavailable
 
 T = TypeVar("T")
 _LUA = Path(__file__).with_name("lua")
-_HEALTH = 1  # ms that the mark of a health check lives
 NOT_SENT = object()  # the reply of a call before it is sent
 
 # At DEBUG the cluster client logs whole commands, keys and numbers included.
@@ -93,13 +92,12 @@ class RedisCall(Struct, Generic[T], eq=False):
 
     def words(self, known: set[str]) -> Sequence[str | int]:
         """See `connections.Command.words`. The first use of a script on a connection sends its text."""
-        script = self.script
-        if script is None:
+        if self.script is None:
             return (self.name, *self.keys, *self.args)
-        if script.sha in known and not self.in_full:
-            return ("EVALSHA", script.sha, len(self.keys), *self.keys, *self.args)
-        known.add(script.sha)
-        return ("EVAL", script.text, len(self.keys), *self.keys, *self.args)
+        if self.script.sha in known and not self.in_full:
+            return ("EVALSHA", self.script.sha, len(self.keys), *self.keys, *self.args)
+        known.add(self.script.sha)
+        return ("EVAL", self.script.text, len(self.keys), *self.keys, *self.args)
 
     def answer(self) -> T:
         """See `calls.Call.answer`."""
@@ -160,7 +158,7 @@ class RedisClient:
 
     def check(self) -> None:
         """Return if Redis answers and takes a write, as every login needs. Raises ServiceUnavailable."""
-        self.command("SET", "health", 1, "PX", _HEALTH, read=bool).answer()
+        self.command("SET", "health", 1, "PX", 1, read=bool).answer()  # the mark lives for a millisecond
 
     def close(self) -> None:
         """Close the connections that are not in use."""
