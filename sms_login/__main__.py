@@ -1,4 +1,4 @@
-"""Names the command that took the place of `python -m sms_admin check`. Not deployed."""
+"""Names the command that took the place of `python -m sms_login`. Not deployed."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Calls of outside parties as values: what is sent together, and what the answers are, stands in the core."""
+"""A call of an outside party as a value: the core decides which calls travel together, and judges their answers."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, Protocol, TypeVar

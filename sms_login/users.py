@@ -19,7 +19,7 @@ class User(Struct, frozen=True):
 
 
 class Users(Protocol):
-    """The user table. A call may need another call's answer: a table beside it asks its own server for that."""
+    """The user table. A call may depend on another call's answer; a table in the same Redis asks for it itself."""
 
     def sign_in(self, phone: Phone, new_id: str) -> Call[User]:
         """Return the number's user, signed up now as `new_id` if there is none."""

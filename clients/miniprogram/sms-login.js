@@ -87,7 +87,7 @@ class SmsLogin {
 
   // Repeats a request whose answer was lost, once and with the same key: it sends no second SMS.
   async send(method, params, token) {
-    const digit = () => Math.floor(Math.random() * 16).toString(16); // a key is unique, and no secret
+    const digit = () => Math.floor(Math.random() * 16).toString(16); // unguessable enough for the minutes that a key counts
     const key = Array.from({ length: 32 }, digit).join("");
     try {
       return await this.post(method, params, key, token);

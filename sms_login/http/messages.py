@@ -97,7 +97,7 @@ class SetNickname(Struct, frozen=True, tag_field="method", tag="setNickname"):
 
 
 class Health(Struct, frozen=True, tag_field="method", tag="health"):
-    """Check that Redis answers."""
+    """Check that Redis answers and takes a write."""
 
 
 class Jwks(Struct, frozen=True, tag_field="method", tag="jwks"):
@@ -113,7 +113,7 @@ class Done(Struct, frozen=True):
 
 
 class Healthy(Struct, frozen=True):
-    """Redis answers; `version` is the function's own."""
+    """Redis answers and takes writes; `version` is the function's own."""
 
     redis: str = "ok"
     version: str = __version__

@@ -105,7 +105,7 @@ class Guard(Struct, frozen=True, kw_only=True, eq=False):
         def windows() -> WindowNames:
             reserved = verdict(reserving)
             if reserved.verdict is Verdict.NO_ANSWER:
-                logs.alert("budgets_not_corrected")
+                logs.alert("budgets_not_corrected", cause=logs.redact(reserved.detail))
             if reserved.verdict is not Verdict.RESERVED:
                 raise self._refusal([subject], [reserved])
             return subject.counted()
@@ -113,7 +113,7 @@ class Guard(Struct, frozen=True, kw_only=True, eq=False):
         return Joint([reserving], windows)
 
     def refund(self, *windows: WindowNames) -> None:
-        """Refund what was reserved in these windows."""
+        """Count each of these windows down by one."""
         refunds = self.store.refund(*windows)
         self.send(*refunds)
         self.settle(refunds)
