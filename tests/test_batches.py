@@ -259,6 +259,32 @@ def test_a_sign_in_whose_answer_is_lost_refunds_once(make: Make, *, refunds: boo
     assert counts(world) == others + totals() + (Counter() if refunds else unverified()) + guesses
 
 
+def test_a_resend_of_a_challenge_that_deleted_the_account_meanwhile_is_refunded_once(make: Make) -> None:
+    """The deletion has refunded the resend as well, and has forgotten the challenge."""
+    world = make(rules=Rules(cooldown=1))
+    world.get_sms(phone=OTHER_PHONE)
+    others = counts(world)
+    token = world.log_in(world.get_sms().session_id).token
+    world.wait(2)
+    session, code = world.get_sms().session_id, world.outbox.code
+    world.wait(2)
+    delete = {"token": token, "code": code, "sessionId": session}
+    world.redis.after("issue", lambda: world.call("deleteAccount", **delete))
+    with world.redis.losing("issue"), pytest.raises(ServiceUnavailable):
+        world.get_sms(session)
+    assert counts(world) == others + totals() + totals()
+
+
+def test_a_repeat_is_answered_although_the_budget_has_no_place_for_it(make: Make) -> None:
+    """Two requests under one key pass the check; the first takes the last place, and the other one is its repeat."""
+    world = make(limits=Limits(range_hour=1))
+    first: list[str] = []
+    world.between_check_and_reserve(lambda: first.append(world.get_sms(key=KEY).session_id))
+    assert world.get_sms(key=KEY).session_id == first[0]
+    assert counts(world) == unverified() + totals()
+    assert len(world.outbox.sent) == 1
+
+
 # The process dies: what is in Redis is all that is left.
 
 

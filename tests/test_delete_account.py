@@ -1,13 +1,19 @@
 """deleteAccount: its callers, and the data that it removes and keeps, on every kind of Redis."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+import time_machine
 
+from sms_admin.users_table import create
 from sms_login.adapters.redis.codes import otp_key
+from sms_login.adapters.sql.client import SqlClient, connect
+from sms_login.adapters.sql.users import SqlUsers
 from sms_login.errors import InvalidPhone, ServiceUnavailable
 from sms_login.otp.rules import Rules
 from sms_login.phone import Phone
+from tests.testkit.backends import fake_backend
 from tests.testkit.devices import Device, devices
 from tests.testkit.limits import counts
 from tests.testkit.world import OTHER_PHONE, PHONE, REVIEW_CODE, REVIEW_PHONE, World
@@ -147,7 +153,7 @@ def test_a_code_that_is_sent_during_a_deletion_is_not_forgotten(world: World) ->
         world.cool_down()
         later.update(ask(world))
 
-    world.redis.before("delete_user", meanwhile)
+    world.redis.before("end_sessions", meanwhile)
     assert delete(device, code=code) == "Success"
     assert world.call("login", phone=PHONE.e164, **later)["data"]["isNewUser"]
 
@@ -285,53 +291,78 @@ def test_a_user_table_that_is_down_costs_no_code_and_deletes_nothing(
     assert device.tries() == {"TokenInvalid"}
 
 
-def test_a_deletion_whose_answer_was_lost_is_repeated_with_its_code(world: World) -> None:
-    """The user table has deleted the user but its answer was lost: the repeat finishes the deletion."""
+@pytest.mark.parametrize("arrives", [True, False])
+def test_a_deletion_whose_answer_was_lost_was_made_whole_or_not_at_all(world: World, *, arrives: bool) -> None:
+    """User and sessions are in one script: the code finishes the deletion, unless it was made."""
     device = Device(world)
     world.cool_down()
     spends = ask(world)
-    with world.redis.losing("delete_user"), world.redis.losing("end_sessions", arrives=False):
+    with world.redis.losing("end_sessions", arrives=arrives):
         assert delete(device, **spends) == "UserStoreFailed"
-    assert device.call("getUserInfo") == "NotRegistered"
-    assert device.refresh() == "NotRegistered"
-    assert delete(device, **spends) == "Success"
+    assert device.is_in is not arrives
+    assert (world.users.find(PHONE).answer() is None) is arrives
+    assert delete(device, **spends) == ("TokenInvalid" if arrives else "Success")
     assert device.tries() == {"TokenInvalid"}
-
-
-def test_an_interrupted_deletion_refuses_all_tokens_and_is_repeated_with_its_code(world: World) -> None:
-    """Without the user no token works, and the same code finishes the deletion."""
-    device = Device(world)
-    world.wait(RECORD + 1)
-    spends = ask(world)
-    with world.redis.losing("end_sessions", arrives=False):
-        assert delete(device, **spends) == "UserStoreFailed"
-        assert delete(device, **spends) == "UserStoreFailed"
     assert world.users.find(PHONE).answer() is None
+
+
+@pytest.fixture
+def in_sql(clock: time_machine.Traveller, tmp_path: Path) -> Iterator[World]:
+    """A service with its users in SQL, where a deletion takes two calls."""
+    engine = connect(f"sqlite:///{tmp_path / 'users.db'}")
+    create(SqlClient(engine))
+    yield World(fake_backend(), clock, other_users=SqlUsers(SqlClient(engine)))
+    engine.dispose()
+
+
+def test_an_interrupted_deletion_refuses_all_tokens_and_is_repeated_with_its_code(in_sql: World) -> None:
+    """Without the user no token works, and the same code finishes the deletion."""
+    device = Device(in_sql)
+    in_sql.wait(RECORD + 1)
+    spends = ask(in_sql)
+    with in_sql.redis.losing("end_sessions", arrives=False):
+        assert delete(device, **spends) == "UserStoreFailed"
+        assert delete(device, **spends) == "UserStoreFailed"
+    assert in_sql.users.find(PHONE).answer() is None
     assert not device.is_in
     assert device.refresh() == "NotRegistered"
     assert delete(device, **spends) == "Success"
-    assert [key for key, value in world.backend.dump().items() if device.user_id in repr(value)] == []
+    assert [key for key, value in in_sql.backend.dump().items() if device.user_id in repr(value)] == []
     assert device.tries() == {"TokenInvalid"}
-    world.cool_down()
-    new = Device(world)
+    in_sql.cool_down()
+    new = Device(in_sql)
     assert new.user_id != device.user_id
     assert device.tries() == {"TokenInvalid"}
     assert new.is_in
 
 
-def test_an_interrupted_deletion_is_not_finished_on_the_next_user(world: World) -> None:
+def test_an_interrupted_deletion_is_not_finished_on_the_next_user(in_sql: World) -> None:
     """If the number has signed up again meanwhile, with that very code, the repeat deletes nothing."""
-    device = Device(world)
-    world.wait(RECORD)
-    spends = ask(world)
-    with world.redis.losing("end_sessions", arrives=False):
+    device = Device(in_sql)
+    in_sql.wait(RECORD)
+    spends = ask(in_sql)
+    with in_sql.redis.losing("end_sessions", arrives=False):
         assert delete(device, **spends) == "UserStoreFailed"
-    data = world.call("login", phone=PHONE.e164, **spends)["data"]
+    data = in_sql.call("login", phone=PHONE.e164, **spends)["data"]
     assert (data["isNewUser"], data["userId"] != device.user_id) == (True, True)
-    world.cool_down()
-    assert delete(device, **ask(world)) == "TokenInvalid"
+    in_sql.cool_down()
+    assert delete(device, **ask(in_sql)) == "TokenInvalid"
     assert device.tries() == {"TokenInvalid"}
-    assert world.call("refresh", refreshToken=data["refreshToken"])["codeStr"] == "Success"
+    assert in_sql.call("refresh", refreshToken=data["refreshToken"])["codeStr"] == "Success"
+
+
+def test_a_deletion_does_not_end_the_session_of_the_next_user(in_sql: World) -> None:
+    """The number signs up anew between the two calls of the deletion."""
+    device = Device(in_sql)
+    in_sql.wait(RECORD)
+    spends = ask(in_sql)
+    in_sql.cool_down()
+    later = ask(in_sql)
+    new: list[dict[str, str]] = []
+    in_sql.redis.before("end_sessions", lambda: new.append(in_sql.call("login", phone=PHONE.e164, **later)["data"]))
+    assert delete(device, **spends) == "Success"
+    assert device.tries() == {"TokenInvalid"}
+    assert in_sql.call("getUserInfo", token=new[0]["token"])["codeStr"] == "Success"
 
 
 @pytest.mark.parametrize("with_session", [True, False])

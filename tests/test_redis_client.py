@@ -117,6 +117,15 @@ def test_a_joint_travels_with_its_calls_and_a_later_call_is_made_first(world: Wo
     assert world.backend.client.get("a") == "2"
 
 
+def test_a_later_call_may_ask_for_the_answer_of_another_one(world: World) -> None:
+    """As a rename in SQL asks for the owner of the session; that call is made once all the same."""
+    world.backend.client.flushall()
+    count = incr(world.redis, "a")
+    rename = Later(count.answer)
+    world.redis.send(count, rename)
+    assert (rename.answer(), count.answer(), world.backend.client.get("a")) == (1, 1, "1")
+
+
 def down() -> None:
     """Fail as a user table that is away."""
     raise ServiceUnavailable("sql: away")

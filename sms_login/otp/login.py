@@ -1,12 +1,11 @@
 """login and deleteAccount: what a right code is used for."""
 
 import contextlib
-from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from sms_login.calls import Call, Joint
+from sms_login.calls import Call
 from sms_login.errors import ServiceUnavailable
 from sms_login.limits.client import Client
 from sms_login.otp.verify import Guess, Verifier
@@ -44,10 +43,9 @@ class LoginService(Struct, frozen=True, kw_only=True, eq=False):
         """
         claims = self.sessions.claims(token)
 
-        def delete(_login_id: str) -> Call[list[Any]]:  # cut off in between, it can be repeated with the same code
+        def delete(_login_id: str) -> Call[None]:  # cut off in between, it can be repeated with the same code
             deleting = self.users.delete(claims.phone, claims.user_id)
-            calls: list[Call[Any]] = [deleting, self.sessions.store.end_all(claims.phone, deleting)]
-            return Joint(calls, lambda: [call.answer() for call in calls])
+            return self.sessions.store.end_all(claims.phone, claims.user_id, deleting)
 
         deletion = self.verifier.redeem(Guess(claims.phone, code, challenge_id, None, client), delete)
         with contextlib.suppress(ServiceUnavailable):  # the account is deleted; the challenge expires by itself

@@ -97,7 +97,7 @@ class Sender(OtpParts, frozen=True, kw_only=True, eq=False):
             raise refusal or lost from None
         if issued.outcome not in _ALLOWED:
             self.guard.cancel(budgets, verified=False)
-            if refusal is None and issued.outcome is SendOutcome.REPEAT:
+            if issued.outcome is SendOutcome.REPEAT:
                 return issued
             raise refusal or _refusal(issued)
         if refusal:

@@ -64,5 +64,8 @@ class SessionStore(Protocol):
     def end(self, phone: Phone, session: str) -> Call[None]:
         """End a session."""
 
-    def end_all(self, phone: Phone, after: Call[Any] | None = None) -> Call[None]:
-        """End all sessions of a number, but only `after` that call, if there is one; otherwise as `begin`."""
+    def end_all(self, phone: Phone, user_id: str = "", deleting: Call[Any] | None = None) -> Call[None]:
+        """End all sessions of a number, or after `deleting` those of the deleted user, `user_id`, alone.
+
+        `deleting` is made as `begin` makes the call of its user.
+        """

@@ -137,13 +137,9 @@ class RedisClient:
 
     def send(self, *calls: Call[Any]) -> None:
         """See `calls.Send`. On a cluster, a round trip is a batch for each node, all sent before any is awaited."""
-        batch: list[RedisCall[Any]] = []
-        for call in each(calls):
-            if isinstance(call, Later):
-                if not call.made():
-                    return
-            elif isinstance(call, RedisCall) and call.reply is NOT_SENT:
-                batch.append(call)
+        if not all(call.made() for call in each(calls) if isinstance(call, Later)):
+            return
+        batch = [call for call in each(calls) if isinstance(call, RedisCall) and call.reply is NOT_SENT]
         if not batch:
             return
         self._exchange(batch)

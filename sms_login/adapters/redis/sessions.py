@@ -56,11 +56,12 @@ class RedisSessions:
         """See `sessions.store.SessionStore.end`."""
         return self._redis.script("end_session", _keys(phone, session), [session, _KEPT * 1000], nothing)
 
-    def end_all(self, phone: Phone, after: Call[Any] | None = None) -> Call[None]:
+    def end_all(self, phone: Phone, user_id: str = "", deleting: Call[Any] | None = None) -> Call[None]:
         """See `sessions.store.SessionStore.end_all`."""
-        if after is not None and not isinstance(after, RedisCall):
-            after.answer()
-        ended = self._redis.script("end_sessions", [_key(phone, "index")], [], list)
+        in_redis = deleting.keys if isinstance(deleting, RedisCall) else []
+        if deleting and not in_redis:
+            deleting.answer()
+        ended = self._redis.script("end_sessions", [_key(phone, "index"), *in_redis], [user_id], list)
         return Joint([ended], lambda: self._delete(phone, ended.answer()))
 
     def _delete(self, phone: Phone, sessions: Sequence[str]) -> None:

@@ -24,7 +24,8 @@ for i = 1, #fields, 2 do
   login = login or name == 'login'
   refunded = refunded or (name == 'took:' .. sending_id and value == '')
 end
-if not stands then return 'gone' end
+-- A requested challenge that is gone as a whole was spent to delete the account, and then forgotten.
+if not stands then return #fields == 0 and challenge ~= new and 'verified' or 'gone' end
 local left = redis.call('PTTL', latest)
 if redis.call('GET', cooldown) == sending_id then redis.call('DEL', cooldown) end
 count_down(today)
