@@ -345,7 +345,7 @@ def test_log_injection(world: World, capsys: pytest.CaptureFixture[str], evil: s
         '{"method": "health", "a": "' + "x" * 16_384 + '"}',
         "[" * 8000 + "]" * 8000,
         '{"a":' * 2700 + "1" + "}" * 2700,
-        '{"method": "health", "a": ' + "[" * 5000 + "]" * 5000 + "}",
+        '{"method": "getSms", "phone": ' + "[" * 5000 + "]" * 5000 + "}",
         '{"method": "health", "a": ' + "9" * 16_000 + "e}",
         "{" + ",".join(f'"{i:x}":0' for i in range(1800)) + "}",
         '{"method": "getSms", "phone": {' + ",".join(f'"{i:x}":0' for i in range(1700)) + "}}",

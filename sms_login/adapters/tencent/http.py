@@ -103,6 +103,7 @@ class _Connection(HTTPConnection):
             self._connect(deadline)
         self.sock.deadline = deadline
         self.request(request.method, request.uri, request.data.encode(), request.header)
+        self.sock.flush()
         with self.getresponse() as response:
             content = response.read(_MOST + 1)
             if len(content) > _MOST or response.length:
@@ -140,8 +141,7 @@ class _Connection(HTTPConnection):
 class _Socket(socket.socket):
     """A socket for HTTPConnection, on which each operation ends at the `deadline`.
 
-    HTTPConnection writes head and body one after the other, then asks for a file to read the answer from. Only then do
-    both go out, as one packet.
+    HTTPConnection writes head and body one after the other; `flush` sends both, as one packet.
     """
 
     deadline = 0.0
@@ -150,11 +150,10 @@ class _Socket(socket.socket):
     def sendall(self, data: Any, _flags: int = 0) -> None:
         self._written += data
 
-    def makefile(self, *args: Any, **options: Any) -> Any:
+    def flush(self) -> None:
         request, self._written = self._written, b""
         self.settimeout(_left(self.deadline))
         super().sendall(request)
-        return super().makefile(*args, **options)
 
     def recv_into(self, *args: Any) -> int:
         self.settimeout(_left(self.deadline))
