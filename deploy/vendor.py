@@ -4,6 +4,7 @@ No installer unpacks them: if two packages bring one path, it would keep only th
 """
 
 import fnmatch
+import os
 import shutil
 import subprocess
 import sys
@@ -138,7 +139,8 @@ def _is_bookkeeping(name: str) -> bool:
 def find_python() -> str | None:
     """Return the path of a CPython 3.10: the running one, or one in PATH, pyenv or uv. None if there is none."""
     found = [sys.executable, shutil.which("python3.10")]
-    found += sorted(map(str, Path.home().glob(".pyenv/versions/3.10.*/bin/python3.10")))
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    found += sorted(map(str, pyenv.glob("versions/3.10.*/bin/python3.10")))
     find = [sys.executable, "-m", "uv", "python", "find", "--no-python-downloads", "--no-project", PYTHON]
     for path in filter(None, found):
         if python := _itself(path):

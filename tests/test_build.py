@@ -313,6 +313,19 @@ def test_a_shim_leads_to_the_python_that_it_starts(
     assert Path(found).samefile(python)
 
 
+def test_pyenv_is_found_where_its_variable_says(tmp_path: Path, python: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The build finds a pyenv outside the home folder by its variable PYENV_ROOT."""
+    versions = tmp_path / "versions/3.10.99/bin"
+    versions.mkdir(parents=True)
+    (versions / "python3.10").symlink_to(python)
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    found = vendor.find_python()
+    assert found
+    assert Path(found).samefile(python)
+
+
 def test_a_mac_can_make_a_build(tmp_path: Path, python: str) -> None:
     """A Mac's Python compiles for the platform, although it cannot load the platform's libraries."""
     mac = tmp_path / "python3.10"
