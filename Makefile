@@ -12,13 +12,16 @@ COMPILE = $(if $(INDEX),UV_DEFAULT_INDEX=$(INDEX) )$(BIN)/uv pip compile -q --un
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run test cover lint format openapi settings bench attack soak build check-deploy pins clean
+.PHONY: help run admin test cover lint format openapi settings bench attack soak build check-deploy pins clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/local ## Run the whole login on this machine: no account (PORT, REDIS_HOST, ARGS=--production-limits)
 	@$(BIN)/python -m local $(ARGS)
+
+admin: $(VENV)/admin ## Run a command of the operator's half against a running `make run` (ARGS="check")
+	@SMS_ADMIN_ENV_FILE=.env.run $(BIN)/python -m sms_admin $(ARGS)
 
 test: $(VENV)/ready ## Run every test, also on a real Redis (ARGS="-k races" for some)
 	$(BIN)/python -m pytest -n auto $(ARGS)
@@ -63,8 +66,9 @@ pins: $(VENV)/ready ## Write the requirements files anew from pyproject.toml
 	$(COMPILE) --upgrade pyproject.toml -o requirements.txt
 	$(COMPILE) --upgrade --extra sql -c requirements.txt pyproject.toml -o requirements/sql.txt
 	$(COMPILE) --upgrade --extra asymmetric -c requirements.txt pyproject.toml -o requirements/asymmetric.txt
+	$(COMPILE) --upgrade --extra admin --extra asymmetric --extra sql -c requirements.txt pyproject.toml -o requirements/admin.txt
 	$(COMPILE) --upgrade --group local -c requirements.txt pyproject.toml -o requirements/local.txt
-	$(COMPILE) --upgrade --extra asymmetric --extra sql --group local --group dev -c requirements.txt pyproject.toml -o requirements/dev.txt
+	$(COMPILE) --upgrade --extra admin --extra asymmetric --extra sql --group local --group dev -c requirements.txt pyproject.toml -o requirements/dev.txt
 	$(BIN)/python -m deploy.metadata
 
 clean: ## Remove everything that the commands above made
@@ -77,6 +81,11 @@ $(VENV)/local: requirements/local.txt
 	@echo "Making $(VENV), once: this takes up to a minute."
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/local.txt
+	@touch $@
+
+$(VENV)/admin: $(VENV)/local requirements/admin.txt
+	@echo "Adding the libraries of the operator's half to $(VENV), once."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/admin.txt
 	@touch $@
 
 $(VENV)/ready: $(VENV)/local requirements/dev.txt

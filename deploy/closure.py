@@ -21,8 +21,9 @@ FILES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "requirements.txt": ((), ()),
     "requirements/sql.txt": (("sql",), ()),
     "requirements/asymmetric.txt": (("asymmetric",), ()),
+    "requirements/admin.txt": (("admin", "asymmetric", "sql"), ()),
     "requirements/local.txt": ((), ("local",)),
-    "requirements/dev.txt": (("asymmetric", "sql"), ("local", "dev")),
+    "requirements/dev.txt": (("admin", "asymmetric", "sql"), ("local", "dev")),
 }
 
 

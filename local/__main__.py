@@ -18,6 +18,7 @@ from collections.abc import Mapping
 
 from local import redis_view
 from local.cloud import Cloud, local_cloud
+from local.env_file import env_file
 from local.failures import MODES
 from local.gateway import Gateway
 from local.inbox import Message
@@ -47,6 +48,7 @@ Open {url}/ in a browser, or log in in another terminal:
 Inbox:    {url}/_local/inbox
 Redis:    {url}/_local/redis?phone={phone}
 Captcha:  curl -X POST {url}/_local/captcha
+Operator: make admin ARGS="check"
 Failures: curl -X POST '{url}/_local/fail?mode=timeout&times=1'
           mode is {modes}, or a code of Tencent Cloud
 Stop:     Ctrl-C
@@ -82,7 +84,7 @@ def serve(cloud: Cloud) -> None:
         gateway = Gateway(app.handle, cloud.tencent, port=port)
     except OSError as error:
         sys.exit(cannot_listen(port, error))
-    with gateway:
+    with gateway, env_file(cloud.environ):
         say(banner(gateway.url, redis_view.trouble(cloud.environ)))
         try:
             threading.Event().wait()

@@ -69,7 +69,7 @@ def assemble(environ: Mapping[str, str], *, origins: type[Origins] = Origins) ->
     redis = RedisClient(partial(connect_redis, settings))
     outside = Outside(
         redis=redis,
-        users=_users(settings.users_url.reveal(), redis),
+        users=connect_users(settings.users_url.reveal(), redis),
         sms=tencent_sms(settings, environ),
         captcha=tencent_captcha(settings, environ) if settings.captcha_app_id else None,
     )
@@ -166,7 +166,7 @@ def _countries(settings: Settings) -> frozenset[str] | None:
     return frozenset({MAINLAND}).intersection(settings.allowed_countries or {MAINLAND})
 
 
-def _users(url: str, redis: RedisClient) -> Users:
+def connect_users(url: str, redis: RedisClient) -> Users:
     """Return the user table at USERS_URL, or in Redis if there is none. Raises ConfigError without its libraries."""
     if not url:
         return RedisUsers(redis)

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from local.cloud import Cloud, local_cloud
-from sms_admin.__main__ import main, summary
+from sms_admin.__main__ import main
 from sms_admin.check.checks import examine
+from sms_admin.check.command import summary
 from sms_admin.check.report import Check, Finding, State, ok, problem, run, warning
 from sms_admin.check.settings import Net
 from tests.testkit.findings import SLOW, bad, states
@@ -121,7 +122,7 @@ def test_a_wrong_command_line_ends_with_exit_code_2(
         in_process({}, monkeypatch, *arguments)
     out, err = capsys.readouterr()
     assert (ended.value.code, out) == (2, "")
-    assert "usage: python -m sms_admin" in err
+    assert "Usage: python -m sms_admin" in err
     assert [number for number in ("862088888888", "13800138000") if number in err] == []
     if any("--url=" in argument for argument in arguments):
         assert err.endswith("must be the function's URL, like https://login.example.com\n")

@@ -62,7 +62,7 @@ def test_the_metadata_requires_the_deployed_libraries(metadata: Message) -> None
     """Without an extra, the package needs exactly the libraries that `make build` deploys."""
     needed = {str(line) for line in metadata.get_all("Requires-Dist", []) if "extra ==" not in line}
     assert {"msgspec", "redis", "waitress"} < needed
-    assert set(metadata.get_all("Provides-Extra", [])) == {"asymmetric", "sql"}
+    assert set(metadata.get_all("Provides-Extra", [])) == {"admin", "asymmetric", "sql"}
 
 
 def test_the_package_installs_the_operators_command(wheel: zipfile.Path) -> None:

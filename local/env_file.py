@@ -1,0 +1,35 @@
+"""The file with the function's environment while `make run` runs, for the operator's commands: `make admin`."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from sms_login.settings.settings import TABLE
+
+PATH = Path(__file__).parents[1] / ".env.run"  # git ignores it
+_KEYS = ("TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN")
+
+
+@contextlib.contextmanager
+def env_file(environ: Mapping[str, str], path: Path = PATH) -> Iterator[None]:
+    """Keep a file with the settings and keys of an environment; only its owner may read it, since it has secrets.
+
+    A second run takes the file over, and then the first one leaves it alone.
+    """
+    names = [*(setting.name for setting in TABLE), *_KEYS]
+    text = "".join(f'{name}="{_escaped(environ[name])}"\n' for name in names if environ.get(name))
+    descriptor, new = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")  # readable for its owner
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    Path(new).replace(path)  # at once, since two may start together
+    try:
+        yield
+    finally:
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            path.unlink()
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\n", "\\n")  # in a key in PEM

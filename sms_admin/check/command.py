@@ -1,0 +1,71 @@
+"""`check`: print the findings on a deployment."""
+
+import re
+from typing import Any
+
+import click
+
+from sms_admin import commands
+from sms_admin.check.checks import examine
+from sms_admin.check.report import State
+from sms_admin.check.settings import Net
+from sms_admin.language import tr
+from sms_admin.run import Run
+from sms_login.phone import Phone
+
+
+class _Url(click.ParamType[str]):
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not re.fullmatch(r"https?://[^\s?#]+", value):
+            self.fail(
+                tr(
+                    "must be the function's URL, like https://login.example.com",
+                    "须为函数的 URL，如 https://login.example.com",
+                ),
+                param,
+                ctx,
+            )
+        return str(value)
+
+
+@commands.command(
+    "check",
+    example="check --send +8613800138000",
+    help=tr(
+        "Check the deployment that the environment describes: settings, keys, limits, Redis, users, and at Tencent "
+        "Cloud the credentials, template, signature and captcha. Run it on the function's network, with the "
+        "function's environment.",
+        "检查环境变量所描述的部署：设置、密钥、限额、Redis、用户，以及腾讯云上的凭证、模板、签名和验证码。"
+        "请在函数所在网络中、用函数的环境变量运行。",
+    ),
+)
+@click.option(
+    "--send",
+    "phone",
+    metavar="PHONE",
+    type=commands.PHONE,
+    help=tr("Send one real message to this number, like +86….", "向此号码（如 +86…）发送一条真实短信。"),
+)
+@click.option(
+    "--url",
+    type=_Url(),
+    help=tr("The deployed function: does it publish the key that signs?", "已部署的函数：是否公布了签名所用的公钥？"),
+)
+def command(run: Run, phone: Phone | None, url: str | None) -> int:
+    """Print each finding, then how many there are; return the exit code."""
+    net, counts = Net(run.environ), dict.fromkeys(State, 0)
+    for finding in examine(run.environ, phone, url):
+        counts[finding.state] += 1
+        shown = net.let_through(finding)
+        print(shown.json() if run.out.as_json else shown.text(), flush=True)
+    if not run.out.as_json:
+        print(summary(counts[State.PROBLEM], counts[State.WARNING], counts[State.OK]), flush=True)
+    return 1 if counts[State.PROBLEM] else 0
+
+
+def summary(problems: int, warnings: int, fine: int) -> str:
+    """Return the last line of a report: how many findings there are of each kind."""
+    some = [f"{count} {noun}{'s' * (count != 1)}" for count, noun in ((problems, "problem"), (warnings, "warning"))]
+    return f"{', '.join(some)}, {fine} ok"

@@ -1,0 +1,112 @@
+"""The classes of commands: each has an example in its help, and the options that all commands share."""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sms_admin import env_file
+from sms_admin.language import tr
+from sms_admin.run import Run
+from sms_login.errors import InvalidPhone
+from sms_login.phone import Phone
+
+_EXIT = tr(
+    "Exit code: 0 done, 1 a problem or a refusal, 2 a wrong command line.",
+    "退出码：0 完成，1 发现问题或被拒绝，2 命令行有误。",
+)
+
+
+class Command(click.Command):
+    """A command whose function receives a Run first, then its own parameters.
+
+    `example` is its command line after the program's name. With `needs_redis`, `--function` runs it in the function's
+    network.
+    """
+
+    def __init__(self, *args: Any, example: str, needs_redis: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._example = example
+        self.params += _shared(needs_redis=needs_redis)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example and the exit codes below the options."""
+        with formatter.section(tr("Example", "示例")):
+            formatter.write_text(f"{ctx.find_root().info_name} {self._example}")
+        formatter.write_paragraph()
+        formatter.write_text(_EXIT)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the command line; an error of Click's parser too shows the usage."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the function with a Run of the shared options."""
+        given = {name: ctx.params.pop(name, "") for name in ("as_json", "yes", "clear", "function", "file")}
+        file = given.pop("file")
+        environ: Mapping[str, str] = {**env_file.read(file), **os.environ} if file else os.environ
+        if given["function"] and given["clear"]:
+            raise click.UsageError(
+                tr(
+                    "--clear and --function exclude each other: the platform logs what a function returns",
+                    "--clear 与 --function 不能同时使用：平台会记录函数的返回值",
+                ),
+                ctx,
+            )
+        return ctx.invoke(self.callback, Run(environ, **given), **ctx.params)  # type: ignore[arg-type] # set by the decorator
+
+
+class Group(click.Group):
+    """A group of such commands, such as `template`."""
+
+    command_class = Command
+
+
+def command(name: str, **kwargs: Any) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a command of a function, without a group."""
+    return click.command(name, cls=Command, **kwargs)
+
+
+class PhoneType(click.ParamType[Phone]):
+    """A mobile number with its plus and country."""
+
+    name = "phone"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Phone:
+        """Return the number of a text."""
+        try:
+            return value if isinstance(value, Phone) else Phone.from_e164(value)
+        except InvalidPhone:
+            self.fail(
+                tr("must be a mobile number with its country, like +86…", "须为带国家代码的手机号，如 +86…"), param, ctx
+            )
+
+
+PHONE = PhoneType()
+
+
+def _shared(*, needs_redis: bool) -> list[click.Parameter]:
+    options = [
+        click.Option(
+            ["--json", "as_json"], is_flag=True, help=tr("Print one JSON object per line.", "每行输出一个 JSON 对象。")
+        ),
+        click.Option(["--clear"], is_flag=True, help=tr("Show numbers in full.", "显示完整号码。")),
+        click.Option(["--yes"], is_flag=True, help=tr("Answer every question with yes.", "对所有询问回答“是”。")),
+        click.Option(
+            ["--env-file", "file"],
+            type=click.Path(path_type=Path, dir_okay=False, exists=True),
+            metavar="FILE",
+            envvar="SMS_ADMIN_ENV_FILE",
+            help=tr("Read settings from a file too; the environment overrides it.", "另从文件读取设置；环境变量优先。"),
+        ),
+    ]
+    if needs_redis:
+        words = tr("Run it in the admin function of this name.", "在此名称的管理函数中运行。")
+        options.append(click.Option(["--function"], metavar="NAME", default="", help=words))
+    return [*options]

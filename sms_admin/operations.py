@@ -1,0 +1,58 @@
+"""Operations: the part of a command that needs Redis or the users, so that it can run where those are reached.
+
+An operation returns pages. Locally its command asks for one page after another; with `--function` each page is one call
+of the admin function (`function.py`), so no answer grows large.
+"""
+
+import importlib
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from sms_admin.failures import Failed
+from sms_admin.place import Place
+
+
+class Page(NamedTuple):
+    """Some rows of an answer, and the cursor of the next page: any JSON value, None after the last page."""
+
+    rows: list[Any]
+    cursor: Any = None
+
+
+class Operation(NamedTuple):
+    """A function that returns a page, its name, such as `numbers.show_number`, and the type of its request."""
+
+    name: str
+    page: Callable[[Place, Any, Any], Page]
+    asked: type
+
+
+def operation(page: Callable[[Place, Any, Any], Page]) -> Operation:
+    """Make `page(place, asked, cursor)`: `asked` is annotated with a Struct, `cursor` begins as None."""
+    return Operation(
+        f"{page.__module__.removeprefix('sms_admin.')}.{page.__name__}", page, page.__annotations__["asked"]
+    )
+
+
+def find(name: str) -> Operation:
+    """Return the operation of a name. Raises Failed if there is none."""
+    if re.fullmatch(r"[a-z_]+(\.[a-z_]+)+", name):
+        module, _, attribute = f"sms_admin.{name}".rpartition(".")
+        try:
+            found = getattr(importlib.import_module(module), attribute, None)
+        except ModuleNotFoundError:
+            found = None
+        if isinstance(found, Operation):
+            return found
+    raise Failed("there is no such operation", "没有这个操作")
+
+
+def read(found: Operation, asked: Any) -> Any:
+    """Return the request of an operation from JSON values. Raises Failed."""
+    try:
+        return msgspec.convert(asked, found.asked)
+    except msgspec.ValidationError as error:
+        raise Failed(f"the request is malformed: {error}", f"请求格式错误：{error}") from None

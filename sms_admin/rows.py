@@ -1,0 +1,22 @@
+"""Rows as JSON values: camelCase keys, and phone numbers masked unless they are to be clear."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from sms_login.phone import Phone
+
+
+def plain(value: Any, *, clear: bool) -> Any:
+    """Return a row, such as a Struct with `rename="camel"`, as JSON values; a Phone at any depth becomes a string."""
+    if isinstance(value, Phone):
+        return value.e164 if clear else str(value)
+    if isinstance(value, msgspec.Struct):
+        names = zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True)
+        return {key: plain(getattr(value, name), clear=clear) for key, name in names}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item, clear=clear) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item, clear=clear) for item in value]
+    return msgspec.to_builtins(value)

@@ -1,0 +1,57 @@
+"""One run of a command: its environment and common options, its questions, and the rows of its operations."""
+
+import getpass
+import os
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cached_property, partial
+from typing import Any
+
+import click
+
+from sms_admin.failures import Failed
+from sms_admin.language import tr
+from sms_admin.operations import Operation
+from sms_admin.output import Output
+from sms_admin.place import Place, append, changes_file
+
+
+class Run:
+    """The first argument of a command: `environ` has the settings, `out` prints, `function` is the admin function."""
+
+    def __init__(
+        self, environ: Mapping[str, str], *, as_json: bool, yes: bool, clear: bool, function: str = ""
+    ) -> None:
+        self.environ, self.function, self._yes = environ, function, yes
+        self.clear = clear
+        self.out = Output(as_json=as_json, clear=clear)
+
+    def confirm(self, question: str) -> None:
+        """Return if the operator says yes, or has said it with `--yes`. Raises UsageError if nobody can answer.
+
+        Raises Failed after a no.
+        """
+        if self._yes:
+            return
+        if not sys.stdin.isatty():
+            why = tr("nobody is here to answer; repeat it with --yes", "没有终端可以回答；请加上 --yes 再执行")
+            raise click.UsageError(f"{question} {why}")
+        if not click.confirm(question, err=True):
+            raise Failed("nothing was done", "未做任何操作")
+
+    def rows(self, operation: Operation, asked: Any) -> Iterator[Any]:
+        """Yield the rows of an operation as JSON values, from here or from the admin function. Raises Failed."""
+        cursor = None
+        while True:
+            page = operation.page(self.place, asked, cursor)
+            yield from map(self.out.plain, page.rows)
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    @cached_property
+    def place(self) -> Place:
+        """Return this machine as the place of operations; its changes are written to a file."""
+        write = partial(append, changes_file(os.environ))
+        return Place(self.environ, f"{getpass.getuser()}@{socket.gethostname()}", write)

@@ -1,0 +1,84 @@
+"""Each command in docs/admin.md runs as the page shows it, against the stand-in of `make run`."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from local.cloud import Cloud, local_cloud
+from sms_admin.cli import COMMANDS
+from tests.testkit.admin import admin
+from tests.testkit.project import ROOT
+from tests.testkit.servers import RedisServer
+
+PAGE = (ROOT / "docs/admin.md").read_text(encoding="utf-8")
+
+
+class Shown(NamedTuple):
+    """A command on the page, and the lines that the page shows below it."""
+
+    command: str
+    lines: list[str]
+
+
+def shown(page: str) -> list[Shown]:
+    """Return the commands in the page's blocks of the kind `console`, in their order."""
+    found: list[Shown] = []
+    for block in re.findall(r"(?ms)^```console\n(.*?)^```$", page):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                found.append(Shown(line[2:], []))
+            else:
+                found[-1].lines.append(line)
+    return found
+
+
+def plain(line: str) -> str:
+    """Return a line without the parts that differ at each run: numbers become 0, and blanks or rules one blank."""
+    return re.sub(r"[\s━─╺╸]+", " ", re.sub(r"[0-9][0-9a-f]*", "0", line)).strip()
+
+
+def differences(lines: list[str], printed: str) -> list[str]:
+    """Return the lines that a command did not print in this order; … stands for any text, or for any lines."""
+    left, missing = [plain(line) for line in printed.splitlines()], []
+    for line in map(plain, lines):
+        pattern = ".*".join(map(re.escape, line.split("…")))
+        place = next((i for i, other in enumerate(left) if re.fullmatch(pattern, other)), None)
+        if place is not None:
+            left = left[place + 1 :]
+        elif line != "…":
+            missing.append(line)
+    return missing
+
+
+@pytest.fixture(scope="module")
+def cloud(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """The environment of `make run`, on a real Redis."""
+    state = str(tmp_path_factory.mktemp("state"))
+    environ = {"REDIS_HOST": redis_server.host, "REDIS_PORT": str(redis_server.port), "XDG_STATE_HOME": state}
+    with local_cloud(environ) as cloud:
+        yield cloud
+
+
+def test_every_command_on_the_page_prints_what_the_page_shows(
+    cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commands run in the order of the page, without a terminal; `# exit 1` behind one names its exit code."""
+    monkeypatch.chdir(tmp_path)
+    for command, lines in shown(PAGE):
+        program, *arguments = shlex.split(command, comments=True)
+        assert program == "sms-admin", command
+        done = admin(cloud.environ, *arguments)
+        expected = re.findall(r"# exit ([0-9])$", command)
+        assert str(done.code) == (expected[0] if expected else "0"), f"{command}\n{done.out}{done.err}"
+        missing = differences(lines, done.out + done.err)
+        assert missing == [], f"{command}\n{done.out}{done.err}"
+
+
+def test_the_page_has_every_command_and_every_subcommand() -> None:
+    """A new command is shown on the page, in a block that the test above runs."""
+    on_page = [tuple(shlex.split(command, comments=True)[1:3]) for command, _ in shown(PAGE)]
+    assert {words[0] for words in on_page} == COMMANDS.keys()

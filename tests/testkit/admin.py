@@ -1,0 +1,35 @@
+"""Runs the operator's commands in this process, which is faster than a process of their own."""
+
+import contextlib
+import io
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+from unittest import mock
+
+from sms_admin.__main__ import main
+
+
+class Done(NamedTuple):
+    """A command that has ended: its exit code, standard output and standard error."""
+
+    code: int
+    out: str
+    err: str
+
+
+def admin(environ: Mapping[str, str], *arguments: str) -> Done:
+    """Run `sms-admin` with arguments in an environment, without a terminal."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.dict(os.environ, environ, clear=True),
+        mock.patch("sys.argv", ["sms-admin", *arguments]),
+        mock.patch("sys.stdin", io.StringIO()),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            code = main()
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    return Done(code, out.getvalue(), err.getvalue())
