@@ -21,6 +21,7 @@ from sms_login.otp.send import CodeSent, Sender
 from sms_login.otp.verify import Guess
 from sms_login.phone import Phone
 from sms_login.sessions.service import Sessions
+from sms_login.statistics import Statistics
 
 _HEADERS = {"Content-Type": "application/json; charset=utf-8", "Cache-Control": "no-store"}
 _SUCCESS = {"zh": "成功", "en": "Success"}
@@ -34,6 +35,7 @@ class App(msgspec.Struct, kw_only=True, eq=False):
     sender: Sender
     login: LoginService
     sessions: Sessions
+    statistics: Statistics
     check_redis: Callable[[], None]
     public_keys: Sequence[Mapping[str, str]]
     default_country: str
@@ -43,7 +45,7 @@ class App(msgspec.Struct, kw_only=True, eq=False):
 
     def handle(self, event: Any, context: Any) -> dict[str, Any]:
         """Return the answer to one event, in the platform's form. Never raises."""
-        return _respond(event, context, self.origins, self._answer)
+        return _respond(event, context, self.origins, self._answer, self.statistics.count_request)
 
     def _answer(self, event: Any, request: Request) -> messages.Answer:
         if request.verb not in _VERBS:
@@ -113,7 +115,7 @@ class Misconfigured(msgspec.Struct, frozen=True):
 
     def handle(self, event: Any, context: Any) -> dict[str, Any]:
         """Return InternalError, in the platform's form."""
-        return _respond(event, context, None, self._answer)
+        return _respond(event, context, None, self._answer, lambda _: None)
 
     def _answer(self, *_: object) -> messages.Answer:
         logs.note(problems=self.problems)
@@ -121,7 +123,11 @@ class Misconfigured(msgspec.Struct, frozen=True):
 
 
 def _respond(
-    event: Any, context: Any, origins: Origins | None, answer: Callable[[Any, Request], messages.Answer]
+    event: Any,
+    context: Any,
+    origins: Origins | None,
+    answer: Callable[[Any, Request], messages.Answer],
+    count: Callable[[Mapping[str, Any]], None],
 ) -> dict[str, Any]:
     logs.begin()
     started = time.perf_counter()
@@ -151,7 +157,8 @@ def _respond(
             logs.note(detail=logs.redact(refusal.detail)[:300])
     ms = round((time.perf_counter() - started) * 1000, 1)
     logs.note(request_id=request.id, outcome=outcome, status=status, ms=ms)
-    logs.end(logging.ERROR if status >= 500 else logging.INFO, error=crash)  # noqa: PLR2004 - HTTP: our fault from here
+    level = logging.ERROR if status >= 500 else logging.INFO  # noqa: PLR2004 - HTTP: our fault from here
+    count(logs.end(level, error=crash))
     return events.to_event_answer(status, headers, b"" if envelope is None else msgspec.json.encode(envelope))
 
 

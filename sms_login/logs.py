@@ -123,8 +123,8 @@ def alert(name: str, **facts: Any) -> None:
     note(alerts=[*collected.get("alerts", []), {"alert": name, **facts}])
 
 
-def end(level: int, *, error: BaseException | None = None) -> None:
-    """Write the line of the current request.
+def end(level: int, *, error: BaseException | None = None) -> Mapping[str, Any]:
+    """Write the line of the current request, and return its facts.
 
     Its facts are known to be safe, so it bypasses `logging` except for the level: a log record costs twice as much.
     """
@@ -136,6 +136,7 @@ def end(level: int, *, error: BaseException | None = None) -> None:
         exc_info = error and (type(error), error, error.__traceback__)
         with contextlib.suppress(Exception):  # a log that cannot be written must not fail a login
             _write(_line(time.time(), logging.getLevelName(level), "request", facts, exc_info))
+    return facts
 
 
 def problem(event: str, **facts: Any) -> None:

@@ -12,6 +12,7 @@ from sms_login.adapters.redis.codes import RedisChallenges
 from sms_login.adapters.redis.connections import Client
 from sms_login.adapters.redis.limits import RedisLimits
 from sms_login.adapters.redis.sessions import RedisSessions
+from sms_login.adapters.redis.statistics import RedisStatistics
 from sms_login.adapters.redis.users import RedisUsers
 from sms_login.adapters.tencent.captcha import TencentCaptcha
 from sms_login.adapters.tencent.sms import MAINLAND, TencentSms, sms_api
@@ -34,6 +35,7 @@ from sms_login.sessions.service import Sessions
 from sms_login.settings.reader import ConfigError
 from sms_login.settings.settings import Settings
 from sms_login.sms import Sms
+from sms_login.statistics import Statistics
 from sms_login.users import Users
 
 Handler = App | Misconfigured
@@ -92,6 +94,8 @@ def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origin
         send=send,
     )
     countries, captcha = _countries(settings), None
+    statistics = Statistics(countries, on=settings.statistics)
+    redis.riders = RedisStatistics(redis, statistics).riders
     if outside.captcha and settings.captcha_mode != "off":
         captcha = CaptchaPolicy(outside.captcha, settings.captcha_app_id, always=settings.captcha_mode == "always")
     guard = Guard(
@@ -111,11 +115,12 @@ def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origin
         calendar=calendar,
         send=send,
     )
-    verifier = Verifier(**asdict(parts), require_session=settings.require_session)
+    verifier = Verifier(**asdict(parts), require_session=settings.require_session, statistics=statistics)
     return App(
         sender=Sender(**asdict(parts), sms=outside.sms),
         login=LoginService(verifier=verifier, users=users, sessions=sessions),
         sessions=sessions,
+        statistics=statistics,
         check_redis=redis.check,
         public_keys=ring.public(),
         default_country=settings.default_country,

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 import time_machine
+from msgspec.structs import replace
 
-from sms_login.app import App
-from sms_login.http.cors import Origins
 from tests.testkit.attacks import CARRIER, FORGED, HALF_A_DAY, HOME, KEY, VICTIM, abroad, ask, counted, guess, mobile
 from tests.testkit.backends import Backend
 from tests.testkit.races import outcomes, race
@@ -339,17 +338,7 @@ def test_forged_address_of_the_client(world: World) -> None:
 @pytest.mark.parametrize("forged", ["192.0.2.{}, 198.51.100.9", "x{}, , 192.0.2.{}:80,198.51.100.9:4{}"])
 def test_forged_hops_before_the_own_proxy(world: World, forged: str) -> None:
     """Behind one proxy, only the address that this proxy has appended counts."""
-    world.app = App(
-        sender=world.sender,
-        login=world.login,
-        sessions=world.sessions,
-        check_redis=world.redis.check,
-        default_country="CN",
-        countries=None,
-        origins=Origins(frozenset()),
-        client_ip_source="forwarded:1",
-        public_keys=[],
-    )
+    world.app = replace(world.app, client_ip_source="forwarded:1")
     headers = {"X-Forwarded-For": forged, "X-Scf-Remote-Addr": "192.0.2.{}", "X-Real-IP": "192.0.2.{}"}
     assert sent_with(world, headers) == {"Ok": 20, "TooManyRequests": 5}
     assert counted(world, "ip:198.51.100.9") == {"hour": 20, "day": 20}

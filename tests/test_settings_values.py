@@ -55,6 +55,7 @@ def test_the_smallest_environment_works_with_the_documented_defaults() -> None:
         "test_numbers_until": "",
         "client_ip_source": "platform",
         "allowed_origins": frozenset(),
+        "statistics": True,
         "log_level": "INFO",
     }
     assert [secret.reveal() for secret in settings.secrets] == [KEY]

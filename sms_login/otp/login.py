@@ -5,6 +5,7 @@ import contextlib
 from msgspec import Struct
 from msgspec.structs import asdict
 
+from sms_login import logs
 from sms_login.calls import Call
 from sms_login.errors import ServiceUnavailable
 from sms_login.limits.client import Client
@@ -34,7 +35,9 @@ class LoginService(Struct, frozen=True, kw_only=True, eq=False):
 
         login = self.verifier.redeem(guess, sign_in)
         # A user is named after the login that signed them up, so a repeated login gives the same answer.
-        return LoggedIn(**asdict(login.result), is_new_user=login.result.user_id == login.login_id)
+        is_new = login.result.user_id == login.login_id
+        logs.note(new_user=is_new)
+        return LoggedIn(**asdict(login.result), is_new_user=is_new)
 
     def delete_account(self, token: str, code: str, challenge_id: str | None, client: Client) -> None:
         """Delete the token's user and all sessions, after a right code.
@@ -47,7 +50,7 @@ class LoginService(Struct, frozen=True, kw_only=True, eq=False):
             deleting = self.users.delete(claims.phone, claims.user_id)
             return self.sessions.store.end_all(claims.phone, claims.user_id, deleting)
 
-        deletion = self.verifier.redeem(Guess(claims.phone, code, challenge_id, None, client), delete)
+        deletion = self.verifier.redeem(Guess(claims.phone, code, challenge_id, None, client), delete, "deleteAccount")
         with contextlib.suppress(ServiceUnavailable):  # the account is deleted; the challenge expires by itself
             if deletion.challenge_id:
                 self.verifier.challenges.forget(claims.phone, deletion.challenge_id).answer()

@@ -92,7 +92,8 @@ class Redemption(Struct, frozen=True):
     """An outcome with its facts.
 
     WRONG has `attempts_left` and the `failures` in a row; LOCKED has `wait_ms`; RIGHT and REPEAT have the `login_id` of
-    the login that spent the code. RIGHT also has the `reservations` of the challenge's sendings, to be refunded.
+    the login that spent the code. RIGHT also has the `left_ms` of the code's life, and the `reservations` of the
+    challenge's sendings, to be refunded.
     """
 
     outcome: GuessOutcome
@@ -100,6 +101,7 @@ class Redemption(Struct, frozen=True):
     failures: int = 0
     wait_ms: int = 0
     login_id: str = ""
+    left_ms: int = 0
     reservations: Sequence[Reservation] = ()
 
 

@@ -14,6 +14,7 @@ from sms_login.otp.parts import OtpParts
 from sms_login.otp.store import Attempt, GuessOutcome, Redemption
 from sms_login.periods import retry_after
 from sms_login.phone import Phone
+from sms_login.statistics import Statistics, seconds
 
 T = TypeVar("T")
 
@@ -43,9 +44,10 @@ class Verifier(OtpParts, frozen=True, kw_only=True, eq=False):
     """Verifies codes, and spends them for a use. Thread-safe."""
 
     require_session: bool
+    statistics: Statistics
 
-    def redeem(self, guess: Guess, use: Callable[[str], Call[T]]) -> Used[T]:
-        """Redeem a code for the call of `use(login_id)`.
+    def redeem(self, guess: Guess, use: Callable[[str], Call[T]], counted_as: str = "login") -> Used[T]:
+        """Redeem a code for the call of `use(login_id)`; statistics count it by that use.
 
         Raises CodeIsError, CodeHasExpired, CodeHasValid, SessionMismatch, Locked, TooManyRequests, InvalidParam if a
         required sessionId is missing, UserStoreFailed (the code stays valid) and ServiceUnavailable.
@@ -67,12 +69,15 @@ class Verifier(OtpParts, frozen=True, kw_only=True, eq=False):
         if redemption.outcome not in _RIGHT:
             raise self._refusal(guess, redemption)
         refunds: Sequence[Call[None]] = ()
+        counts = self._counts(counted_as, redemption)
+        self.statistics.count(phone.region, counts)  # now, to travel with the use
         try:
             using = use(redemption.login_id)
             refunds = self.guard.refunds(phone, redemption.reservations, reserved)
             self.send(using, *refunds)
             result = using.answer()
         except Exception as error:
+            self.statistics.count(phone.region, counts, times=-1)
             # Even through a bug of ours. If a login was repeated, the code is valid again once both have failed.
             if self._unredeem(phone, challenge_id, login_id, refunded=bool(refunds)):
                 if not refunds:
@@ -121,6 +126,12 @@ class Verifier(OtpParts, frozen=True, kw_only=True, eq=False):
             return self.challenges.unredeem(phone, challenge_id, login_id, refunded=refunded).answer()
         except errors.ServiceUnavailable:  # the answer stays the earlier failure, and the code stays spent
             return False
+
+    def _counts(self, use: str, redemption: Redemption) -> dict[str, int]:
+        if redemption.outcome is GuessOutcome.REPEAT:  # counted when the code was spent
+            logs.note(repeated=True)
+            return {}
+        return {f"verified:{use}": 1, seconds(self.rules.life * 1000 - redemption.left_ms): 1}
 
     def _refusal(self, guess: Guess, redemption: Redemption) -> errors.Refusal:
         match redemption.outcome:

@@ -1,6 +1,7 @@
 """A login service on a Redis of the test's choice, with a clock that it can move and an SMS outbox that it can read."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,7 @@ from sms_login.wiring import Outside
 from tests.testkit.backends import Backend
 from tests.testkit.outside import Captchas, Outbox
 from tests.testkit.seams import SeamedRedis
+from tests.testkit.servers import until
 
 PHONE = Phone.parse("+8613800138000", "CN")
 OTHER_PHONE = Phone.parse("+8613800138001", "CN")
@@ -74,6 +76,7 @@ class World:
     sending: bool = True
     origins: frozenset[str] = frozenset()
     ip: str | None = None  # whose calls these are; None: no limit counts clients
+    statistics: bool = False  # off, so that tests may compare all that Redis holds
     other_users: Users | None = None  # in place of those in Redis
 
     def __post_init__(self) -> None:
@@ -93,6 +96,7 @@ class World:
             captcha_mode=self.captcha_mode,
             allowed_countries=self.countries,
             sending=self.sending,
+            statistics=self.statistics,
             **({} if self.abroad else {"sms_abroad": None}),
             allowed_origins=self.origins,
             client_ip_source="platform" if self.ip else "none",
@@ -102,6 +106,7 @@ class World:
             Outside(redis=self.redis, users=self.users, sms=self.outbox, captcha=self.captchas),
         )
         self.sender, self.login, self.sessions = self.app.sender, self.app.login, self.app.sessions
+        self.counts = self.app.statistics
         self.challenges = self.sender.challenges
 
     def answer(self, method: str, headers: dict[str, str] | None = None, /, **params: Any) -> dict[str, Any]:
@@ -175,6 +180,21 @@ class World:
         """Return what Redis counts of the number's failures in a row, None if nothing."""
         count: str | None = self.backend.client.get(otp_key(phone, "failures"))
         return count
+
+    def statistics_of(self, country: str = "CN") -> dict[str, int]:
+        """Write the counts that wait, and return those of a country in Redis, of all hours together; none is zero."""
+
+        def written() -> bool:  # an instance writes only so often
+            self.redis.check()
+            return not self.counts.waiting
+
+        until(written, 5)
+        hours = [self.backend.client.hgetall(key) for key in self.backend.expiries() if key.startswith("stats:")]
+        total = Counter[str]()
+        for name, count in ((name, count) for counts in hours for name, count in counts.items()):
+            if name.startswith(f"{country}:"):
+                total[name.removeprefix(f"{country}:")] += int(count)
+        return {name: count for name, count in total.items() if count}
 
     def set_failures(self, count: int, phone: Phone = PHONE, *, seconds: int = 86_400) -> None:
         """Count so many failures in a row of the number, for so long."""

@@ -88,6 +88,7 @@ class RedisCall(Struct, Generic[T], eq=False):
     read: Callable[[Any], T]
     reply: Any = NOT_SENT
     in_full: bool = False
+    lost: Callable[[], None] = lambda: None  # is called if there is no answer
     __repr__ = object.__repr__  # keys name phone numbers
 
     def words(self, known: set[str]) -> Sequence[str | int]:
@@ -124,6 +125,7 @@ class RedisClient:
         self._connect = connect
         self._servers: Server | Cluster | None = None
         self._lock = threading.Lock()
+        self.riders: Callable[[], Sequence[RedisCall[Any]]] = lambda: ()  # calls that travel with the next batch
 
     def command(self, name: str, key: str, *args: str | int, read: Callable[[Any], T]) -> RedisCall[T]:
         """Return the call of a command with one key."""
@@ -142,6 +144,7 @@ class RedisClient:
         batch = [call for call in each(calls) if isinstance(call, RedisCall) and call.reply is NOT_SENT]
         if not batch:
             return
+        batch = [*self.riders(), *batch]
         self._exchange(batch)
         # A server that has forgotten its scripts has run none of these, and is sent their texts, in the same order.
         if forgotten := [call for call in batch if isinstance(call.reply, redis.exceptions.NoScriptError)]:
@@ -151,6 +154,7 @@ class RedisClient:
         for call in batch:
             if isinstance(call.reply, FAILURES):
                 call.reply = ServiceUnavailable(f"redis: {type(call.reply).__name__}: {call.reply}")
+                call.lost()
 
     def check(self) -> None:
         """Return if Redis answers and takes a write, as every login needs. Raises ServiceUnavailable."""

@@ -129,9 +129,12 @@ def _redemption(answer: list[Any]) -> Redemption:
             return Redemption(outcome, attempts_left=facts[0], failures=facts[1])
         case GuessOutcome.LOCKED:
             return Redemption(outcome, wait_ms=facts[0])
-        case GuessOutcome.RIGHT | GuessOutcome.REPEAT:
-            login_id, *reservations = facts
-            return Redemption(outcome, login_id=login_id, reservations=[*filter(None, map(_decode, reservations))])
+        case GuessOutcome.RIGHT:
+            login_id, left_ms, *reservations = facts
+            taken = [*filter(None, map(_decode, reservations))]
+            return Redemption(outcome, login_id=login_id, left_ms=left_ms, reservations=taken)
+        case GuessOutcome.REPEAT:
+            return Redemption(outcome, login_id=facts[0])
     return Redemption(outcome)
 
 
