@@ -7,7 +7,7 @@ from typing import Any
 from openapi import examples, refusals, schemas
 from sms_login import __version__
 from sms_login.errors import Refusal
-from sms_login.http import key_set, messages
+from sms_login.http import key_set, messages, parameters
 
 Part = dict[str, Any]
 Method = type[messages.Message]
@@ -20,9 +20,9 @@ most 16 KiB.
 `phone` and `code` may be sent as people type and paste them: white space, dashes and invisible characters are dropped,
 and digits of every script count; in `phone` also dots, slashes, brackets and a leading `tel:`.
 
-Every answer except the key set has the same envelope. `errorCode` is 0 on success; tell refusals apart by `codeStr`.
-`errorMessage` is Chinese if the first language of `Accept-Language` is Chinese or there is none, else English. A proxy
-or the platform may refuse a request in another format, as when a URL is too long.
+Every answer has the same envelope, except the key set and the success of `smsReceipt`. `errorCode` is 0 on success;
+tell refusals apart by `codeStr`. `errorMessage` is Chinese if the first language of `Accept-Language` is Chinese or
+there is none, else English. A proxy or the platform may refuse a request in another format, as when a URL is too long.
 
 All methods also have one URL: `POST /` with `method` among the parameters, which may be JSON, a form or the query
 string; the token too may be a parameter. A parameter of the body overrides that of the query string, and `method`
@@ -35,6 +35,8 @@ _TAGS: dict[str, tuple[str, dict[Method, str]]] = {
         {
             messages.GetSms: "Keep `sessionId` until the login. With it, the same code is sent again, once "
             "`resendAfter` is over. After `SendUnknown` the SMS may arrive: its code works with `data.sessionId`.",
+            messages.GetSmsStatus: "Ask every two seconds or so while the person waits; some carriers never answer. "
+            "`reason` is null unless it failed, `at` is null until there is a receipt.",
             messages.Login: "With `token` instead of `code`, as apps of 2020 send it, the answer has only the user "
             "and that token: it is still valid.",
         },
@@ -57,7 +59,11 @@ _TAGS: dict[str, tuple[str, dict[Method, str]]] = {
     ),
     "Service": (
         "For operators, and for services that verify tokens.",
-        {messages.Health: "", messages.Jwks: "Without the envelope."},
+        {
+            messages.SmsReceipt: "For Tencent Cloud alone. Without the envelope; it sends receipts again after 503.",
+            messages.Health: "",
+            messages.Jwks: "Without the envelope.",
+        },
     ),
 }
 _OF_THE_KEY_SET: dict[str, Part] = {
@@ -77,8 +83,16 @@ _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "Makes it safe to repeat the request: a random one per tap of the button.",
-    "schema": {"type": "string", "pattern": schemas.ecma(messages.IDEMPOTENCY_KEY)},
+    "schema": {"type": "string", "pattern": schemas.ecma(parameters.IDEMPOTENCY_KEY)},
     "example": "0b8ac2f3-d1e0-4a55-9a5b-12273adb6f8e",
+}
+_RECEIPT_KEY = {
+    "name": "key",
+    "in": "query",
+    "description": parameters.MUST_BE["key"][0],
+    "required": True,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 256},
+    "example": examples.RECEIPT_KEY,
 }
 _RETRY_AFTER = {
     "description": "In seconds, like `retryAfter` of the body.",
@@ -151,6 +165,8 @@ def _operation(kind: Method, group: str, note: str) -> Part:
     }
     if kind in _REPEATABLE:
         operation["parameters"] = [_ref("parameters", "Idempotency-Key")]
+    if kind is messages.SmsReceipt:
+        operation["parameters"] = [_RECEIPT_KEY]
     bodies = {name: {"value": body} for name in examples.ALL if (body := examples.body(name, kind))}
     if bodies:
         content = {"schema": schemas.ref(f"{kind.__name__}Request"), "examples": bodies}

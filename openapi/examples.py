@@ -8,6 +8,7 @@ from sms_login.http.messages import (
     DeleteAccount,
     Done,
     GetSms,
+    GetSmsStatus,
     GetUserInfo,
     Health,
     Healthy,
@@ -16,9 +17,12 @@ from sms_login.http.messages import (
     Login,
     Logout,
     Message,
+    Received,
     Refresh,
     SetNickname,
+    SmsReceipt,
 )
+from sms_login.otp.delivery import SmsStatus
 from sms_login.otp.login import LoggedIn
 from sms_login.otp.send import CodeSent
 from sms_login.sessions.service import SignedIn, UserInfo
@@ -42,10 +46,22 @@ _KEY = {
     "alg": "EdDSA",
 }
 
+RECEIPT_KEY = "9f86d081884c7d659a2feaa0c55ad015"
+_RECEIPT = {
+    "user_receive_time": "2026-11-28 16:40:02",
+    "nationcode": "86",
+    "mobile": "13800138000",
+    "report_status": "FAIL",
+    "errmsg": "UNDELIV",
+    "description": "用户关机",
+    "sid": _SERIAL,
+}
+
 # Request and answer data by name.
 ALL: dict[str, tuple[Message, Any]] = {
     "getSms": (GetSms(_PHONE), CodeSent(_SESSION, 300, 31, "12273adb-6f8e-4a55-9a5b-0b8ac2f3d1e0", _SERIAL)),
     "getSms again": (GetSms(_PHONE, _SESSION), CodeSent(_SESSION, 300, 31)),
+    "getSmsStatus": (GetSmsStatus(_PHONE, _SESSION, _SERIAL), SmsStatus("failed", "unreachable", 1795867202)),
     "login": (Login(_PHONE, _CODE, _SESSION), LoggedIn(**_USER, **_TOKENS, is_new_user=True)),
     "refresh": (Refresh(_REFRESH), SignedIn(**_USER, **_TOKENS)),
     "logout": (Logout(refresh_token=_REFRESH), Done()),
@@ -53,14 +69,17 @@ ALL: dict[str, tuple[Message, Any]] = {
     "getUserInfo": (GetUserInfo(ACCESS_TOKEN), UserInfo(**_USER)),
     "setNickname": (SetNickname(ACCESS_TOKEN, "小明"), UserInfo(**_USER)),
     "deleteAccount": (DeleteAccount(ACCESS_TOKEN, _CODE, _SESSION), Done()),
+    "smsReceipt": (SmsReceipt(RECEIPT_KEY), Received()),
     "health": (Health(), Healthy()),
     "jwks": (Jwks(), KeySet([{**_KEY, "use": "sig", "kid": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"}])),
 }
 
 
-def body(name: str, kind: type[Message]) -> dict[str, Any]:
+def body(name: str, kind: type[Message]) -> Any:
     """Return the body of the request, without absent parameters; {} if it is not of this kind, or has none."""
     request = ALL[name][0]
+    if kind is type(request) is SmsReceipt:
+        return [_RECEIPT]
     sent = msgspec.to_builtins(request) if type(request) is kind else {}
     elsewhere = {"method", "token"}  # in the path, and in the header Authorization
     return {key: value for key, value in sent.items() if key not in elsewhere and value not in {None, False}}
@@ -69,7 +88,7 @@ def body(name: str, kind: type[Message]) -> dict[str, Any]:
 def answer(name: str) -> dict[str, Any]:
     """Return the answer, in its envelope if it has one."""
     data = ALL[name][1]
-    if isinstance(data, KeySet):
+    if isinstance(data, KeySet | Received):
         return dict(msgspec.to_builtins(data))
     return {
         "errorCode": 0,

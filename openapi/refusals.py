@@ -35,12 +35,14 @@ _SENDING: tuple[Kind, ...] = (
 
 BY_METHOD: dict[type[messages.Message], tuple[Kind, ...]] = {
     messages.GetSms: (*_SENDING, errors.ServiceUnavailable),
+    messages.GetSmsStatus: (errors.InvalidPhone, errors.CodeHasExpired, errors.ServiceUnavailable),
     messages.Login: (errors.MissingCode, errors.InvalidPhone, *_CODE, *_TOKEN, errors.TokenMismatch, *_USER),
     messages.Refresh: (errors.TokenInvalid, *_USER),
     messages.Logout: (*_TOKEN, errors.ServiceUnavailable),
     messages.GetUserInfo: (*_TOKEN, *_USER),
     messages.SetNickname: (*_TOKEN, *_USER),
     messages.DeleteAccount: (*_TOKEN, *_CODE, errors.ServiceUnavailable),
+    messages.SmsReceipt: (errors.ReceiptKeyInvalid, errors.ServiceUnavailable),
     messages.Health: (errors.ServiceUnavailable,),
     messages.Jwks: (),
 }

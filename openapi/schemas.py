@@ -7,7 +7,8 @@ import msgspec
 from openapi import refusals
 from sms_login import errors
 from sms_login.errors import Refusal
-from sms_login.http import bodies, messages
+from sms_login.http import bodies, messages, parameters
+from sms_login.otp.delivery import SmsStatus
 from sms_login.otp.login import LoggedIn
 from sms_login.otp.send import CodeSent
 from sms_login.sessions.service import SignedIn, UserInfo
@@ -17,14 +18,23 @@ Schema = dict[str, Any]
 # One answer each: a login with a token, which apps of 2020 send, is described in words.
 ANSWERS: dict[type[messages.Message], type[Any]] = {
     messages.GetSms: CodeSent,
+    messages.GetSmsStatus: SmsStatus,
     messages.Login: LoggedIn,
     messages.Refresh: SignedIn,
     messages.Logout: messages.Done,
     messages.GetUserInfo: UserInfo,
     messages.SetNickname: UserInfo,
     messages.DeleteAccount: messages.Done,
+    messages.SmsReceipt: messages.Received,
     messages.Health: messages.Healthy,
     messages.Jwks: messages.KeySet,
+}
+BARE = {messages.SmsReceipt: messages.Received, messages.Jwks: messages.KeySet}  # answers without the envelope
+_RECEIPTS: Schema = {
+    "description": "as document 382/59178 of Tencent Cloud shows them; an unreadable one is skipped",
+    "type": "array",
+    "items": {"type": "object"},
+    "maxItems": 100,
 }
 _OF = {str: {"type": "string"}, int: {"type": "integer", "minimum": 0}}
 
@@ -41,7 +51,7 @@ def tag(kind: type[messages.Message]) -> str:
 
 def answer_name(kind: type[messages.Message]) -> str:
     """Return the name of the schema of a method's whole answer."""
-    return "KeySet" if kind is messages.Jwks else f"{kind.__name__}Answer"
+    return BARE[kind].__name__ if kind in BARE else f"{kind.__name__}Answer"
 
 
 def ecma(pattern: str) -> str:
@@ -54,9 +64,10 @@ def build() -> dict[str, Schema]:
     answers = dict.fromkeys(ANSWERS.values())
     _, found = msgspec.json.schema_components([*ANSWERS, *answers], ref_template=ref("{name}")["$ref"])
     requests = {f"{kind.__name__}Request": _request(kind, found[kind.__name__]) for kind in ANSWERS}
-    schemas = {name: schema for name, schema in requests.items() if schema["properties"]}
+    requests["SmsReceiptRequest"] = _RECEIPTS
+    schemas = {name: schema for name, schema in requests.items() if schema.get("properties", True)}
     schemas |= {kind.__name__: _answer(found[kind.__name__]) for kind in answers}
-    schemas |= {answer_name(kind): _success(kind) for kind in ANSWERS if kind is not messages.Jwks}
+    schemas |= {answer_name(kind): _success(kind) for kind in ANSWERS if kind not in BARE}
     return {**schemas, "Refusal": _refusal()}
 
 
@@ -81,7 +92,7 @@ def _parameter(name: str, schema: Schema) -> Schema:
     value = next(part for part in schema.get("anyOf", [schema]) if part != {"type": "null"})
     if "pattern" in value:
         value = {**value, "pattern": ecma(value["pattern"])}
-    return {"description": messages.MUST_BE[name][0], **_field(value)}
+    return {"description": parameters.MUST_BE[name][0], **_field(value)}
 
 
 def _answer(found: Schema) -> Schema:
@@ -91,11 +102,16 @@ def _answer(found: Schema) -> Schema:
 
 
 def _field(schema: Schema) -> Schema:
-    """Describe a field; one that may be null has two types, which more generators know than anyOf."""
-    field = {key: value for key, value in schema.items() if key not in {"default", "anyOf"}}
-    if "anyOf" in schema:
-        field["type"] = [part["type"] for part in schema["anyOf"]]
-    return field
+    """Describe a field; one that may be null has two types, which more generators know than anyOf.
+
+    A choice of words is any text, so that an older app can read a word that is new.
+    """
+    parts = schema.get("anyOf", [schema])
+    types = [part.get("type", "string") for part in parts]
+    words = [word for part in parts for word in part.get("enum", [])]
+    field = {key: value for key, value in schema.items() if key not in {"default", "anyOf", "enum"}}
+    field["type"] = types if "anyOf" in schema else types[0]
+    return {**field, "description": f"one of {', '.join(words)}"} if words else field
 
 
 def _success(kind: type[messages.Message]) -> Schema:
@@ -128,7 +144,7 @@ def _envelope(number: Schema, name: Schema, data: Schema) -> Schema:
 
 def example_of(kind: type[Refusal]) -> dict[str, Any]:
     """Return the answer that a caller with `Accept-Language: en` gets."""
-    refusal = messages.malformed("code") if kind is errors.InvalidParam else kind()
+    refusal = parameters.malformed("code") if kind is errors.InvalidParam else kind()
     envelope = {
         "errorCode": kind.number,
         "codeStr": kind.name,

@@ -10,12 +10,13 @@ import msgspec
 
 from sms_login import logs
 from sms_login.errors import HttpMethodNotAllowed, InternalError, MissingCode, Refusal
-from sms_login.http import events, key_set, messages
+from sms_login.http import events, key_set, messages, parameters
 from sms_login.http.client_ip import client_of
 from sms_login.http.cors import Origins, from_page
 from sms_login.http.events import Request
 from sms_login.limits.client import Client
 from sms_login.limits.guard import Caller
+from sms_login.otp.delivery import Deliveries
 from sms_login.otp.login import LoginService
 from sms_login.otp.send import CodeSent, Sender
 from sms_login.otp.verify import Guess
@@ -33,6 +34,7 @@ class App(msgspec.Struct, kw_only=True, eq=False):
     """Answers the platform's events. `Phone.parse` explains `countries`, `client_ip.client_of` `client_ip_source`."""
 
     sender: Sender
+    deliveries: Deliveries
     login: LoginService
     sessions: Sessions
     statistics: Statistics
@@ -50,19 +52,25 @@ class App(msgspec.Struct, kw_only=True, eq=False):
     def _answer(self, event: Any, request: Request) -> messages.Answer:
         if request.verb not in _VERBS:
             raise HttpMethodNotAllowed
-        params = events.read_params(event, request.headers)
-        if method := messages.method_at(request.path):
+        query, method = events.read_query(event), messages.method_at(request.path)
+        if (query.get("method") or method) == "smsReceipt":  # the body has the receipts, and is read after the key
+            params = {**query, "method": "smsReceipt"}
+        else:
+            params = events.read_params(event, request.headers)
+        if method:
             params.setdefault("method", method)
         if request.bearer:
             params.setdefault("token", request.bearer)
         if request.verb == "HEAD" and params.get("method") not in _HEAD_METHODS:
             raise HttpMethodNotAllowed("GET, POST, OPTIONS")
         message = messages.parse(params)
-        key = messages.idempotency_key(request.headers.get("idempotency-key"))
+        key = parameters.idempotency_key(request.headers.get("idempotency-key"))
         logs.note(method=message.__struct_config__.tag)
-        return self._dispatch(message, key, request)
+        return self._dispatch(message, key, request, event)
 
-    def _dispatch(self, message: messages.Message, key: str | None, request: Request) -> messages.Answer:
+    def _dispatch(  # noqa: C901 - a table with a case for each method
+        self, message: messages.Message, key: str | None, request: Request, event: Any
+    ) -> messages.Answer:
         """Answer a message. A new one also needs its type in http/messages.py and its entries in openapi/."""
         answer: messages.Answer = messages.Done()
         match message:
@@ -70,6 +78,11 @@ class App(msgspec.Struct, kw_only=True, eq=False):
                 phone = self._phone(message)
                 caller = Caller(self._client(request), message.captcha_ticket or "", message.captcha_randstr or "")
                 answer = self.sender.get_sms(phone, message.session_id, key, caller)
+            case messages.GetSmsStatus():
+                answer = self.deliveries.status(self._phone(message), message.session_id, message.serial_no)
+            case messages.SmsReceipt():
+                self.deliveries.take(message.key, lambda: events.raw_body(event))
+                answer = messages.Received()
             case messages.Login():
                 answer = self._log_in(message, key, request)
             case messages.Refresh():
@@ -97,7 +110,7 @@ class App(msgspec.Struct, kw_only=True, eq=False):
             return self.sessions.still_logged_in(phone, message.token)
         raise MissingCode
 
-    def _phone(self, message: messages.GetSms | messages.Login) -> Phone:
+    def _phone(self, message: messages.GetSms | messages.GetSmsStatus | messages.Login) -> Phone:
         phone = Phone.parse(message.phone, self.default_country, self.countries)
         logs.note(phone=str(phone), country=phone.region)
         return phone
@@ -144,6 +157,8 @@ def _respond(
             data = answer(event, request)
             status, outcome = 200, "Ok" if isinstance(data, CodeSent) else "Success"
             envelope = _envelope(0, outcome, _SUCCESS[request.language], request, data)
+            if isinstance(data, messages.Received):
+                envelope = data
             if isinstance(data, messages.KeySet):  # in the form of RFC 7517
                 status, more = key_set.status_and_headers(request, msgspec.json.encode(data))
                 headers, envelope = {**headers, **more}, None if status == HTTPStatus.NOT_MODIFIED else data

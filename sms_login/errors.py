@@ -22,6 +22,7 @@
     ├── CountryNotAllowed     -1303  403
     ├── SendingPaused         -1304  503  the day's budget is spent, or sending is switched off
     ├── OriginNotAllowed      -1305  403  a web page of a foreign site
+    ├── ReceiptKeyInvalid     -1306  403  delivery receipts without their key
     ├── Locked                -1401  429  too many failures in a row
     ├── ServiceUnavailable    -1500  503  Redis or the user table did not answer
     └── InternalError         -1999  500  a bug or a configuration error of ours
@@ -220,6 +221,12 @@ class OriginNotAllowed(Refusal, number=-1305, status=403):
     """A browser sent the request from a page of a foreign site."""
 
     zh, en = "不允许来自该网站的请求", "Requests from this site are not allowed."
+
+
+class ReceiptKeyInvalid(Refusal, number=-1306, status=403):
+    """The key of a callback with delivery receipts is wrong, or receipts are not set up."""
+
+    zh, en = "回执密钥错误", "The key of the receipts is wrong."
 
 
 class Locked(Refusal, number=-1401, status=429):

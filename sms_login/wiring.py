@@ -11,9 +11,11 @@ from sms_login.adapters.redis.client import RedisClient, connect
 from sms_login.adapters.redis.codes import RedisChallenges
 from sms_login.adapters.redis.connections import Client
 from sms_login.adapters.redis.limits import RedisLimits
+from sms_login.adapters.redis.receipts import RedisReceipts
 from sms_login.adapters.redis.sessions import RedisSessions
 from sms_login.adapters.redis.statistics import RedisStatistics
 from sms_login.adapters.redis.users import RedisUsers
+from sms_login.adapters.tencent import receipts
 from sms_login.adapters.tencent.captcha import TencentCaptcha
 from sms_login.adapters.tencent.sms import MAINLAND, TencentSms, sms_api
 from sms_login.app import App, Misconfigured
@@ -22,6 +24,7 @@ from sms_login.limits.captcha import Captcha, CaptchaPolicy
 from sms_login.limits.guard import Guard
 from sms_login.limits.policy import Policy
 from sms_login.otp.codes import CodeMaker
+from sms_login.otp.delivery import Deliveries
 from sms_login.otp.login import LoginService
 from sms_login.otp.parts import OtpParts
 from sms_login.otp.send import Sender
@@ -118,6 +121,12 @@ def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origin
     verifier = Verifier(**asdict(parts), require_session=settings.require_session, statistics=statistics)
     return App(
         sender=Sender(**asdict(parts), sms=outside.sms),
+        deliveries=Deliveries(
+            store=RedisReceipts(redis),
+            read=receipts.read,
+            keys=[key.key() for key in (settings.sms_receipt_key, settings.sms_receipt_key_previous) if key],
+            send=send,
+        ),
         login=LoginService(verifier=verifier, users=users, sessions=sessions),
         sessions=sessions,
         statistics=statistics,

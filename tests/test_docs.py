@@ -11,8 +11,9 @@ from local.failures import MODES
 from sms_admin.users_table import OLD, users_url
 from sms_login import errors
 from sms_login.adapters.sql.schema import USERS
-from sms_login.http import messages
+from sms_login.http import messages, parameters
 from sms_login.http.events import read_head, read_params
+from sms_login.otp.delivery import SmsStatus
 from sms_login.otp.login import LoggedIn
 from sms_login.otp.send import CodeSent
 from sms_login.phone import Phone
@@ -72,7 +73,7 @@ def test_the_page_of_errors_has_the_sentences_of_every_fault_of_a_number() -> No
 ACCEPTED: dict[str, Callable[[str], str | None]] = {
     "`phone`": lambda text: Phone.parse(text, "CN").e164,
     "`code`": lambda text: getattr(messages.parse({"method": "login", "phone": PHONE, "code": text}), "code", None),
-    "`Idempotency-Key`": messages.idempotency_key,
+    "`Idempotency-Key`": parameters.idempotency_key,
     "`Accept-Language`": lambda text: read_head({"headers": {"Accept-Language": text}}, None).language,
     "a parameter of the method": lambda text: read_params({"queryString": {"sessionId": text}}, {}).get("sessionId"),
 }
@@ -92,12 +93,14 @@ def test_every_method_is_in_the_readme_with_the_fields_of_its_answer() -> None:
     """The fields are those of the answers' types."""
     gives: dict[str, list[Any]] = {
         "getSms": [CodeSent],
+        "getSmsStatus": [SmsStatus],
         "login": [LoggedIn, StillLoggedIn],
         "refresh": [SignedIn],
         "logout": [messages.Done],
         "deleteAccount": [messages.Done],
         "getUserInfo": [UserInfo],
         "setNickname": [UserInfo],
+        "smsReceipt": [messages.Received],
         "jwks": [messages.KeySet],
         "health": [messages.Healthy],
     }

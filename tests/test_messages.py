@@ -9,17 +9,15 @@ from hypothesis import strategies as st
 
 from sms_login.errors import InvalidParam, Refusal, UnknownMethod
 from sms_login.http.messages import (
-    MUST_BE,
     GetSms,
     GetUserInfo,
     Health,
     Login,
     Message,
     SetNickname,
-    idempotency_key,
-    malformed,
     parse,
 )
+from sms_login.http.parameters import MUST_BE, idempotency_key, malformed
 
 PHONE, SESSION, TOKEN = "+8613800138000", "A" * 22, "made-up-token"
 LONGEST_TOKEN = "x" * 4096

@@ -16,7 +16,10 @@ from tests.testkit.project import ROOT
 
 DOCUMENT = build()
 # The order of a login, which is that of a reader's menu.
-ORDER = ["getSms", "login", "refresh", "logout", "getUserInfo", "setNickname", "deleteAccount", "health", "jwks"]
+ORDER = [
+    *("getSms", "getSmsStatus", "login", "refresh", "logout", "getUserInfo", "setNickname", "deleteAccount"),
+    *("smsReceipt", "health", "jwks"),
+]
 OPERATIONS = {part["operationId"]: part for verbs in DOCUMENT["paths"].values() for part in verbs.values()}
 
 
@@ -62,8 +65,11 @@ def test_every_method_has_a_valid_example(name: str) -> None:
     """The function parses the example of a request, and the example of an answer has the method's own form."""
     sent, kind = examples.ALL[name][0], type(examples.ALL[name][0])
     body = examples.body(name, kind)
-    token = {"token": examples.ACCESS_TOKEN} if OPERATIONS[schemas.tag(kind)]["security"] == [{"token": []}] else {}
-    assert messages.parse({"method": schemas.tag(kind), **body, **token}) == sent
+    operation = OPERATIONS[schemas.tag(kind)]
+    params = {"token": examples.ACCESS_TOKEN} if operation["security"] == [{"token": []}] else {}
+    params |= {part["name"]: part["example"] for part in operation.get("parameters", []) if "name" in part}
+    params |= body if isinstance(body, dict) else {}
+    assert messages.parse({"method": schemas.tag(kind), **params}) == sent
     assert body == {} or errors_of(f"{kind.__name__}Request", body) == []
     assert errors_of(schemas.answer_name(kind), examples.answer(name)) == []
 

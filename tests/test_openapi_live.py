@@ -24,11 +24,11 @@ from hypothesis import HealthCheck, settings
 
 from local.cloud import Cloud, local_cloud
 from local.gateway import Gateway
-from openapi import refusals, schemas
+from openapi import examples, refusals, schemas
 from openapi.document import build
 from sms_login import errors, wiring
 from sms_login.errors import ServiceUnavailable
-from sms_login.http import messages
+from sms_login.http import messages, parameters
 from sms_login.http.bodies import read_body
 from sms_login.typed import digits_of
 from tests.testkit.servers import RedisServer
@@ -36,6 +36,7 @@ from tests.testkit.servers import RedisServer
 LEAST = 1000  # cases
 TOKENS = ("token", "refreshToken")
 REVIEW_PHONE, REVIEW_CODE = "+8613800000000", "123456"
+RECEIPT_KEY = "the-key-of-the-receipts-in-tests"
 PLENTY = dict.fromkeys(
     [
         *("DAILY_LIMIT", "DAILY_BUDGET", "IP_HOURLY_LIMIT", "IP_DAILY_LIMIT", "IP_GUESS_LIMIT", "IP_REFUSED_LIMIT"),
@@ -47,6 +48,7 @@ PLENTY = dict.fromkeys(
 ENVIRONMENT = {
     "TEST_NUMBERS": f"{REVIEW_PHONE}={REVIEW_CODE}",
     "TEST_NUMBERS_UNTIL": "2099-12-31",
+    "SMS_RECEIPT_KEY": RECEIPT_KEY,
     "LOG_LEVEL": "ERROR",
 }
 REFUSED = [400, 401, 403, 404, 429, 502, 503, 504]  # the documented statuses, except for 500
@@ -70,7 +72,7 @@ SETTINGS: dict[str, Any] = {
     "suppress_health_check": list(HealthCheck),
 }
 # No schema can express these refusals: a missing token, a ticket without randstr, a name without visible characters.
-IN_WORDS = [errors.missing("token"), errors.missing("captchaRandstr"), messages.malformed("name")]
+IN_WORDS = [errors.missing("token"), errors.missing("captchaRandstr"), parameters.malformed("name")]
 
 
 DOCUMENT = build()
@@ -135,6 +137,7 @@ class Live:
                 lambda: self._failing("reset"),
                 self._too_soon,
             ],
+            "getSmsStatus": [self._waiting, lambda: {**self._waiting(), "sessionId": "A" * 22}],
             "login": [self._asked, self._wrong, self._asked, self._spent],
             "refresh": [lambda: {"refreshToken": self._user()["refreshToken"]}],
             "logout": [lambda: {"refreshToken": self._user()["refreshToken"]}, self._token],
@@ -178,6 +181,12 @@ class Live:
         phone = self._number()["phone"]
         session = self.call(method="getSms", phone=phone)["sessionId"]
         return {"phone": phone, "sessionId": session, "code": self.cloud.tencent.inbox(phone)[0].params[0]}
+
+    def _waiting(self) -> dict[str, Any]:
+        """Request a code, and return the parameters that ask for the fate of its message."""
+        phone = self._number()["phone"]
+        sent = self.call(method="getSms", phone=phone)
+        return {"phone": phone, "sessionId": sent["sessionId"], "serialNo": sent["serialNo"]}
 
     def _wrong(self) -> dict[str, Any]:
         asked = self._asked()
@@ -235,8 +244,9 @@ def judge(live: Live, answer: schemathesis.Response) -> None:
     live.statuses[answer.status_code] += 1
     live.outcomes[method, name] += 1
     key = answer.request.headers.get("Idempotency-Key")
-    good = params is not None and (method not in REQUEST or REQUEST[method].is_valid(params))
-    good = good and (key is None or bool(re.fullmatch(messages.IDEMPOTENCY_KEY, str(key))))
+    good = method == "smsReceipt" and answer.status_code != HTTPStatus.BAD_REQUEST  # its body is an array
+    good = good or (params is not None and (method not in REQUEST or REQUEST[method].is_valid(params)))
+    good = good and (key is None or bool(re.fullmatch(parameters.IDEMPOTENCY_KEY, str(key))))
     if answer.status_code == HTTPStatus.OK:
         assert good
         SUCCESS[method].validate(body)
@@ -282,6 +292,8 @@ def test_every_answer_to_a_known_user_is_as_described(live: Live, case: Any, kin
     params = live.fill(schemas.tag(KINDS[case.operation.definition.raw["operationId"]]))
     if token := params.pop("token", None):
         case.headers["Authorization"] = f"Bearer {token}"
+    if case.operation.label.endswith("/smsReceipt"):
+        case.query["key"] = RECEIPT_KEY
     if isinstance(case.body, dict):
         case.body.update(params)
     check(live, case)
@@ -291,10 +303,14 @@ def test_without_redis_every_method_answers_as_described(live: Live) -> None:
     """Without Redis, a method answers ServiceUnavailable if the table of refusals says so, and works otherwise."""
     token, refresh = (live.call(method="login", phone=REVIEW_PHONE, code=REVIEW_CODE)[name] for name in TOKENS)
     params = {"phone": REVIEW_PHONE, "token": token, "refreshToken": refresh, "code": REVIEW_CODE, "name": "小明"}
+    params |= {"sessionId": "A" * 22, "serialNo": "2019:1"}
     away = wiring.build({**live.cloud.environ, "REDIS_PORT": "1", "TEST_NUMBERS": "", "TEST_NUMBERS_UNTIL": ""})
     for kind, refused in refusals.BY_METHOD.items():
-        body = json.dumps({**params, "method": schemas.tag(kind)})
-        answer = away.handle({"httpMethod": "POST", "headers": {}, "body": body}, {})
+        event: dict[str, Any] = {"httpMethod": "POST", "body": json.dumps({**params, "method": schemas.tag(kind)})}
+        if kind is messages.SmsReceipt:
+            body = json.dumps(examples.body("smsReceipt", kind))
+            event |= {"queryString": {"method": "smsReceipt", "key": RECEIPT_KEY}, "body": body}
+        answer = away.handle(event, {})
         said = json.loads(answer["body"])
         assert (answer["statusCode"] == ServiceUnavailable.status) is (ServiceUnavailable in refused)
         (REFUSAL if ServiceUnavailable in refused else SUCCESS["jwks"]).validate(said)

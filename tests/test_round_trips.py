@@ -11,12 +11,15 @@ from sms_login.adapters.redis.client import connect
 from sms_login.errors import CodeHasExpired
 from tests.testkit.backends import Backend
 from tests.testkit.devices import Device
+from tests.testkit.receipts import receipt
 from tests.testkit.servers import RedisServer
-from tests.testkit.world import OTHER_PHONE, World
+from tests.testkit.world import OTHER_PHONE, PHONE, World
 
 TRIPS = {
     "getSms": 2,
     "getSms again": 2,
+    "getSmsStatus": 1,
+    "smsReceipt": 1,  # for up to a hundred
     "login": 2,
     "login without a sessionId": 3,
     "getUserInfo": 1,
@@ -58,6 +61,9 @@ def test_round_trips(redis_server: RedisServer, clock: time_machine.Traveller) -
         world.cool_down()
         session = world.latest()
         counts["getSms again"] = trips(lambda: world.get_sms(session))
+        waiting = {"phone": PHONE.e164, "sessionId": session, "serialNo": "serial-1"}
+        counts["getSmsStatus"] = trips(lambda: world.call("getSmsStatus", **waiting))
+        counts["smsReceipt"] = trips(lambda: world.receive([receipt(f"serial-{i}") for i in range(100)]))
         counts["login"] = trips(log_in)
         world.cool_down()
         world.get_sms()

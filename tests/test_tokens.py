@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec import convert
 
 from sms_login.errors import TokenExpired, TokenInvalid
-from sms_login.http.messages import Token
+from sms_login.http.parameters import Token
 from sms_login.sessions.access_tokens import AccessTokens, Claims
 from sms_login.sessions.keys import KeyRing
 from sms_login.sessions.pem import private_key

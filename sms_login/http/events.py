@@ -64,19 +64,25 @@ def read_head(event: Any, context: Any) -> Request:
     )
 
 
+def read_query(event: Any) -> Mapping[str, Any]:
+    """Return the query string as the platform has parsed it. Raises InvalidParam."""
+    if not isinstance(event, dict):
+        raise InvalidParam("the event is not an HTTP event", "事件不是 HTTP 事件")
+    query = _mapping(event, "queryString") or _mapping(event, "queryStringParameters")
+    if len(query) > MAX_FIELDS:
+        raise InvalidParam("the query string has too many parameters", "查询参数过多")
+    return query
+
+
 def read_params(event: Any, headers: Mapping[str, str]) -> dict[str, Any]:
     """Return the parameters of the body and the query string; the body overrides the query string.
 
     A parameter that is null or empty counts as absent, and so does the text "undefined", which `wx.request` makes of a
     missing value in a query string; but a person may have that name. Raises InvalidParam.
     """
-    if not isinstance(event, dict):
-        raise InvalidParam("the event is not an HTTP event", "事件不是 HTTP 事件")
-    query = _mapping(event, "queryString") or _mapping(event, "queryStringParameters")
-    if len(query) > MAX_FIELDS:
-        raise InvalidParam("the query string has too many parameters", "查询参数过多")
+    query = read_query(event)
     params: dict[str, Any] = {}
-    for source in (read_body(_raw_body(event), headers.get("content-type", "")), query):
+    for source in (read_body(raw_body(event), headers.get("content-type", "")), query):
         for name, value in source.items():
             if value is None or value == "" or (value == "undefined" and name != "name"):
                 continue
@@ -114,7 +120,8 @@ def _language(header: str) -> str:
     return "zh" if first is None or first[1].lower() in _CHINESE else "en"
 
 
-def _raw_body(event: Mapping[str, Any]) -> bytes:
+def raw_body(event: Mapping[str, Any]) -> bytes:
+    """Return the bytes of the body. Raises InvalidParam."""
     if (body := event.get("body")) is None:
         return b""
     if not isinstance(body, str):

@@ -89,6 +89,11 @@ def key(_: Setting, given: str) -> Secret:
     return secret
 
 
+def url_key(_: Setting, given: str) -> Secret:
+    """Return a key that stands in a URL, as a Secret."""
+    return Secret(given and _matching(r"[A-Za-z0-9_-]{32,256}", given, "be 32 to 256 of A-Z, a-z, 0-9, _ and -"))
+
+
 def users_url(_: Setting, given: str) -> Secret:
     """Return the address of a database in SQLAlchemy's form, which may hold a password, as a Secret."""
     form = given and re.fullmatch(_USERS_URL, given)

@@ -58,6 +58,8 @@ class Settings(Struct, frozen=True):
     sms_region: Annotated[str, Setting("SMS_REGION", kinds.text, "ap-guangzhou")]
     sms_endpoint: Annotated[str, Setting("SMS_ENDPOINT", kinds.text, "sms.tencentcloudapi.com", pattern=_HOST)]
     sms_timeout: Annotated[float, Setting("SMS_TIMEOUT", kinds.number, 5, 0.1, 30)]
+    sms_receipt_key: Annotated[Secret, Setting("SMS_RECEIPT_KEY", kinds.url_key, secret=True)]  # empty: no receipts
+    sms_receipt_key_previous: Annotated[Secret, Setting("SMS_RECEIPT_KEY_PREVIOUS", kinds.url_key, secret=True)]
     jwt_keys: Annotated[  # the signing key first
         tuple[Key, ...],
         Setting("JWT_SECRET", kinds.key, secret=True),

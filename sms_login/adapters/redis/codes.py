@@ -7,6 +7,7 @@ The keys of a number share a hash tag, so a script finds them in one slot of a c
     otp:{+86…}:cooldown        string  id of the latest sending
     otp:{+86…}:day:20261121    int     sendings of the day
     otp:{+86…}:failures        int     failures in a row
+    otp:{+86…}:receipts        hash    delivery receipts of the latest sendings, by serial number
     otp:{+86…}:sent:<key>      string  id of the challenge that a getSms with this Idempotency-Key was answered with
 
 Of `sessions`:
