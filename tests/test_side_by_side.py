@@ -9,6 +9,7 @@ import time_machine
 from sms_login.http import messages
 from tests.testkit.backends import Backend
 from tests.testkit.limits import IP
+from tests.testkit.receipts import receipt
 from tests.testkit.world import PHONE, World
 
 NUMBER = PHONE.e164
@@ -35,6 +36,12 @@ class Pair:
         assert answer["errorCode"] == 0, answer
         return dict(answer["data"])
 
+    def receive(self, serial_no: str) -> None:
+        """Send the receipt of a delivered message to the instance whose turn it is."""
+        self.world = next(self._turns)
+        self.called.add("smsReceipt")
+        assert self.world.receive([receipt(serial_no)])[0] == 200
+
     def code(self, **params: str) -> dict[str, str]:
         """Request a code; return the parameters of a login with it."""
         sent = self.data("getSms", phone=NUMBER, **params)
@@ -48,6 +55,9 @@ def test_every_method_works_across_two_instances(backend: Backend, clock: time_m
     assert pair.data("health")["redis"] == "ok"
     assert pair.call("jwks") == {"keys": []}
     login = pair.code()
+    pair.receive("serial-1")
+    waiting = {"phone": NUMBER, "sessionId": login["sessionId"], "serialNo": "serial-1"}
+    assert pair.data("getSmsStatus", **waiting)["status"] == "delivered"
     user = pair.data("login", **login)
     assert pair.call("login", **login)["codeStr"] == "CodeHasValid"
     assert pair.data("login", phone=NUMBER, token=user["token"])["userId"] == user["userId"]
