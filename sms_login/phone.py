@@ -13,6 +13,7 @@ from sms_login.errors import InvalidPhone, PhoneFault
 from sms_login.typed import digits_of
 
 _DROPPED = "./\\()[]{}<>·•‧∙・。∕【】〔〕「」"  # dots, slashes and brackets
+_E164 = re.compile(r"\+[1-9][0-9]{5,14}")
 _SPELLING = re.compile(r"\+?[0-9]{1,20}")
 _LIKE_A_MOBILE_OF_CHINA = re.compile(r"1[0-9]{10}")
 _LONG = 12  # characters: a shorter number would be mostly visible
@@ -48,34 +49,48 @@ class Phone(Struct, frozen=True):
 
     @classmethod
     @lru_cache(maxsize=1024)  # a number is parsed for sending, for sending again and for logging in
-    def parse(cls, spelling: str, default_region: str, allowed: frozenset[str] | None = None) -> "Phone":
+    def parse(
+        cls,
+        spelling: str,
+        default_region: str,
+        allowed: frozenset[str] | None = None,
+        known: frozenset[str] = frozenset(),
+    ) -> "Phone":
         """Return the number that `spelling` names: E.164, country code + number, or national to `default_region`.
 
         A leading + is always international. Otherwise the default country is tried first, and the other reading counts
         only if its country is `allowed` (None: all are). Where the default is China, eleven digits that begin with 1
         have no other reading: a typing error in a mobile number must not reach North America. Raises InvalidPhone with
-        the fault unless the number can receive SMS.
+        the fault unless the number can receive SMS, or is one of the `known` (E.164).
         """
         number = _read(spelling)
         if number.startswith("+"):
-            return _parsed(number, None)
+            return _parsed(number, None, known)
         try:
-            return _parsed(number, default_region)
+            return _parsed(number, default_region, known)
         except InvalidPhone:
             if default_region == "CN" and _LIKE_A_MOBILE_OF_CHINA.fullmatch(number):
                 raise InvalidPhone(fault=PhoneFault.NOT_OF_CHINA) from None
             with suppress(InvalidPhone):
-                phone = _parsed(f"+{number}", None)
+                phone = _parsed(f"+{number}", None, known)
                 if allowed is None or phone.region in allowed:
                     return phone
             raise
 
     @classmethod
+    @lru_cache(maxsize=1024)
     def from_e164(cls, number: str) -> "Phone":
-        """Return the number written with its plus and country. Raises InvalidPhone for a national number too."""
-        if not number.startswith("+"):
+        """Return a number from a record or a signed token, even if the numbering plan of its country has changed since.
+
+        The region is "ZZ" if its calling code exists no longer. Raises InvalidPhone for a text that is not E.164.
+        """
+        if not _E164.fullmatch(number):
             raise InvalidPhone
-        return cls.parse(number, "ZZ")  # no region: the plus already says it
+        with suppress(NumberParseException):
+            parsed = phonenumbers.parse(number)
+            of_code = phonenumbers.region_code_for_country_code(parsed.country_code or 0)
+            return cls(number, phonenumbers.region_code_for_number(parsed) or of_code)
+        return cls(number, "ZZ")
 
 
 def _read(spelling: str) -> str:
@@ -94,17 +109,20 @@ def _read(spelling: str) -> str:
     raise InvalidPhone(fault=PhoneFault.SYMBOLS if number.strip("+") else PhoneFault.NO_DIGITS)
 
 
-def _parsed(text: str, region: str | None) -> Phone:
+def _parsed(text: str, region: str | None, known: frozenset[str]) -> Phone:
     """Return the number of a country, which is that of the calling code if `region` is None. Raises InvalidPhone."""
     try:
         number = phonenumbers.parse(text, region)
     except NumberParseException as error:
         raise InvalidPhone(fault=_UNREADABLE.get(error.error_type, PhoneFault.TOO_SHORT)) from None
+    e164 = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    if e164 in known:
+        return Phone.from_e164(e164)
     country, kind = phonenumbers.region_code_for_number(number), phonenumbers.number_type(number)
     # Numbers without a country, such as satellite phones, attract SMS pumping.
     if country not in phonenumbers.SUPPORTED_REGIONS or kind not in _CAN_RECEIVE_SMS:
         raise InvalidPhone(fault=_fault(number, kind))
-    return Phone(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164), country)
+    return Phone(e164, country)
 
 
 def _fault(number: PhoneNumber, kind: int) -> PhoneFault:

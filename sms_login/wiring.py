@@ -134,6 +134,7 @@ def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origin
         public_keys=ring.public(),
         default_country=settings.default_country,
         countries=countries,
+        test_numbers=frozenset(settings.test_numbers),
         origins=origins(settings.allowed_origins),
         client_ip_source=settings.client_ip_source,
     )

@@ -98,13 +98,6 @@ def test_a_host_name_without_an_address_is_a_problem(monkeypatch: pytest.MonkeyP
     assert "Name or service not known" in findings[-1].found
 
 
-def test_a_malformed_host_name_is_a_problem() -> None:
-    """A typing error is a problem of the setting, not a failure of the check."""
-    findings = list(redis_check.check(read(1, REDIS_HOST="redis..example.com")))
-    assert bad(findings) == {"redis": State.PROBLEM, "redis.password": State.WARNING}
-    assert "Unicode" in findings[-1].found  # UnicodeError, and from 3.13 on UnicodeEncodeError
-
-
 @pytest.mark.parametrize(("content", "error"), [(None, "FileNotFoundError"), ("no certificate", "SSLError")])
 def test_a_ca_file_that_cannot_be_used_is_a_problem(tmp_path: Path, content: str | None, error: str) -> None:
     """A CA file that is missing or broken is reported, since no server can be verified with it."""

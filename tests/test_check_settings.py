@@ -187,12 +187,22 @@ def test_the_source_of_addresses_is_explained(source: str, state: State) -> None
 def test_test_numbers_near_their_end_are_warnings(until: str, state: State) -> None:
     """The finding counts the numbers without naming them; the last day is in the zone of TZ_OFFSET."""
     with time_machine.travel(datetime(2026, 11, 20, 17, tzinfo=timezone.utc), tick=False):  # the 21st in China
-        (finding,) = limits.test_numbers(read(TEST_NUMBERS="+8613800138000=424242", TEST_NUMBERS_UNTIL=until))
+        (finding,) = limits.test_numbers(read(TEST_NUMBERS="+8615400000000=424242", TEST_NUMBERS_UNTIL=until))
     assert finding.state is state
     assert until in finding.found
     assert ("has passed" in finding.found) is (until == "2026-11-20")
     (none,) = limits.test_numbers(read())
     assert (none.state, none.found) == (State.OK, "none")
+
+
+def test_a_test_number_that_somebody_may_have_is_a_warning() -> None:
+    """The warning counts them and names none."""
+    numbers = "+8613800138000=424242,+8615400000000=424242,+447400123456=424242"
+    with time_machine.travel("2026-11-28T00:00:00Z"):
+        real, last = limits.test_numbers(read(TEST_NUMBERS=numbers, TEST_NUMBERS_UNTIL="2027-06-30"))
+    assert (real.state, last.state) == (State.WARNING, State.OK)
+    assert real.found.startswith("2 of 3 may belong to somebody")
+    assert "138" not in real.found
 
 
 def of_users(url: str) -> Finding:

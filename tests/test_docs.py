@@ -219,12 +219,12 @@ def test_every_link_leads_somewhere() -> None:
 
 
 def test_the_documents_use_no_real_number() -> None:
-    """The documents use only the number that is everyone's example."""
+    """The documents use only the number that is everyone's example, and the test number that nobody can have."""
     for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
         numbers = re.findall(
             r"\+?\b[0-9]{11,15}\b", path.read_text(encoding="utf-8"), re.ASCII
         )  # a number may touch Chinese text
-        assert {number[-11:] for number in numbers} <= {PHONE[-11:]}
+        assert {number[-11:] for number in numbers} <= {PHONE[-11:], "15400000000"}
 
 
 def test_the_readme_is_no_wider_than_the_code() -> None:

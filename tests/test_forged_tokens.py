@@ -88,7 +88,7 @@ def test_another_kind_of_token_is_not_an_access_token(header: Any) -> None:
         {"phone": ""},
         {"phone": "+86"},
         {"phone": "13800138000"},  # without its country
-        {"phone": "+861085851234"},  # a fixed line
+        {"phone": "+86138001380001111"},
     ],
 )
 def test_claims_that_are_missing_or_wrong_are_refused(changes: dict[str, Any]) -> None:

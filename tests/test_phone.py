@@ -271,3 +271,37 @@ def test_a_typing_error_in_a_number_of_china_stays_in_china(phone: Phone, place:
     except InvalidPhone:
         return
     assert (found.region, found.e164) == ("CN", f"+86{wrong}")
+
+
+def test_a_number_of_a_record_is_read_without_the_numbering_plan() -> None:
+    """Its region is that of its calling code if the plan knows no better; a text that is not E.164 is refused."""
+    numbers = {CLEAR: "CN", "+861085851234": "CN", "+8615400000000": "CN", "+447700900123": "GB"}
+    for number, region in {**numbers, "+12505550123": "CA", "+999123456789": "ZZ"}.items():
+        assert Phone.from_e164(number) == Phone(number, region)
+    for text in (
+        "",
+        "+",
+        CLEAR[1:],
+        f"{CLEAR} ",
+        f"{CLEAR}\n",
+        "+0613800138000",
+        "+86 13800138000",
+        f"{CLEAR}000",
+        "+８６13800138000",
+    ):
+        with pytest.raises(InvalidPhone):
+            Phone.from_e164(text)
+
+
+def test_a_known_number_is_read_in_every_spelling_although_nobody_can_have_it() -> None:
+    """Its neighbours are still refused."""
+    known = frozenset({"+8615400000000", "+447700900123"})
+    for spelling in ("+8615400000000", "15400000000", "86 154-0000-0000", "008615400000000"):
+        assert Phone.parse(spelling, "CN", known=known) == Phone("+8615400000000", "CN")
+    for spelling in ("+44 7700 900123", "447700900123"):
+        assert Phone.parse(spelling, "CN", known=known) == Phone("+447700900123", "GB")
+    for spelling in ("15400000001", "+447700900124"):
+        with pytest.raises(InvalidPhone):
+            Phone.parse(spelling, "CN", known=known)
+    with pytest.raises(InvalidPhone):
+        Phone.parse("15400000000", "CN")

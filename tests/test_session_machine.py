@@ -3,8 +3,9 @@
 It compares the service with a plain model of the README, on fakeredis and on a real Redis.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import time_machine
 from hypothesis import HealthCheck, settings
@@ -31,6 +32,8 @@ TOKEN_LIFE = 7200 + 60  # s: clocks may differ by a minute
 HIGHEST = 4
 picks = st.integers(0, HIGHEST)
 ages = st.sampled_from([0, 0, 0, 0, 0, 1, 1, 1, 2, 3])
+# How an old refresh token comes again: once replaced, or several times, by an app or a thief within the grace or later.
+AMBIGUOUS = {"lost answer", "lost answers of a chain", "copied", "copied in a chain"}
 KEYS = f"session:{{{PHONE}}}:"
 
 
@@ -45,8 +48,9 @@ class Session:
     issued: list[str]
     count: int = 1
     rotated: float = 0.0
+    replaced: dict[int, float] = field(default_factory=dict)  # the time of each token's own rotation, by its count
     ended: bool = False
-    lost: tuple[int, float, dict[str, str]] | None = field(default=None, repr=False)
+    lost: tuple[int, float, dict[int, float], dict[str, str]] | None = field(default=None, repr=False)
 
     @property
     def until(self) -> float:
@@ -58,6 +62,7 @@ class Household(RuleBasedStateMachine):
     """One number that is signed in on many devices, and the service beside it."""
 
     steps = 0
+    seen: ClassVar[Counter[str]] = Counter()
     exact = True
 
     @staticmethod
@@ -88,7 +93,8 @@ class Household(RuleBasedStateMachine):
 
     def settle(self) -> None:
         """Step over any end that is near: a real Redis runs ahead of the model by the duration of the test."""
-        ends = [end for its in self.sessions for end in (its.until, its.rotated + RULES.repeat_for)]
+        ends = [its.until for its in self.sessions]
+        ends += [then + RULES.repeat_for for its in self.sessions for then in its.replaced.values()]
         while any(0 <= end - self.now <= 3 for end in ends):
             self.pass_by(4)
 
@@ -165,6 +171,19 @@ class Household(RuleBasedStateMachine):
             self.wait(seconds)
         self.renew(session, age)
 
+    @precondition(lambda self: self.sessions)
+    @rule(
+        pick=picks, waits=st.lists(st.sampled_from([0, 0, 1, 3, 8, 11]), min_size=2, max_size=6), age=st.integers(1, 6)
+    )
+    def refresh_in_a_burst(self, pick: int, waits: list[float], age: int) -> None:
+        """Refresh several times within seconds, and once more with a token that several rotations have replaced."""
+        session = self.chosen(pick)
+        for seconds in waits:
+            self.renew(session, 0)
+            self.pass_by(seconds)
+            self.settle()
+        self.renew(session, age)
+
     def renew(self, session: Session, age: int) -> None:
         """Refresh a session, and compare the answer with the model."""
         place = max(0, len(session.issued) - 1 - age)
@@ -176,17 +195,21 @@ class Household(RuleBasedStateMachine):
             return
         asked = place + 1
         given = "Success" if self.user else "NotRegistered"
-        if asked == store - 1 and self.now - session.rotated <= RULES.repeat_for:
+        chain = " in a chain" if asked < store - 1 else ""
+        if asked < store and self.now - session.replaced.get(asked, float("-inf")) <= RULES.repeat_for:
+            self.seen["lost answers of a chain" if chain else "lost answer"] += 1
             assert data["outcome"] == given
             assert not self.user or data["refreshToken"] == session.issued[store - 1]
         elif asked < store:
+            self.seen[f"copied{chain}"] += 1
             session.ended = True
             assert data["outcome"] == "TokenInvalid"
             return
         else:
             assert data["outcome"] == given
-            session.lost = (session.count, session.rotated, kept)
+            session.lost = (session.count, session.rotated, session.replaced, kept)
             session.count, session.rotated = asked + 1, self.now
+            session.replaced = {**(session.replaced if asked == store else {}), asked: self.now}
             if self.user and session.count > len(session.issued):
                 assert data["refreshToken"] not in session.issued
                 session.issued.append(data["refreshToken"])
@@ -212,11 +235,12 @@ class Household(RuleBasedStateMachine):
         some = [session for session in self.sessions if self.counts(session) and session.lost]
         session = some[pick % len(some)]
         assert session.lost
-        count, rotated, kept = session.lost
+        count, rotated, replaced, kept = session.lost
         session.lost = None
         if min(rotated + RULES.idle, session.born + RULES.most) - self.now <= 3:
             return
-        session.count, session.rotated = count, rotated
+        session.count, session.rotated, session.replaced = count, rotated, replaced
+        self.world.backend.client.delete(session.key)
         self.world.backend.client.hset(session.key, mapping=kept)
         self.world.backend.client.pexpire(session.key, int((session.until - self.now) * 1000))
         self.settle()
@@ -299,6 +323,7 @@ class Household(RuleBasedStateMachine):
         assert held == {session.key for session in self.sessions if self.counts(session)}
         for session in self.sessions:
             if session.key in held:
+                assert len(self.world.backend.client.hget(session.key, "recent") or "") <= 64  # a small hash in Redis
                 assert expiries[session.key] <= (session.until - self.now) * 1000
 
 
@@ -327,12 +352,16 @@ STEPS = settings(max_examples=80, stateful_step_count=20, deadline=None, suppres
 def test_sessions_follow_the_model_on_fakeredis() -> None:
     """Over at least 1,000 steps on fakeredis, the service behaves like the model."""
     Household.steps = 0
+    Household.seen.clear()
     run_state_machine_as_test(Household, settings=STEPS)
     assert Household.steps >= 1000
+    assert Household.seen.keys() == AMBIGUOUS
 
 
 def test_sessions_follow_the_model_on_a_real_redis(redis_server: RedisServer) -> None:
     """Over at least 1,000 steps on a real Redis, the service behaves like the model."""
     HouseholdOnRealRedis.steps, HouseholdOnRealRedis.port = 0, redis_server.port
+    Household.seen.clear()
     run_state_machine_as_test(HouseholdOnRealRedis, settings=STEPS)
     assert HouseholdOnRealRedis.steps >= 1000
+    assert Household.seen.keys() == AMBIGUOUS

@@ -4,11 +4,13 @@ import itertools
 import re
 from copy import copy
 
+import phonenumbers
 import pytest
 import time_machine
 
 from sms_login.calls import Later
 from sms_login.errors import CodeHasValid
+from sms_login.phone import Phone
 from sms_login.sessions.service import SignedIn
 from sms_login.sessions.store import SessionRules
 from sms_login.users import User
@@ -141,16 +143,16 @@ def test_a_token_with_two_holders_ends_the_session(
     assert elsewhere.refresh() == "Success"
 
 
-@pytest.mark.parametrize("later", ["ten seconds", "another rotation"])
-def test_a_replaced_refresh_token_is_reuse_later(world: World, capsys: pytest.CaptureFixture[str], later: str) -> None:
-    """A replaced token is reuse after ten seconds, or at once if its successor has been used."""
+@pytest.mark.parametrize("others", [0, 1, 3])
+def test_a_replaced_refresh_token_is_reuse_later(world: World, capsys: pytest.CaptureFixture[str], others: int) -> None:
+    """A replaced token is reuse ten seconds after its own rotation, although others followed a moment ago."""
     device = Device(world)
     first = device.refresh_token
     device.refresh()
-    if later == "ten seconds":
-        world.wait(12)
-    else:
+    for _ in range(others):
+        world.wait(4)
         device.refresh()
+    world.wait(12 - 4 * others)
     assert device.refresh(first) == "TokenInvalid"
     assert [alert["alert"] for alert in alerts(capsys)] == ["refresh_token_reused"]
     assert device.tries() == {"TokenInvalid"}
@@ -189,6 +191,57 @@ def test_a_session_has_an_id_of_128_random_bits(world: World) -> None:
     assert len(set(names)) == 3
 
 
+def test_a_chain_of_refreshes_is_repeated_from_each_of_its_tokens(world: World) -> None:
+    """Tabs that hold tokens of a burst all get the present one, and go on with it."""
+    device = Device(world)
+    chain = [device.refresh_token]
+    for _ in range(5):
+        assert device.refresh() == "Success"
+        chain.append(device.refresh_token)
+    assert len(set(chain)) == len(chain)
+    for token in chain[-2::-1]:
+        assert device.refresh(token) == "Success"
+        assert device.refresh_token == chain[-1]
+        assert device.is_in
+    assert device.refresh() == "Success"
+    assert device.refresh_token not in chain
+
+
+def test_the_ten_seconds_of_each_token_in_a_chain_are_its_own(exact: World) -> None:
+    """They are exact, and neither a repeat nor a later rotation extends them; the first reuse ends the session."""
+    device = Device(exact)
+    tokens = [device.refresh_token]
+    for _ in range(3):  # at 0, 3 and 6 seconds
+        device.refresh()
+        tokens.append(device.refresh_token)
+        exact.wait(3)
+    exact.wait(1)
+    assert [device.refresh(token) for token in tokens[:3]] == ["Success"] * 3
+    assert device.refresh_token == tokens[3]
+    thieves = [copy(device) for _ in range(2)]
+    exact.wait(0.001)
+    assert [device.refresh(token) for token in (tokens[2], tokens[1], tokens[0])] == ["Success"] * 2 + ["TokenInvalid"]
+    assert [thief.refresh() for thief in thieves] == ["TokenInvalid"] * 2
+
+
+def test_a_burst_without_end_neither_fills_redis_nor_ends_the_session(exact: World) -> None:
+    """From the 33rd refresh within ten seconds on, the present token is the answer again, until the ten are over."""
+    device = Device(exact)
+    exact.wait(11)
+    chain = []
+    for _ in range(40):
+        assert device.refresh() == "Success"
+        chain.append(device.refresh_token)
+    assert len(set(chain)) == 32
+    assert device.refresh(chain[0]) == "Success"
+    assert len(exact.backend.client.hget(device.key, "recent")) < 200
+    exact.wait(11)
+    assert device.refresh() == "Success"
+    assert device.refresh_token not in chain
+    assert exact.backend.client.hget(device.key, "recent") == ""
+    assert device.refresh(chain[30]) == "TokenInvalid"
+
+
 def test_the_ten_seconds_are_exact_and_no_repeat_extends_them(exact: World) -> None:
     """The ten seconds begin with the rotation."""
     device = Device(exact)
@@ -201,6 +254,30 @@ def test_the_ten_seconds_are_exact_and_no_repeat_extends_them(exact: World) -> N
     exact.wait(0.001)
     assert device.refresh(first) == "TokenInvalid"
     assert not device.is_in
+
+
+def test_a_number_whose_country_has_changed_its_plan_stays_signed_in(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tokens name a number that was valid when they were signed; only codes are refused to it."""
+    device = Device(world)
+    monkeypatch.setattr(phonenumbers, "number_type", lambda _: phonenumbers.PhoneNumberType.UNKNOWN)
+    monkeypatch.setattr(phonenumbers, "region_code_for_number", lambda _: None)
+    for cached in (Phone.parse, Phone.from_e164):
+        cached.cache_clear()
+    assert device.call("getSms", phone=PHONE.e164) == "InvalidPhone"
+    assert device.refresh() == "Success"
+    assert device.is_in
+    assert device.call("setNickname", token=device.token, name="name") == "Success"
+    for spelling in (PHONE.e164, PHONE.e164[3:]):
+        assert device.call("login", phone=spelling, token=device.token) == "Success"
+    assert device.call("login", phone=OTHER_PHONE.e164, token=device.token) == "InvalidPhone"
+    assert device.call("login", phone=PHONE.e164, token="token") == "TokenInvalid"
+    assert device.call("login", phone=PHONE.e164, token=device.token, code="123456") == "InvalidPhone"
+    assert device.call("logout") == "Success"
+    monkeypatch.undo()
+    for cached in (Phone.parse, Phone.from_e164):
+        cached.cache_clear()
 
 
 # Lifetimes.

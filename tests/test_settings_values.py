@@ -12,7 +12,7 @@ from sms_login.otp.rules import Rules
 from sms_login.sessions.keys import shared_key
 from sms_login.sessions.store import SessionRules
 from sms_login.settings.reader import ConfigError
-from sms_login.settings.settings import Settings
+from sms_login.settings.settings import TABLE, Settings
 from sms_login.sms import SmsRoute
 from tests.testkit.environ import KEY, LEAST, problems, read
 
@@ -73,9 +73,12 @@ def test_every_required_setting_that_is_missing_is_named_at_once() -> None:
 
 def test_problems_name_settings_and_never_show_values() -> None:
     """A value may be a secret, even one in the wrong variable, so no problem shows it."""
-    bad = dict.fromkeys(_BAD, "hunter2!") | {"REDIS_PASSWORD": "p4ssw0rd", "SECRET_PREVIOUS": "hunter2!"}
+    bad = dict.fromkeys(_BAD.keys() - {"SENDING"}, "hunter2!") | {
+        "REDIS_PASSWORD": "p4ssw0rd",
+        "SECRET_PREVIOUS": "hunter2!",
+    }
     found = problems({**LEAST, **bad})
-    assert {problem.split()[0] for problem in found} == {*_BAD, "SECRET_PREVIOUS"}
+    assert {problem.split()[0] for problem in found} == _BAD.keys() - {"SENDING"} | {"SECRET_PREVIOUS"}
     assert "hunter2" not in str(found)
     assert "p4ssw0rd" not in str(found)
 
@@ -96,9 +99,9 @@ _WHOLE = ["x", "1.5", "-1", "1e3", "0x10", "9" * 5000, "undefined"]
 _BAD = {
     "REDIS_PORT": [*_WHOLE, "0", "65536"],
     "REDIS_DB": [*_WHOLE, "256"],
-    "REDIS_TLS": ["yes", "2", "undefined"],
-    "REDIS_CLUSTER": ["on", "-1"],
-    "REQUIRE_SESSION": ["no"],
+    "REDIS_TLS": ["2", "y", "enabled", "undefined"],
+    "REDIS_CLUSTER": ["-1", "1.0"],
+    "REQUIRE_SESSION": ["none"],
     "USERS_URL": [
         "redis://10.0.0.3",
         "mysql://u:p@10.0.0.3/db",  # this URL would need another library
@@ -133,11 +136,11 @@ _BAD = {
     "TZ_OFFSET": ["x", "-12.5", "15", "nan", "+8:00"],
     "DEFAULT_COUNTRY": ["ZZ", "86", "CHN", "CN,US", "*"],
     "ALLOWED_COUNTRIES": ["ZZ", "CN;US", "CN,", "*,CN", "CN,86"],
-    "LOG_LEVEL": ["TRACE", "debug", "10"],
+    "LOG_LEVEL": ["TRACE", "10", "INFO,DEBUG"],
     **{name: [*_WHOLE, "0", "1000000001"] for name in _LIMITS},  # 0 could be read as unlimited
-    "SENDING": ["0", "1", "OFF", "On", "paused", "undefined"],
+    "SENDING": ["undefined"],
     "CAPTCHA_APP_ID": ["x", "-1", "1.5", "１９", "190000 42", "undefined"],
-    "CAPTCHA_MODE": ["on", "Always", "1", "adaptive,always", "undefined"],
+    "CAPTCHA_MODE": ["on", "1", "adaptive,always", "undefined"],
     "CAPTCHA_ENDPOINT": ["ftp://example.com", "http://", "user:pass@example.com", "example.com/path", "a b"],
     "CLIENT_IP_SOURCE": [
         *("forwarded", "forwarded:", "forwarded:0", "forwarded:-1", "forwarded:x", "forwarded:1.5", "forwarded: 1"),
@@ -158,7 +161,14 @@ _BAD = {
             "https://a_b.example",
         ),
         *("https://a.example https://b.example", "https://a.example;https://b.example", "https://a .example"),
-        *("https://a.example,https://b.example/", "null,*", "https://ａ.example", "undefined"),
+        *(
+            "file:///",
+            "file:",
+            "https://a.example,https://b.example/",
+            "null,*",
+            "https://ａ.example",
+            "undefined",
+        ),
     ],
     "TEST_NUMBERS": [
         *("x", "+8613800138000", "+8613800138000=", "=123456", "+8613800138000:123456", "+8613800138000 = 123456"),
@@ -170,6 +180,7 @@ _BAD = {
             "+861=123456",
             "+99913800138000=123456",
         ),  # not mobile numbers
+        *("+86015400000000=123456", "+861540000000=123456", "+86154000000000=123456", "+8699900000000=123456"),
         *("+8613800138000=123456;+8613800138001=123456", "+8613800138000=123456,x", "undefined"),
     ],
     "JWT_SECRET": ["short", "k" * 31],
@@ -191,9 +202,13 @@ def test_a_value_that_cannot_work_is_refused_by_name(name: str, value: str) -> N
         ("REDIS_PORT", "65535", 65535),
         ("REDIS_DB", "255", 255),
         ("REDIS_TLS", "1", True),
-        ("REDIS_TLS", "True", True),
-        ("REDIS_CLUSTER", "false", False),
+        *(("REDIS_TLS", text, True) for text in ("True", "on", "ON", "Yes")),
+        *(("REDIS_CLUSTER", text, False) for text in ("false", "FALSE", "off", "No", "0")),
         ("REQUIRE_SESSION", "1", True),
+        *(
+            ("REDIS_HOST", host, host)
+            for host in ("redis", "crs-1a2b.sql.tencentcdb.com", "redis.", "my_redis", "fd00::1")
+        ),
         ("REDIS_CA_FILE", "/opt/ca.pem", "/opt/ca.pem"),
         ("SMS_TIMEOUT", "0.5", 0.5),
         ("SMS_ENDPOINT", "http://127.0.0.1:1234", "http://127.0.0.1:1234"),
@@ -207,9 +222,15 @@ def test_a_value_that_cannot_work_is_refused_by_name(name: str, value: str) -> N
         ("ALLOWED_COUNTRIES", "*", None),
         ("ALLOWED_COUNTRIES", "cn, HK ,mo", {"CN", "HK", "MO"}),
         ("LOG_LEVEL", "DEBUG", "DEBUG"),
-        ("SENDING", "on", True),
-        ("SENDING", "off", False),
+        ("LOG_LEVEL", "debug", "DEBUG"),
+        ("LOG_LEVEL", "Warning", "WARNING"),
+        *(("SENDING", text, True) for text in ("on", "ON", "1", "true", "Yes")),
+        *(
+            ("SENDING", text, False)
+            for text in ("off", "OFF", "0", "False", "no", "stop", '"off"', "'on'", "ｏｆｆ", "\0")
+        ),
         ("CAPTCHA_MODE", "off", "off"),
+        ("CAPTCHA_MODE", "Adaptive", "adaptive"),
         ("CAPTCHA_ENDPOINT", "http://127.0.0.1:1234", "http://127.0.0.1:1234"),
         ("CLIENT_IP_SOURCE", "none", "none"),
         ("CLIENT_IP_SOURCE", "forwarded:1", "forwarded:1"),
@@ -217,12 +238,62 @@ def test_a_value_that_cannot_work_is_refused_by_name(name: str, value: str) -> N
         ("ALLOWED_ORIGINS", "https://app.example.com", {"https://app.example.com"}),
         ("ALLOWED_ORIGINS", " HTTPS://App.Example.com , null,", {"https://app.example.com", "null"}),
         ("ALLOWED_ORIGINS", "capacitor://localhost,ionic://localhost", {"capacitor://localhost", "ionic://localhost"}),
+        ("ALLOWED_ORIGINS", "FILE://,null", {"file://", "null"}),
         ("ALLOWED_ORIGINS", "http://[::1]:9000,http://127.0.0.1:5173", {"http://[::1]:9000", "http://127.0.0.1:5173"}),
     ],
 )
 def test_a_value_that_works_is_accepted(name: str, value: str, expected: Any) -> None:
     """A value is read in each of its allowed forms."""
     assert getattr(read(**{name: value}), name.lower()) == expected
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(
+            "redis://10.0.0.2",
+            "rediss://:hunter2@10.0.0.2:6379/0",
+            "10.0.0.2:6379",
+            "redis:6379",
+            "[fd00::1]",
+            "[::1]:6379",
+        ),
+        *(
+            "10.0.0.256",
+            "10.0.0",
+            "10.0.0.02",
+            "1",
+            "-redis",
+            "redis-",
+            "re dis",
+            "redis,redis2",
+            "redis..example",
+            ".redis",
+        ),
+        *("/var/run/redis.sock", "10.0.0.2/0", "a" * 64, "缓存", "redis\0", "hunter2@redis", "."),
+    ],
+)
+def test_a_host_of_redis_is_a_name_or_an_address_alone(host: str) -> None:
+    """The problem says where port, password and TLS belong, and never shows the value."""
+    (problem,) = problems({**LEAST, "REDIS_HOST": host})
+    assert problem.startswith(
+        "REDIS_HOST must be a host name or an IP address alone, like 10.0.0.2: a port belongs in "
+    )
+    assert all(name in problem for name in ("REDIS_PORT", "REDIS_PASSWORD", "REDIS_TLS=1"))
+    assert "hunter2" not in problem
+
+
+def test_a_value_in_quotes_is_one_problem_by_name() -> None:
+    """Every setting but the emergency stop refuses quotes, all of them at once, and without the value."""
+    for quote in "\"'":
+        quoted = {row.name: f"{quote}{LEAST.get(row.name, 'hunter2')}{quote}" for row in TABLE}
+        quoted |= {"JWT_PRIVATE_KEY": "", "CAPTCHA_MODE": f"{quote}always{quote}"}
+        names = quoted.keys() - {"SENDING", "JWT_PRIVATE_KEY"}
+        found = problems(quoted)
+        assert sorted(found) == sorted(
+            f"{name} is in quotes, which docker --env-file keeps: write it without" for name in names
+        )
+    assert read(SMS_SIGN='"').sms_mainland.sign == '"'
 
 
 @pytest.mark.parametrize(
@@ -242,6 +313,14 @@ def test_a_database_of_users_is_named_by_its_url(url: str) -> None:
     assert read(USERS_URL=url).users_url.reveal() == url
     assert users_url({"USERS_URL": url}).reveal() == url
     assert make_url(url).database
+
+
+def test_the_options_of_a_database_may_have_commas_between() -> None:
+    """A shell needs no quotes then; a comma in the password stays."""
+    for before in ("mysql+pymysql://u:p@10.0.0.3/db", "mysql+pymysql://u:p,?ssl_ca=a,b@10.0.0.3/db"):
+        url = f"{before}?ssl_ca=/opt/ca.pem,ssl_check_hostname=false"
+        assert read(USERS_URL=url).users_url.reveal() == f"{before}?ssl_ca=/opt/ca.pem&ssl_check_hostname=false"
+        assert read(USERS_URL=before).users_url.reveal() == before
 
 
 @pytest.mark.parametrize("url", ["", "hunter2"])
@@ -291,14 +370,14 @@ def test_the_captchas_application_is_a_number(app_id: str) -> None:
     assert found[0].startswith("CAPTCHA_APP_ID must ")
 
 
-TEST_NUMBERS = "+8613800138000=123456, +447400123456=000000,"
+TEST_NUMBERS = "+8613800138000=123456, +447400123456=000000,+8615400000000=123456,"
 
 
 def test_test_numbers_have_a_code_each_and_a_last_day() -> None:
     """Test numbers are read in E.164 form, each with its code, and have one last day."""
     settings = read(TEST_NUMBERS=TEST_NUMBERS, TEST_NUMBERS_UNTIL="2028-02-29")
     codes = {number: secret.reveal() for number, secret in settings.test_numbers.items()}
-    assert codes == {"+8613800138000": "123456", "+447400123456": "000000"}
+    assert codes == {"+8613800138000": "123456", "+447400123456": "000000", "+8615400000000": "123456"}
     assert settings.test_numbers_until == "20280229"
     for name, value in (("TEST_NUMBERS", TEST_NUMBERS), ("TEST_NUMBERS_UNTIL", "2027-01-31")):
         assert problems({**LEAST, name: value}) == ["TEST_NUMBERS and TEST_NUMBERS_UNTIL go together"]

@@ -12,10 +12,10 @@ from sms_login.otp.test_numbers import FixedCodes
 from sms_login.periods import Calendar
 from sms_login.phone import Phone
 from sms_login.secret import Secret
-from tests.testkit.backends import NOON, Backend
+from tests.testkit.backends import NOON, Backend, fake_backend
 from tests.testkit.limits import Printed
 from tests.testkit.races import race
-from tests.testkit.world import PHONE, REVIEW_CODE, REVIEW_PHONE, World
+from tests.testkit.world import ENVIRON, PHONE, REVIEW_CODE, REVIEW_PHONE, World
 
 IP = "203.0.113.7"
 LAST_MOMENT = NOON.replace(month=12, day=31, hour=23, minute=59, second=59)
@@ -44,6 +44,22 @@ def test_a_reviewer_logs_in_like_an_ordinary_user(strict: World) -> None:
     info = strict.call("setNickname", token=first["token"], name="reviewer")["data"]
     assert (info["userId"], info["phone"], info["name"]) == (first["userId"], REVIEW_PHONE.e164, "reviewer")
     assert strict.call("login", phone=REVIEW_PHONE.e164, token=second["token"])["data"]["name"] == "reviewer"
+
+
+def test_a_number_that_nobody_can_have_logs_in_like_any_test_number(
+    clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The documented number of an unassigned range is read in each spelling; its neighbour is no number."""
+    monkeypatch.setitem(ENVIRON, "TEST_NUMBERS", f"+8615400000000={REVIEW_CODE}")
+    world = World(fake_backend(), clock)
+    for spelling in ("+8615400000000", "154 0000 0000", "8615400000000"):
+        assert world.call("getSms", phone=spelling)["codeStr"] == "Ok"
+        login = world.call("login", phone=spelling, code=REVIEW_CODE)["data"]
+        assert (login["phone"], world.outbox.sent) == ("+8615400000000", [])
+        assert world.call("login", phone=spelling, token=login["token"])["codeStr"] == "Success"
+    assert world.call("refresh", refreshToken=login["refreshToken"])["codeStr"] == "Success"
+    for method in ("getSms", "login"):
+        assert world.call(method, phone="15400000001", code=REVIEW_CODE)["codeStr"] == "InvalidPhone"
 
 
 def test_nothing_is_sent_and_only_the_user_is_kept(strict: World) -> None:

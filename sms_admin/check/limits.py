@@ -1,10 +1,13 @@
 """Settings that are valid one by one, but make little sense together."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timezone
 
 from sms_admin.check.report import Finding, ok, warning
+from sms_login.errors import InvalidPhone
 from sms_login.periods import Calendar
+from sms_login.phone import Phone
 from sms_login.settings.settings import Settings
 
 _HOME = "CN"  # the one country that the mainland template serves
@@ -45,7 +48,7 @@ def limits(settings: Settings) -> Iterator[Finding]:
 def sending(settings: Settings) -> Iterator[Finding]:
     """Report whether SMS are sent, and through which endpoint."""
     if not settings.sending:
-        yield warning("sending", "SENDING is off: no codes are sent", "set it to on when the emergency is over")
+        yield warning("sending", "SENDING is not on: no codes are sent", "set it to on when the emergency is over")
     elif not settings.sms_endpoint.startswith("http://"):
         yield ok("sending", f"on, through {settings.sms_endpoint}")
     if settings.sms_endpoint.startswith("http://"):
@@ -91,6 +94,9 @@ def test_numbers(settings: Settings) -> Iterator[Finding]:
         return
     until, today = (_day(name) for name in (settings.test_numbers_until, Calendar(settings.tz_offset).now().day.name))
     left, count = (until - today).days, len(settings.test_numbers)
+    if real := sum(map(_assignable, settings.test_numbers)):
+        found = f"{real} of {count} may belong to somebody, whose code would be fixed and easy to guess"
+        yield warning("test-numbers", found, "take numbers that nobody can have, such as +8615400000000")
     if left < 0:
         found = f"{count}, refused since {until:%Y-%m-%d} (TEST_NUMBERS_UNTIL) has passed"
         yield warning("test-numbers", found, "remove TEST_NUMBERS, or set a later day if a review is due")
@@ -99,6 +105,12 @@ def test_numbers(settings: Settings) -> Iterator[Finding]:
         yield warning("test-numbers", found, "set a later TEST_NUMBERS_UNTIL if a review is due")
     else:
         yield ok("test-numbers", f"{count}, until {until:%Y-%m-%d}")
+
+
+def _assignable(e164: str) -> bool:
+    with suppress(InvalidPhone):
+        return bool(Phone.parse(e164, "ZZ"))
+    return False
 
 
 def _day(name: str) -> datetime:

@@ -44,7 +44,7 @@ def check(settings: Settings) -> Iterator[Finding]:
         client.ping()
         yield ok("redis", f"answers at {address}")
         yield from _each_by_itself(settings, client)
-    except (redis.RedisError, UnicodeError) as error:
+    except redis.RedisError as error:
         yield problem("redis", f"{address}: {_said(error)}", _way_in(settings, error))
     finally:
         client.close()
@@ -83,7 +83,7 @@ def _line(settings: Settings) -> Iterator[Finding]:
         return
     try:
         found = [str(entry[4][0]) for entry in socket.getaddrinfo(settings.redis_host, None)]
-    except (OSError, UnicodeError):  # a name that does not resolve: `check` reports it
+    except OSError:  # a name that does not resolve: `check` reports it
         return
     if all(ipaddress.ip_address(address.partition("%")[0]).is_private for address in found):
         yield ok("redis.tls", "off, at a private address")

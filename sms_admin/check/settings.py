@@ -13,7 +13,7 @@ from sms_login.settings.settings import TABLE, Settings
 _NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
 # Placeholders for required settings that are missing, so that the rest can be read. No check examines them.
 _INSTEAD = {
-    **{row.name: "0" for row in TABLE if row.required},
+    **{row.name: "missing" for row in TABLE if row.required},
     "JWT_SECRET": "not a secret, only long enough to pass for one",
 }
 _SECRETS = [row.name for row in TABLE if row.secret]

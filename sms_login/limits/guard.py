@@ -56,7 +56,7 @@ class Guard(Struct, frozen=True, kw_only=True, eq=False):
         ServiceUnavailable.
         """
         if not self.sending:
-            raise errors.SendingPaused
+            raise errors.SendingPaused("SENDING is not on")
         if self.countries is not None and phone.region not in self.countries:
             raise errors.CountryNotAllowed
         checked = budgets.checked()

@@ -1,5 +1,6 @@
 """Settings and their kinds: a kind turns the text of an environment variable into a value."""
 
+import ipaddress
 import re
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -9,7 +10,7 @@ from typing import Any
 import phonenumbers
 from msgspec import Struct
 
-from sms_login.errors import InvalidPhone
+from sms_login.errors import InvalidPhone, PhoneFault
 from sms_login.phone import Phone
 from sms_login.secret import Secret
 
@@ -19,9 +20,12 @@ _KEY_FILE = ("-----BEGIN", "LS0tLS1CRUdJTi", "ssh-", "ecdsa-sha2-", "sk-ssh-", "
 _USERS_URL = (
     r"sqlite:///[^:?#]+"
     r"|mysql\+pymysql://[^:@/?#]+(:[^@]*)?@[A-Za-z0-9._-]+(:(?P<port>[0-9]{1,5}))?/[^/?#]+"
-    r"(\?(&?(charset=utf8mb4|ssl_(ca|cert|key)=[^&#]+|ssl_check_hostname=(true|false))(?=&|\Z))+)?"
+    r"(\?(?P<options>([&,]?(charset=utf8mb4|ssl_(ca|cert|key)=[^&,#]+|ssl_check_hostname=(true|false))(?=[&,]|\Z))+))?"
 )
-_ORIGIN = r"null|[a-z][a-z0-9+.-]*://[a-z0-9.-]+(:[0-9]+)?|[a-z][a-z0-9+.-]*://\[[0-9a-f:]+\](:[0-9]+)?"
+_ORIGIN = r"null|file://|[a-z][a-z0-9+.-]*://[a-z0-9.-]+(:[0-9]+)?|[a-z][a-z0-9+.-]*://\[[0-9a-f:]+\](:[0-9]+)?"
+_LABEL = "[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"  # RFC 1123, section 2.1, and Docker's underscore
+_HOST = rf"(?!(.*\.)?[0-9]+\.?\Z){_LABEL}(\.{_LABEL})*\.?"
+_ON, _OFF = ("1", "on", "true", "yes"), ("0", "off", "false", "no")
 
 
 class Setting(Struct, frozen=True):
@@ -50,18 +54,27 @@ def text(setting: Setting, given: str) -> str:
 
 
 def choice(setting: Setting, given: str) -> str:
-    """Return one of the words in the pattern."""
-    return _among(setting.pattern.split("|"), given, f"be one of {setting.pattern.replace('|', ', ')}")
+    """Return one of the words in the pattern, which may be given in capitals or small letters."""
+    words = {word.lower(): word for word in setting.pattern.split("|")}
+    return words[_among(words, given.lower(), f"be one of {', '.join(words.values())}")]
 
 
 def switch(_: Setting, given: str) -> bool:
     """Return whether the switch is on."""
-    return _among(("0", "1", "false", "true"), given.lower(), "be 0 or 1") in {"1", "true"}
+    return _among((*_ON, *_OFF), given.lower(), "be 0 or 1") in _ON
 
 
-def on_off(_: Setting, given: str) -> bool:
-    """Return whether the switch is on."""
-    return _among(("on", "off"), given, "be on or off") == "on"
+def stop(_: Setting, given: str) -> bool:
+    """Return whether to go on. Every unknown text means stop: a misspelled emergency stop must not be an outage."""
+    return given.lower() in _ON
+
+
+def host(_: Setting, given: str) -> str:
+    """Return the name or the IP address of a server."""
+    with suppress(ValueError):
+        return given and str(ipaddress.ip_address(given))
+    must = "be a host name or an IP address alone, like 10.0.0.2: a port belongs in REDIS_PORT, a password in "
+    return _matching(_HOST, given, f"{must}REDIS_PASSWORD, and for rediss:// set REDIS_TLS=1")
 
 
 def integer(setting: Setting, given: str) -> int:
@@ -99,7 +112,8 @@ def users_url(_: Setting, given: str) -> Secret:
     form = given and re.fullmatch(_USERS_URL, given)
     if given and not (form and int(form["port"] or 1) in range(1, 65536) and given.isprintable()):
         raise Wrong("be mysql+pymysql://user:password@host:3306/database or sqlite:///path, as in docs/users.md")
-    return Secret(given)
+    options = form and form["options"]  # commas need no quotes in a shell
+    return Secret(given.removesuffix(options) + options.replace(",", "&") if options else given)
 
 
 def country(_: Setting, given: str) -> str:
@@ -132,7 +146,7 @@ def codes(_: Setting, given: str) -> dict[str, Secret]:
     must = "be like +8613800000000=123456, with commas between, each number once"
     pairs = [_matching(r"\+[0-9]+=[0-9]{6}", item, must).split("=") for item in _items(given)]
     with suppress(InvalidPhone):
-        found = {Phone.parse(phone, "ZZ").e164: Secret(code) for phone, code in pairs}
+        found = {_test_number(phone): Secret(code) for phone, code in pairs}
         if len(found) == len(pairs):
             return found
     raise Wrong(must)
@@ -145,6 +159,16 @@ def date(_: Setting, given: str) -> str:
         if not given or datetime.strptime(_matching("[0-9]{4}-[0-9]{2}-[0-9]{2}", given, must), "%Y-%m-%d"):  # noqa: DTZ007 - a day
             return given.replace("-", "")
     raise Wrong(must)
+
+
+def _test_number(e164: str) -> str:
+    """Return a number that can receive SMS, or that is in a range assigned to nobody. Raises InvalidPhone."""
+    try:
+        return Phone.parse(e164, "ZZ").e164
+    except InvalidPhone as refusal:
+        if refusal.detail != PhoneFault.UNKNOWN_NUMBER.name:
+            raise
+        return Phone.parse(e164, "ZZ", known=frozenset([e164])).e164
 
 
 def _among(words: Collection[str], given: str, must: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from sms_login.settings.kinds import Setting, Wrong
+from sms_login.settings.kinds import Setting, Wrong, stop
 
 
 class ConfigError(Exception):
@@ -35,6 +35,9 @@ class Reader(Struct):
         text, default = self._text(setting.name), str(setting.default)
         if text == "undefined":  # what Serverless Framework makes of an ${env:…} that is not set
             self.problem(setting.name, "is the text 'undefined': the variable was not set when deploying")
+            text = default
+        elif len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" and setting.kind is not stop:
+            self.problem(setting.name, "is in quotes, which docker --env-file keeps: write it without")
             text = default
         elif not text and setting.required:
             self.problem(setting.name, "is required")

@@ -33,7 +33,7 @@ class Settings(Struct, frozen=True):
     `make settings` writes documentation and deployment files from this table, in its order.
     """
 
-    redis_host: Annotated[str, Setting("REDIS_HOST", kinds.text, required=True)]
+    redis_host: Annotated[str, Setting("REDIS_HOST", kinds.host, required=True)]
     redis_port: Annotated[int, Setting("REDIS_PORT", kinds.integer, 6379, 1, 65535)]
     redis_password: Annotated[Secret, Setting("REDIS_PASSWORD", kinds.password, secret=True)]
     redis_db: Annotated[int, Setting("REDIS_DB", kinds.integer, 0, 0, 255)]
@@ -102,7 +102,7 @@ class Settings(Struct, frozen=True):
         _limit("COUNTRY_DAILY_BUDGET", "country_total"),
         _limit("DAILY_BUDGET", "total"),
     ]
-    sending: Annotated[bool, Setting("SENDING", kinds.on_off, "on")]
+    sending: Annotated[bool, Setting("SENDING", kinds.stop, "on")]
     client_ip_source: Annotated[str, Setting("CLIENT_IP_SOURCE", kinds.text, "platform", pattern=_SOURCES)]
     captcha_app_id: Annotated[str, Setting("CAPTCHA_APP_ID", kinds.text, pattern="[0-9]{1,15}")]  # empty: no captcha
     captcha_app_secret: Annotated[Secret, Setting("CAPTCHA_APP_SECRET", kinds.password, secret=True)]

@@ -11,6 +11,7 @@
 --   count        of its refresh token: 1, and one more at each rotation
 --   left         ms of its longest life that were left at the last rotation
 --   ttl          the expiry that was set then: the present one tells how long ago it was
+--   recent       ms from each rotation shortly before the last one to the last one, latest first
 -- It lives while it is in the index, which is a hash, too, and expires with the last session:
 --   <session id> serial number of a session
 --   last         serial number of the latest one
