@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -80,12 +81,12 @@ class PhoneType(click.ParamType[Phone]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Phone:
         """Return the number of a text."""
-        try:
-            return value if isinstance(value, Phone) else Phone.from_e164(value)
-        except InvalidPhone:
-            self.fail(
-                tr("must be a mobile number with its country, like +86…", "须为带国家代码的手机号，如 +86…"), param, ctx
-            )
+        if isinstance(value, Phone):
+            return value
+        with suppress(InvalidPhone):
+            if value.startswith("+"):  # which names the country
+                return Phone.parse(value, "ZZ")
+        self.fail(tr("must be a mobile number with its country, like +86…", "须为带国家代码的手机号，如 +86…"), param, ctx)
 
 
 PHONE = PhoneType()

@@ -1,4 +1,4 @@
-"""One .env for three readers: a shell's source, docker's --env-file, and the CLI that deploys the function."""
+"""One .env for every reader: a shell, docker's --env-file, the CLI that deploys, and the operator's commands."""
 
 import base64
 import shutil
@@ -9,6 +9,7 @@ import pytest
 
 from deploy.env import read_file
 from deploy.sources import ROOT
+from sms_admin import env_file
 from sms_login.settings.settings import TABLE, Settings
 from tests.testkit.key_files import private_pem, public_pem
 from tests.testkit.servers import require
@@ -64,11 +65,11 @@ def as_docker(path: Path) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def test_three_readers_agree_on_every_value(env: Path) -> None:
-    """A shell, docker and the CLI read the same values, with which the function starts."""
+def test_all_readers_agree_on_every_value(env: Path) -> None:
+    """A shell, docker, the CLI and our own commands read the same values, with which the function starts."""
     docker = as_docker(env)
     assert {name: docker[name] for name in VALUES} == VALUES
-    assert read_file(env) == docker
+    assert read_file(env) == env_file.read(env) == docker
     for shell in ("sh", "bash"):
         require(shutil.which(shell) is not None, shell)
         exported = as_a_shell(env, shell)

@@ -112,7 +112,7 @@ class Settings(Struct, frozen=True):
     test_numbers: Annotated[dict[str, Secret], Setting("TEST_NUMBERS", kinds.codes, secret=True)]  # codes by E.164
     test_numbers_until: Annotated[str, Setting("TEST_NUMBERS_UNTIL", kinds.date)]  # YYYYMMDD
     require_session: Annotated[bool, Setting("REQUIRE_SESSION", kinds.switch, 0)]
-    statistics: Annotated[bool, Setting("STATISTICS", kinds.on_off, "on")]
+    statistics: Annotated[bool, Setting("STATISTICS", kinds.switch, "on")]
     log_level: Annotated[str, Setting("LOG_LEVEL", kinds.choice, "INFO", pattern="DEBUG|INFO|WARNING|ERROR")]
 
     @classmethod
