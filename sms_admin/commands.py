@@ -81,12 +81,11 @@ class PhoneType(click.ParamType[Phone]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Phone:
         """Return the number of a text."""
-        if isinstance(value, Phone):
-            return value
         with suppress(InvalidPhone):
-            if value.startswith("+"):  # which names the country
-                return Phone.parse(value, "ZZ")
-        self.fail(tr("must be a mobile number with its country, like +86…", "须为带国家代码的手机号，如 +86…"), param, ctx)
+            if isinstance(value, Phone) or value.startswith("+"):  # which names the country
+                return value if isinstance(value, Phone) else Phone.parse(value, "ZZ")
+        must = tr("must be a mobile number with its country, like +86…", "须为带国家代码的手机号，如 +86…")
+        return self.fail(must, param, ctx)
 
 
 PHONE = PhoneType()
