@@ -1,6 +1,7 @@
 """The function's surroundings on this machine: Redis, a stand-in for two APIs of Tencent Cloud, and the environment."""
 
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ def local_cloud(
     *,
     redis: Callable[[], AbstractContextManager[tuple[str, int, str]]] = embedded_redis,
     on_message: Callable[[Message], None] | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> Iterator[Cloud]:
     """Start the stand-in, and ``redis`` unless ``environ`` names one; give the environment that leads to both.
 
@@ -68,6 +70,7 @@ def local_cloud(
                 captcha_secret=app["CAPTCHA_APP_SECRET"],
                 catalogue=_catalogue(settings),
                 on_message=on_message,
+                clock=clock,
             )
         )
         settings |= key | app | {"SMS_ENDPOINT": tencent.url, "CAPTCHA_ENDPOINT": tencent.url}

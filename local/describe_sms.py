@@ -1,5 +1,6 @@
 """The actions DescribeSmsTemplateList and DescribeSmsSignList, API version 2021-01-11: the texts of an account."""
 
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -29,30 +30,38 @@ _INTEGERS = ("International", "Limit", "Offset")
 
 
 class Template(NamedTuple):
-    """A template; ``reply`` is the reviewer's remark."""
+    """A template; ``reply`` is the reviewer's remark. Until ``decided``, in epoch seconds, it is in review."""
 
     id: int
     content: str
     international: int = MAINLAND
     status: int = APPROVED
     reply: str = ""
+    created: float = 1_700_000_000
+    decided: float = 0
+    name: str = "sign in"
 
 
 class Sign(NamedTuple):
-    """A signature."""
+    """A signature, reviewed as a template is."""
 
     id: int
     name: str
     international: int = MAINLAND
     status: int = APPROVED
     reply: str = ""
+    created: float = 1_700_000_000
+    decided: float = 0
 
 
 class Catalogue:
-    """The templates and signatures of the account. Assign ``templates`` or ``signs`` as a whole to change them."""
+    """The templates and signatures of the account. Assign ``templates`` or ``signs`` as a whole to change them.
+
+    ``clock`` returns epoch seconds; it decides which of them are still in review.
+    """
 
     def __init__(self, templates: Sequence[Template] = (), signs: Sequence[Sign] = ()) -> None:
-        self.templates, self.signs = templates, signs
+        self.templates, self.signs, self.clock = templates, signs, time.time
 
     def text(self, template_id: str, variables: Sequence[str], side: int) -> str:
         """Return the text of an SMS; an unknown template has a default text."""
@@ -69,9 +78,9 @@ class Catalogue:
         return {
             "DescribeTemplateStatusSet": [
                 {
-                    **_common(template),
+                    **_common(template, self.clock()),
                     "TemplateId": template.id,
-                    "TemplateName": "sign in",
+                    "TemplateName": template.name,
                     "TemplateContent": template.content,
                 }
                 for template in _part(found, params, "TemplateIdSet", 0)
@@ -85,7 +94,7 @@ class Catalogue:
         return {
             "DescribeSignListStatusSet": [
                 {
-                    **_common(sign),
+                    **_common(sign, self.clock()),
                     "SignId": sign.id,
                     "SignName": sign.name,
                     "QualificationId": 0,
@@ -124,10 +133,11 @@ def _part(found: Sequence[Any], params: dict[str, Any], ids: str, limit: int) ->
     return found[offset : offset + params.get("Limit", limit)]
 
 
-def _common(one: Template | Sign) -> dict[str, Any]:
+def _common(one: Template | Sign, now: float) -> dict[str, Any]:
+    decided = one.decided <= now
     return {
         "International": one.international,
-        "StatusCode": one.status,
-        "ReviewReply": one.reply,
-        "CreateTime": 1_700_000_000,
+        "StatusCode": one.status if decided else PENDING,
+        "ReviewReply": one.reply if decided else "",
+        "CreateTime": int(one.created),
     }

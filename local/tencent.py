@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from email.message import Message as Headers
 from typing import Any
 
-from local import captcha, describe_sms, send_sms, tc3
+from local import captcha, describe_sms, reviews, send_sms, tc3
 from local.action import Action, fail, whole
 from local.api_server import ApiServer, NoReply, Reply
 from local.errors import ApiError
@@ -18,7 +18,7 @@ from local.inbox import Inbox, Message
 
 
 class TencentStandIn(AbstractContextManager["TencentStandIn"]):
-    """Four actions at ``url``, on loopback, from construction to ``close()``; a context manager.
+    """The actions at ``url``, on loopback, from construction to ``close()``; a context manager.
 
     ``token`` is the session token that a request must carry (None: no token), ``sign`` the signature of an SMS whose
     request has no SignName; ``captcha_app_id`` and ``captcha_secret`` belong to the only captcha application,
@@ -46,12 +46,18 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         self._inbox = Inbox()
         self._tickets = captcha.TicketOffice(app_id=captcha_app_id, secret=captcha_secret, clock=clock)
         self.catalogue = catalogue or describe_sms.Catalogue()
+        self.catalogue.clock = clock
+        changes = reviews.Reviews(self.catalogue, clock)
         region = ("Region",)
         self._actions = {
             "SendSms": Action("sms", send_sms.VERSION, region, self._send_sms, Failures(MODES)),
             "DescribeCaptchaResult": whole("captcha", captcha.VERSION, (), self._verify),
             "DescribeSmsTemplateList": whole("sms", describe_sms.VERSION, region, self.catalogue.describe_templates),
             "DescribeSmsSignList": whole("sms", describe_sms.VERSION, region, self.catalogue.describe_signs),
+            "AddSmsSign": whole("sms", describe_sms.VERSION, region, changes.add_sign),
+            "AddSmsTemplate": whole("sms", describe_sms.VERSION, region, changes.add_template),
+            "DeleteSmsSign": whole("sms", describe_sms.VERSION, region, changes.delete_sign),
+            "DeleteSmsTemplate": whole("sms", describe_sms.VERSION, region, changes.delete_template),
         }
         self._server = ApiServer(port, self._answer, clock)
         self.url = self._server.url

@@ -18,6 +18,12 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "check": Entry("check.command", tr("Check a deployment.", "检查部署。")),
+    "signature": Entry(
+        "signatures", tr("SMS signatures: apply for them, and watch their review.", "短信签名：申请并跟踪审核。")
+    ),
+    "template": Entry(
+        "templates", tr("SMS templates: apply for them, and watch their review.", "短信正文模板：申请并跟踪审核。")
+    ),
     "completion": Entry("completion", tr("Print a script that completes commands in a shell.", "输出命令补全脚本。")),
 }
 

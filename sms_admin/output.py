@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -85,6 +85,11 @@ class Output:
         with Progress(console=console, transient=True, disable=self.as_json or not console.is_terminal) as bar:
             task = bar.add_task(title, total=total)
             yield lambda steps: bar.advance(task, steps)
+
+    def status(self, title: str) -> AbstractContextManager[Any]:
+        """Show on a terminal that a command waits."""
+        console = _console(sys.stderr)
+        return console.status(title) if console.is_terminal and not self.as_json else nullcontext()
 
     def _line(self, row: Any) -> None:
         sys.stdout.write(json.dumps(self.plain(row), ensure_ascii=False) + "\n")

@@ -9,12 +9,17 @@ from sms_login.phone import Phone
 
 
 def plain(value: Any, *, clear: bool) -> Any:
-    """Return a row, such as a Struct with `rename="camel"`, as JSON values; a Phone at any depth becomes a string."""
+    """Return a row, such as a Struct with `rename="camel"`, as JSON values; a Phone at any depth becomes a string.
+
+    With `omit_defaults`, fields that are None are left out.
+    """
     if isinstance(value, Phone):
         return value.e164 if clear else str(value)
     if isinstance(value, msgspec.Struct):
         names = zip(value.__struct_encode_fields__, value.__struct_fields__, strict=True)
-        return {key: plain(getattr(value, name), clear=clear) for key, name in names}
+        fields = {key: plain(getattr(value, name), clear=clear) for key, name in names}
+        omit = value.__struct_config__.omit_defaults
+        return {key: field for key, field in fields.items() if not (omit and field is None)}
     if isinstance(value, Mapping):
         return {str(key): plain(item, clear=clear) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,26 +27,11 @@ from sms_admin.place import Place
 from sms_admin.run import Run
 from sms_login.phone import Phone
 from tests.compile_locale import SOURCE, compiled, target
-from tests.testkit.admin import admin
+from tests.testkit.admin import LEAVES, admin
 from tests.testkit.project import ROOT
 
 PHONE = Phone.from_e164("+8613800138000")
 CHINESE = {"LANG": "zh_CN.UTF-8"}
-
-
-def leaves(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Yield each command that is no group, with the words that call it."""
-    if isinstance(command, click.Group):
-        context = click.Context(command)
-        for name in command.list_commands(context):
-            found = command.get_command(context, name)
-            assert found
-            yield from leaves(found, (*path, name))
-    else:
-        yield path, command
-
-
-LEAVES = dict(leaves(cli))
 
 
 @pytest.mark.parametrize("path", LEAVES, ids=" ".join)

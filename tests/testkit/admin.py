@@ -3,11 +3,14 @@
 import contextlib
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 from unittest import mock
 
+import click
+
 from sms_admin.__main__ import main
+from sms_admin.cli import cli
 
 
 class Done(NamedTuple):
@@ -33,3 +36,18 @@ def admin(environ: Mapping[str, str], *arguments: str) -> Done:
         except SystemExit as ended:
             code = int(ended.code or 0)
     return Done(code, out.getvalue(), err.getvalue())
+
+
+def leaves(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Yield each command that is no group, with the words that call it."""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found
+            yield from leaves(found, (*path, name))
+    else:
+        yield path, command
+
+
+LEAVES = dict(leaves(cli))
