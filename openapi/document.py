@@ -31,14 +31,17 @@ with 405 and `HttpMethodNotAllowed`; HEAD is for `health` and `jwks` only."""
 # The groups of a reader's menu, in the order of a login.
 _TAGS: dict[str, tuple[str, dict[Method, str]]] = {
     "Sign in": (
-        "A code by SMS, and a login with it.",
+        "A code by SMS, and a login or a proof with it.",
         {
             messages.GetSms: "Keep `sessionId` until the login. With it, the same code is sent again, once "
-            "`resendAfter` is over. After `SendUnknown` the SMS may arrive: its code works with `data.sessionId`.",
+            "`resendAfter` is over, for the same `purpose` and `detail`. After `SendUnknown` the SMS may arrive: its "
+            "code works with `data.sessionId`.",
             messages.GetSmsStatus: "Ask every two seconds or so while the person waits; some carriers never answer. "
             "`reason` is null unless it failed, `at` is null until there is a receipt.",
             messages.Login: "With `token` instead of `code`, as apps of 2020 send it, the answer has only the user "
             "and that token: it is still valid.",
+            messages.Verify: "`proof` is a JWT, for the service that has to know it (docs/purposes.md). Under another "
+            "`purpose` than that of the `getSms` the code does not exist, and with another `detail` it is wrong.",
         },
     ),
     "Session": (
@@ -78,7 +81,7 @@ _SECURITY: dict[Method, list[Part]] = {
     messages.DeleteAccount: _TOKEN,
     messages.Logout: [{}, *_TOKEN],
 }
-_REPEATABLE = {messages.GetSms, messages.Login}
+_REPEATABLE = {messages.GetSms, messages.Login, messages.Verify}
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",

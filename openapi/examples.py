@@ -21,15 +21,19 @@ from sms_login.http.messages import (
     Refresh,
     SetNickname,
     SmsReceipt,
+    Verify,
 )
 from sms_login.otp.delivery import SmsStatus
 from sms_login.otp.login import LoggedIn
+from sms_login.otp.purposes import LOGIN
 from sms_login.otp.send import CodeSent
+from sms_login.sessions.proofs import Proven
 from sms_login.sessions.service import SignedIn, UserInfo
 
 _PHONE, _SESSION, _CODE = "+8613800138000", "hv2BFvYIitNmiBDL85XEUA", "123456"
 ACCESS_TOKEN = "eyJhbGciOi…"  # noqa: S105 - made up
 _REFRESH = "rt_5nZ0Zc…"
+_PROOF, _DETAIL = "eyJ0eXAiOi…", "order 4711, 99.00 CNY"
 _USER: dict[str, Any] = {"user_id": "8a4bb556db78399cbf2e316b6bd7dc75", "phone": _PHONE, "name": "小明", "avatar": ""}
 _TOKENS: dict[str, Any] = {
     "token": ACCESS_TOKEN,
@@ -63,6 +67,11 @@ ALL: dict[str, tuple[Message, Any]] = {
     "getSms again": (GetSms(_PHONE, _SESSION), CodeSent(_SESSION, 300, 31)),
     "getSmsStatus": (GetSmsStatus(_PHONE, _SESSION, _SERIAL), SmsStatus("failed", "unreachable", 1795867202)),
     "login": (Login(_PHONE, _CODE, _SESSION), LoggedIn(**_USER, **_TOKENS, is_new_user=True)),
+    "getSms to confirm a payment": (
+        GetSms(_PHONE, None, "pay", _DETAIL),
+        CodeSent(_SESSION, 300, 31, "12273adb-6f8e-4a55-9a5b-0b8ac2f3d1e0", _SERIAL),
+    ),
+    "verify": (Verify(_PHONE, _CODE, _SESSION, "pay", _DETAIL), Proven(_PROOF, 300)),
     "refresh": (Refresh(_REFRESH), SignedIn(**_USER, **_TOKENS)),
     "logout": (Logout(refresh_token=_REFRESH), Done()),
     "logout everywhere": (Logout(refresh_token=_REFRESH, everywhere=True), Done()),
@@ -82,7 +91,9 @@ def body(name: str, kind: type[Message]) -> Any:
         return [_RECEIPT]
     sent = msgspec.to_builtins(request) if type(request) is kind else {}
     elsewhere = {"method", "token"}  # in the path, and in the header Authorization
-    return {key: value for key, value in sent.items() if key not in elsewhere and value not in {None, False}}
+    return {
+        key: value for key, value in sent.items() if key not in elsewhere and value not in {None, False, LOGIN.name}
+    }
 
 
 def answer(name: str) -> dict[str, Any]:

@@ -20,8 +20,8 @@ _CODE: tuple[Kind, ...] = (
     errors.SessionMismatch,
     errors.TooManyRequests,
     errors.Locked,
-    errors.UserStoreFailed,
 )
+_LOST = errors.UserStoreFailed
 _SENDING: tuple[Kind, ...] = (
     errors.InvalidPhone,
     errors.TooManyRequests,
@@ -36,12 +36,13 @@ _SENDING: tuple[Kind, ...] = (
 BY_METHOD: dict[type[messages.Message], tuple[Kind, ...]] = {
     messages.GetSms: (*_SENDING, errors.ServiceUnavailable),
     messages.GetSmsStatus: (errors.InvalidPhone, errors.CodeHasExpired, errors.ServiceUnavailable),
-    messages.Login: (errors.MissingCode, errors.InvalidPhone, *_CODE, *_TOKEN, errors.TokenMismatch, *_USER),
+    messages.Login: (errors.MissingCode, errors.InvalidPhone, *_CODE, _LOST, *_TOKEN, errors.TokenMismatch, *_USER),
+    messages.Verify: (errors.InvalidPhone, *_CODE, errors.ServiceUnavailable),
     messages.Refresh: (errors.TokenInvalid, *_USER),
     messages.Logout: (*_TOKEN, errors.ServiceUnavailable),
     messages.GetUserInfo: (*_TOKEN, *_USER),
     messages.SetNickname: (*_TOKEN, *_USER),
-    messages.DeleteAccount: (*_TOKEN, *_CODE, errors.ServiceUnavailable),
+    messages.DeleteAccount: (*_TOKEN, *_CODE, _LOST, errors.ServiceUnavailable),
     messages.SmsReceipt: (errors.ReceiptKeyInvalid, errors.ServiceUnavailable),
     messages.Health: (errors.ServiceUnavailable,),
     messages.Jwks: (),

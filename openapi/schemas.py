@@ -11,6 +11,7 @@ from sms_login.http import bodies, messages, parameters
 from sms_login.otp.delivery import SmsStatus
 from sms_login.otp.login import LoggedIn
 from sms_login.otp.send import CodeSent
+from sms_login.sessions.proofs import Proven
 from sms_login.sessions.service import SignedIn, UserInfo
 
 Schema = dict[str, Any]
@@ -20,6 +21,7 @@ ANSWERS: dict[type[messages.Message], type[Any]] = {
     messages.GetSms: CodeSent,
     messages.GetSmsStatus: SmsStatus,
     messages.Login: LoggedIn,
+    messages.Verify: Proven,
     messages.Refresh: SignedIn,
     messages.Logout: messages.Done,
     messages.GetUserInfo: UserInfo,

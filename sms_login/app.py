@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +18,7 @@ from sms_login.limits.client import Client
 from sms_login.limits.guard import Caller
 from sms_login.otp.delivery import Deliveries
 from sms_login.otp.login import LoginService
+from sms_login.otp.purposes import Purpose, bound
 from sms_login.otp.send import CodeSent, Sender
 from sms_login.otp.verify import Guess
 from sms_login.phone import Phone
@@ -43,6 +44,7 @@ class App(msgspec.Struct, kw_only=True, eq=False):
     default_country: str
     countries: frozenset[str] | None
     test_numbers: frozenset[str]  # in E.164
+    purposes: Collection[str]
     origins: Origins
     client_ip_source: str
 
@@ -69,23 +71,17 @@ class App(msgspec.Struct, kw_only=True, eq=False):
         logs.note(method=message.__struct_config__.tag)
         return self._dispatch(message, key, request, event)
 
-    def _dispatch(  # noqa: C901 - a table with a case for each method
-        self, message: messages.Message, key: str | None, request: Request, event: Any
-    ) -> messages.Answer:
+    def _dispatch(self, message: messages.Message, key: str | None, request: Request, event: Any) -> messages.Answer:
         """Answer a message. A new one also needs its type in http/messages.py and its entries in openapi/."""
         answer: messages.Answer = messages.Done()
         match message:
-            case messages.GetSms():
-                phone = self._phone(message)
-                caller = Caller(self._client(request), message.captcha_ticket or "", message.captcha_randstr or "")
-                answer = self.sender.get_sms(phone, message.session_id, key, caller)
+            case messages.GetSms() | messages.Login() | messages.Verify() | messages.DeleteAccount():
+                answer = self._with_code(message, key, self._client(request))
             case messages.GetSmsStatus():
                 answer = self.deliveries.status(self._phone(message), message.session_id, message.serial_no)
             case messages.SmsReceipt():
                 self.deliveries.take(message.key, lambda: events.raw_body(event))
                 answer = messages.Received()
-            case messages.Login():
-                answer = self._log_in(message, key, request)
             case messages.Refresh():
                 answer = self.sessions.refresh(message.refresh_token)
             case messages.Logout():
@@ -94,8 +90,6 @@ class App(msgspec.Struct, kw_only=True, eq=False):
                 answer = self.sessions.user_info(message.token)
             case messages.SetNickname():
                 answer = self.sessions.set_nickname(message.token, message.name)
-            case messages.DeleteAccount():
-                self.login.delete_account(message.token, message.code, message.session_id, self._client(request))
             case messages.Jwks():
                 answer = messages.KeySet(self.public_keys)
             case messages.Health():
@@ -103,7 +97,23 @@ class App(msgspec.Struct, kw_only=True, eq=False):
                 answer = messages.Healthy()
         return answer
 
-    def _log_in(self, message: messages.Login, key: str | None, request: Request) -> messages.Answer:
+    def _with_code(self, message: messages.WithCode, key: str | None, client: Client) -> messages.Answer:
+        """Answer a message that sends a code or uses one."""
+        match message:
+            case messages.GetSms():
+                phone, purpose = self._phone(message), self._purpose(message)
+                caller = Caller(client, message.captcha_ticket or "", message.captcha_randstr or "")
+                return self.sender.get_sms(phone, message.session_id, key, caller, purpose)
+            case messages.Verify():
+                phone, purpose = self._phone(message), self._purpose(message)
+                key = key and f"verify {key}"  # the key of a login answers no verify, and the other way round
+                return self.login.prove(Guess(phone, message.code, message.session_id, key, client, purpose))
+            case messages.DeleteAccount():
+                self.login.delete_account(message.token, message.code, message.session_id, client)
+                return messages.Done()
+        return self._log_in(message, key, client)
+
+    def _log_in(self, message: messages.Login, key: str | None, client: Client) -> messages.Answer:
         try:
             phone = self._phone(message)
         except InvalidPhone:
@@ -112,19 +122,22 @@ class App(msgspec.Struct, kw_only=True, eq=False):
             # The numbering plan may have changed since the token was issued, so its own number is read all the same.
             owner = self.sessions.access_tokens.verify(message.token).phone
             phone = self._phone(message, frozenset([owner.e164]))
-        client = self._client(request)
         if message.code:
             return self.login.log_in(Guess(phone, message.code, message.session_id, key, client))
         if message.token:
             return self.sessions.still_logged_in(phone, message.token)
         raise MissingCode
 
-    def _phone(
-        self, message: messages.GetSms | messages.GetSmsStatus | messages.Login, known: frozenset[str] = frozenset()
-    ) -> Phone:
+    def _phone(self, message: messages.WithPhone, known: frozenset[str] = frozenset()) -> Phone:
         phone = Phone.parse(message.phone, self.default_country, self.countries, self.test_numbers | known)
         logs.note(phone=str(phone), country=phone.region)
         return phone
+
+    def _purpose(self, message: messages.GetSms | messages.Verify) -> Purpose:
+        if message.purpose not in self.purposes:
+            raise parameters.malformed("purpose")
+        logs.note(purpose=message.purpose)
+        return bound(message.purpose, message.detail or "")
 
     def _client(self, request: Request) -> Client:
         client = client_of(self.client_ip_source, request.source_ip, request.headers)

@@ -8,12 +8,16 @@ from sms_login.phone import Phone
 
 
 class SmsRoute(Struct, frozen=True):
-    """The application, signature and template for one side of the border; `sender_id` abroad only."""
+    """The application, signature and template for one side of the border; `sender_id` abroad only.
+
+    `purposes` are the further purposes of codes with their templates, "" for that of the login.
+    """
 
     app_id: str
     sign: str
     template_id: str
     sender_id: str = ""
+    purposes: dict[str, str] = {}
 
 
 class Receipt(Struct, frozen=True):
@@ -27,8 +31,8 @@ class Receipt(Struct, frozen=True):
 class Sms(Protocol):
     """The way to a phone."""
 
-    def send(self, phone: Phone, code: str) -> Receipt:
-        """Send a code, once.
+    def send(self, phone: Phone, code: str, purpose: str = "login") -> Receipt:
+        """Send a code, once, in the words of its purpose.
 
         Raises InvalidPhone, TooManyRequests, SendFailed (surely not sent) or SendUnknown (perhaps sent).
         """

@@ -27,12 +27,14 @@ from sms_login.otp.codes import CodeMaker
 from sms_login.otp.delivery import Deliveries
 from sms_login.otp.login import LoginService
 from sms_login.otp.parts import OtpParts
+from sms_login.otp.purposes import BUILT_IN
 from sms_login.otp.send import Sender
 from sms_login.otp.test_numbers import FixedCodes
 from sms_login.otp.verify import Verifier
 from sms_login.periods import Calendar
 from sms_login.sessions.access_tokens import AccessTokens
 from sms_login.sessions.keys import KeyRing
+from sms_login.sessions.proofs import Proofs
 from sms_login.sessions.refresh_tokens import RefreshTokens
 from sms_login.sessions.service import Sessions
 from sms_login.settings.reader import ConfigError
@@ -118,7 +120,11 @@ def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origin
         calendar=calendar,
         send=send,
     )
-    verifier = Verifier(**asdict(parts), require_session=settings.require_session, statistics=statistics)
+    abroad = settings.sms_abroad.purposes if settings.sms_abroad else {}
+    purposes = BUILT_IN.union(settings.sms_mainland.purposes, abroad)
+    required = settings.require_session
+    verifier = Verifier(**asdict(parts), require_session=required, statistics=statistics, purposes=purposes)
+    proofs = Proofs(ring, settings.jwt_issuer, settings.jwt_audience)
     return App(
         sender=Sender(**asdict(parts), sms=outside.sms),
         deliveries=Deliveries(
@@ -127,7 +133,7 @@ def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origin
             keys=[key.key() for key in (settings.sms_receipt_key, settings.sms_receipt_key_previous) if key],
             send=send,
         ),
-        login=LoginService(verifier=verifier, users=users, sessions=sessions),
+        login=LoginService(verifier=verifier, users=users, sessions=sessions, proofs=proofs),
         sessions=sessions,
         statistics=statistics,
         check_redis=redis.check,
@@ -135,6 +141,7 @@ def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origin
         default_country=settings.default_country,
         countries=countries,
         test_numbers=frozenset(settings.test_numbers),
+        purposes=purposes,
         origins=origins(settings.allowed_origins),
         client_ip_source=settings.client_ip_source,
     )

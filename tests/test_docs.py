@@ -17,6 +17,7 @@ from sms_login.otp.delivery import SmsStatus
 from sms_login.otp.login import LoggedIn
 from sms_login.otp.send import CodeSent
 from sms_login.phone import Phone
+from sms_login.sessions.proofs import Proven
 from sms_login.sessions.service import SignedIn, StillLoggedIn, UserInfo
 from sms_login.settings.settings import TABLE
 from tests.testkit.events import PHONE
@@ -94,6 +95,7 @@ def test_every_method_is_in_the_readme_with_the_fields_of_its_answer() -> None:
     gives: dict[str, list[Any]] = {
         "getSms": [CodeSent],
         "getSmsStatus": [SmsStatus],
+        "verify": [Proven],
         "login": [LoggedIn, StillLoggedIn],
         "refresh": [SignedIn],
         "logout": [messages.Done],

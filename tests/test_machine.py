@@ -47,9 +47,10 @@ class Wire(Outbox):
 
     how = "delivers"
 
-    def send(self, phone: Phone, code: str) -> Receipt:
+    def send(self, phone: Phone, code: str, purpose: str = "login") -> Receipt:
         """Keep the code, and behave as `how` says."""
         self.sent.append((phone, code))
+        self.purposes.append(purpose)
         if self.how == "crashes":
             raise CrashError
         if self.how == "refuses":

@@ -8,15 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sms_login.errors import InvalidParam, Refusal, UnknownMethod
-from sms_login.http.messages import (
-    GetSms,
-    GetUserInfo,
-    Health,
-    Login,
-    Message,
-    SetNickname,
-    parse,
-)
+from sms_login.http.messages import GetSms, GetUserInfo, Health, Login, Message, SetNickname, parse
 from sms_login.http.parameters import MUST_BE, idempotency_key, malformed
 
 PHONE, SESSION, TOKEN = "+8613800138000", "A" * 22, "made-up-token"

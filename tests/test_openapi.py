@@ -17,7 +17,7 @@ from tests.testkit.project import ROOT
 DOCUMENT = build()
 # The order of a login, which is that of a reader's menu.
 ORDER = [
-    *("getSms", "getSmsStatus", "login", "refresh", "logout", "getUserInfo", "setNickname", "deleteAccount"),
+    *("getSms", "getSmsStatus", "login", "verify", "refresh", "logout", "getUserInfo", "setNickname", "deleteAccount"),
     *("smsReceipt", "health", "jwks"),
 ]
 OPERATIONS = {part["operationId"]: part for verbs in DOCUMENT["paths"].values() for part in verbs.values()}

@@ -71,8 +71,11 @@ SETTINGS: dict[str, Any] = {
     "database": None,
     "suppress_health_check": list(HealthCheck),
 }
-# No schema can express these refusals: a missing token, a ticket without randstr, a name without visible characters.
-IN_WORDS = [errors.missing("token"), errors.missing("captchaRandstr"), parameters.malformed("name")]
+# No schema can express these refusals: a missing token, a ticket without randstr, a name without visible characters, an
+# unknown purpose, a detail of a login.
+IN_WORDS = [errors.missing("token"), errors.missing("captchaRandstr")]
+IN_WORDS += [parameters.malformed(name) for name in ("name", "purpose", "detail")]
+CHANGE = {"purpose": "changePhone", "detail": None}
 
 
 DOCUMENT = build()
@@ -136,8 +139,10 @@ class Live:
                 self._abroad,
                 lambda: self._failing("reset"),
                 self._too_soon,
+                lambda: {**self._number(), **CHANGE},
             ],
             "getSmsStatus": [self._waiting, lambda: {**self._waiting(), "sessionId": "A" * 22}],
+            "verify": [lambda: {**self._asked(**CHANGE), **CHANGE}, lambda: {**self._wrong(**CHANGE), **CHANGE}],
             "login": [self._asked, self._wrong, self._asked, self._spent],
             "refresh": [lambda: {"refreshToken": self._user()["refreshToken"]}],
             "logout": [lambda: {"refreshToken": self._user()["refreshToken"]}, self._token],
@@ -162,7 +167,13 @@ class Live:
         return user
 
     def _number(self) -> dict[str, Any]:
-        return {"phone": f"+86{next(self._phones)}", "sessionId": None, "captchaTicket": None}
+        return {
+            "phone": f"+86{next(self._phones)}",
+            "sessionId": None,
+            "captchaTicket": None,
+            "purpose": None,
+            "detail": None,
+        }
 
     def _abroad(self) -> dict[str, Any]:
         return {**self._number(), "phone": "+447400123456"}
@@ -176,10 +187,10 @@ class Live:
         self.cloud.tencent.fail(mode, 1)
         return self._number()
 
-    def _asked(self) -> dict[str, Any]:
+    def _asked(self, **purpose: Any) -> dict[str, Any]:
         """Request a code, and read it from the SMS."""
         phone = self._number()["phone"]
-        session = self.call(method="getSms", phone=phone)["sessionId"]
+        session = self.call(method="getSms", phone=phone, **purpose)["sessionId"]
         return {"phone": phone, "sessionId": session, "code": self.cloud.tencent.inbox(phone)[0].params[0]}
 
     def _waiting(self) -> dict[str, Any]:
@@ -188,8 +199,8 @@ class Live:
         sent = self.call(method="getSms", phone=phone)
         return {"phone": phone, "sessionId": sent["sessionId"], "serialNo": sent["serialNo"]}
 
-    def _wrong(self) -> dict[str, Any]:
-        asked = self._asked()
+    def _wrong(self, **purpose: Any) -> dict[str, Any]:
+        asked = self._asked(**purpose)
         return {**asked, "code": f"{(int(asked['code']) + 1) % 1_000_000:06}"}
 
     def _spent(self) -> dict[str, Any]:
@@ -303,7 +314,7 @@ def test_without_redis_every_method_answers_as_described(live: Live) -> None:
     """Without Redis, a method answers ServiceUnavailable if the table of refusals says so, and works otherwise."""
     token, refresh = (live.call(method="login", phone=REVIEW_PHONE, code=REVIEW_CODE)[name] for name in TOKENS)
     params = {"phone": REVIEW_PHONE, "token": token, "refreshToken": refresh, "code": REVIEW_CODE, "name": "小明"}
-    params |= {"sessionId": "A" * 22, "serialNo": "2019:1"}
+    params |= {"sessionId": "A" * 22, "serialNo": "2019:1", "purpose": "changePhone"}
     away = wiring.build({**live.cloud.environ, "REDIS_PORT": "1", "TEST_NUMBERS": "", "TEST_NUMBERS_UNTIL": ""})
     for kind, refused in refusals.BY_METHOD.items():
         event: dict[str, Any] = {"httpMethod": "POST", "body": json.dumps({**params, "method": schemas.tag(kind)})}

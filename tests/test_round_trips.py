@@ -13,7 +13,7 @@ from tests.testkit.backends import Backend
 from tests.testkit.devices import Device
 from tests.testkit.receipts import receipt
 from tests.testkit.servers import RedisServer
-from tests.testkit.world import OTHER_PHONE, PHONE, World
+from tests.testkit.world import OTHER_PHONE, PAY, PHONE, World
 
 TRIPS = {
     "getSms": 2,
@@ -22,6 +22,7 @@ TRIPS = {
     "smsReceipt": 1,  # for up to a hundred
     "login": 2,
     "login without a sessionId": 3,
+    "verify": 2,
     "getUserInfo": 1,
     "login with a token": 1,
     "setNickname": 1,
@@ -68,6 +69,9 @@ def test_round_trips(redis_server: RedisServer, clock: time_machine.Traveller) -
         world.cool_down()
         world.get_sms()
         counts["login without a sessionId"] = trips(lambda: world.log_in(None))
+        world.cool_down()
+        pay = world.get_sms(purpose=PAY).session_id
+        counts["verify"] = trips(lambda: world.prove(pay))
         counts["getUserInfo"] = trips(lambda: world.sessions.user_info(device.token))
         counts["login with a token"] = trips(lambda: world.sessions.still_logged_in(device.phone, device.token))
         counts["setNickname"] = trips(lambda: world.sessions.set_nickname(device.token, "x"))

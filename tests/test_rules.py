@@ -436,7 +436,7 @@ def test_a_sending_without_a_clear_answer_counts_and_its_code_works(world: World
     code: list[str] = []
     send = world.outbox.send
 
-    def arrives_without_an_answer(phone: Phone, digits: str) -> None:
+    def arrives_without_an_answer(phone: Phone, digits: str, _purpose: str) -> None:
         send(phone, digits)
         code.append(digits)
         raise SendUnknown

@@ -75,6 +75,11 @@ def test_every_method_works_across_two_instances(backend: Backend, clock: time_m
     login = pair.code()
     assert pair.data("deleteAccount", token=user["token"], code=login["code"], sessionId=login["sessionId"]) == {}
     assert pair.call("getUserInfo", token=user["token"])["codeStr"] == "TokenInvalid"
+
+    pair.world.wait(pair.world.rules.cooldown + 1)
+    pay = {"purpose": "pay", "detail": "99.00"}
+    assert pair.call("login", **(verify := pair.code(**pay)))["codeStr"] == "SessionMismatch"
+    assert pair.data("verify", **verify, **pay)["proof"]
     assert pair.called == messages.METHODS.keys()
 
 

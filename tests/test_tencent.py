@@ -76,12 +76,12 @@ def test_parameters_are_in_the_templates_order(
 def test_a_foreign_number_has_its_own_application(tencent: TencentStandIn) -> None:
     """Mainland and foreign numbers never share an application, a template and a signature."""
     sender = sms(tencent)
-    request = sender._request(ABROAD, "012345")  # noqa: SLF001 - the request before the SDK signs it
+    request = sender._request(ABROAD, "012345", "login")  # noqa: SLF001 - the request before the SDK signs it
     assert (request.SmsSdkAppId, request.TemplateId, request.SignName, request.SenderId) == (
         *("1400000001", "1000001"),
         *(None, "sender"),
     )
-    request = sender._request(PHONE, "012345")  # noqa: SLF001 - as above
+    request = sender._request(PHONE, "012345", "login")  # noqa: SLF001 - as above
     assert (request.SmsSdkAppId, request.TemplateId, request.SignName, request.SenderId) == (
         *("1400000000", "1000000"),
         *("sign", None),

@@ -8,8 +8,11 @@ from msgspec import Struct, ValidationError, convert
 from sms_login import __version__
 from sms_login.errors import UnknownMethod, missing
 from sms_login.http.parameters import (
+    MAX_DETAIL,
     Code,
+    Detail,
     NickName,
+    PurposeName,
     ReceiptKey,
     SerialNo,
     SessionId,
@@ -22,7 +25,9 @@ from sms_login.http.parameters import (
 )
 from sms_login.otp.delivery import SmsStatus
 from sms_login.otp.login import LoggedIn
+from sms_login.otp.purposes import LOGIN
 from sms_login.otp.send import CodeSent
+from sms_login.sessions.proofs import Proven
 from sms_login.sessions.service import SignedIn, StillLoggedIn, UserInfo
 from sms_login.typed import is_visible
 
@@ -32,6 +37,8 @@ class GetSms(Struct, frozen=True, tag_field="method", tag="getSms", rename="came
 
     phone: Spelling
     session_id: SessionId | None = None
+    purpose: PurposeName = LOGIN.name
+    detail: Detail | None = None
     captcha_ticket: Ticket | None = None
     captcha_randstr: Ticket | None = None
 
@@ -51,6 +58,16 @@ class Login(Struct, frozen=True, tag_field="method", tag="login", rename="camel"
     code: Code | None = None
     session_id: SessionId | None = None
     token: Token | None = None
+
+
+class Verify(Struct, frozen=True, tag_field="method", tag="verify", rename="camel"):
+    """Prove with a code that the number is in hand, for one purpose. Nobody is signed in."""
+
+    phone: Spelling
+    code: Code
+    session_id: SessionId
+    purpose: PurposeName
+    detail: Detail | None = None
 
 
 class Refresh(Struct, frozen=True, tag_field="method", tag="refresh", rename="camel"):
@@ -102,8 +119,10 @@ class Jwks(Struct, frozen=True, tag_field="method", tag="jwks"):
     """Return the public keys that verify tokens."""
 
 
-_OfUsers = Login | Refresh | Logout | GetUserInfo | SetNickname | DeleteAccount
+_OfUsers = Login | Verify | Refresh | Logout | GetUserInfo | SetNickname | DeleteAccount
 Message = GetSms | GetSmsStatus | _OfUsers | SmsReceipt | Health | Jwks
+WithPhone = GetSms | GetSmsStatus | Login | Verify
+WithCode = GetSms | Login | Verify | DeleteAccount
 METHODS: dict[str, type[Message]] = {kind.__struct_config__.tag: kind for kind in get_args(Message)}
 
 
@@ -131,7 +150,8 @@ class KeySet(Struct, frozen=True):
     keys: Sequence[Mapping[str, str]]
 
 
-Answer = CodeSent | SmsStatus | LoggedIn | SignedIn | StillLoggedIn | UserInfo | Done | Received | Healthy | KeySet
+_OfCodes = CodeSent | SmsStatus | LoggedIn | Proven
+Answer = _OfCodes | SignedIn | StillLoggedIn | UserInfo | Done | Received | Healthy | KeySet
 
 
 def method_at(path: str) -> str | None:
@@ -159,6 +179,9 @@ def parse(params: Mapping[str, Any]) -> Message:
         message = convert(known, kind, strict=kind is not Logout)  # a form can only send the text "true"
     except ValidationError as error:
         raise explain(str(error)) from None
+    detail = message.detail if isinstance(message, GetSms | Verify) else None
+    if detail and (len(detail.encode()) > MAX_DETAIL or params.get("purpose", LOGIN.name) == LOGIN.name):
+        raise malformed("detail")
     if isinstance(message, GetSms) and message.captcha_ticket and not message.captcha_randstr:
         raise missing("captchaRandstr")
     if isinstance(message, Logout) and not (message.token or message.refresh_token):

@@ -6,8 +6,10 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from sms_login.errors import InvalidParam, missing
+from sms_login.otp.purposes import PURPOSE
 from sms_login.typed import digits_of
 
+MAX_DETAIL = 512  # bytes
 # Every pattern is anchored and ASCII: `\d` and `$` would let Unicode digits and a trailing newline through.
 # An empty parameter counts as absent and never reaches these types; min_length documents that.
 Spelling = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -17,6 +19,8 @@ Token = Annotated[str, Meta(min_length=1, max_length=4096)]
 Ticket = Annotated[str, Meta(pattern=r"\A[\x21-\x7e]{1,2048}\Z")]
 ReceiptKey = Annotated[str, Meta(min_length=1, max_length=256)]
 SerialNo = Annotated[str, Meta(pattern=r"\A[\x21-\x7e]{1,64}\Z")]
+PurposeName = Annotated[str, Meta(pattern=rf"\A{PURPOSE}\Z")]
+Detail = Annotated[str, Meta(min_length=1, max_length=MAX_DETAIL)]
 NickName = Annotated[str, Meta(min_length=1, max_length=64)]
 
 # The rule for each parameter, as an InvalidParam tells it.
@@ -26,6 +30,14 @@ MUST_BE = {
     "sessionId": ("the sessionId of a getSms answer", "getSms 返回的 sessionId"),
     "serialNo": ("the serialNo of a getSms answer", "getSms 返回的 serialNo"),
     "key": ("SMS_RECEIPT_KEY, in the URL of the callback", "回调 URL 中的 SMS_RECEIPT_KEY"),
+    "purpose": (
+        "login, changePhone, or a purpose that SMS_PURPOSES names",
+        "login、changePhone 或 SMS_PURPOSES 中的用途",
+    ),
+    "detail": (
+        f"at most {MAX_DETAIL} bytes of UTF-8 text, and not for a login",
+        f"最多 {MAX_DETAIL} 字节的 UTF-8 文本，且不用于登录",
+    ),
     "token": ("a token", "登录令牌"),
     "refreshToken": ("a refresh token", "刷新令牌"),
     "everywhere": ("true or false", "true 或 false"),

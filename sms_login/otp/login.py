@@ -1,4 +1,4 @@
-"""login and deleteAccount: what a right code is used for."""
+"""login, verify and deleteAccount: what a right code is used for."""
 
 import contextlib
 
@@ -6,10 +6,11 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from sms_login import logs
-from sms_login.calls import Call
+from sms_login.calls import Call, Joint
 from sms_login.errors import ServiceUnavailable
 from sms_login.limits.client import Client
 from sms_login.otp.verify import Guess, Verifier
+from sms_login.sessions.proofs import Proofs, Proven
 from sms_login.sessions.service import Sessions, SignedIn
 from sms_login.users import Users
 
@@ -21,11 +22,12 @@ class LoggedIn(SignedIn, frozen=True, rename="camel"):
 
 
 class LoginService(Struct, frozen=True, kw_only=True, eq=False):
-    """Signs users in and deletes their accounts, after a right code. Thread-safe."""
+    """Signs users in, proves their numbers, and deletes their accounts, after a right code. Thread-safe."""
 
     verifier: Verifier
     users: Users
     sessions: Sessions
+    proofs: Proofs
 
     def log_in(self, guess: Guess) -> LoggedIn:
         """Sign the number's user in or up, and begin a session. Raises the refusals of `Verifier.redeem`."""
@@ -39,6 +41,18 @@ class LoginService(Struct, frozen=True, kw_only=True, eq=False):
         logs.note(new_user=is_new)
         return LoggedIn(**asdict(login.result), is_new_user=is_new)
 
+    def prove(self, guess: Guess) -> Proven:
+        """Prove that the number is in hand, for the purpose of the guess. Nobody is signed in.
+
+        A right code refunds and clears failures as a login does. Raises the refusals of `Verifier.redeem`.
+        """
+        phone, purpose = guess.phone, guess.purpose
+
+        def prove(proof_id: str) -> Call[Proven]:
+            return Joint([], lambda: self.proofs.issue(proof_id, phone, purpose.name, purpose.detail))
+
+        return self.verifier.redeem(guess, prove, login_id=self.proofs.new_id()).result
+
     def delete_account(self, token: str, code: str, challenge_id: str | None, client: Client) -> None:
         """Delete the token's user and all sessions, after a right code.
 
@@ -50,7 +64,9 @@ class LoginService(Struct, frozen=True, kw_only=True, eq=False):
             deleting = self.users.delete(claims.phone, claims.user_id)
             return self.sessions.store.end_all(claims.phone, claims.user_id, deleting)
 
-        deletion = self.verifier.redeem(Guess(claims.phone, code, challenge_id, None, client), delete, "deleteAccount")
+        deletion = self.verifier.redeem(
+            Guess(claims.phone, code, challenge_id, None, client), delete, counted_as="deleteAccount"
+        )
         with contextlib.suppress(ServiceUnavailable):  # the account is deleted; the challenge expires by itself
             if deletion.challenge_id:
                 self.verifier.challenges.forget(claims.phone, deletion.challenge_id).answer()

@@ -11,6 +11,7 @@ from sms_login.errors import InvalidPhone, Locked, Refusal, SendFailed, SendUnkn
 from sms_login.limits.budgets import Budgets
 from sms_login.limits.guard import Caller
 from sms_login.otp.parts import OtpParts
+from sms_login.otp.purposes import LOGIN, Purpose
 from sms_login.otp.store import Challenge, SendDecision, SendOutcome, SendRequest
 from sms_login.periods import Now, Seconds, retry_after
 from sms_login.phone import Phone
@@ -44,8 +45,15 @@ class Sender(OtpParts, frozen=True, kw_only=True, eq=False):
 
     sms: Sms
 
-    def get_sms(self, phone: Phone, challenge_id: str | None, idempotency_key: str | None, caller: Caller) -> CodeSent:
-        """Send the code of a challenge again, or a new code.
+    def get_sms(
+        self,
+        phone: Phone,
+        challenge_id: str | None,
+        idempotency_key: str | None,
+        caller: Caller,
+        purpose: Purpose = LOGIN,
+    ) -> CodeSent:
+        """Send the code of a challenge of this purpose again, or a new code.
 
         Raises Locked, TooManyRequests, SendingPaused, CountryNotAllowed, CaptchaRequired, InvalidPhone, SendFailed,
         SendUnknown (with the sessionId in which the code works if it arrives) and ServiceUnavailable.
@@ -54,7 +62,7 @@ class Sender(OtpParts, frozen=True, kw_only=True, eq=False):
             self.fixed.use(phone)
             return self._sent(secrets.token_urlsafe(16))
         now = self.calendar.now()
-        request = SendRequest(phone, now.day, challenge_id, idempotency_key)
+        request = SendRequest(phone, now.day, challenge_id, idempotency_key, purpose=purpose)
         budgets = self.guard.budgets(phone, caller.client, now)
         checking = self.challenges.check(request)
         self.send(checking, *budgets.check())
@@ -67,10 +75,10 @@ class Sender(OtpParts, frozen=True, kw_only=True, eq=False):
         if check.outcome not in _ALLOWED:
             raise _refusal(check)
         captcha_passed = self.guard.admit(phone, caller, budgets, sent_today=check.sent_today)
-        old_code = self.maker.again(phone, check.challenge) if check.challenge else None
-        if old_code is None:  # a new challenge, also if the secret of an old code is no longer known
+        old_code = self.maker.again(phone, check.challenge, purpose) if check.challenge else None
+        if old_code is None:  # a new challenge, also for another detail, or if an old code's secret is no longer known
             request = replace(request, challenge_id=None)
-        new, new_code = self.maker.new(phone)
+        new, new_code = self.maker.new(phone, purpose)
         sending = _Sending(secrets.token_urlsafe(6), request, new, budgets)
         issued = self._issue(sending, captcha_passed=captcha_passed)
         if issued.outcome is SendOutcome.REPEAT:  # another request was faster since the check
@@ -107,7 +115,7 @@ class Sender(OtpParts, frozen=True, kw_only=True, eq=False):
 
     def _deliver(self, sending: _Sending, challenge_id: str, code: str, caller: Caller, now: Now) -> CodeSent:
         try:
-            receipt = self.sms.send(sending.request.phone, code)
+            receipt = self.sms.send(sending.request.phone, code, sending.request.purpose.name)
         except SendUnknown as unknown:
             # The SMS may have been sent: the sending counts, and its code works.
             life, resend_after = self.rules.life, _resend_after(self.rules.cooldown)

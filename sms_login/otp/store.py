@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from sms_login.calls import Call
 from sms_login.limits.policy import Reservation
+from sms_login.otp.purposes import LOGIN, Purpose
 from sms_login.periods import Period
 from sms_login.phone import Phone
 
@@ -27,8 +28,8 @@ class Challenge(Struct, frozen=True):
 class SendRequest(Struct, frozen=True):
     """A request to send a code on a calendar `day`.
 
-    `challenge_id` is the challenge to send again. `stale_id` is a challenge that the idempotency key still names
-    although it is over.
+    `challenge_id` is the challenge to send again, if it is of this `purpose`. `stale_id` is a challenge that the
+    idempotency key still names although it is over.
     """
 
     phone: Phone
@@ -36,6 +37,7 @@ class SendRequest(Struct, frozen=True):
     challenge_id: str | None = None
     idempotency_key: str | None = None
     stale_id: str | None = None
+    purpose: Purpose = LOGIN
 
 
 class SendOutcome(Enum):
@@ -79,13 +81,15 @@ class GuessOutcome(Enum):
 class Attempt(Struct, frozen=True):
     """A guess by the login `login_id`: its `digests`, one under each valid secret.
 
-    A `shared` guess is counted in the budget of logins without a sessionId.
+    A `shared` guess is counted in the budget of logins without a sessionId. For the guess, only challenges of its
+    `purpose` exist.
     """
 
     login_id: str
     digests: Sequence[str]
     shared: bool
     idempotency_key: str | None
+    purpose: Purpose
 
 
 class Redemption(Struct, frozen=True):
@@ -126,8 +130,8 @@ class ChallengeStore(Protocol):
         Return whether a login has verified the sending, and so has refunded it.
         """
 
-    def recent(self, phone: Phone) -> Call[Sequence[str]]:
-        """Return the ids of the challenges of the number's latest sendings, the latest first."""
+    def recent(self, phone: Phone, purpose: str) -> Call[Sequence[str]]:
+        """Return the ids of the challenges of the number's latest sendings for a purpose, the latest first."""
 
     def remaining_ms(self, phone: Phone, challenge_id: str, *, shared: bool, spent: bool = False) -> Call[int]:
         """Return the time for which a code can still be redeemed; 0 if it is spent or expired.

@@ -1,7 +1,7 @@
 """Verifies a code, under the rules in the order in which they apply."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Generic, TypeVar
 
 from msgspec import Struct
@@ -11,6 +11,7 @@ from sms_login.calls import Call
 from sms_login.limits.client import Client
 from sms_login.limits.store import WindowNames
 from sms_login.otp.parts import OtpParts
+from sms_login.otp.purposes import LOGIN, Purpose
 from sms_login.otp.store import Attempt, GuessOutcome, Redemption
 from sms_login.periods import retry_after
 from sms_login.phone import Phone
@@ -23,13 +24,14 @@ _RIGHT = {GuessOutcome.RIGHT, GuessOutcome.REPEAT}
 
 
 class Guess(Struct, frozen=True):
-    """A code to verify. Without a `challenge_id` it is compared with the number's latest code."""
+    """A code for a `purpose`. Without a `challenge_id` it is compared with the number's latest code for the purpose."""
 
     phone: Phone
     code: str
     challenge_id: str | None
     idempotency_key: str | None
     client: Client
+    purpose: Purpose = LOGIN
 
 
 class Used(Struct, Generic[T], frozen=True):
@@ -45,9 +47,15 @@ class Verifier(OtpParts, frozen=True, kw_only=True, eq=False):
 
     require_session: bool
     statistics: Statistics
+    purposes: Collection[str]
 
-    def redeem(self, guess: Guess, use: Callable[[str], Call[T]], counted_as: str = "login") -> Used[T]:
-        """Redeem a code for the call of `use(login_id)`; statistics count it by that use.
+    def redeem(
+        self, guess: Guess, use: Callable[[str], Call[T]], *, login_id: str = "", counted_as: str = ""
+    ) -> Used[T]:
+        """Redeem a code for the call of `use(login_id)`, under this id or, without one, under a random id.
+
+        A repeat under its Idempotency-Key is given the id of the login that spent the code. Statistics count the code
+        by its purpose, unless another use is named.
 
         Raises CodeIsError, CodeHasExpired, CodeHasValid, SessionMismatch, Locked, TooManyRequests, InvalidParam if a
         required sessionId is missing, UserStoreFailed (the code stays valid) and ServiceUnavailable.
@@ -55,7 +63,7 @@ class Verifier(OtpParts, frozen=True, kw_only=True, eq=False):
         phone = guess.phone
         if guess.challenge_id is None and self.require_session:
             raise errors.missing("sessionId")
-        login_id = secrets.token_hex(16)
+        login_id = login_id or secrets.token_hex(16)
         if phone.e164 in self.fixed.codes:
             self.fixed.use(phone)
             if not self.fixed.right(phone, guess.code):
@@ -69,7 +77,7 @@ class Verifier(OtpParts, frozen=True, kw_only=True, eq=False):
         if redemption.outcome not in _RIGHT:
             raise self._refusal(guess, redemption)
         refunds: Sequence[Call[None]] = ()
-        counts = self._counts(counted_as, redemption)
+        counts = self._counts(counted_as or guess.purpose.name, redemption)
         self.statistics.count(phone.region, counts)  # now, to travel with the use
         try:
             using = use(redemption.login_id)
@@ -98,12 +106,12 @@ class Verifier(OtpParts, frozen=True, kw_only=True, eq=False):
         phone, challenge_id = guess.phone, guess.challenge_id
         reserving = self.guard.reserve_guess(guess.client, self.calendar.now())
         if challenge_id is None:
-            finding = self.challenges.recent(phone)
+            finding = self.challenges.recent(phone, guess.purpose.name)
             self.send(reserving, finding)
             reserving.answer()
             challenge_id = next(iter(finding.answer()), _NO_CHALLENGE)
-        digests = self.maker.digests(phone, challenge_id, guess.code)
-        attempt = Attempt(login_id, digests, guess.challenge_id is None, guess.idempotency_key)
+        digests = self.maker.digests(phone, challenge_id, guess.code, guess.purpose)
+        attempt = Attempt(login_id, digests, guess.challenge_id is None, guess.idempotency_key, guess.purpose)
         redeeming = self.challenges.redeem(phone, challenge_id, attempt)
         self.send(reserving, redeeming)
         try:
@@ -148,7 +156,11 @@ class Verifier(OtpParts, frozen=True, kw_only=True, eq=False):
         return errors.CodeHasExpired()
 
     def _has_live_code(self, phone: Phone) -> bool:
-        recent = self.challenges.recent(phone).answer()
-        lives = [self.challenges.remaining_ms(phone, each, shared=each == recent[0]) for each in recent]
+        """Return whether a code of any purpose can be redeemed."""
+        finding = {name: self.challenges.recent(phone, name) for name in self.purposes}
+        self.send(*finding.values())
+        latest = finding[LOGIN.name].answer()[:1]  # the one that logins without a sessionId guess
+        recent = [each for found in finding.values() for each in found.answer()]
+        lives = [self.challenges.remaining_ms(phone, each, shared=each in latest) for each in recent]
         self.send(*lives)
         return any(life.answer() for life in lives)

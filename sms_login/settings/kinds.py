@@ -11,6 +11,7 @@ import phonenumbers
 from msgspec import Struct
 
 from sms_login.errors import InvalidPhone, PhoneFault
+from sms_login.otp.purposes import LOGIN, PURPOSE
 from sms_login.phone import Phone
 from sms_login.secret import Secret
 
@@ -150,6 +151,16 @@ def codes(_: Setting, given: str) -> dict[str, Secret]:
         if len(found) == len(pairs):
             return found
     raise Wrong(must)
+
+
+def purposes(_: Setting, given: str) -> dict[str, str]:
+    """Return the templates of purposes, "" for that of the login."""
+    must = "be like resetPassword=1234567,pay, each name once and none login"
+    pairs = [_matching(rf"{PURPOSE}(=[0-9]+)?", item, must).partition("=") for item in _items(given)]
+    found = {name: template for name, _, template in pairs}
+    if len(found) < len(pairs) or LOGIN.name in found:
+        raise Wrong(must)
+    return found
 
 
 def date(_: Setting, given: str) -> str:

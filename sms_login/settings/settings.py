@@ -46,6 +46,7 @@ class Settings(Struct, frozen=True):
         Setting("SMS_SDKAPPID", kinds.text, required=True, field="app_id"),
         Setting("SMS_SIGN", kinds.text, required=True, field="sign"),
         Setting("SMS_TEMPLATE_ID", kinds.text, required=True, field="template_id"),
+        Setting("SMS_PURPOSES", kinds.purposes, field="purposes"),
     ]
     sms_template_params: Annotated[tuple[str, ...], Setting("SMS_TEMPLATE_PARAMS", kinds.params, "code,minutes")]
     sms_abroad: Annotated[
@@ -54,6 +55,7 @@ class Settings(Struct, frozen=True):
         Setting("SMS_INTL_SIGN", kinds.text),
         Setting("SMS_INTL_TEMPLATE_ID", kinds.text),
         Setting("SMS_SENDER_ID", kinds.text),
+        Setting("SMS_INTL_PURPOSES", kinds.purposes),
     ]
     sms_region: Annotated[str, Setting("SMS_REGION", kinds.text, "ap-guangzhou")]
     sms_endpoint: Annotated[str, Setting("SMS_ENDPOINT", kinds.text, "sms.tencentcloudapi.com", pattern=_HOST)]
@@ -146,7 +148,7 @@ def _check_together(read: Reader, values: Mapping[str, Any]) -> None:
 
 
 def _abroad(read: Reader, values: Mapping[str, Any]) -> SmsRoute | None:
-    names = ("SMS_INTL_SDKAPPID", "SMS_INTL_SIGN", "SMS_INTL_TEMPLATE_ID", "SMS_SENDER_ID")
+    names = ("SMS_INTL_SDKAPPID", "SMS_INTL_SIGN", "SMS_INTL_TEMPLATE_ID", "SMS_SENDER_ID", "SMS_INTL_PURPOSES")
     route = SmsRoute(*(values[name] for name in names))
     if route == SmsRoute("", "", ""):
         return None

@@ -12,15 +12,17 @@ class Outbox:
 
     def __init__(self) -> None:
         self.sent: list[tuple[Phone, str]] = []
+        self.purposes: list[str] = []
         self.refuse: list[Refusal] = []
         self.meanwhile: Callable[[], object] = lambda: None  # happens while SendSms is under way
 
-    def send(self, phone: Phone, code: str) -> Receipt:
+    def send(self, phone: Phone, code: str, purpose: str = "login") -> Receipt:
         """Keep the message, or refuse."""
         self.meanwhile()
         if self.refuse:
             raise self.refuse.pop(0)
         self.sent.append((phone, code))
+        self.purposes.append(purpose)
         return Receipt(f"request-{len(self.sent)}", f"serial-{len(self.sent)}")
 
     @property

@@ -20,12 +20,14 @@ from sms_login.limits.client import Client
 from sms_login.limits.guard import Caller
 from sms_login.limits.policy import Limits
 from sms_login.otp.login import LoggedIn
+from sms_login.otp.purposes import LOGIN, Purpose
 from sms_login.otp.rules import Rules
 from sms_login.otp.send import CodeSent
 from sms_login.otp.verify import Guess
 from sms_login.phone import Phone
 from sms_login.secret import Secret
 from sms_login.sessions.keys import shared_key
+from sms_login.sessions.proofs import Proven
 from sms_login.sessions.store import SessionRules
 from sms_login.settings.settings import Settings
 from sms_login.users import Users
@@ -37,6 +39,7 @@ from tests.testkit.servers import until
 
 PHONE = Phone.parse("+8613800138000", "CN")
 OTHER_PHONE = Phone.parse("+8613800138001", "CN")
+PAY = Purpose("pay")
 REVIEW_PHONE = Phone.parse("+8613800000000", "CN")  # a test number, whose code is fixed
 REVIEW_CODE = "123456"
 UNLIMITED = Limits(*[10**9] * len(Limits.__struct_fields__))
@@ -47,6 +50,7 @@ ENVIRON = {
     "SMS_TEMPLATE_ID": "1",
     "SMS_INTL_SDKAPPID": "1400000001",
     "SMS_INTL_TEMPLATE_ID": "2",
+    "SMS_PURPOSES": "pay=3,resetPassword",
     "JWT_SECRET": "replaced in every world, by a secret",
     "JWT_ISSUER": "issuer",
     "JWT_AUDIENCE": "audience",
@@ -148,16 +152,34 @@ class World:
         return Client(self.ip or "", self.ip)
 
     def get_sms(
-        self, session: str | None = None, *, key: str | None = None, phone: Phone = PHONE, ticket: str = ""
+        self,
+        session: str | None = None,
+        *,
+        key: str | None = None,
+        phone: Phone = PHONE,
+        ticket: str = "",
+        purpose: Purpose = LOGIN,
     ) -> CodeSent:
         """Ask for a code."""
-        return self.sender.get_sms(phone, session, key, Caller(self.client, ticket, "randstr"))
+        return self.sender.get_sms(phone, session, key, Caller(self.client, ticket, "randstr"), purpose)
 
     def log_in(
         self, session: str | None, code: str | None = None, *, key: str | None = None, phone: Phone = PHONE
     ) -> LoggedIn:
         """Log in, with the last code that was sent if no other is given."""
         return self.login.log_in(Guess(phone, code or self.outbox.code, session, key, self.client))
+
+    def prove(
+        self,
+        session: str,
+        code: str | None = None,
+        *,
+        key: str | None = None,
+        phone: Phone = PHONE,
+        purpose: Purpose = PAY,
+    ) -> Proven:
+        """Verify the last code that was sent, if no other is given."""
+        return self.login.prove(Guess(phone, code or self.outbox.code, session, key, self.client, purpose))
 
     @property
     def wrong(self) -> str:
@@ -175,9 +197,9 @@ class World:
         """Let something happen once, after the next sending has checked its budgets and before it reserves them."""
         self.redis.after("check reserve", happens)
 
-    def latest(self, phone: Phone = PHONE) -> str | None:
-        """Return the id of the challenge of the number's latest code, None if there is none."""
-        return next(iter(self.challenges.recent(phone).answer()), None)
+    def latest(self, phone: Phone = PHONE, purpose: Purpose = LOGIN) -> str | None:
+        """Return the id of the challenge of the number's latest code for a purpose, None if there is none."""
+        return next(iter(self.challenges.recent(phone, purpose.name).answer()), None)
 
     def sent_today(self, phone: Phone = PHONE) -> int:
         """Return what Redis counts of the number's day."""

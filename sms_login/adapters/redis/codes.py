@@ -10,6 +10,8 @@ The keys of a number share a hash tag, so a script finds them in one slot of a c
     otp:{+86…}:receipts        hash    delivery receipts of the latest sendings, by serial number
     otp:{+86…}:sent:<key>      string  id of the challenge that a getSms with this Idempotency-Key was answered with
 
+The last of them and `latest` are the login's; those of another purpose end with `:<purpose>`.
+
 Of `sessions`:
 
     session:{+86…}:index       hash    tells a repeated login whether all sessions have ended since
@@ -22,6 +24,7 @@ from typing import Any
 
 from sms_login.adapters.redis.client import RedisCall, RedisClient, nothing
 from sms_login.limits.policy import Reservation
+from sms_login.otp.purposes import LOGIN
 from sms_login.otp.rules import Rules
 from sms_login.otp.store import Attempt, Challenge, GuessOutcome, Redemption, SendDecision, SendOutcome, SendRequest
 from sms_login.phone import Phone
@@ -51,12 +54,21 @@ class RedisChallenges:
     def _issue(
         self, mode: str, request: SendRequest, new: Challenge, sending_id: str = "", reservation: str = ""
     ) -> RedisCall[SendDecision]:
-        rules, key = self._rules, request.idempotency_key
+        rules, key, purpose = self._rules, request.idempotency_key, _word(request.purpose.name)
         tail_ms = rules.repeat_for * 1000  # a spent code is kept for as long as its login may be repeated
-        names = (request.challenge_id or new.id, new.id, "latest", "cooldown", f"day:{request.day.name}", "failures")
-        keys = [otp_key(request.phone, name) for name in (*names, f"sent:{key}" if key else "cooldown")]
+        latest, sent = _of(purpose, "latest"), _of(purpose, f"sent:{key}") if key else "cooldown"
+        names = (
+            request.challenge_id or new.id,
+            new.id,
+            latest,
+            "cooldown",
+            f"day:{request.day.name}",
+            "failures",
+            sent,
+        )
+        keys = [otp_key(request.phone, name) for name in names]
         ids = (request.challenge_id or "", new.id, request.stale_id or "")
-        texts = (mode, *ids, 1 if key else 0, new.nonce, new.digest, sending_id, reservation)
+        texts = (mode, *ids, 1 if key else 0, new.nonce, new.digest, purpose, sending_id, reservation)
         lives = (rules.life * 1000, rules.age * 1000 + tail_ms, tail_ms)
         limits = (rules.guesses, rules.lock_at, rules.daily, request.day.left_ms, rules.cooldown * 1000)
         return self._redis.script("issue", keys, [*texts, *lives, *limits], partial(_decision, request, new))
@@ -64,15 +76,17 @@ class RedisChallenges:
     def undo(self, request: SendRequest, challenge_id: str, sending_id: str, *, issued: bool) -> RedisCall[bool]:
         """See `otp.store.ChallengeStore.undo`."""
         requested, key = request.challenge_id or challenge_id, request.idempotency_key
-        names = (requested, challenge_id, "latest", "cooldown", f"day:{request.day.name}")
-        keys = [otp_key(request.phone, name) for name in (*names, f"sent:{key}" if key else "cooldown")]
+        purpose = _word(request.purpose.name)
+        latest, sent = _of(purpose, "latest"), _of(purpose, f"sent:{key}") if key else "cooldown"
+        names = (requested, challenge_id, latest, "cooldown", f"day:{request.day.name}", sent)
+        keys = [otp_key(request.phone, name) for name in names]
         # A recorded sending that is gone was spent to delete the account, and then forgotten.
         verified = {"verified", "gone"} if issued else {"verified"}
         return self._redis.script("undo", keys, [sending_id, requested, challenge_id], verified.__contains__)
 
-    def recent(self, phone: Phone) -> RedisCall[Sequence[str]]:
+    def recent(self, phone: Phone, purpose: str) -> RedisCall[Sequence[str]]:
         """See `otp.store.ChallengeStore.recent`."""
-        return self._redis.command("GET", otp_key(phone, "latest"), read=_challenges)
+        return self._redis.command("GET", otp_key(phone, _of(_word(purpose), "latest")), read=_challenges)
 
     def remaining_ms(self, phone: Phone, challenge_id: str, *, shared: bool, spent: bool = False) -> RedisCall[int]:
         """See `otp.store.ChallengeStore.remaining_ms`."""
@@ -83,7 +97,8 @@ class RedisChallenges:
         """See `otp.store.ChallengeStore.redeem`."""
         rules = self._rules
         keys = [otp_key(phone, challenge_id), otp_key(phone, "failures"), f"session:{{{phone.e164}}}:index"]
-        texts = ("shared_guesses" if attempt.shared else "guesses", attempt.login_id, attempt.idempotency_key or "")
+        field, key = "shared_guesses" if attempt.shared else "guesses", attempt.idempotency_key or ""
+        texts = (field, attempt.login_id, key, _word(attempt.purpose.name))
         limits = (rules.guesses, rules.lock_at, rules.lock_for * 1000, rules.repeat_for * 1000)
         return self._redis.script("redeem", keys, [*texts, *limits, *attempt.digests], _redemption)
 
@@ -101,6 +116,16 @@ class RedisChallenges:
 def otp_key(phone: Phone, name: str) -> str:
     """Return one of the keys of a number that are listed above."""
     return f"otp:{{{phone.e164}}}:{name}"
+
+
+def _word(purpose: str) -> str:
+    """Return the word for a purpose: "" for a login, whose records are older than other purposes."""
+    return "" if purpose == LOGIN.name else purpose
+
+
+def _of(purpose: str, name: str) -> str:
+    """Return the name of a key that each purpose has for itself."""
+    return f"{name}:{purpose}" if purpose else name
 
 
 def _challenges(sendings: str | None) -> Sequence[str]:

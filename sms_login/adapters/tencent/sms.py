@@ -32,11 +32,11 @@ class TencentSms(Struct, frozen=True, kw_only=True, eq=False):
     template_params: tuple[str, ...]
     minutes: int
 
-    def send(self, phone: Phone, code: str) -> Receipt:
+    def send(self, phone: Phone, code: str, purpose: str = "login") -> Receipt:
         """See `sms.Sms.send`."""
         from tencentcloud.common.exception import TencentCloudSDKException  # noqa: PLC0415 - heavy, and only getSms needs it
 
-        request = self._request(phone, code)
+        request = self._request(phone, code, purpose)
         try:
             answer = self.api.call("SendSms", request)
         except NoCredentials as error:
@@ -52,7 +52,7 @@ class TencentSms(Struct, frozen=True, kw_only=True, eq=False):
             raise _refusal(str(statuses[0].Code or ""), answered=True)
         return Receipt(answer.RequestId or "", statuses[0].SerialNo or "", statuses[0].Fee or 0)
 
-    def _request(self, phone: Phone, code: str) -> Any:
+    def _request(self, phone: Phone, code: str, purpose: str) -> Any:
         from tencentcloud.sms.v20210111 import models  # noqa: PLC0415 - as above
 
         route = self.mainland if phone.region == MAINLAND or self.abroad is None else self.abroad
@@ -60,7 +60,7 @@ class TencentSms(Struct, frozen=True, kw_only=True, eq=False):
         request = models.SendSmsRequest()
         request.PhoneNumberSet = [phone.e164]
         request.SmsSdkAppId = route.app_id
-        request.TemplateId = route.template_id
+        request.TemplateId = route.purposes.get(purpose) or route.template_id
         request.TemplateParamSet = [values[name] for name in self.template_params]
         if route.sign:
             request.SignName = route.sign

@@ -4,15 +4,16 @@
 --       6 failures in a row   7 idempotency key (or again 4)
 -- ARGV  1 "check" (a dry run) or "issue"   2 id of the requested challenge, "" if none   3 id of the new challenge
 --       4 id of a challenge that the idempotency key may name although it is over, "" if none
---       5 "1" if an idempotency key is given   6 nonce   7 digest   8 id of the sending   9 its reservation
---       10 life of a code, ms   11 life of the record, ms   12 part of 11 beyond any life, ms   13 guesses per code
---       14 failures that lock   15 sendings per day   16 rest of the day, ms   17 cooldown, ms
+--       5 "1" if an idempotency key is given   6 nonce   7 digest   8 purpose, "" for a login   9 id of the sending
+--       10 its reservation   11 life of a code, ms   12 life of the record, ms   13 part of 12 beyond any life, ms
+--       14 guesses per code   15 failures that lock   16 sendings per day   17 rest of the day, ms   18 cooldown, ms
 -- Gives {"repeat", challenge id, ms of cooldown} | {"locked" | "daily limit" | "cooldown", ms to wait}
 --       | {"new", sent today} | {"resend", sent today, nonce, digest}
 --
 -- A challenge is a hash that lives for its ten minutes and a tail: no call moves its expiry, so Redis's clock is the
 -- only one, and a guess cannot lengthen a life. Its fields:
 --   nonce, digest         of its code
+--   purpose               that it was opened for, under which alone it exists; not for a login
 --   until                 the code stops working when the challenge has this many ms left
 --   guesses               wrong guesses with its id
 --   shared_guesses        wrong guesses of logins without a sessionId
@@ -28,8 +29,8 @@
 --
 -- The latest sendings of a number are kept as <challenge id>:<sending id>, separated by spaces, the latest first.
 local requested, new, latest, cooldown, today, failures, idempotency = unpack(KEYS)
-local mode, requested_id, new_id, stale_id, has_key, new_nonce, new_digest, sending_id, reservation = unpack(ARGV)
-local life, record_life, tail, max_guesses, lock_at, daily, day_left, cooldown_ms = numbers_from(10)
+local mode, requested_id, new_id, stale_id, has_key, new_nonce, new_digest, purpose, sending_id, reservation = unpack(ARGV)
+local life, record_life, tail, max_guesses, lock_at, daily, day_left, cooldown_ms = numbers_from(11)
 
 if has_key == '1' then
   local answered = redis.call('GET', idempotency)
@@ -41,14 +42,15 @@ if sent >= daily then return {'daily limit', redis.call('PTTL', today)} end
 local wait = redis.call('PTTL', cooldown)
 if wait ~= -2 then return {'cooldown', wait} end
 
--- The requested challenge is sent again if its code works, has guesses left, and leaves room for a whole life.
+-- The requested challenge is sent again if it is of this purpose, its code works, has guesses left, and leaves room for
+-- a whole life.
 local answer = {'new', sent}
 local challenge, id, until_ = new, new_id, record_life - life
 if requested_id ~= '' then
   local left = redis.call('PTTL', requested)
-  local nonce, digest, old_until, guesses, login =
-    unpack(redis.call('HMGET', requested, 'nonce', 'digest', 'until', 'guesses', 'login'))
-  local works = nonce and digest and life_of(left, old_until) > 0 and not login
+  local nonce, digest, its_purpose, old_until, guesses, login =
+    unpack(redis.call('HMGET', requested, 'nonce', 'digest', 'purpose', 'until', 'guesses', 'login'))
+  local works = nonce and digest and (its_purpose or '') == purpose and life_of(left, old_until) > 0 and not login
   if works and count_of(guesses) < max_guesses and left - life >= tail then
     answer = {'resend', sent, nonce, digest}
     challenge, id, until_, record_life = requested, requested_id, left - life, left
@@ -59,6 +61,7 @@ if mode == 'check' then return answer end
 redis.call('HSET', challenge, 'until', until_, 'until:' .. sending_id, until_, 'took:' .. sending_id, reservation)
 if challenge == new then
   redis.call('HSET', challenge, 'nonce', new_nonce, 'digest', new_digest)
+  if purpose ~= '' then redis.call('HSET', challenge, 'purpose', purpose) end
   redis.call('PEXPIRE', challenge, record_life)
 end
 local sendings, latest_life = id .. ':' .. sending_id, record_life

@@ -2,24 +2,25 @@
 --
 -- KEYS  1 challenge   2 failures in a row   3 index of the number's sessions
 -- ARGV  1 field that counts the guess, "guesses" or "shared_guesses"   2 id of this login
---       3 its idempotency key, "" if none
---       4 guesses allowed   5 failures that lock   6 life of the failures, ms   7 ms in which a login may be repeated
---       8... digests of the guess
+--       3 its idempotency key, "" if none   4 its purpose, "" for a login
+--       5 guesses allowed   6 failures that lock   7 life of the failures, ms   8 ms in which a login may be repeated
+--       9... digests of the guess
 -- Gives {"unknown" | "expired" | "spent"} | {"locked", ms} | {"wrong", guesses left, failures}
 --       | {"right", this login, ms of the code's life left, reservation of each sending...} | {"repeat", login that spent the code}
 --
 -- The fields of a challenge are explained in issue.lua. A user who has signed out everywhere since, or has deleted the
 -- account, is not signed in by a repeat: the generation is another one then.
 local challenge, failures, index = unpack(KEYS)
-local field, login_id, login_key = unpack(ARGV)
-local allowed, lock_at, failures_life, repeat_for = numbers_from(4)
+local field, login_id, login_key, purpose = unpack(ARGV)
+local allowed, lock_at, failures_life, repeat_for = numbers_from(5)
 
 local failed = redis.call('GET', failures)
 if count_of(failed) >= lock_at then return {'locked', redis.call('PTTL', failures)} end
 local left = redis.call('PTTL', challenge)
-if left < 0 then return {'unknown'} end
-local digest, until_, guesses, login, old_key, spent_left, old_generation, holders = unpack(redis.call('HMGET',
-  challenge, 'digest', 'until', field, 'login', 'login_key', 'spent_left', 'generation', 'undoable_by'))
+local its_purpose, digest, until_, guesses, login, old_key, spent_left, old_generation, holders =
+  unpack(redis.call('HMGET', challenge, 'purpose', 'digest', 'until', field, 'login', 'login_key', 'spent_left',
+    'generation', 'undoable_by'))
+if left < 0 or (its_purpose or '') ~= purpose then return {'unknown'} end
 local generation = redis.call('HGET', index, 'generation')
 local since = count_of(spent_left) - left
 local repeated = login and login_key ~= '' and old_key == login_key and since >= 0 and since <= repeat_for
@@ -30,7 +31,7 @@ local guessed = count_of(guesses)
 if guessed >= allowed then return {'spent'} end
 
 local right = false
-for i = 8, #ARGV do right = right or ARGV[i] == digest end
+for i = 9, #ARGV do right = right or ARGV[i] == digest end
 if not right then
   redis.call('HINCRBY', challenge, field, 1)
   local count = redis.call('INCR', failures)
