@@ -11,7 +11,19 @@ from contextlib import redirect_stdout
 from datetime import datetime, timezone
 from pathlib import Path
 
-from benchmarks import calls, cold_start, keys, memory, redis_cost, round_trips, sending, sql_users, web, web_logins
+from benchmarks import (
+    calls,
+    cold_start,
+    keys,
+    memory,
+    redis_cost,
+    round_trips,
+    sending,
+    sql_users,
+    statistics,
+    web,
+    web_logins,
+)
 from benchmarks.cloud import open_cloud
 from benchmarks.tables import Table
 
@@ -23,6 +35,7 @@ BENCHMARKS = {
     "memory": memory.measure,
     "redis": redis_cost.measure,
     "keys": keys.measure,
+    "statistics": statistics.measure,
     "sql": sql_users.measure,
     "web": web.measure,
     "logins": web_logins.measure,

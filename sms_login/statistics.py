@@ -12,7 +12,6 @@ that ends takes its last ones along, so a sum may be too low, never too high.
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,33 +28,34 @@ class Statistics:
     def __init__(self, countries: frozenset[str] | None, *, on: bool) -> None:
         self._countries, self._on = countries, on
         self._lock = threading.Lock()
-        self.waiting: dict[str, Counter[str]] = {}  # by hour, in hours since 1970
+        self.waiting: dict[str, dict[str, int]] = {}  # by hour, in hours since 1970
 
     def count(self, country: str, counts: Mapping[str, int], *, times: int = 1) -> None:
         """Add counts to those of a country in the present hour; -1 times takes them back."""
         if not (self._on and counts):
             return
         known = country if self._countries is None or country in self._countries else ""
-        hour = f"{time.time() // 3600:.0f}"
-        with self._lock:
-            waiting = self.waiting.setdefault(hour, Counter())
-            for name, count in counts.items():
-                waiting[f"{known or OTHER}:{name}"] += count * times
+        self._add(str(int(time.time()) // 3600), {f"{known or OTHER}:{name}": n * times for name, n in counts.items()})
 
     def count_request(self, facts: Mapping[str, Any]) -> None:
         """Count a request by the facts of its log line."""
         self.count(facts.get("country", ""), _counts(facts))
 
-    def take(self) -> Mapping[str, Counter[str]]:
+    def take(self) -> Mapping[str, Mapping[str, int]]:
         """Return the waiting counts by hour, which then wait no more."""
         with self._lock:
             taken, self.waiting = self.waiting, {}
         return taken
 
-    def lost(self, hour: str, counts: Counter[str]) -> None:
+    def lost(self, hour: str, counts: Mapping[str, int]) -> None:
         """Keep the negative ones of lost counts. The others may have been written, and must not be written twice."""
+        self._add(hour, {name: count for name, count in counts.items() if count < 0})
+
+    def _add(self, hour: str, counts: Mapping[str, int]) -> None:
         with self._lock:
-            self.waiting.setdefault(hour, Counter()).subtract(-counts)
+            waiting = self.waiting.setdefault(hour, {})
+            for name, count in counts.items():
+                waiting[name] = waiting.get(name, 0) + count
 
 
 def seconds(ms: int) -> str:

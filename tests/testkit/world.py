@@ -35,7 +35,6 @@ from sms_login.wiring import Outside
 from tests.testkit.backends import Backend
 from tests.testkit.outside import Captchas, Outbox
 from tests.testkit.seams import SeamedRedis
-from tests.testkit.servers import until
 
 PHONE = Phone.parse("+8613800138000", "CN")
 OTHER_PHONE = Phone.parse("+8613800138001", "CN")
@@ -213,12 +212,8 @@ class World:
 
     def statistics_of(self, country: str = "CN") -> dict[str, int]:
         """Write the counts that wait, and return those of a country in Redis, of all hours together; none is zero."""
-
-        def written() -> bool:  # an instance writes only so often
-            self.redis.check()
-            return not self.counts.waiting
-
-        until(written, 5)
+        self.wait(2)  # an instance writes only so often
+        self.redis.check()
         hours = [self.backend.client.hgetall(key) for key in self.backend.expiries() if key.startswith("stats:")]
         total = Counter[str]()
         for name, count in ((name, count) for counts in hours for name, count in counts.items()):
