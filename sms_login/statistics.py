@@ -6,6 +6,7 @@ that ends takes its last ones along, so a sum may be too low, never too high.
     asked, refused:<codeStr>, repeated     getSms; the answers that refuse, and those to a repeat
     captcha                                captchas passed
     sent, fee                              messages that SendSms accepted; messages charged
+    delivered, failed:<reason>             messages, by their receipt
     verified:<purpose>, seconds:<most>     right codes, by use and by the seconds since their sending
     wrong, signed_up                       wrong codes; users who are new
 """

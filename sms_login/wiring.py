@@ -132,6 +132,7 @@ def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origin
             read=receipts.read,
             keys=[key.key() for key in (settings.sms_receipt_key, settings.sms_receipt_key_previous) if key],
             send=send,
+            statistics=statistics,
         ),
         login=LoginService(verifier=verifier, users=users, sessions=sessions, proofs=proofs),
         sessions=sessions,

@@ -13,6 +13,7 @@ from sms_login import logs
 from sms_login.calls import Call, Send
 from sms_login.errors import CodeHasExpired, ReceiptKeyInvalid
 from sms_login.phone import Phone
+from sms_login.statistics import Statistics
 
 Reason = Literal["unreachable", "noSuchNumber", "blocked", "limited", "rejected", "carrier"]
 
@@ -62,6 +63,7 @@ class Deliveries(Struct, frozen=True, kw_only=True, eq=False):
     read: Callable[[bytes], tuple[Sequence[DeliveryReceipt], int]]
     keys: Sequence[bytes]
     send: Send
+    statistics: Statistics
 
     def take(self, key: str, body: Callable[[], bytes]) -> None:
         """Note the receipts in the `body` of a callback, which is read if the key is right. Twice the same is once.
@@ -75,6 +77,9 @@ class Deliveries(Struct, frozen=True, kw_only=True, eq=False):
         self.send(*notes)
         outcomes = [note.answer() for note in notes]
         new = [receipt for receipt, is_new in zip(receipts, outcomes, strict=True) if is_new is NoteOutcome.NOTED]
+        for receipt in new:
+            fate = f"failed:{receipt.reason}" if receipt.reason else "delivered"
+            self.statistics.count(receipt.phone.region, {fate: 1})
         logs.note(receipts=len(receipts), fates=Counter(receipt.reason or "delivered" for receipt in new))
         if unreadable:
             logs.alert("receipts_unreadable", count=unreadable)

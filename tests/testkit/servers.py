@@ -222,6 +222,10 @@ class RedisCluster(_Started):
                 client.execute_command("CLUSTER ADDSLOTS", *slots)
                 for other in self.nodes[:i]:
                     client.execute_command("CLUSTER MEET", other.host, other.port)
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until each node knows the others and serves; after a node was killed and started, too."""
         until(lambda: all(map(self._is_complete, self.nodes)), 20)
 
     def stop(self) -> None:
