@@ -17,9 +17,11 @@ _DEFAULTS = {
     "SMS_SDKAPPID": "1400000000",
     "SMS_SIGN": "sms-login",
     "SMS_TEMPLATE_ID": "1000000",
+    "SMS_PURPOSES": "resetPassword=1000002,pay=1000004,changePhone=1000006",
     "SMS_INTL_SDKAPPID": "1400000001",
     "SMS_INTL_SIGN": "sms-login",
     "SMS_INTL_TEMPLATE_ID": "1000001",
+    "SMS_INTL_PURPOSES": "resetPassword=1000003,pay=1000005,changePhone=1000007",
     "ALLOWED_COUNTRIES": "CN",
 }
 _REDIS = ("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB", "REDIS_TLS", "REDIS_CA_FILE", "REDIS_CLUSTER")
@@ -83,10 +85,17 @@ def local_cloud(
 
 def _catalogue(settings: Mapping[str, str]) -> Catalogue:
     """Return an account in which the templates and signatures of the settings are approved."""
-    params = settings.get("SMS_TEMPLATE_PARAMS", "")
     sides = {MAINLAND: "SMS_", ABROAD: "SMS_INTL_"}
-    ids = {side: settings[f"{prefix}TEMPLATE_ID"] for side, prefix in sides.items()}
     return Catalogue(
-        [Template(int(number), content(params, side), side) for side, number in ids.items() if number.isdecimal()],
+        [template for side, prefix in sides.items() for template in _templates(settings, prefix, side)],
         [Sign(side + 1, settings[f"{prefix}SIGN"], side) for side, prefix in sides.items()],
     )
+
+
+def _templates(settings: Mapping[str, str], prefix: str, side: int) -> Iterator[Template]:
+    """Yield the templates of one side: that of the login, then those of the purposes."""
+    pairs = [f"login={settings[f'{prefix}TEMPLATE_ID']}", *settings[f"{prefix}PURPOSES"].split(",")]
+    for purpose, _, number in (pair.partition("=") for pair in pairs):
+        if number.strip().isdecimal():
+            text = content(settings.get("SMS_TEMPLATE_PARAMS", ""), side, purpose.strip())
+            yield Template(int(number), text, side)

@@ -22,9 +22,15 @@ _TEXTS = {
     },
     ABROAD: {
         "code,minutes": "{1} is your sign-in code, valid for {2} minutes.",
-        "minutes,code": "Within {1} minutes, sign in with the code {2}.",
+        "minutes,code": "Within {1} minutes, enter your sign-in code {2}.",
         "code": "{1} is your sign-in code.",
     },
+}
+# In place of "登录" and "sign-in", by purpose.
+_USES = {
+    "resetPassword": ("重置密码", "password-reset"),
+    "pay": ("付款", "payment"),
+    "changePhone": ("更换手机号", "change-of-number"),
 }
 _INTEGERS = ("International", "Limit", "Offset")
 
@@ -109,10 +115,11 @@ class Catalogue:
         return [template for template in self.templates if template.international in (side, BOTH)]
 
 
-def content(params: str, side: int) -> str:
+def content(params: str, side: int, purpose: str = "login") -> str:
     """Return a template for the function's setting SMS_TEMPLATE_PARAMS: Chinese, or for numbers abroad English."""
-    texts = _TEXTS[side]
-    return texts.get(params.replace(" ", ""), texts["code,minutes"])
+    texts, (chinese, english) = _TEXTS[side], _USES.get(purpose, ("登录", "sign-in"))
+    text = texts.get(params.replace(" ", ""), texts["code,minutes"])
+    return text.replace("登录", chinese).replace("sign-in", english)
 
 
 def _validate(body: Any, ids: str) -> dict[str, Any]:

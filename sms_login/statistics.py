@@ -65,7 +65,7 @@ def seconds(ms: int) -> str:
 
 
 def _counts(facts: Mapping[str, Any]) -> dict[str, int]:
-    method, outcome, counts = facts.get("method"), facts["outcome"], dict[str, int]()
+    method, outcome, counts = facts.get("method"), facts.get("outcome"), dict[str, int]()
     if facts.get("test_number"):
         return counts
     if method == "getSms":

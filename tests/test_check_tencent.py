@@ -17,13 +17,14 @@ from tests.testkit.findings import bad, states, the
 
 PHONE = Phone.parse("+8613800138000", "CN")
 ABROAD_PHONE = Phone.parse("+12015550123", "US")
+WITHOUT = {"SMS_PURPOSES": "pay", "SMS_INTL_PURPOSES": "pay"}  # no templates but those of the login
 TEXT = "{1}为您的登录验证码，请于{2}分钟内填写。"
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Cloud]:
     """The environment of `make run`, with no Redis, since no check here asks it."""
-    with local_cloud({"REDIS_HOST": "127.0.0.1", "SMS_SIGN": "我们"}) as cloud:
+    with local_cloud({"REDIS_HOST": "127.0.0.1", "SMS_SIGN": "我们", **WITHOUT}) as cloud:
         yield cloud
 
 
@@ -51,6 +52,16 @@ def test_a_correct_account_is_ok(cloud: Cloud) -> None:
     names |= {f"sms.{side}{what}" for side in ("", "intl.") for what in ("template", "parameters", "sign")}
     assert states(findings) == dict.fromkeys(names, State.OK)
     assert the(findings, "credentials.kind").found == "temporary"
+
+
+def test_each_purposes_own_template_is_checked() -> None:
+    """A template of a purpose is found, or is a problem under the purpose's name."""
+    with local_cloud({"REDIS_HOST": "127.0.0.1"}) as cloud:
+        findings = check(cloud, SMS_INTL_PURPOSES="pay=1000009")
+    assert bad(findings) == {"sms.intl.template.pay": State.PROBLEM}
+    assert the(findings, "sms.intl.template.pay").found == "SMS_INTL_PURPOSES names a template that does not exist"
+    assert the(findings, "sms.template.pay").found == "approved"
+    assert the(findings, "sms.parameters.resetPassword").found.endswith("“{1} 为您的重置密码验证码，{2} 分钟内有效。”")
 
 
 def test_without_an_application_abroad_only_the_mainland_is_checked(cloud: Cloud) -> None:
@@ -88,7 +99,7 @@ def test_credentials_that_are_refused_are_one_problem(cloud: Cloud, changes: dic
 
 def test_permanent_credentials_are_a_warning() -> None:
     """Permanent credentials work, so they are not a problem."""
-    with local_cloud({"REDIS_HOST": "127.0.0.1"}) as cloud:
+    with local_cloud({"REDIS_HOST": "127.0.0.1", **WITHOUT}) as cloud:
         key = {name: cloud.environ[f"TENCENTCLOUD_{name}"] for name in ("SECRETID", "SECRETKEY")}
         with TencentStandIn(
             secret_id=key["SECRETID"], secret_key=key["SECRETKEY"], catalogue=cloud.tencent.catalogue
@@ -354,7 +365,7 @@ def test_a_message_that_is_not_sent_is_reported_with_tencents_code(
 def test_a_message_abroad_needs_its_template(cloud: Cloud) -> None:
     """Without an international template no message is sent."""
     assert sent(cloud, ABROAD_PHONE).state is State.OK
-    none = {f"SMS_INTL_{name}": "" for name in ("SDKAPPID", "SIGN", "TEMPLATE_ID")}
+    none = {f"SMS_INTL_{name}": "" for name in ("SDKAPPID", "SIGN", "TEMPLATE_ID", "PURPOSES")}
     before = len(cloud.tencent.inbox())
     finding = sent(cloud, ABROAD_PHONE, **none)
     assert (finding.state, len(cloud.tencent.inbox())) == (State.PROBLEM, before)

@@ -98,11 +98,17 @@ def test_each_list_checks_the_signature_and_can_be_made_to_fail(tencent: Tencent
 
 def test_make_run_has_an_account_in_which_its_settings_are_approved() -> None:
     """The account's templates and signatures match the settings, in any order of the parameters."""
-    with local_cloud({"SMS_TEMPLATE_PARAMS": "minutes,code", "SMS_SIGN": "ours"}) as cloud:
+    settings = {"SMS_TEMPLATE_PARAMS": "minutes,code", "SMS_SIGN": "ours", "SMS_PURPOSES": "pay = 7, reset"}
+    with local_cloud(settings) as cloud:
         catalogue = cloud.tencent.catalogue
-    assert catalogue.templates == [
+    assert catalogue.templates[:3] == [
         Template(1_000_000, content("minutes,code", MAINLAND)),
+        Template(7, "请于 {1} 分钟内填写付款验证码 {2}。"),
         Template(1_000_001, content("minutes,code", ABROAD), ABROAD),
+    ]
+    assert [template.content for template in catalogue.templates[3:]] == [
+        f"Within {{1}} minutes, enter your {use} code {{2}}."
+        for use in ("password-reset", "payment", "change-of-number")
     ]
     assert catalogue.signs == [Sign(1, "ours"), Sign(2, "sms-login", ABROAD)]
 
@@ -125,7 +131,7 @@ def test_make_run_fills_in_the_template_of_its_settings() -> None:
         number, abroad = cloud.environ["SMS_TEMPLATE_ID"], cloud.environ["SMS_INTL_TEMPLATE_ID"]
         catalogue = cloud.tencent.catalogue
     assert catalogue.text(number, ["5", "123456"], MAINLAND) == "请于 5 分钟内填写登录验证码 123456。"
-    assert catalogue.text(abroad, ["5", "123456"], ABROAD) == "Within 5 minutes, sign in with the code 123456."
+    assert catalogue.text(abroad, ["5", "123456"], ABROAD) == "Within 5 minutes, enter your sign-in code 123456."
 
 
 def test_every_answer_has_the_stand_ins_date() -> None:

@@ -129,6 +129,11 @@ _BAD = {
     "SMS_TIMEOUT": ["x", "0", "-1", "31", "nan", "inf"],
     "SMS_ENDPOINT": ["ftp://example.com", "http://", "user:pass@example.com", "example.com/path", "a b"],
     "SMS_TEMPLATE_PARAMS": ["minutes", "code,code", "code,", ",", "code,name", "code minutes"],
+    "SMS_PURPOSES": [
+        *("login", "login=1", "pay=", "pay=x", "pay=1=2", "=1", "pay,pay", "pay=1,pay=2", "pay;x", "a b", "1pay"),
+        *("pay:1", "pay= 1", "付款=1", "pay=１", "x" * 33, "undefined"),
+    ],
+    "SMS_INTL_PURPOSES": ["login", "pay=x"],
     "TOKEN_TTL": [*_WHOLE, "59", "2592001"],
     "CODE_TTL": [*_WHOLE, "29", "601"],
     "RESEND_COOLDOWN": [*_WHOLE, "0", "3601"],
@@ -434,8 +439,16 @@ def test_abroad_needs_an_application_and_a_template() -> None:
     assert read(SMS_INTL_SDKAPPID="1", SMS_INTL_TEMPLATE_ID="2").sms_abroad == SmsRoute("1", "", "2")
     every = {"SMS_INTL_SDKAPPID": "1", "SMS_INTL_SIGN": "s", "SMS_INTL_TEMPLATE_ID": "2", "SMS_SENDER_ID": "from"}
     assert read(**every).sms_abroad == SmsRoute("1", "s", "2", "from")
-    for name in every:
-        assert problems({**LEAST, name: "1"}) == ["SMS_INTL_SDKAPPID and SMS_INTL_TEMPLATE_ID go together"]
+    every["SMS_INTL_PURPOSES"] = "pay=3,reset"
+    assert read(**every).sms_abroad == SmsRoute("1", "s", "2", "from", {"pay": "3", "reset": ""})
+    for name, value in every.items():
+        assert problems({**LEAST, name: value}) == ["SMS_INTL_SDKAPPID and SMS_INTL_TEMPLATE_ID go together"]
+
+
+def test_purposes_have_templates_of_their_own_or_that_of_the_login() -> None:
+    """White space and empty places between commas are dropped; a built-in purpose may have a template, too."""
+    found = read(SMS_PURPOSES=" resetPassword=1234567 ,pay,, changePhone=3,").sms_mainland.purposes
+    assert found == {"resetPassword": "1234567", "pay": "", "changePhone": "3"}
 
 
 def test_a_cluster_has_one_database() -> None:

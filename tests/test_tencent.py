@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from msgspec.structs import replace
 
 from local.api_server import ApiServer, Reply
 from local.tencent import TencentStandIn
@@ -88,6 +89,22 @@ def test_a_foreign_number_has_its_own_application(tencent: TencentStandIn) -> No
     )
     sender.send(ABROAD, "012345")
     assert tencent.inbox()[0].phone == ABROAD.e164
+
+
+def test_a_purpose_has_its_own_template_on_each_side_or_that_of_the_login(tencent: TencentStandIn) -> None:
+    """A purpose without a template, and one that only the other side names, have the template of the login."""
+    given = sms(tencent)
+    mainland = replace(given.mainland, purposes={"pay": "3", "reset": ""})
+    sender = replace(given, mainland=mainland, abroad=given.abroad and replace(given.abroad, purposes={"abroad": "4"}))
+    for purpose, templates in {
+        "login": ("1000000", "1000001"),
+        "changePhone": ("1000000", "1000001"),
+        "pay": ("3", "1000001"),
+        "reset": ("1000000", "1000001"),
+        "abroad": ("1000000", "4"),
+    }.items():
+        requests = [sender._request(phone, "012345", purpose) for phone in (PHONE, ABROAD)]  # noqa: SLF001 - as above
+        assert tuple(request.TemplateId for request in requests) == templates
 
 
 def test_the_connection_is_reused(tencent: TencentStandIn) -> None:

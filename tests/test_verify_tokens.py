@@ -18,9 +18,13 @@ from deploy import component
 from local.cloud import local_cloud
 from local.gateway import Gateway
 from sms_login import wiring
+from sms_login.phone import Phone
+from sms_login.sessions.keys import KeyRing
+from sms_login.sessions.proofs import Proofs
+from sms_login.sessions.tokens import Payload
 from sms_login.settings.settings import Settings
 from tests.testkit.environ import LEAST
-from tests.testkit.forging import claims, forged
+from tests.testkit.forging import claims, forged, key
 from tests.testkit.key_files import ALGORITHMS, private_pem
 from tests.testkit.project import ROOT
 from tests.testkit.servers import require
@@ -100,6 +104,9 @@ def bad_tokens(token: str) -> list[str]:
     ours = claims(iss="sms-login", aud="sms-login")
     bad = [forged("P-256", ours, typ="JWT"), forged("P-256", claims(aud="sms-login")), forged("RSA", ours)]
     bad += [forged("P-256", claims(iss="sms-login")), forged("HS256", ours), token[:-4], "rubbish", ""]
+    bad += [forged("P-256", ours, typ=typ) for typ in ("proof+jwt", "application/proof+jwt")]
+    signer = Proofs(KeyRing(key("P-256")), "sms-login", "sms-login")
+    bad.append(signer.issue(signer.new_id(), Phone.from_e164(PHONE), "login", "").proof)
     return [*bad, forged("P-256", {**ours, "exp": ours["iat"] - 61})]
 
 
@@ -129,6 +136,9 @@ def test_the_blocks_that_no_test_runs_say_so() -> None:
         assert "run here" in before
     (filters,) = (yaml.safe_load(block) for block in blocks("yaml"))
     assert [one["name"] for one in filters] == ["envoy.filters.http.jwt_authn"]
+    (provider,) = filters[0]["typed_config"]["providers"].values()
+    assert re.fullmatch(provider["subjects"]["safe_regex"]["regex"], "user-1")
+    assert "sub" not in Payload.__struct_encode_fields__, "Envoy would take a proof for an access token"
 
 
 def test_a_key_set_that_cannot_be_fetched_is_no_bad_token() -> None:

@@ -5,7 +5,7 @@
 import type { components, operations } from "./api.d.ts";
 
 type Schemas = components["schemas"];
-type Method = Exclude<keyof operations, "health" | "jwks">;
+type Method = Exclude<keyof operations, "health" | "jwks" | "smsReceipt">;
 type Params<M extends Method> = operations[M] extends { requestBody?: { content: { "application/json": infer Body } } }
   ? operations[M] extends { requestBody?: never } ? Record<string, never> : Body
   : never;

@@ -61,7 +61,7 @@ def check(settings: Settings, environ: Mapping[str, str]) -> Iterator[Finding]:
     sides += [Side("sms.intl", 1, settings.sms_abroad, params)] if settings.sms_abroad else []
     told = False
     for side in sides:
-        for ask in (_template, _sign):
+        for ask in (_templates, _sign):
             try:
                 findings = list(ask(account, side))
             except Refused as refused:
@@ -100,30 +100,38 @@ class _Account:
         return answer
 
 
-def _template(account: _Account, side: Side) -> Iterator[Finding]:
+def _templates(account: _Account, side: Side) -> Iterator[Finding]:
+    """Check the template of the login, and those of the purposes that have their own."""
+    yield from _template(account, side, "", f"{side.prefix}TEMPLATE_ID", side.route.template_id)
+    for purpose, template_id in side.route.purposes.items():
+        if template_id:
+            yield from _template(account, side, f".{purpose}", f"{side.prefix}PURPOSES", template_id)
+
+
+def _template(account: _Account, side: Side, of: str, setting: str, template_id: str) -> Iterator[Finding]:
     from tencentcloud.sms.v20210111 import models  # noqa: PLC0415 - as above
 
-    name, setting = f"{side.name}.template", f"{side.prefix}TEMPLATE_ID"
-    if not side.route.template_id.isdecimal():
+    name = f"{side.name}.template{of}"
+    if not template_id.isdecimal():
         yield problem(name, f"{setting} is not a number", "copy it from the SMS console")
         return
     request = models.DescribeSmsTemplateListRequest()
     request.International = side.international
-    request.TemplateIdSet = [int(side.route.template_id)]
+    request.TemplateIdSet = [int(template_id)]
     answer = account.ask("DescribeSmsTemplateList", request, name)
-    found = [one for one in answer.DescribeTemplateStatusSet or [] if str(one.TemplateId) == side.route.template_id]
+    found = [one for one in answer.DescribeTemplateStatusSet or [] if str(one.TemplateId) == template_id]
     if not found:
         where = "global SMS" if side.international else "mainland China"
         todo = f"check in the SMS console that the template belongs to this account and is for {where}"
         yield problem(name, f"{setting} names a template that does not exist", todo)
         return
     yield _state(name, setting, found[0])
-    yield _parameters(side, found[0].TemplateContent or "")
+    yield _parameters(side, f"{side.name}.parameters{of}", found[0].TemplateContent or "")
 
 
-def _parameters(side: Side, text: str) -> Finding:
+def _parameters(side: Side, name: str, text: str) -> Finding:
     """Show the template beside the values that SMS_TEMPLATE_PARAMS puts into it: only a person can tell if they fit."""
-    name, numbers = f"{side.name}.parameters", sorted(set(map(int, _VARIABLE.findall(text))))
+    numbers = sorted(set(map(int, _VARIABLE.findall(text))))
     if numbers != [*range(1, len(side.params) + 1)]:
         variables = ", ".join(f"{{{number}}}" for number in numbers) or "no variable"
         found = f"the template has {variables}, but SMS_TEMPLATE_PARAMS is {','.join(side.params)}: “{text}”"
