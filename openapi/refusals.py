@@ -12,7 +12,7 @@ ALWAYS: tuple[Kind, ...] = (errors.InvalidParam, errors.OriginNotAllowed, errors
 NO_METHOD: tuple[Kind, ...] = (errors.UnknownMethod, errors.HttpMethodNotAllowed)  # before the method is known
 
 _TOKEN: tuple[Kind, ...] = (errors.TokenInvalid, errors.TokenExpired)
-_USER: tuple[Kind, ...] = (errors.NotRegistered, errors.ServiceUnavailable)
+_USER: tuple[Kind, ...] = (errors.NotRegistered, errors.UserBanned, errors.ServiceUnavailable)
 _CODE: tuple[Kind, ...] = (
     errors.CodeHasExpired,
     errors.CodeHasValid,
@@ -42,7 +42,7 @@ BY_METHOD: dict[type[messages.Message], tuple[Kind, ...]] = {
     messages.Logout: (*_TOKEN, errors.ServiceUnavailable),
     messages.GetUserInfo: (*_TOKEN, *_USER),
     messages.SetNickname: (*_TOKEN, *_USER),
-    messages.DeleteAccount: (*_TOKEN, *_CODE, _LOST, errors.ServiceUnavailable),
+    messages.DeleteAccount: (*_TOKEN, *_CODE, _LOST, errors.UserBanned, errors.ServiceUnavailable),
     messages.SmsReceipt: (errors.ReceiptKeyInvalid, errors.ServiceUnavailable),
     messages.Health: (errors.ServiceUnavailable,),
     messages.Jwks: (),

@@ -98,9 +98,10 @@ def _parameter(name: str, schema: Schema) -> Schema:
 
 
 def _answer(found: Schema) -> Schema:
-    """Describe an answer: fields with a default are always sent."""
+    """Describe an answer: fields with a default are always sent, and those without a value never."""
     properties = {name: _field(schema) for name, schema in found["properties"].items()}
-    return {"description": found["description"], "type": "object", "properties": properties, "required": [*properties]}
+    sent = [name for name, schema in found["properties"].items() if name in found["required"] or "default" in schema]
+    return {"description": found["description"], "type": "object", "properties": properties, "required": sent}
 
 
 def _field(schema: Schema) -> Schema:

@@ -48,7 +48,7 @@ class Place:
     @cached_property
     def users(self) -> Users:
         """The table of users: in Redis, or in SQL."""
-        return wiring.connect_users(self.settings.users_url.reveal(), self.redis)
+        return wiring.connect_users(self.settings, self.redis)
 
     def record(self, action: str, phone: Phone | None = None, **facts: Any) -> None:
         """Write to the log who changed what of whom: `phone` masked, `facts` without secrets."""

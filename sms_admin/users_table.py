@@ -1,17 +1,18 @@
-"""The table of users in SQL: `python -m sms_admin.users_table` creates it, and migrates the 2020 demo's users to it."""
+"""The table of users in SQL: `python -m sms_admin.users_table` makes it, and migrates the 2020 demo's users to it."""
 
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
 from msgspec import Struct, field
-from sqlalchemy import Connection, Row, column, insert, inspect, select, table
-from sqlalchemy.schema import CreateTable
+from sqlalchemy import Column, Connection, Row, column, insert, inspect, select, table, text
+from sqlalchemy.schema import CreateColumn, CreateTable
 
 from sms_login.adapters.sql.client import SqlClient, connect
-from sms_login.adapters.sql.schema import AVATAR, ID, NAME, USERS
+from sms_login.adapters.sql.schema import ADDED, AVATAR, ID, NAME, USERS
 from sms_login.errors import InvalidPhone, ServiceUnavailable
 from sms_login.phone import Phone
 from sms_login.secret import Secret
@@ -24,18 +25,32 @@ OLD = table("info", *(column(name) for name in ("userId", "phone", "name", "avat
 _USAGE = """\
 usage: USERS_URL=… python -m sms_admin.users_table create|migrate
 
-create   makes the table of users, if it is not there
+create   makes the table of users if it is not there, and adds the columns that an older table lacks
 migrate  also copies the users of Tencent's SMS-login demo of 2020, from its table `info`; may be repeated
 """
 
 
-def create(client: SqlClient) -> bool:
-    """Create the table of users; return False if it exists. Raises ServiceUnavailable, also for a foreign table."""
+def create(client: SqlClient) -> str:
+    """Create the table of users, or add the columns that it lacks; return a sentence that says what was done.
+
+    Raises ServiceUnavailable, also for a foreign table.
+    """
     with client.connection() as connection:
-        there = inspect(connection).has_table(USERS.name)
-        connection.execute(CreateTable(USERS, if_not_exists=True))
-        connection.execute(select(USERS).limit(1))
-    return not there
+        if not inspect(connection).has_table(USERS.name):
+            connection.execute(CreateTable(USERS, if_not_exists=True))
+            return f"The table {USERS.name} is made."
+        connection.execute(select(*(column for column in USERS.c if column not in ADDED)).limit(1))
+        there = {column["name"] for column in inspect(connection).get_columns(USERS.name)}
+        added = [column for column in ADDED if column.name not in there]
+        for new in added:
+            # The present users count as seen now, since their last login is unknown.
+            default = str(_now()) if new.name == "last_login" else "0"
+            filled = Column(new.name, new.type, nullable=False, server_default=default)
+            definition = CreateColumn(filled).compile(dialect=connection.dialect)
+            connection.execute(text(f"ALTER TABLE {USERS.name} ADD COLUMN {definition}"))
+    if added:
+        return f"The table {USERS.name} has new columns: {', '.join(column.name for column in added)}."
+    return f"The table {USERS.name} was there already."
 
 
 class Migration(Struct):
@@ -91,7 +106,12 @@ def _user(row: Row[Any], migration: Migration) -> dict[str, Any] | None:
     if len(name) > NAME or len(avatar) > AVATAR:
         migration.trimmed.append(user_id)
         name, avatar = name[:NAME], avatar if len(avatar) <= AVATAR else ""
-    return {"phone": phone.e164, "id": user_id, "name": name, "avatar": avatar, "created": _ms(row.time)}
+    user = {"phone": phone.e164, "id": user_id, "name": name, "avatar": avatar, "created": _ms(row.time)}
+    return {**user, "last_login": _now()}  # as in `create`
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
 
 
 def _ms(time: Any) -> int:
@@ -132,8 +152,7 @@ def main() -> int:
     try:
         engine = connect(users_url(os.environ).reveal(), timeout=60.0)  # a large table is slow
         with closing(SqlClient(engine)) as client:
-            made = create(client)
-            print(f"The table {USERS.name} " + ("is made." if made else "was there already."))
+            print(create(client))
             return _migrate(client) if command == "migrate" else 0
     except (ConfigError, ServiceUnavailable, ModuleNotFoundError) as error:
         sys.stderr.write(f"{error}\n")

@@ -17,6 +17,7 @@
     ├── SessionMismatch       -1103  401  a live code, but of another session
     ├── UserStoreFailed       -1201  503  the user record could not be written
     ├── NotRegistered         -1202  404
+    ├── UserBanned            -1204  403  an operator has banned the user
     ├── TooManyRequests       -1301  429  a limit
     ├── CaptchaRequired       -1302  403  a ticket is missing or bad
     ├── CountryNotAllowed     -1303  403
@@ -191,6 +192,12 @@ class NotRegistered(Refusal, number=-1202, status=404):
     """The number has no user."""
 
     zh, en = "用户未注册", "There is no such user."
+
+
+class UserBanned(Refusal, number=-1204, status=403):
+    """An operator has banned the user; only the holder of a right code or a valid token is told so."""
+
+    zh, en = "该账号已被禁用，请联系客服", "This account is banned. Please contact support."
 
 
 class TooManyRequests(Refusal, number=-1301, status=429):

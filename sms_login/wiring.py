@@ -76,7 +76,7 @@ def assemble(environ: Mapping[str, str], *, origins: type[Origins] = Origins) ->
     redis = RedisClient(partial(connect_redis, settings))
     outside = Outside(
         redis=redis,
-        users=connect_users(settings.users_url.reveal(), redis),
+        users=connect_users(settings, redis),
         sms=tencent_sms(settings, environ),
         captcha=tencent_captcha(settings, environ) if settings.captcha_app_id else None,
     )
@@ -189,14 +189,15 @@ def _countries(settings: Settings) -> frozenset[str] | None:
     return frozenset({MAINLAND}).intersection(settings.allowed_countries or {MAINLAND})
 
 
-def connect_users(url: str, redis: RedisClient) -> Users:
+def connect_users(settings: Settings, redis: RedisClient) -> Users:
     """Return the user table at USERS_URL, or in Redis if there is none. Raises ConfigError without its libraries."""
+    url, reverify_after = settings.users_url.reveal(), settings.reverify_after * 86400
     if not url:
-        return RedisUsers(redis)
+        return RedisUsers(redis, reverify_after)
     try:
         # SQLAlchemy is slow to import, and a build without the option has neither it nor these modules.
         from sms_login.adapters.sql import client, users  # noqa: PLC0415 - see above
 
-        return users.SqlUsers(client.SqlClient(client.connect(url)))
+        return users.SqlUsers(client.SqlClient(client.connect(url)), reverify_after)
     except ModuleNotFoundError as missing:
         raise ConfigError([f"USERS_URL needs {missing.name}: make build WITH=sql"]) from missing

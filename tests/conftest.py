@@ -8,6 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +16,12 @@ import time_machine
 from xdist.scheduler import LoadScopeScheduling
 
 from local.tencent import TencentStandIn
+from sms_admin.users_table import create
 from sms_login import logs
 from sms_login.adapters.redis.client import connect
+from sms_login.adapters.sql.client import SqlClient
+from sms_login.adapters.sql.client import connect as connect_sql
+from sms_login.adapters.sql.users import SqlUsers
 from tests.testkit.backends import NOON, Backend, fake_backend
 from tests.testkit.limits import IP, NOW, Make, Printed
 from tests.testkit.mariadb import MariaDbServer, find_mariadb
@@ -160,6 +165,28 @@ after_each_module = pytest.fixture(_logging, autouse=True, scope="module")  # it
 def world(any_backend: Backend, clock: time_machine.Traveller) -> World:
     """A login service on each kind of Redis."""
     return World(any_backend, clock)
+
+
+@pytest.fixture(params=["fake", *_SERVERS, "sqlite", "mariadb"])
+def everywhere(request: pytest.FixtureRequest, clock: time_machine.Traveller, tmp_path: Path) -> Iterator[Make]:
+    """A factory of services, with users in each kind of Redis, or in each kind of SQL beside a fakeredis."""
+    if request.param not in {"sqlite", "mariadb"}:
+        for backend in _backend(request):
+            yield functools.partial(World, backend, clock)
+        return
+    url = f"sqlite:///{tmp_path / 'users.db'}"
+    if request.param == "mariadb":
+        url = request.getfixturevalue("mariadb").new_database()
+    engine = connect_sql(url)
+    create(SqlClient(engine))
+    backend = fake_backend()
+
+    def made(**options: Any) -> World:
+        users = SqlUsers(SqlClient(engine), options.get("reverify_after", 0))
+        return World(backend, clock, other_users=users, **options)
+
+    yield made
+    engine.dispose()
 
 
 @pytest.fixture

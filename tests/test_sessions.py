@@ -11,7 +11,6 @@ import time_machine
 from sms_login.calls import Later
 from sms_login.errors import CodeHasValid
 from sms_login.phone import Phone
-from sms_login.sessions.service import SignedIn
 from sms_login.sessions.store import SessionRules
 from sms_login.users import User
 from tests.testkit.backends import Backend, fake_backend
@@ -478,7 +477,7 @@ def test_instances_with_different_lifetimes_agree_on_every_session(  # noqa: C90
                 kept = kept if live[1:] else min(kept, 120_000)
             elif live:
                 record = records[live[0]]
-                left[live[0]] = stores[int(number)].rotate(PHONE, live[0], int(record["count"])).answer().left_ms
+                left[live[0]] = stores[int(number)].rotate(PHONE, live[0], int(record["count"]), user).answer().left_ms
             kept = max(kept, *left.values(), 0)
             for session, ms in left.items():
                 key = f"session:{{{PHONE.e164}}}:{session}"
@@ -500,13 +499,10 @@ def test_the_hundred_and_first_session_ends_the_first_although_its_clean_up_fail
     """Redis fails after it has begun the session, so the first one is still in it, and has ended all the same."""
     first = Device(world)
 
-    def begin() -> SignedIn:
-        return world.sessions.begin(PHONE, world.users.sign_in(PHONE, "")).answer()
-
     for _ in range(99):
-        begin()
+        world.begin_session()
     with world.redis.losing("DEL", arrives=False):
-        later = begin()
+        later = world.begin_session()
     assert first.key in session_keys(world)
     assert first.tries() == {"TokenInvalid"}
     assert first.call("getUserInfo", token=later.token) == "Success"
@@ -515,19 +511,15 @@ def test_the_hundred_and_first_session_ends_the_first_although_its_clean_up_fail
 def test_the_hundred_and_first_session_ends_the_first_and_no_other(world: World) -> None:
     """The limit counts the sessions of one number, and each further session ends the oldest."""
     stranger, first = Device(world, OTHER_PHONE), Device(world)
-
-    def begin() -> str:
-        return world.sessions.begin(PHONE, world.users.sign_in(PHONE, "")).answer().token
-
-    later = [begin() for _ in range(99)]
+    later = [world.begin_session().token for _ in range(99)]
     assert first.is_in
     hundred = session_keys(world)
     assert len(hundred - {stranger.key}) == 100
-    later.append(begin())
+    later.append(world.begin_session().token)
     assert first.tries() == {"TokenInvalid"}
     assert session_keys(world) == hundred - {first.key} | {session_key(later[-1])}
     assert {first.call("getUserInfo", token=token) for token in later} == {"Success"}
-    later.append(begin())
+    later.append(world.begin_session().token)
     assert [first.call("getUserInfo", token=token) for token in later] == ["TokenInvalid"] + ["Success"] * 100
     assert stranger.is_in
 

@@ -27,6 +27,7 @@ def test_the_smallest_environment_works_with_the_documented_defaults() -> None:
         and not name.startswith("sms_receipt_key")
     } == {
         "redis_host": "10.0.0.2",
+        "reverify_after": 0,
         "redis_port": 6379,
         "redis_db": 0,
         "redis_tls": False,

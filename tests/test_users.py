@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+import time_machine
+from msgspec.structs import replace
+from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError
 
 from sms_admin.users_table import create
@@ -16,6 +18,7 @@ from sms_login.adapters.redis.sessions import RedisSessions
 from sms_login.adapters.redis.users import RedisUsers
 from sms_login.adapters.sql.client import SqlClient
 from sms_login.adapters.sql.client import connect as connect_sql
+from sms_login.adapters.sql.schema import ADDED
 from sms_login.adapters.sql.users import SqlUsers
 from sms_login.calls import Call, Later
 from sms_login.errors import ServiceUnavailable
@@ -24,6 +27,7 @@ from sms_login.sessions.store import SessionRules
 from sms_login.users import User, Users
 from tests.testkit.backends import fake_backend
 from tests.testkit.races import race
+from tests.testkit.users import lasting
 from tests.testkit.world import OTHER_PHONE, PHONE
 
 FOREIGN = Phone.parse("+491711234567", "CN")
@@ -31,9 +35,9 @@ FOREIGN = Phone.parse("+491711234567", "CN")
 
 @dataclass
 class Table:
-    """An empty table of users; `open` returns it as seen by one more instance of the function."""
+    """An empty table of users; `open` returns it as one more instance sees it, with its `reverify_after`."""
 
-    open: Callable[[], Users]
+    open: Callable[..., Users]
 
 
 def owned_by(users: Users, user_id: str, phone: Phone = PHONE) -> Call[str | None]:
@@ -47,16 +51,16 @@ def owned_by(users: Users, user_id: str, phone: Phone = PHONE) -> Call[str | Non
 
 def rename(users: Users, user_id: str, name: str, phone: Phone = PHONE) -> User | None:
     """Rename the user of a number, while they are signed in."""
-    return users.rename(phone, user_id, name, only_if=owned_by(users, user_id, phone)).answer()
+    return lasting(users.rename(phone, user_id, name, only_if=owned_by(users, user_id, phone)).answer())
 
 
 def sql_table(url: str, closing: list[Callable[[], None]], *, made: bool = True) -> Table:
     """Return the table at a USERS_URL; `closing` collects the functions that close its connections."""
 
-    def open_again() -> Users:
+    def open_again(reverify_after: int = 0) -> Users:
         engine = connect_sql(url)
         closing.append(engine.dispose)
-        return SqlUsers(SqlClient(engine))
+        return SqlUsers(SqlClient(engine), reverify_after)
 
     if made:
         engine = connect_sql(url)
@@ -79,12 +83,12 @@ def table(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Table]:
     closing: list[Callable[[], None]] = []
     if request.param == "fakeredis":
         fake = fake_backend().client
-        yield Table(lambda: RedisUsers(RedisClient(lambda: fake)))
+        yield Table(lambda reverify_after=0: RedisUsers(RedisClient(lambda: fake), reverify_after))
     elif request.param == "redis":
         client = connect("127.0.0.1", request.getfixturevalue("redis_server").port)
         client.flushall()
         closing.append(client.close)
-        yield Table(lambda: RedisUsers(RedisClient(lambda: client)))
+        yield Table(lambda reverify_after=0: RedisUsers(RedisClient(lambda: client), reverify_after))
     else:
         yield sql_table(sql_url(request.param, request, tmp_path), closing)
     for close in closing:
@@ -101,21 +105,21 @@ def test_a_first_login_signs_up(users: Users) -> None:
     """A new user has the offered id, neither name nor avatar, and the present time."""
     before = int(time.time() * 1000)
     user = users.sign_in(PHONE, "a" * 32).answer()
-    assert user == User("a" * 32, PHONE, "", "", user.created)
+    assert user == User("a" * 32, PHONE, "", "", user.created, last_login=user.created)
     assert before <= user.created <= int(time.time() * 1000)
 
 
 def test_a_later_login_finds_the_user(table: Table) -> None:
     """A later login from any instance ignores the id that it offers."""
     first = table.open().sign_in(PHONE, "first").answer()
-    assert table.open().sign_in(PHONE, "second").answer() == first
-    assert table.open().find(PHONE).answer() == first
+    assert lasting(table.open().sign_in(PHONE, "second").answer()) == first
+    assert lasting(table.open().find(PHONE).answer()) == first
 
 
 def test_numbers_have_users_of_their_own(users: Users) -> None:
     """Neighbouring and foreign numbers have users of their own."""
     made = [users.sign_in(phone, f"id-{i}").answer() for i, phone in enumerate([PHONE, OTHER_PHONE, FOREIGN])]
-    assert [users.find(phone).answer() for phone in (PHONE, OTHER_PHONE, FOREIGN)] == made
+    assert [lasting(users.find(phone).answer()) for phone in (PHONE, OTHER_PHONE, FOREIGN)] == made
 
 
 def test_a_number_that_has_not_signed_up_has_no_user(users: Users) -> None:
@@ -147,12 +151,12 @@ def test_a_name_is_stored_unchanged(table: Table, name: str) -> None:
     users = table.open()
     user = users.sign_in(PHONE, "id").answer()
     other = users.sign_in(OTHER_PHONE, "other").answer()
-    renamed = User("id", PHONE, name, "", user.created)
+    renamed = replace(user, name=name)
     assert rename(users, "id", name) == renamed
     assert rename(users, "id", name) == renamed  # renaming to the same name is not a failure
-    assert table.open().find(PHONE).answer() == renamed
-    assert users.sign_in(PHONE, "id-2").answer() == renamed
-    assert users.find(OTHER_PHONE).answer() == other
+    assert lasting(table.open().find(PHONE).answer()) == renamed
+    assert lasting(users.sign_in(PHONE, "id-2").answer()) == renamed
+    assert lasting(users.find(OTHER_PHONE).answer()) == other
 
 
 def test_a_user_cannot_rename_another(users: Users) -> None:
@@ -161,7 +165,7 @@ def test_a_user_cannot_rename_another(users: Users) -> None:
     for user_id in ("ab", "ABC", "abc ", "äbc", "", "' OR '1'='1"):
         assert rename(users, user_id, "x") is None
     assert rename(users, "abc", "x", OTHER_PHONE) is None
-    assert users.find(PHONE).answer() == user
+    assert lasting(users.find(PHONE).answer()) == user
     assert users.find(OTHER_PHONE).answer() is None
 
 
@@ -178,12 +182,12 @@ def test_a_user_is_deleted_by_number_and_id(users: Users) -> None:
         (FOREIGN, "id"),
     ):
         assert users.delete(phone, user_id).answer() is False
-    assert users.find(PHONE).answer() == user
+    assert lasting(users.find(PHONE).answer()) == user
     assert users.delete(PHONE, "id").answer() is True
     assert users.delete(PHONE, "id").answer() is False
     assert users.find(PHONE).answer() is None
     assert rename(users, "id", "x") is None
-    assert users.find(OTHER_PHONE).answer() == other
+    assert lasting(users.find(OTHER_PHONE).answer()) == other
 
 
 def test_a_number_that_signs_up_after_a_deletion_is_a_new_user(users: Users) -> None:
@@ -200,12 +204,12 @@ def test_simultaneous_first_logins_make_one_user(table: Table, runners: int) -> 
     """The first login signs the number up, and the rest find its user, on one instance and on several."""
     for phone, instances in ((PHONE, [table.open()]), (OTHER_PHONE, [table.open() for _ in range(3)])):
 
-        def sign_in(i: int, phone: Phone = phone, instances: list[Users] = instances) -> dict[str, User]:
-            return {"user": instances[i % len(instances)].sign_in(phone, f"{phone.e164}-{i}").answer()}
+        def sign_in(i: int, phone: Phone = phone, instances: list[Users] = instances) -> dict[str, User | None]:
+            return {"user": lasting(instances[i % len(instances)].sign_in(phone, f"{phone.e164}-{i}").answer())}
 
         answers = race(runners, sign_in)
         assert len(answers) == runners
-        assert {answer["user"] for answer in answers} == {instances[0].find(phone).answer()}
+        assert {answer["user"] for answer in answers} == {lasting(instances[0].find(phone).answer())}
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
@@ -250,5 +254,79 @@ def test_an_id_of_another_user_is_a_crash(kind: str, request: pytest.FixtureRequ
         users.sign_in(OTHER_PHONE, "id").answer()
     assert OTHER_PHONE.e164[-11:] not in str(bug.value)
     assert users.find(OTHER_PHONE).answer() is None
+    for close in closing:
+        close()
+
+
+def test_a_banned_user_signs_in_as_before_and_is_marked(users: Users, clock: time_machine.Traveller) -> None:
+    """A ban needs the exact id, may be repeated and lifted, and stops a rename and the record of logins."""
+    user = users.sign_in(PHONE, "id").answer()
+    banned = replace(user, banned=True, last_login=int(time.time() * 1000))
+    assert [users.ban(PHONE, wrong).answer() for wrong in ("ID", "id ", "")] == [False] * 3
+    assert users.ban(OTHER_PHONE, "id").answer() is False
+    for _ in range(2):
+        assert users.ban(PHONE, "id").answer() is True
+        clock.shift(60)
+        assert users.find(PHONE).answer() == users.sign_in(PHONE, "new").answer() == banned
+    assert rename(users, "id", "x") is None
+    for _ in range(2):
+        assert users.ban(PHONE, "id", banned=False).answer() is True
+        assert lasting(users.find(PHONE).answer()) == user
+    assert lasting(rename(users, "id", "x")) == replace(user, name="x")
+    assert users.find(OTHER_PHONE).answer() is None
+
+
+DAY = 86_400
+
+
+def test_a_user_who_was_away_is_a_returning_one_for_as_long_again(table: Table, clock: time_machine.Traveller) -> None:
+    """Each login until then says so, with the last login before; then the user is known again."""
+    users, never = table.open(10 * DAY), table.open()
+    start = int(time.time() * 1000)
+    user = users.sign_in(PHONE, "id").answer()
+    for shift, last, returning in [
+        (9, 0, False),
+        (10, 9, True),
+        (1, 9, True),
+        (8, 9, True),
+        (1, 9, False),
+        (0, 29, False),
+        (11, 29, True),
+    ]:
+        clock.shift(shift * DAY)
+        assert users.sign_in(PHONE, "id").answer() == replace(
+            user, last_login=start + last * DAY * 1000, returning=returning
+        )
+    assert (found := users.find(PHONE).answer())
+    assert found.returning
+    assert never.sign_in(PHONE, "id").answer().returning is False
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
+def test_a_table_without_the_newer_columns_works_without_them(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, clock: time_machine.Traveller
+) -> None:
+    """Users sign up and in, a ban is an outage that names the column, and `create` adds the columns."""
+    closing: list[Callable[[], None]] = []
+    url = sql_url(kind, request, tmp_path)
+    users = sql_table(url, closing).open(DAY)
+    engine = connect_sql(url)
+    with engine.connect() as connection:
+        for column in ADDED:
+            connection.execute(text(f"ALTER TABLE sms_login_users DROP COLUMN {column.name}"))
+    user = users.sign_in(PHONE, "id").answer()
+    clock.shift(2 * DAY)
+    assert users.find(PHONE).answer() == users.sign_in(PHONE, "x").answer() == user
+    assert rename(users, "id", "x") == lasting(replace(user, name="x"))
+    with pytest.raises(ServiceUnavailable, match=r"no such column: banned|1054 Unknown column"):
+        users.ban(PHONE, "id").answer()
+    made = create(SqlClient(engine))
+    assert made == "The table sms_login_users has new columns: banned, last_login, returned."
+    assert users.ban(PHONE, "id").answer() is True
+    assert users.delete(PHONE, "id").answer() is True
+    assert users.sign_in(PHONE, "id").answer()
+    clock.shift(2 * DAY)
+    assert users.sign_in(PHONE, "id").answer().returning
+    engine.dispose()
     for close in closing:
         close()

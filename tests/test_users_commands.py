@@ -17,6 +17,7 @@ from sms_login.calls import Later
 from sms_login.phone import Phone
 from sms_login.users import User
 from tests.testkit.mariadb import PASSWORD, MariaDbServer
+from tests.testkit.users import lasting
 from tests.testkit.world import OTHER_PHONE, PHONE
 
 ROOT = Path(__file__).parent.parent
@@ -78,7 +79,8 @@ def test_create_creates_the_table_once(database: Database) -> None:
     assert database.run("create") == (0, "The table sms_login_users is made.\n", "")
     user = database.users.sign_in(PHONE, "id").answer()
     assert database.run("create") == (0, "The table sms_login_users was there already.\n", "")
-    assert database.users.find(PHONE).answer() == user
+    assert (found := database.users.find(PHONE).answer())
+    assert found.id == user.id
 
 
 def test_create_refuses_a_table_that_is_not_ours(database: Database) -> None:
@@ -115,10 +117,12 @@ def test_migrate_keeps_every_user_unchanged(database: Database) -> None:
     code, out, err = database.run("migrate")
     assert (code, err) == (0, "")
     assert "Of the users in info, 3 are taken over now and 0 were before." in out
-    assert database.users.find(PHONE).answer() == User("1001", PHONE, "小明😀", AVATAR, 1577808000000)
-    assert database.users.sign_in(OTHER_PHONE, "new").answer() == User("a" * 32, OTHER_PHONE, "", "", 1577808000001)
+    assert lasting(database.users.find(PHONE).answer()) == lasting(User("1001", PHONE, "小明😀", AVATAR, 1577808000000))
+    assert lasting(database.users.sign_in(OTHER_PHONE, "new").answer()) == lasting(
+        User("a" * 32, OTHER_PHONE, "", "", 1577808000001)
+    )
     third = Phone.parse("+8613800138002", "CN")
-    assert database.users.find(third).answer() == User("1002", third, "", "", 0)
+    assert lasting(database.users.find(third).answer()) == lasting(User("1002", third, "", "", 0))
     assert database.dump("info") == before
 
 
@@ -188,8 +192,10 @@ def test_a_long_name_or_avatar_costs_no_account(database: Database) -> None:
     code, out, _ = database.run("migrate")
     assert code == 0
     assert "2 had a name or an avatar that is too long: long-name long-avatar\n" in out
-    assert database.users.find(PHONE).answer() == User("long-name", PHONE, "😀" * 64, AVATAR, 1)
-    assert database.users.find(OTHER_PHONE).answer() == User("long-avatar", OTHER_PHONE, "n" * 64, "", 2)
+    assert lasting(database.users.find(PHONE).answer()) == lasting(User("long-name", PHONE, "😀" * 64, AVATAR, 1))
+    assert lasting(database.users.find(OTHER_PHONE).answer()) == lasting(
+        User("long-avatar", OTHER_PHONE, "n" * 64, "", 2)
+    )
 
 
 def test_thousands_are_migrated_in_batches(database: Database) -> None:

@@ -13,6 +13,7 @@ from sms_login.errors import ServiceUnavailable
 from sms_login.logs import redact
 
 _CREATE = "create it: python -m sms_admin.users_table create"
+_ADD = "python -m sms_admin.users_table create adds newer columns; compare others with docs/users.md"
 
 
 def check(url: str) -> Iterator[Finding]:
@@ -41,6 +42,6 @@ def _table(client: SqlClient) -> Finding:
             return problem("users", f"there is no table {USERS.name}", _CREATE)
         there = {column["name"] for column in inspector.get_columns(USERS.name)}
         if missing := [name for name in USERS.columns.keys() if name not in there]:  # noqa: SIM118 - not a mapping
-            return problem("users", f"{USERS.name} has no column {', '.join(missing)}", "compare it with docs/users.md")
+            return problem("users", f"{USERS.name} has no column {', '.join(missing)}", _ADD)
         connection.execute(select(USERS).limit(1))
     return ok("users", f"{USERS.name} can be read and has all columns")

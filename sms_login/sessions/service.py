@@ -8,7 +8,7 @@ from msgspec.structs import asdict
 
 from sms_login import logs
 from sms_login.calls import Call, Joint, Send
-from sms_login.errors import NotRegistered, TokenInvalid, TokenMismatch
+from sms_login.errors import NotRegistered, TokenInvalid, TokenMismatch, UserBanned
 from sms_login.periods import Seconds
 from sms_login.phone import Phone
 from sms_login.sessions.access_tokens import AccessTokens, Claims
@@ -45,8 +45,8 @@ class SignedIn(UserInfo, frozen=True, rename="camel"):
 class Sessions(Struct, frozen=True, kw_only=True, eq=False):
     """Begins, refreshes and ends sessions. Thread-safe.
 
-    Every method with a token raises TokenInvalid, TokenExpired, NotRegistered if the user is gone, and
-    ServiceUnavailable. The tokens of a test number are valid through its last day, as its code is.
+    Every method with a token raises TokenInvalid, TokenExpired, NotRegistered if the user is gone, UserBanned (except
+    `logout`) and ServiceUnavailable. The tokens of a test number are valid through its last day, as its code is.
     """
 
     users: Users
@@ -56,31 +56,39 @@ class Sessions(Struct, frozen=True, kw_only=True, eq=False):
     test_number_ended: Callable[[Phone], bool]
     send: Send
 
-    def begin(self, phone: Phone, user: Call[User]) -> Call[SignedIn]:
-        """Begin a session of the number's user, and answer its tokens. Raises ServiceUnavailable."""
+    def begin(self, phone: Phone, user: Call[User]) -> Call[tuple[User, SignedIn | None]]:
+        """Begin a session of the number's user, and answer both; none begins if they are banned.
+
+        Raises ServiceUnavailable.
+        """
         session = secrets.token_urlsafe(16)  # 128 bits
         beginning = self.store.begin(phone, session, user)
 
-        def tokens() -> SignedIn:
+        def signed_in() -> tuple[User, SignedIn | None]:
             begun = beginning.answer()
-            return self._tokens(begun.user, session, 1, begun.left_ms)
+            user = begun.user
+            return user, None if user.banned else self._tokens(user, session, 1, begun.left_ms)
 
-        return Joint([beginning], tokens)
+        return Joint([beginning], signed_in)
 
     def refresh(self, token: str) -> SignedIn:
         """Rotate a refresh token and return the new tokens; a token that returns too late ends its session."""
         old = self.refresh_tokens.read(token)
         if self.test_number_ended(old.phone):
             raise TokenInvalid
-        finding, rotating = self.users.find(old.phone), self.store.rotate(old.phone, old.session, old.count)
+        finding = self.users.find(old.phone)
+        rotating = self.store.rotate(old.phone, old.session, old.count, finding)
         self.send(finding, rotating)
         user = finding.answer()  # first: after a rotation, a failure would cost a repeat
         rotated = rotating.answer()
         if rotated.rotation is Rotation.REUSED:
             logs.alert("refresh_token_reused", user=user.id if user else None)
-        if rotated.rotation not in {Rotation.ROTATED, Rotation.REPEATED}:
+        if rotated.rotation not in {Rotation.ROTATED, Rotation.REPEATED, Rotation.BANNED}:
             raise TokenInvalid
-        return self._tokens(_owner(rotated.user_id, user), old.session, rotated.count, rotated.left_ms)
+        user = _owner(rotated.user_id, user)
+        if rotated.rotation is Rotation.BANNED:  # since the user was found
+            raise banned(user)
+        return self._tokens(user, old.session, rotated.count, rotated.left_ms)
 
     def logout(self, access: str | None, refresh: str | None, *, everywhere: bool) -> None:
         """End the session of either token, or all sessions of its number."""
@@ -97,6 +105,13 @@ class Sessions(Struct, frozen=True, kw_only=True, eq=False):
         """Return the claims of an access token whose session has not ended."""
         claims, owner = self._verified(token)
         _check(claims, owner)
+        return claims
+
+    def active_claims(self, token: str) -> Claims:
+        """Return the claims of an access token whose session has not ended, and whose user is not banned."""
+        claims, user = self._user(token)
+        if user and user.id == claims.user_id:
+            _owner(claims.user_id, user)
         return claims
 
     def still_logged_in(self, phone: Phone, token: str) -> StillLoggedIn:
@@ -156,7 +171,15 @@ def _owner(user_id: str, user: User | None) -> User:
         raise NotRegistered
     if user.id != user_id:  # the number has signed up anew since
         raise TokenInvalid
+    if user.banned:
+        raise banned(user)
     return user
+
+
+def banned(user: User) -> UserBanned:
+    """Return the refusal for a banned user, whom the log names."""
+    logs.note(user_id=user.id)
+    return UserBanned()
 
 
 def _info(user: User) -> UserInfo:

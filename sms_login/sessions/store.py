@@ -25,6 +25,7 @@ class Rotation(Enum):
 
     ROTATED = "rotated"
     REPEATED = "repeated"  # rotated a moment ago: the present token is the answer again
+    BANNED = "banned"  # the session stays, and its token is the present one still
     ENDED = "ended"
     REUSED = "reused"  # an older token: the session has ended now
 
@@ -52,11 +53,14 @@ class SessionStore(Protocol):
         """Begin a session of the user whom `user` signs in, with token 1.
 
         If both are in one store, this call makes the other one as part of itself; if not, `user` is made first, and
-        raises ServiceUnavailable.
+        raises ServiceUnavailable. No session begins for a banned user.
         """
 
-    def rotate(self, phone: Phone, session: str, count: int) -> Call[Rotated]:
-        """Replace the session's token if `count` is the present one."""
+    def rotate(self, phone: Phone, session: str, count: int, user: Call[User | None]) -> Call[Rotated]:
+        """Replace the session's token if `count` is the present one, and the number's `user` is not banned.
+
+        If users are in another store, `user` is asked first, and raises ServiceUnavailable.
+        """
 
     def owner(self, phone: Phone, session: str) -> Call[str | None]:
         """Return the id of the session's user; None if the session has ended."""

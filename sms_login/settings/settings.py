@@ -82,6 +82,7 @@ class Settings(Struct, frozen=True):
         Setting("REFRESH_TTL", kinds.integer, _SESSION.idle, 60, LONGEST_SESSION, field="idle"),
         Setting("SESSION_TTL", kinds.integer, _SESSION.most, 60, LONGEST_SESSION, field="most"),
     ]
+    reverify_after: Annotated[int, Setting("REVERIFY_AFTER", kinds.integer, 0, 0, 3650)]  # days; 0: never
     default_country: Annotated[str, Setting("DEFAULT_COUNTRY", kinds.country, "CN")]
     allowed_countries: Annotated[frozenset[str] | None, Setting("ALLOWED_COUNTRIES", kinds.countries, "CN")]
     rules: Annotated[

@@ -28,6 +28,7 @@ from sms_login.phone import Phone
 from sms_login.secret import Secret
 from sms_login.sessions.keys import shared_key
 from sms_login.sessions.proofs import Proven
+from sms_login.sessions.service import SignedIn
 from sms_login.sessions.store import SessionRules
 from sms_login.settings.settings import Settings
 from sms_login.users import Users
@@ -82,13 +83,14 @@ class World:
     ip: str | None = None  # whose calls these are; None: no limit counts clients
     statistics: bool = False  # off, so that tests may compare all that Redis holds
     other_users: Users | None = None  # in place of those in Redis
+    reverify_after: int = 0  # s
 
     def __post_init__(self) -> None:
         self.outbox, self.captchas = Outbox(), Captchas()
         self.redis = SeamedRedis(lambda: self.backend.client)
         self.limit_store = RedisLimits(self.redis)
         self.session_store = RedisSessions(self.redis, self.session_rules)
-        self.users = self.other_users or RedisUsers(self.redis)
+        self.users = self.other_users or RedisUsers(self.redis, self.reverify_after)
         settings = replace(
             Settings.read(ENVIRON),
             secrets=tuple(Secret(secret.decode()) for secret in self.secrets),
@@ -179,6 +181,12 @@ class World:
     ) -> Proven:
         """Verify the last code that was sent, if no other is given."""
         return self.login.prove(Guess(phone, code or self.outbox.code, session, key, self.client, purpose))
+
+    def begin_session(self) -> SignedIn:
+        """Begin a session of the number, without a code."""
+        _, tokens = self.sessions.begin(PHONE, self.users.sign_in(PHONE, "")).answer()
+        assert tokens
+        return tokens
 
     @property
     def wrong(self) -> str:

@@ -29,24 +29,30 @@ class RedisSessions:
         keys, rules = _keys(phone, session), self._rules
         args: list[str | int] = [session, rules.idle * 1000, rules.most * 1000, _AT_ONCE]
         if isinstance(user, RedisCall):
-            new_id, now = user.args
-            keys, args = [*keys, *user.keys], [new_id, *args, now]
+            new_id, *more = user.args
+            keys, args = [*keys, *user.keys], [new_id, *args, *more]
+        elif user.answer().banned:
+            return Joint([], lambda: Begun(user.answer(), 0))
         else:
             args = [user.answer().id, *args]
         beginning = self._redis.script("begin_session", keys, args, list)
 
         def begun() -> Begun:
-            ttl, fields, *ended = beginning.answer()
+            ttl, record, *ended = beginning.answer()
             self._delete(phone, ended)
-            return Begun(user.read(fields) if isinstance(user, RedisCall) else user.answer(), ttl)
+            return Begun(user.read(record) if isinstance(user, RedisCall) else user.answer(), ttl)
 
         return Joint([beginning], begun)
 
-    def rotate(self, phone: Phone, session: str, count: int) -> RedisCall[Rotated]:
+    def rotate(self, phone: Phone, session: str, count: int, user: Call[User | None]) -> RedisCall[Rotated]:
         """See `sessions.store.SessionStore.rotate`."""
-        rules = self._rules
+        keys, rules = _keys(phone, session), self._rules
         args: list[str | int] = [session, count, rules.repeat_for * 1000, rules.idle * 1000, _KEPT * 1000]
-        return self._redis.script("rotate_session", _keys(phone, session), args, _rotated)
+        if isinstance(user, RedisCall):
+            keys = [*keys, *user.keys]
+        elif (found := user.answer()) and found.banned:
+            args.append("1")
+        return self._redis.script("rotate_session", keys, args, _rotated)
 
     def owner(self, phone: Phone, session: str) -> RedisCall[str | None]:
         """See `sessions.store.SessionStore.owner`."""

@@ -12,6 +12,9 @@ def _ascii(length: int) -> TypeEngine[str]:
     return String(length).with_variant(mysql.VARCHAR(length, charset="ascii", collation="ascii_bin"), "mysql")
 
 
+# Columns that the first tables did not have. Times in epoch ms, 0 if they do not apply.
+ADDED = [Column(name, BigInteger, nullable=False, server_default="0") for name in ("banned", "last_login", "returned")]
+
 USERS = Table(
     "sms_login_users",
     MetaData(),
@@ -20,6 +23,7 @@ USERS = Table(
     Column("name", String(NAME), nullable=False),
     Column("avatar", String(AVATAR), nullable=False),
     Column("created", BigInteger, nullable=False),  # epoch ms
+    *ADDED,
     mysql_engine="InnoDB",
     mysql_charset="utf8mb4",
     mysql_collate="utf8mb4_bin",

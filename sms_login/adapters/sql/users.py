@@ -1,40 +1,47 @@
 """Users in SQL: TencentDB for MySQL, or SQLite."""
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, Connection, and_, delete, exc, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exc, insert, select, text, update
 
 from sms_login.adapters.sql.client import SqlClient
-from sms_login.adapters.sql.schema import USERS
+from sms_login.adapters.sql.schema import ADDED, USERS
 from sms_login.calls import Call, Later
+from sms_login.errors import ServiceUnavailable
 from sms_login.phone import Phone
 from sms_login.users import User
 
+_FIRST = {column.name for column in USERS.c if column not in ADDED}
+_PRECISION = 3_600_000  # ms since the recorded login in which another one is not recorded: it would cost a write
+
 
 class SqlUsers:
-    """`users.Users` in SQL."""
+    """`users.Users` in SQL. `reverify_after` is in seconds."""
 
-    def __init__(self, client: SqlClient) -> None:
+    def __init__(self, client: SqlClient, reverify_after: int = 0) -> None:
         self._client = client
+        self._away = reverify_after * 1000
 
     def sign_in(self, phone: Phone, new_id: str) -> Later[User]:
         """See `users.Users.sign_in`."""
         return Later(lambda: self._sign_in(phone, new_id))
 
     def _sign_in(self, phone: Phone, new_id: str) -> User:
+        now = int(time.time() * 1000)
         with self._client.connection() as connection:
-            if user := _find(connection, phone):
+            row = _row(connection, phone) or _sign_up(connection, phone, new_id, now)
+            user = _user(phone, row)
+            if user.banned or ADDED[0].name not in row:
                 return user
-            user = User(new_id, phone, "", "", int(time.time() * 1000))
-            row = {"phone": phone.e164, "id": user.id, "name": "", "avatar": "", "created": user.created}
-            try:
-                connection.execute(insert(USERS).values(row))
-            except exc.IntegrityError:  # a concurrent sign-in was faster
-                if other := _find(connection, phone):
-                    return other
-                raise  # the id belongs to another user
-            return user
+            returned = row["returned"] or now
+            returning = now - user.last_login >= self._away > now - returned
+            values = {"returned": returned} if returning else {"last_login": now, "returned": 0}
+            if returning != user.returning or now - user.last_login >= _PRECISION:
+                connection.execute(update(USERS).where(_is(phone, user.id)).values(values))
+            return replace(user, returning=returning)
 
     def find(self, phone: Phone) -> Later[User | None]:
         """See `users.Users.find`."""
@@ -50,10 +57,20 @@ class SqlUsers:
 
     def _rename(self, phone: Phone, user_id: str, name: str) -> User | None:
         with self._client.connection() as connection:
-            if not (user := _find(connection, phone, user_id)):
+            if not (user := _find(connection, phone, user_id)) or user.banned:
                 return None
             done = connection.execute(update(USERS).where(_is(phone, user_id)).values(name=name))
             return replace(user, name=name) if done.rowcount else None
+
+    def ban(self, phone: Phone, user_id: str, *, banned: bool = True) -> Later[bool]:
+        """See `users.Users.ban`."""
+        return Later(lambda: self._ban(phone, user_id, int(time.time() * 1000) if banned else 0))
+
+    def _ban(self, phone: Phone, user_id: str, since: int) -> bool:
+        with self._client.connection() as connection:
+            if not _find(connection, phone, user_id):
+                return False
+            return bool(connection.execute(update(USERS).where(_is(phone, user_id)).values(banned=since)).rowcount)
 
     def delete(self, phone: Phone, user_id: str) -> Later[bool]:
         """See `users.Users.delete`."""
@@ -70,9 +87,36 @@ def _is(phone: Phone, user_id: str) -> ColumnElement[bool]:
     return and_(USERS.c.phone == phone.e164, USERS.c.id == user_id)
 
 
+def _row(connection: Connection, phone: Phone) -> Mapping[str, Any] | None:
+    """Return the number's row, with the columns that the table has: an old one lacks those of `ADDED`."""
+    rows = connection.execute(select(text("*")).select_from(USERS).where(USERS.c.phone == phone.e164))
+    row = {**(rows.mappings().first() or {})}
+    if row and not row.keys() >= _FIRST:
+        raise ServiceUnavailable(f"sql: {USERS.name} lacks a column")
+    return row or None
+
+
+def _sign_up(connection: Connection, phone: Phone, new_id: str, now: int) -> Mapping[str, Any]:
+    values = {"phone": phone.e164, "id": new_id, "name": "", "avatar": "", "created": now}
+    try:
+        connection.execute(insert(USERS).values(values))
+    except exc.IntegrityError:  # a concurrent sign-in was faster
+        if row := _row(connection, phone):
+            return row
+        raise  # the id belongs to another user
+    return _row(connection, phone) or values
+
+
 def _find(connection: Connection, phone: Phone, user_id: str | None = None) -> User | None:
     """Return the number's user, if `user_id` matches. Compared here: for MySQL `id` equals `id` and a space."""
-    row = connection.execute(select(USERS).where(USERS.c.phone == phone.e164)).first()
-    if not row or (user_id is not None and row.id != user_id):
+    row = _row(connection, phone)
+    if not row or (user_id is not None and row["id"] != user_id):
         return None
-    return User(row.id, phone, row.name, row.avatar, row.created)
+    return _user(phone, row)
+
+
+def _user(phone: Phone, row: Mapping[str, Any]) -> User:
+    banned, last_login, returned = (row.get(column.name, 0) for column in ADDED)
+    if "last_login" in row:  # a sign-up is not recorded there
+        last_login = max(last_login, row["created"])
+    return User(row["id"], phone, row["name"], row["avatar"], row["created"], bool(banned), last_login, bool(returned))

@@ -2,9 +2,10 @@
 --
 -- KEYS  1 session   2 index of the number's sessions   3 user, to be signed in, if users are in this Redis
 -- ARGV  1 user id, or with key 3 the id for a new user   2 session id   3 ms that it lives without a refresh
---       4 ms that it lives at most   5 sessions that a number may have   6 now, epoch ms, with key 3
--- Gives {ms until it ends unless it is used, {id, name, avatar, created} or {},
---       ids of sessions that have ended for it, to be deleted...}
+--       4 ms that it lives at most   5 sessions that a number may have
+--       6 now, epoch ms, with key 3   7 ms without a login after which a user returns, 0 for never, with key 3
+-- Gives {ms until it ends unless it is used, the user's record or {}, ids of sessions that have ended for it, to be
+--       deleted...} | {0, the record} of a banned user, for whom none begins
 --
 -- A session is a hash:
 --   user         id of its user
@@ -21,11 +22,12 @@ local session, index, user = unpack(KEYS)
 local user_id, session_id = unpack(ARGV)
 local idle, most, allowed = numbers_from(3)
 
-local fields = user and sign_in(user, user_id, ARGV[6]) or {}
-user_id = fields[1] or user_id
+local record = user and sign_in(user, user_id, ARGV[6], ARGV[7]) or {}
+if record[5] then return {0, record} end
+user_id = record[1] or user_id
 local ttl = math.min(idle, most)
 local owner, last, generation = unpack(redis.call('HMGET', index, 'owner', 'last', 'generation'))
-local answer = {ttl, fields}
+local answer = {ttl, record}
 if owner and owner ~= user_id then
   for _, id in ipairs(ids_in(index)) do table.insert(answer, id) end
   redis.call('DEL', index)

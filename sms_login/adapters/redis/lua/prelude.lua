@@ -35,12 +35,31 @@ local function lengthen(key, ms)
   if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, ms) end
 end
 
--- Find the user of a number, or sign them up under a new id; return {id, name, avatar, created}.
-local function sign_in(user, new_id, now)
+-- The record of a user: {id, name, avatar, created, banned, last login, returned}, each nil if it is not there.
+local function record_of(user)
+  return redis.call('HMGET', user, 'id', 'name', 'avatar', 'created', 'banned', 'last_login', 'returned')
+end
+
+-- Find the user of a number, or sign them up under a new id; return the record, with the last login before this one.
+-- A user who logs in `away` ms after the last login has returned, and their last login stays for as long again: until
+-- then, each login says so.
+local function sign_in(user, new_id, now, away)
   if redis.call('HSETNX', user, 'id', new_id) == 1 then
-    redis.call('HSET', user, 'name', '', 'avatar', '', 'created', now)
+    redis.call('HSET', user, 'name', '', 'avatar', '', 'created', now, 'last_login', now)
   end
-  return redis.call('HMGET', user, 'id', 'name', 'avatar', 'created')
+  local record = record_of(user)
+  local last, returned = record[6] or now, record[7] or now
+  if record[5] then return record end
+  away = tonumber(away)
+  if away > 0 and now - count_of(last) >= away and now - count_of(returned) < away then
+    redis.call('HSET', user, 'returned', returned)
+    record[7] = returned
+  else
+    redis.call('HSET', user, 'last_login', now)
+    redis.call('HDEL', user, 'returned')
+    record[7] = false
+  end
+  return record
 end
 
 -- The ids of the sessions in an index, and how many there are.
