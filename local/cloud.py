@@ -1,17 +1,20 @@
-"""The function's surroundings on this machine: Redis, a stand-in for two APIs of Tencent Cloud, and the environment."""
+"""The function's surroundings on this machine: Redis, a stand-in for APIs of Tencent Cloud, and the environment."""
 
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from local import captcha
 from local.describe_sms import ABROAD, MAINLAND, Catalogue, Sign, Template, content
 from local.embedded_redis import embedded_redis
 from local.inbox import Message
+from local.invoke import Function
 from local.tencent import TencentStandIn
 
+ADMIN = "sms-login-admin"  # the name of the admin function
 # The stand-in accepts any value; settings of the environment take precedence.
 _DEFAULTS = {
     "SMS_SDKAPPID": "1400000000",
@@ -43,6 +46,7 @@ def local_cloud(
     *,
     redis: Callable[[], AbstractContextManager[tuple[str, int, str]]] = embedded_redis,
     on_message: Callable[[Message], None] | None = None,
+    on_log: Callable[[str], None] | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Iterator[Cloud]:
     """Start the stand-in, and ``redis`` unless ``environ`` names one; give the environment that leads to both.
@@ -75,12 +79,26 @@ def local_cloud(
                 clock=clock,
             )
         )
-        settings |= key | app | {"SMS_ENDPOINT": tencent.url, "CAPTCHA_ENDPOINT": tencent.url}
+        settings |= (
+            key | app | {"SMS_ENDPOINT": tencent.url, "CAPTCHA_ENDPOINT": tencent.url, "ADMIN_ENDPOINT": tencent.url}
+        )
         if not settings.get("JWT_SECRET") and not settings.get("JWT_PRIVATE_KEY"):
             settings["JWT_SECRET"] = secrets.token_urlsafe(32)
         if settings.get("JWT_PRIVATE_KEY") and not settings.get("SECRET"):
             settings["SECRET"] = secrets.token_urlsafe(32)
+        tencent.functions[ADMIN] = _admin_function(settings, on_log)
         yield Cloud(settings, tencent)
+
+
+def _admin_function(environ: Mapping[str, str], on_log: Callable[[str], None] | None) -> Function:
+    """Return the admin function in an environment. It has libraries of its own, imported when it is first called."""
+
+    def handler(event: Any, context: dict[str, Any]) -> Any:
+        from sms_admin.function import answer  # noqa: PLC0415 - see above
+
+        return answer(event, context, environ, on_log)
+
+    return handler
 
 
 def _catalogue(settings: Mapping[str, str]) -> Catalogue:

@@ -9,7 +9,7 @@ from pathlib import Path
 from sms_login.settings.settings import TABLE
 
 PATH = Path(__file__).parents[1] / ".env.run"  # git ignores it
-_KEYS = ("TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN")
+_KEYS = ("TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN", "ADMIN_ENDPOINT")
 
 
 @contextlib.contextmanager

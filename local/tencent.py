@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from email.message import Message as Headers
 from typing import Any
 
-from local import captcha, describe_sms, reviews, send_sms, tc3
+from local import captcha, describe_sms, invoke, pulls, reviews, send_sms, tc3
 from local.action import Action, fail, whole
 from local.api_server import ApiServer, NoReply, Reply
 from local.errors import ApiError
@@ -22,9 +22,9 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
 
     ``token`` is the session token that a request must carry (None: no token), ``sign`` the signature of an SMS whose
     request has no SignName; ``captcha_app_id`` and ``captcha_secret`` belong to the only captcha application,
-    ``catalogue`` has the account's templates and signatures, ``port`` 0 takes a free one, ``clock`` returns epoch
-    seconds. ``on_message`` is called for each SMS, in the thread of its request. Raises OSError if the port is taken,
-    ValueError if ``captcha_app_id`` is not a number.
+    ``catalogue`` has the account's templates and signatures, ``functions`` its functions by name, ``port`` 0 takes a
+    free one, ``clock`` returns epoch seconds. ``on_message`` is called for each SMS, in the thread of its request.
+    Raises OSError if the port is taken, ValueError if ``captcha_app_id`` is not a number.
     """
 
     def __init__(
@@ -47,6 +47,8 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         self._tickets = captcha.TicketOffice(app_id=captcha_app_id, secret=captcha_secret, clock=clock)
         self.catalogue = catalogue or describe_sms.Catalogue()
         self.catalogue.clock = clock
+        self.functions: dict[str, invoke.Function] = {}
+        self.pulls = pulls.Pulls(clock)
         changes = reviews.Reviews(self.catalogue, clock)
         region = ("Region",)
         self._actions = {
@@ -54,6 +56,9 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
             "DescribeCaptchaResult": whole("captcha", captcha.VERSION, (), self._verify),
             "DescribeSmsTemplateList": whole("sms", describe_sms.VERSION, region, self.catalogue.describe_templates),
             "DescribeSmsSignList": whole("sms", describe_sms.VERSION, region, self.catalogue.describe_signs),
+            "PullSmsSendStatus": whole("sms", describe_sms.VERSION, region, self.pulls.pull),
+            "Invoke": whole("scf", invoke.SCF_VERSION, region, lambda body: invoke.invoke(body, self.functions)),
+            "GetCallerIdentity": whole("sts", invoke.STS_VERSION, region, invoke.caller),
             "AddSmsSign": whole("sms", describe_sms.VERSION, region, changes.add_sign),
             "AddSmsTemplate": whole("sms", describe_sms.VERSION, region, changes.add_template),
             "DeleteSmsSign": whole("sms", describe_sms.VERSION, region, changes.delete_sign),
@@ -78,6 +83,10 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
     def captcha_calls(self) -> int:
         """The number of requests for DescribeCaptchaResult so far, including refused and failed ones."""
         return self._actions["DescribeCaptchaResult"].failures.requests
+
+    def requests(self, action: str) -> int:
+        """Return the number of requests for an action so far, including refused and failed ones."""
+        return self._actions[action].failures.requests
 
     @property
     def failing(self) -> tuple[str, int | None]:
@@ -157,7 +166,9 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
     def _send_sms(self, body: Any, mode: str) -> dict[str, Any]:
         params = send_sms.validate(body)
         fail(request_code(mode))
-        return {"SendStatusSet": [self._send(phone, params, number_code(mode)) for phone in params["PhoneNumberSet"]]}
+        statuses = [self._send(phone, params, number_code(mode)) for phone in params["PhoneNumberSet"]]
+        self.pulls.sent(params["SmsSdkAppId"], statuses)
+        return {"SendStatusSet": statuses}
 
     def _send(self, phone: str, params: dict[str, Any], fail_with: str | None) -> dict[str, Any]:
         refused = send_sms.refusal(phone, params)

@@ -24,6 +24,9 @@ COMMANDS = {
     "template": Entry(
         "templates", tr("SMS templates: apply for them, and watch their review.", "短信正文模板：申请并跟踪审核。")
     ),
+    "receipts": Entry(
+        "receipts", tr("Delivery receipts, if no callback brings them.", "短信回执：未设置回调时主动拉取。")
+    ),
     "completion": Entry("completion", tr("Print a script that completes commands in a shell.", "输出命令补全脚本。")),
 }
 

@@ -13,6 +13,8 @@ import msgspec
 
 from sms_admin.failures import Failed
 from sms_admin.place import Place
+from sms_login.errors import Refusal
+from sms_login.settings.reader import ConfigError
 
 
 class Page(NamedTuple):
@@ -48,6 +50,17 @@ def find(name: str) -> Operation:
         if isinstance(found, Operation):
             return found
     raise Failed("there is no such operation", "没有这个操作")
+
+
+def page_of(found: Operation, place: Place, asked: Any, cursor: Any) -> Page:
+    """Return a page of an operation. Raises Failed, also if Redis or the database gives no answer."""
+    try:
+        return found.page(place, asked, cursor)
+    except ConfigError as error:
+        raise Failed(str(error), f"设置有误：{error}") from None
+    except Refusal as refusal:
+        words = refusal.detail or refusal.name
+        raise Failed(f"no answer from Redis or the database: {words}", f"Redis 或数据库没有应答：{words}") from None
 
 
 def read(found: Operation, asked: Any) -> Any:

@@ -11,10 +11,12 @@ from typing import Any
 import click
 
 from sms_admin.failures import Failed
+from sms_admin.invoke import AdminFunction
 from sms_admin.language import tr
-from sms_admin.operations import Operation
+from sms_admin.operations import Operation, page_of
 from sms_admin.output import Output
 from sms_admin.place import Place, append, changes_file
+from sms_admin.rows import plain
 
 
 class Run:
@@ -23,7 +25,8 @@ class Run:
     def __init__(
         self, environ: Mapping[str, str], *, as_json: bool, yes: bool, clear: bool, function: str = ""
     ) -> None:
-        self.environ, self.function, self._yes = environ, function, yes
+        self.environ, self._yes = environ, yes
+        self._function = AdminFunction(function, environ) if function else None
         self.clear = clear
         self.out = Output(as_json=as_json, clear=clear)
 
@@ -44,7 +47,10 @@ class Run:
         """Yield the rows of an operation as JSON values, from here or from the admin function. Raises Failed."""
         cursor = None
         while True:
-            page = operation.page(self.place, asked, cursor)
+            if self._function:
+                page = self._function.page(operation.name, plain(asked, clear=True), cursor)
+            else:
+                page = page_of(operation, self.place, asked, cursor)
             yield from map(self.out.plain, page.rows)
             cursor = page.cursor
             if cursor is None:

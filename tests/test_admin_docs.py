@@ -10,7 +10,9 @@ from typing import NamedTuple
 import pytest
 
 from local.cloud import Cloud, local_cloud
+from sms_login import wiring
 from tests.testkit.admin import LEAVES, admin
+from tests.testkit.events import PHONE, gateway_json
 from tests.testkit.project import ROOT
 from tests.testkit.servers import RedisServer
 
@@ -67,13 +69,20 @@ class Clock:
 
 @pytest.fixture(scope="module")
 def cloud(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    """The environment of `make run`, on a real Redis, with a clock that the commands move instead of waiting."""
+    """The environment of `make run`, on a real Redis, with a clock that the commands move instead of waiting.
+
+    One person has asked for a code a minute ago.
+    """
     clock = Clock()
     state = str(tmp_path_factory.mktemp("state"))
     environ = {"REDIS_HOST": redis_server.host, "REDIS_PORT": str(redis_server.port), "XDG_STATE_HOME": state}
-    with local_cloud(environ, clock=lambda: clock.now) as cloud, pytest.MonkeyPatch.context() as patch:
+    log: list[str] = []  # of the admin function
+    opened = local_cloud(environ, clock=lambda: clock.now, on_log=log.append)
+    with opened as cloud, pytest.MonkeyPatch.context() as patch:
         for module in ("reviews", "tencent"):
             patch.setattr(f"sms_admin.{module}.sleep", clock.sleep)
+        wiring.assemble(cloud.environ).handle(gateway_json({"method": "getSms", "phone": PHONE}, {}), None)
+        clock.sleep(60)
         yield cloud
 
 
