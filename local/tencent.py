@@ -15,6 +15,7 @@ from local.api_server import ApiServer, NoReply, Reply
 from local.errors import ApiError
 from local.failures import MODES, Failures, number_code, request_code
 from local.inbox import Inbox, Message
+from local.statistics import Statistics
 
 
 class TencentStandIn(AbstractContextManager["TencentStandIn"]):
@@ -49,6 +50,7 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         self.catalogue.clock = clock
         self.functions: dict[str, invoke.Function] = {}
         self.pulls = pulls.Pulls(clock)
+        self.statistics = Statistics(clock)
         changes = reviews.Reviews(self.catalogue, clock)
         region = ("Region",)
         self._actions = {
@@ -59,6 +61,10 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
             "PullSmsSendStatus": whole("sms", describe_sms.VERSION, region, self.pulls.pull),
             "Invoke": whole("scf", invoke.SCF_VERSION, region, lambda body: invoke.invoke(body, self.functions)),
             "GetCallerIdentity": whole("sts", invoke.STS_VERSION, region, invoke.caller),
+            "SendStatusStatistics": whole("sms", describe_sms.VERSION, region, self.statistics.send_status),
+            "CallbackStatusStatistics": whole("sms", describe_sms.VERSION, region, self.statistics.callback_status),
+            "SmsPackagesStatistics": whole("sms", describe_sms.VERSION, region, self.statistics.packages),
+            "ReportConversion": whole("sms", describe_sms.VERSION, region, self.statistics.convert),
             "AddSmsSign": whole("sms", describe_sms.VERSION, region, changes.add_sign),
             "AddSmsTemplate": whole("sms", describe_sms.VERSION, region, changes.add_template),
             "DeleteSmsSign": whole("sms", describe_sms.VERSION, region, changes.delete_sign),
@@ -168,6 +174,7 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         fail(request_code(mode))
         statuses = [self._send(phone, params, number_code(mode)) for phone in params["PhoneNumberSet"]]
         self.pulls.sent(params["SmsSdkAppId"], statuses)
+        self.statistics.sent(params["SmsSdkAppId"], statuses)
         return {"SendStatusSet": statuses}
 
     def _send(self, phone: str, params: dict[str, Any], fail_with: str | None) -> dict[str, Any]:

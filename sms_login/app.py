@@ -50,6 +50,7 @@ class App(msgspec.Struct, kw_only=True, eq=False):
 
     def handle(self, event: Any, context: Any) -> dict[str, Any]:
         """Return the answer to one event, in the platform's form. Never raises."""
+        self.sender.conversions.tell()
         return _respond(event, context, self.origins, self._answer, self.statistics.count_request)
 
     def _answer(self, event: Any, request: Request) -> messages.Answer:

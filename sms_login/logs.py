@@ -100,6 +100,11 @@ def begin() -> None:
     _facts.set({"cold_start": True, "version": __version__} if next(_requests) == 0 else {})
 
 
+def detach() -> None:
+    """Leave the current request, in a thread that has its context: its line is not this thread's to change."""
+    _facts.set(None)
+
+
 def note(**facts: Any) -> None:
     """Add facts to the line of the current request."""
     if (collected := _facts.get()) is not None:

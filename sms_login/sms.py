@@ -36,3 +36,6 @@ class Sms(Protocol):
 
         Raises InvalidPhone, TooManyRequests, SendFailed (surely not sent) or SendUnknown (perhaps sent).
         """
+
+    def report_conversion(self, phone: Phone, serial_no: str, at: int) -> None:
+        """Tell the provider that the code of a message was right `at` an epoch second. Raises any exception."""

@@ -24,6 +24,7 @@ from sms_login.limits.captcha import Captcha, CaptchaPolicy
 from sms_login.limits.guard import Guard
 from sms_login.limits.policy import Policy
 from sms_login.otp.codes import CodeMaker
+from sms_login.otp.conversions import Conversions
 from sms_login.otp.delivery import Deliveries
 from sms_login.otp.login import LoginService
 from sms_login.otp.parts import OtpParts
@@ -118,6 +119,7 @@ def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origin
         fixed=fixed,
         rules=settings.rules,
         calendar=calendar,
+        conversions=Conversions(outside.sms.report_conversion if settings.sms_report_conversion else None),
         send=send,
     )
     abroad = settings.sms_abroad.purposes if settings.sms_abroad else {}

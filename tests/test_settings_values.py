@@ -58,6 +58,7 @@ def test_the_smallest_environment_works_with_the_documented_defaults() -> None:
         "client_ip_source": "platform",
         "allowed_origins": frozenset(),
         "statistics": True,
+        "sms_report_conversion": False,
         "log_level": "INFO",
     }
     assert [secret.reveal() for secret in settings.secrets] == [KEY]

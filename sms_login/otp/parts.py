@@ -5,6 +5,7 @@ from msgspec import Struct
 from sms_login.calls import Send
 from sms_login.limits.guard import Guard
 from sms_login.otp.codes import CodeMaker
+from sms_login.otp.conversions import Conversions
 from sms_login.otp.rules import Rules
 from sms_login.otp.store import ChallengeStore
 from sms_login.otp.test_numbers import FixedCodes
@@ -20,4 +21,5 @@ class OtpParts(Struct, frozen=True, kw_only=True, eq=False):
     fixed: FixedCodes
     rules: Rules
     calendar: Calendar
+    conversions: Conversions
     send: Send

@@ -127,6 +127,8 @@ class Sender(OtpParts, frozen=True, kw_only=True, eq=False):
                 self.guard.count_refused(caller.client, now)
             raise
         logs.note(serial_no=receipt.serial_no, fee=receipt.fee)
+        if self.conversions.on:
+            self.challenges.note_serial(sending.request.phone, challenge_id, receipt.serial_no)
         return self._sent(challenge_id, receipt.request_id, receipt.serial_no)
 
     def _sent(self, challenge_id: str, request_id: str | None = None, serial_no: str | None = None) -> CodeSent:

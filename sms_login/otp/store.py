@@ -96,8 +96,8 @@ class Redemption(Struct, frozen=True):
     """An outcome with its facts.
 
     WRONG has `attempts_left` and the `failures` in a row; LOCKED has `wait_ms`; RIGHT and REPEAT have the `login_id` of
-    the login that spent the code. RIGHT also has the `left_ms` of the code's life, and the `reservations` of the
-    challenge's sendings, to be refunded.
+    the login that spent the code. RIGHT also has the `left_ms` of the code's life, the `serial_no` of its
+    latest message, if it was noted, and the `reservations` of the challenge's sendings, to be refunded.
     """
 
     outcome: GuessOutcome
@@ -106,6 +106,7 @@ class Redemption(Struct, frozen=True):
     wait_ms: int = 0
     login_id: str = ""
     left_ms: int = 0
+    serial_no: str = ""
     reservations: Sequence[Reservation] = ()
 
 
@@ -129,6 +130,9 @@ class ChallengeStore(Protocol):
         `challenge_id` is the one that `issue` answered (`issued`) or, if its answer was lost, the new one given to it.
         Return whether a login has verified the sending, and so has refunded it.
         """
+
+    def note_serial(self, phone: Phone, challenge_id: str, serial_no: str) -> None:
+        """Note the serial number of a challenge's latest message, with the next calls that are made anyway."""
 
     def recent(self, phone: Phone, purpose: str) -> Call[Sequence[str]]:
         """Return the ids of the challenges of the number's latest sendings for a purpose, the latest first."""

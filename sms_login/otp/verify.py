@@ -94,6 +94,7 @@ class Verifier(OtpParts, frozen=True, kw_only=True, eq=False):
                     raise errors.UserStoreFailed(error.detail) from error
             raise
         self.guard.settle(refunds)
+        self.conversions.add(phone, redemption.serial_no)
         return Used(result, redemption.login_id, challenge_id)
 
     def _evaluate(self, guess: Guess, login_id: str) -> tuple[str, Redemption, WindowNames]:

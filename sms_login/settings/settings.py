@@ -62,6 +62,7 @@ class Settings(Struct, frozen=True):
     sms_timeout: Annotated[float, Setting("SMS_TIMEOUT", kinds.number, 5, 0.1, 30)]
     sms_receipt_key: Annotated[Secret, Setting("SMS_RECEIPT_KEY", kinds.url_key, secret=True)]  # empty: no receipts
     sms_receipt_key_previous: Annotated[Secret, Setting("SMS_RECEIPT_KEY_PREVIOUS", kinds.url_key, secret=True)]
+    sms_report_conversion: Annotated[bool, Setting("SMS_REPORT_CONVERSION", kinds.switch, 0)]
     jwt_keys: Annotated[  # the signing key first
         tuple[Key, ...],
         Setting("JWT_SECRET", kinds.key, secret=True),

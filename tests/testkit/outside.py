@@ -13,6 +13,7 @@ class Outbox:
     def __init__(self) -> None:
         self.sent: list[tuple[Phone, str]] = []
         self.purposes: list[str] = []
+        self.conversions: list[tuple[Phone, str, int]] = []
         self.refuse: list[Refusal] = []
         self.meanwhile: Callable[[], object] = lambda: None  # happens while SendSms is under way
 
@@ -24,6 +25,12 @@ class Outbox:
         self.sent.append((phone, code))
         self.purposes.append(purpose)
         return Receipt(f"request-{len(self.sent)}", f"serial-{len(self.sent)}")
+
+    def report_conversion(self, phone: Phone, serial_no: str, at: int) -> None:
+        """Keep a conversion, or refuse."""
+        if self.refuse:
+            raise self.refuse.pop(0)
+        self.conversions.append((phone, serial_no, at))
 
     @property
     def code(self) -> str:

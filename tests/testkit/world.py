@@ -81,6 +81,7 @@ class World:
     sending: bool = True
     origins: frozenset[str] = frozenset()
     ip: str | None = None  # whose calls these are; None: no limit counts clients
+    report_conversion: bool = False
     statistics: bool = False  # off, so that tests may compare all that Redis holds
     other_users: Users | None = None  # in place of those in Redis
     reverify_after: int = 0  # s
@@ -103,6 +104,7 @@ class World:
             allowed_countries=self.countries,
             sending=self.sending,
             statistics=self.statistics,
+            sms_report_conversion=self.report_conversion,
             **({} if self.abroad else {"sms_abroad": None}),
             allowed_origins=self.origins,
             client_ip_source="platform" if self.ip else "none",

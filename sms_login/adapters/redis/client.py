@@ -4,7 +4,9 @@ import hashlib
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -126,6 +128,7 @@ class RedisClient:
         self._servers: Server | Cluster | None = None
         self._lock = threading.Lock()
         self.riders: Callable[[], Sequence[RedisCall[Any]]] = lambda: ()  # calls that travel with the next batch
+        self._riding: deque[RedisCall[Any]] = deque(maxlen=1000)
 
     def command(self, name: str, key: str, *args: str | int, read: Callable[[Any], T]) -> RedisCall[T]:
         """Return the call of a command with one key."""
@@ -144,6 +147,9 @@ class RedisClient:
         batch = [call for call in each(calls) if isinstance(call, RedisCall) and call.reply is NOT_SENT]
         if not batch:
             return
+        with suppress(IndexError):
+            while True:
+                batch.insert(0, self._riding.popleft())
         batch = [*self.riders(), *batch]
         self._exchange(batch)
         # A server that has forgotten its scripts has run none of these, and is sent their texts, in the same order.
@@ -155,6 +161,10 @@ class RedisClient:
             if isinstance(call.reply, FAILURES):
                 call.reply = ServiceUnavailable(f"redis: {type(call.reply).__name__}: {call.reply}")
                 call.lost()
+
+    def ride(self, call: RedisCall[Any]) -> None:
+        """Let a call travel at the head of the next batch. Its answer is not read, and its failure not reported."""
+        self._riding.append(call)
 
     def check(self) -> None:
         """Return if Redis answers and takes a write, as every login needs. Raises ServiceUnavailable."""

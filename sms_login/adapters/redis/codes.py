@@ -84,6 +84,10 @@ class RedisChallenges:
         verified = {"verified", "gone"} if issued else {"verified"}
         return self._redis.script("undo", keys, [sending_id, requested, challenge_id], verified.__contains__)
 
+    def note_serial(self, phone: Phone, challenge_id: str, serial_no: str) -> None:
+        """See `otp.store.ChallengeStore.note_serial`."""
+        self._redis.ride(self._redis.script("note_serial", [otp_key(phone, challenge_id)], [serial_no], nothing))
+
     def recent(self, phone: Phone, purpose: str) -> RedisCall[Sequence[str]]:
         """See `otp.store.ChallengeStore.recent`."""
         return self._redis.command("GET", otp_key(phone, _of(_word(purpose), "latest")), read=_challenges)
@@ -156,9 +160,9 @@ def _redemption(answer: list[Any]) -> Redemption:
         case GuessOutcome.LOCKED:
             return Redemption(outcome, wait_ms=facts[0])
         case GuessOutcome.RIGHT:
-            login_id, left_ms, *reservations = facts
+            login_id, left_ms, serial_no, *reservations = facts
             taken = [*filter(None, map(_decode, reservations))]
-            return Redemption(outcome, login_id=login_id, left_ms=left_ms, reservations=taken)
+            return Redemption(outcome, login_id=login_id, left_ms=left_ms, serial_no=serial_no, reservations=taken)
         case GuessOutcome.REPEAT:
             return Redemption(outcome, login_id=facts[0])
     return Redemption(outcome)

@@ -52,10 +52,23 @@ class TencentSms(Struct, frozen=True, kw_only=True, eq=False):
             raise _refusal(str(statuses[0].Code or ""), answered=True)
         return Receipt(answer.RequestId or "", statuses[0].SerialNo or "", statuses[0].Fee or 0)
 
+    def report_conversion(self, phone: Phone, serial_no: str, at: int) -> None:
+        """See `sms.Sms.report_conversion`. Accounts must be allowed to use ReportConversion."""
+        from tencentcloud.sms.v20210111 import models  # noqa: PLC0415 - as above
+
+        request = models.ReportConversionRequest()
+        request.SmsSdkAppId, request.SerialNo, request.ConversionTime = self._route(phone).app_id, serial_no, at
+        status = self.api.call("ReportConversion", request).ReportConversionStatus
+        if status is None or status.Code != "ok":
+            raise SendFailed("" if status is None else f"{status.Code}: {status.Message}")
+
+    def _route(self, phone: Phone) -> SmsRoute:
+        return self.mainland if phone.region == MAINLAND or self.abroad is None else self.abroad
+
     def _request(self, phone: Phone, code: str, purpose: str) -> Any:
         from tencentcloud.sms.v20210111 import models  # noqa: PLC0415 - as above
 
-        route = self.mainland if phone.region == MAINLAND or self.abroad is None else self.abroad
+        route = self._route(phone)
         values = {"code": code, "minutes": str(self.minutes)}
         request = models.SendSmsRequest()
         request.PhoneNumberSet = [phone.e164]

@@ -19,6 +19,7 @@
 --   shared_guesses        wrong guesses of logins without a sessionId
 --   until:<sending id>    `until` as this sending set it: `until` is that of the last sending that was not undone
 --   took:<sending id>     the sending's reservation, for a login to refund
+--   serial                serial number of the latest message, if conversions are reported
 --   login                 id of the login that spent the code, and for unredeem.lua:
 --   undoable_by           ids of the login and its repeats that have not failed: if all fail, the code is valid again
 --   failures              failures in a row that it cleared

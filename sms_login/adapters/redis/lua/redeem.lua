@@ -6,7 +6,8 @@
 --       5 guesses allowed   6 failures that lock   7 life of the failures, ms   8 ms in which a login may be repeated
 --       9... digests of the guess
 -- Gives {"unknown" | "expired" | "spent"} | {"locked", ms} | {"wrong", guesses left, failures}
---       | {"right", this login, ms of the code's life left, reservation of each sending...} | {"repeat", login that spent the code}
+--       | {"right", this login, ms of the code's life left, serial number or "", reservation of each sending...}
+--       | {"repeat", login that spent the code}
 --
 -- The fields of a challenge are explained in issue.lua. A user who has signed out everywhere since, or has deleted the
 -- account, is not signed in by a repeat: the generation is another one then.
@@ -58,7 +59,7 @@ if failed then
   redis.call('HSET', challenge, 'failures', failed, 'failures_left', redis.call('PTTL', failures))
   redis.call('DEL', failures)
 end
-local answer = {'right', login_id, life_of(left, until_)}
+local answer = {'right', login_id, life_of(left, until_), redis.call('HGET', challenge, 'serial') or ''}
 local all = redis.call('HGETALL', challenge)
 for i = 1, #all, 2 do
   if string.sub(all[i], 1, 5) == 'took:' then table.insert(answer, all[i + 1]) end
