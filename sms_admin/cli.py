@@ -27,6 +27,10 @@ COMMANDS = {
     "receipts": Entry(
         "receipts", tr("Delivery receipts, if no callback brings them.", "短信回执：未设置回调时主动拉取。")
     ),
+    "number": Entry("numbers", tr("What stands against a number, and lifting it.", "查看号码受到的限制，并解除。")),
+    "users": Entry(
+        "users.command", tr("Users: list, show, ban, sign out, delete.", "用户：列出、显示、封禁、退出、删除。")
+    ),
     "completion": Entry("completion", tr("Print a script that completes commands in a shell.", "输出命令补全脚本。")),
 }
 

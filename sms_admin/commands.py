@@ -49,7 +49,7 @@ class Command(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Call the function with a Run of the shared options."""
-        given = {name: ctx.params.pop(name, "") for name in ("as_json", "yes", "clear", "function", "file")}
+        given = {name: ctx.params.pop(name, "") for name in ("as_json", "yes", "clear", "function", "operator", "file")}
         file = given.pop("file")
         environ: Mapping[str, str] = {**env_file.read(file), **os.environ} if file else os.environ
         if given["function"] and given["clear"]:
@@ -79,16 +79,25 @@ class PhoneType(click.ParamType[Phone]):
 
     name = "phone"
 
+    def __init__(self, *, any_plan: bool) -> None:
+        """Take a number that no mobile phone has today only with `any_plan`: an old record may have it."""
+        self._any_plan = any_plan
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Phone:
         """Return the number of a text."""
+        if isinstance(value, Phone):
+            return value
         with suppress(InvalidPhone):
-            if isinstance(value, Phone) or value.startswith("+"):  # which names the country
-                return value if isinstance(value, Phone) else Phone.parse(value, "ZZ")
+            if value.startswith("+"):  # which names the country
+                return Phone.parse(value, "ZZ")
+        with suppress(InvalidPhone):
+            if self._any_plan:
+                return Phone.from_e164(value)
         must = tr("must be a mobile number with its country, like +86…", "须为带国家代码的手机号，如 +86…")
         return self.fail(must, param, ctx)
 
 
-PHONE = PhoneType()
+PHONE, ANY_PHONE = PhoneType(any_plan=False), PhoneType(any_plan=True)
 
 
 def _shared(*, needs_redis: bool) -> list[click.Parameter]:
@@ -109,4 +118,10 @@ def _shared(*, needs_redis: bool) -> list[click.Parameter]:
     if needs_redis:
         words = tr("Run it in the admin function of this name.", "在此名称的管理函数中运行。")
         options.append(click.Option(["--function"], metavar="NAME", default="", help=words))
+        words = tr(
+            "Your name in the log of changes, by default the system's.", "变更日志中的操作人，默认为系统用户名。"
+        )
+        options.append(
+            click.Option(["--operator"], metavar="NAME", default="", envvar="SMS_ADMIN_OPERATOR", help=words)
+        )
     return [*options]

@@ -1,8 +1,6 @@
 """The operator's side of the admin function: Tencent Cloud's Invoke, and the caller's name by CAM's own words."""
 
-import getpass
 import json
-import socket
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -22,9 +20,13 @@ _SENTENCES = {
 
 
 class AdminFunction:
-    """The admin function of a name, or `namespace/name`, in the region DEPLOY_REGION of an environment."""
+    """The admin function of a name, or `namespace/name`, in the region DEPLOY_REGION of an environment.
 
-    def __init__(self, name: str, environ: Mapping[str, str]) -> None:
+    `user` is the operator's name without CAM.
+    """
+
+    def __init__(self, name: str, environ: Mapping[str, str], user: str) -> None:
+        self._user = user
         self._namespace, _, self._name = name.rpartition("/")
         region = environ.get("DEPLOY_REGION") or environ.get("SMS_REGION") or "ap-guangzhou"
         endpoint = environ.get("ADMIN_ENDPOINT", "")  # of a stand-in, which serves both APIs
@@ -53,11 +55,11 @@ class AdminFunction:
 
     @cached_property
     def caller(self) -> str:
-        """Return who calls: the Arn by GetCallerIdentity, or without that permission the user of this machine."""
+        """Return who calls: the Arn by GetCallerIdentity, or without that permission the operator's own name."""
         try:
             return str(self._call(self._sts, "GetCallerIdentity", {})["Response"]["Arn"])
         except (Failed, KeyError):
-            return f"{getpass.getuser()}@{socket.gethostname()}"
+            return self._user
 
     def _call(self, api: TencentClient, action: str, request: Any) -> Any:
         from tencentcloud.common.exception import TencentCloudSDKException  # noqa: PLC0415 - as above

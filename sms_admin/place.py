@@ -6,15 +6,19 @@ import time
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sms_admin.check import settings as lenient
 from sms_admin.failures import Failed
 from sms_login import wiring
 from sms_login.adapters.redis.client import RedisClient
+from sms_login.adapters.redis.connections import Client
 from sms_login.phone import Phone
 from sms_login.settings.settings import Settings
 from sms_login.users import Users
+
+if TYPE_CHECKING:
+    from sms_login.adapters.sql.client import SqlClient
 
 
 def settings_of(environ: Mapping[str, str], *prefixes: str) -> Settings:
@@ -44,6 +48,18 @@ class Place:
     def redis(self) -> RedisClient:
         """The login's client of Redis, connected at its first call."""
         return RedisClient(partial(wiring.connect_redis, self.settings))
+
+    @cached_property
+    def redis_py(self) -> Client:
+        """redis-py's own client of Redis, for commands without a key."""
+        return wiring.connect_redis(self.settings)
+
+    @cached_property
+    def sql(self) -> "SqlClient":
+        """The database of the users, if they are in SQL."""
+        from sms_login.adapters.sql.client import SqlClient, connect  # noqa: PLC0415 - SQLAlchemy is slow to import
+
+        return SqlClient(connect(self.settings.users_url.reveal()))
 
     @cached_property
     def users(self) -> Users:

@@ -23,10 +23,18 @@ class Run:
     """The first argument of a command: `environ` has the settings, `out` prints, `function` is the admin function."""
 
     def __init__(
-        self, environ: Mapping[str, str], *, as_json: bool, yes: bool, clear: bool, function: str = ""
+        self,
+        environ: Mapping[str, str],
+        *,
+        as_json: bool,
+        yes: bool,
+        clear: bool,
+        function: str = "",
+        operator: str = "",
     ) -> None:
         self.environ, self._yes = environ, yes
-        self._function = AdminFunction(function, environ) if function else None
+        self._user = operator or f"{getpass.getuser()}@{socket.gethostname()}"
+        self._function = AdminFunction(function, environ, self._user) if function else None
         self.clear = clear
         self.out = Output(as_json=as_json, clear=clear)
 
@@ -60,4 +68,4 @@ class Run:
     def place(self) -> Place:
         """Return this machine as the place of operations; its changes are written to a file."""
         write = partial(append, changes_file(os.environ))
-        return Place(self.environ, f"{getpass.getuser()}@{socket.gethostname()}", write)
+        return Place(self.environ, self._user, write)

@@ -12,7 +12,7 @@ import pytest
 from local.cloud import Cloud, local_cloud
 from sms_login import wiring
 from tests.testkit.admin import LEAVES, admin
-from tests.testkit.events import PHONE, gateway_json
+from tests.testkit.events import PHONE, call, gateway_json
 from tests.testkit.project import ROOT
 from tests.testkit.servers import RedisServer
 
@@ -71,7 +71,7 @@ class Clock:
 def cloud(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """The environment of `make run`, on a real Redis, with a clock that the commands move instead of waiting.
 
-    One person has asked for a code a minute ago.
+    One person has asked for a code a minute ago, and has logged in.
     """
     clock = Clock()
     state = str(tmp_path_factory.mktemp("state"))
@@ -81,7 +81,10 @@ def cloud(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -
     with opened as cloud, pytest.MonkeyPatch.context() as patch:
         for module in ("reviews", "tencent"):
             patch.setattr(f"sms_admin.{module}.sleep", clock.sleep)
-        wiring.assemble(cloud.environ).handle(gateway_json({"method": "getSms", "phone": PHONE}, {}), None)
+        handler = wiring.assemble(cloud.environ)
+        session_id = call(handler, gateway_json, method="getSms", phone=PHONE)[2]["data"]["sessionId"]
+        code = cloud.tencent.inbox(PHONE)[0].params[0]
+        call(handler, gateway_json, method="login", phone=PHONE, code=code, sessionId=session_id)
         clock.sleep(60)
         yield cloud
 

@@ -221,7 +221,7 @@ def test_every_link_leads_somewhere() -> None:
 
 
 def test_the_documents_use_no_real_number() -> None:
-    """The documents use only the number that is everyone's example, and the test number that nobody can have."""
+    """The documents use only the number that is everyone's example, and the test number of an unassigned range."""
     for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
         numbers = re.findall(
             r"\+?\b[0-9]{11,15}\b", path.read_text(encoding="utf-8"), re.ASCII

@@ -33,7 +33,7 @@ class SqlUsers:
         now = int(time.time() * 1000)
         with self._client.connection() as connection:
             row = _row(connection, phone) or _sign_up(connection, phone, new_id, now)
-            user = _user(phone, row)
+            user = user_of(phone, row)
             if user.banned or ADDED[0].name not in row:
                 return user
             returned = row["returned"] or now
@@ -112,10 +112,11 @@ def _find(connection: Connection, phone: Phone, user_id: str | None = None) -> U
     row = _row(connection, phone)
     if not row or (user_id is not None and row["id"] != user_id):
         return None
-    return _user(phone, row)
+    return user_of(phone, row)
 
 
-def _user(phone: Phone, row: Mapping[str, Any]) -> User:
+def user_of(phone: Phone, row: Mapping[str, Any]) -> User:
+    """Return the user of a row, with the columns that the table has."""
     banned, last_login, returned = (row.get(column.name, 0) for column in ADDED)
     if "last_login" in row:  # a sign-up is not recorded there
         last_login = max(last_login, row["created"])

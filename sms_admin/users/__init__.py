@@ -1,0 +1,1 @@
+"""`users`: administration of the users, in Redis or in SQL."""
