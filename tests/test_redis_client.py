@@ -1,5 +1,7 @@
 """The one Redis client: nothing is sent twice, and no dead socket costs a request."""
 
+import contextlib
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -52,7 +54,7 @@ def incr(client: RedisClient, key: str) -> RedisCall[int]:
 
 def sign_in(client: RedisClient, key: str, user_id: str) -> RedisCall[list[str]]:
     """Return a call of a script that answers the id of the first one."""
-    return client.script("sign_in", [key], [user_id, 1], list)
+    return client.script("sign_in", [key], [user_id, 1, 0], lambda record: record[:4])
 
 
 def id_of(client: RedisClient) -> int:
@@ -281,50 +283,116 @@ def test_32_threads_share_no_connection_at_one_time(redis_server: RedisServer) -
 
 
 @pytest.mark.parametrize("find", [find_redis_server, find_redis_6])
-def test_connections_to_a_server_that_was_demoted_are_given_up_at_once(find: Callable[[], str | None]) -> None:
-    """The address leads to the new primary, but kept connections lead to the old one, which lives on as a replica."""
+def test_connections_to_a_server_that_cannot_serve_are_given_up_at_once(find: Callable[[], str | None]) -> None:
+    """The address leads to the new primary, but kept connections lead to the old one: one request fails, no more."""
     require(find() is not None, "redis-server 6 and a later one")
     with ExitStack() as stack:
         old, new = (stack.enter_context(RedisServer(binary=find())) for _ in range(2))
         relay, client = stack.enter_context(through_a_relay(old))
-        admin = stack.enter_context(redis.Redis(old.host, old.port))
-        for demote, says in DEMOTIONS:
+        admin = stack.enter_context(redis.Redis(old.host, old.port, protocol=2))
+        for name, (happens, says) in FAULTS.items():
             relay.target = old.port
             client.close()
             with ThreadPoolExecutor(4) as threads:
                 [*threads.map(lambda i: sign_in(client, "warm", str(i)).answer(), range(20))]
-            demote(admin, new.port)
+            happens(old, admin)
             relay.target = new.port
             with pytest.raises(ServiceUnavailable, match=says):
                 sign_in(client, "user", "id").answer()
-            assert [incr(client, says).answer() for _ in range(5)] == [1, 2, 3, 4, 5]
-            restore(admin)
+            assert [incr(client, name).answer() for _ in range(5)] == [1, 2, 3, 4, 5]
+            old.resume()
+            until(lambda: restored(admin), 5)
 
 
-def read_only(admin: Any, port: int) -> None:
-    """Make the server a replica of the new primary."""
-    admin.replicaof("127.0.0.1", port)
+def busy(server: RedisServer, admin: Any) -> None:
+    """Let a script run without end."""
+    admin.config_set("lua-time-limit", 1)
+    with socket.create_connection((server.host, server.port)) as other:
+        other.sendall(b'EVAL "while true do end" 0\r\n')
+        until(lambda: not answers(admin), 5)
 
 
-def without_primary(admin: Any, _port: int) -> None:
-    """Make it a replica that has lost its primary, and says so."""
+def answers(admin: Any) -> bool:
+    """Return whether no script runs."""
+    try:
+        return bool(admin.echo("1"))
+    except redis.ResponseError:
+        return False
+
+
+def without_primary(_: RedisServer, admin: Any) -> None:
+    """Make the server a replica that has lost its primary, and says so."""
     admin.config_set("replica-serve-stale-data", "no")
     admin.replicaof("127.0.0.1", 1)
 
 
-def without_replicas(admin: Any, _port: int) -> None:
-    """Cut it off from its replicas."""
-    admin.config_set("min-replicas-to-write", 1)
+# By the fault: how a server gets it, and its answer. Redis 6 and older wrap the answer to a command of a script.
+FAULTS: dict[str, tuple[Callable[[RedisServer, Any], object], str]] = {
+    "read-only": (lambda _, admin: admin.replicaof("127.0.0.1", 1), "read only|READONLY"),
+    "without its primary": (without_primary, "MASTER is down"),
+    "without replicas": (lambda _, admin: admin.config_set("min-replicas-to-write", 1), "NOREPLICAS"),
+    "out of memory": (lambda _, admin: admin.config_set("maxmemory", 1), "OutOfMemory|OOM"),
+    "fenced": (lambda _, admin: admin.execute_command("ACL SETUSER default -@write"), "can't run|ACL failure"),
+    "busy": (busy, "BUSY"),
+    "hanging": (lambda server, _: server.pause(), "Timeout"),
+}
 
 
-def restore(admin: Any) -> None:
-    """Make the server a primary again."""
-    admin.execute_command("REPLICAOF", "NO", "ONE")
-    admin.config_set("min-replicas-to-write", 0)
+def restored(admin: Any) -> bool:
+    """End the faults; return False if a script still runs."""
+    with contextlib.suppress(redis.ResponseError):  # no script runs
+        admin.script_kill()
+    try:
+        admin.execute_command("REPLICAOF", "NO", "ONE")
+    except redis.ResponseError:
+        return False
+    admin.execute_command("ACL SETUSER default +@all")
     admin.config_set("replica-serve-stale-data", "yes")
+    for name in ("min-replicas-to-write", "maxmemory"):
+        admin.config_set(name, 0)
+    return True
 
 
-DEMOTIONS = [(read_only, "read only|READONLY"), (without_primary, "MASTER is down"), (without_replicas, "NOREPLICAS")]
+def query(client: RedisClient, happens: Callable[[], object]) -> str:
+    """Return the answer to a GET; `happens` is called after it has taken a connection, and before it is sent."""
+
+    class Get(RedisCall[str]):
+        def words(self, known: set[str]) -> Any:
+            happens()
+            return super().words(known)
+
+    return Get(client, "GET", None, ["key"], [], str).answer()
+
+
+def test_a_connection_that_was_in_use_when_the_others_were_given_up_is_not_kept(redis_server: RedisServer) -> None:
+    """A demoted server still answers a query, and the next request must not meet it again."""
+    with RedisServer() as old, redis.Redis(old.host, old.port) as admin, through_a_relay(old) as (relay, client):
+
+        def fail_over() -> None:
+            client.check()
+            admin.replicaof("127.0.0.1", 1)
+            relay.target = redis_server.port
+            with pytest.raises(ServiceUnavailable, match="read only"):
+                client.check()
+
+        client.check()
+        assert query(client, fail_over) == "None"
+        assert len(relay.first_words) == 2
+        client.check()
+
+
+def test_a_server_without_a_place_for_a_new_connection_keeps_the_others() -> None:
+    """Giving them up would leave even fewer."""
+    with RedisServer("--maxclients", "1") as server, client_of(server.port) as client:
+        number = id_of(client)
+
+        def refused() -> None:
+            with pytest.raises(ServiceUnavailable, match="max number of clients"):
+                client.check()
+
+        for _ in range(2):
+            assert query(client, refused) == "None"
+        assert id_of(client) == number
 
 
 def test_a_connection_is_replaced_in_the_end_although_it_is_in_use(redis_server: RedisServer, now: list[float]) -> None:

@@ -1,5 +1,6 @@
 """Real Redis servers for the tests: a single one, one that stands in for Redis 4.0, and a cluster of three."""
 
+import functools
 import importlib.util
 import os
 import secrets
@@ -204,7 +205,9 @@ class RedisCluster(_Started):
     def __init__(self, *extra: str, binary: str | None = None) -> None:
         options = ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "1000"]
         options += ["--cluster-announce-ip", RedisServer.host]  # else it would learn its own address from the others
-        self.nodes = [RedisServer(*options, *extra, binary=binary) for _ in range(3)]
+        options += ["--repl-diskless-sync-delay", "0"]  # s, for which a primary waits for more replicas
+        self.new_node = functools.partial(RedisServer, *options, *extra, binary=binary)
+        self.nodes = [self.new_node() for _ in range(3)]
 
     @property
     def port(self) -> int:

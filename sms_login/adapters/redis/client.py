@@ -17,7 +17,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from sms_login import logs
-from sms_login.adapters.redis.connections import FAILURES, Client, Cluster, Server
+from sms_login.adapters.redis.cluster import Cluster
+from sms_login.adapters.redis.connections import FAILURES, Client, Server
 from sms_login.calls import Call, Later, each
 from sms_login.errors import ServiceUnavailable
 
@@ -190,5 +191,6 @@ class RedisClient:
             with self._lock:
                 if self._servers is None:
                     client = self._connect()
-                    self._servers = Server(client) if isinstance(client, redis.Redis) else Cluster(client)
+                    is_one = isinstance(client, redis.Redis)
+                    self._servers = Server(client) if is_one else Cluster(client, self._connect)
         return self._servers

@@ -16,10 +16,6 @@ from sms_login.errors import ServiceUnavailable
 _POOL = 8  # connections per instance at most; a new one is opened only if none is free
 _WAIT = 2.0  # s that a thread waits for a free one
 _OLDEST = 300  # s after which a connection is replaced in any case
-# Errors of a server that may not write any more, or not now, because it was demoted or is shutting down: MySQL's
-# ER_OPTION_PREVENTS_STATEMENT (--read-only), ER_READ_ONLY_MODE, ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION and
-# ER_SERVER_SHUTDOWN.
-_NOT_HERE = {1290, 1836, 1792, 1053}
 
 # Below WARNING SQLAlchemy logs statements, at DEBUG whole rows.
 logging.getLogger("sqlalchemy").setLevel(logging.WARNING)
@@ -71,6 +67,10 @@ class SqlClient:
         Connecting fails only for outside reasons: the server, the network, a wrong address, a certificate, a library
         for the account's way of signing in. Statements are fixed and tested, so the same holds for them, except for
         wrong values: DataError and IntegrityError are bugs that a retry does not solve, and pass through.
+
+        After any other error of a statement, all connections are given up: new ones lead where the address leads by
+        now, while a server that was demoted would be asked for ever. Which error does not matter, since a proxy has its
+        own.
         """
         started = time.perf_counter()
         try:
@@ -79,8 +79,7 @@ class SqlClient:
         except (exc.DataError, exc.IntegrityError):
             raise
         except exc.DBAPIError as error:
-            if error.orig and error.orig.args[:1] and error.orig.args[0] in _NOT_HERE:
-                self._engine.dispose()  # new connections lead where the address leads by now
+            self._engine.dispose()
             raise _unavailable(error) from error
         finally:
             logs.spent("sql", started)
