@@ -40,6 +40,7 @@ class App(msgspec.Struct, kw_only=True, eq=False):
     sessions: Sessions
     statistics: Statistics
     check_redis: Callable[[], None]
+    check_users: Callable[[], bool]
     public_keys: Sequence[Mapping[str, str]]
     default_country: str
     countries: frozenset[str] | None
@@ -95,7 +96,7 @@ class App(msgspec.Struct, kw_only=True, eq=False):
                 answer = messages.KeySet(self.public_keys)
             case messages.Health():
                 self.check_redis()
-                answer = messages.Healthy()
+                answer = messages.Healthy(users="ok" if self.check_users() else msgspec.UNSET)
         return answer
 
     def _with_code(self, message: messages.WithCode, key: str | None, client: Client) -> messages.Answer:

@@ -28,6 +28,9 @@ class User(Struct, frozen=True):
 class Users(Protocol):
     """The user table. A call may depend on another call's answer; a table in the same Redis asks for it itself."""
 
+    def check(self) -> bool:
+        """Return whether a user could sign up, False if this is for Redis to say. Raises ServiceUnavailable."""
+
     def sign_in(self, phone: Phone, new_id: str) -> Call[User]:
         """Return the number's user, signed up now as `new_id` if there is none; record the time, unless banned.
 

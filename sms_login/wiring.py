@@ -140,6 +140,7 @@ def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origin
         sessions=sessions,
         statistics=statistics,
         check_redis=redis.check,
+        check_users=users.check,
         public_keys=ring.public(),
         default_country=settings.default_country,
         countries=countries,

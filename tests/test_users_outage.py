@@ -24,6 +24,7 @@ from tests.testkit.backends import fake_backend
 from tests.testkit.mariadb import PASSWORD, MariaDbServer, find_mariadb
 from tests.testkit.peer import certificate
 from tests.testkit.races import race
+from tests.testkit.relay import Relay
 from tests.testkit.servers import require, until
 from tests.testkit.world import OTHER_PHONE, PHONE, World
 
@@ -140,24 +141,32 @@ def test_a_row_that_stays_locked_is_an_outage(mariadb: MariaDbServer, url: str, 
     assert users.rename(OTHER_PHONE, "warm", "name", only_if=Later(lambda: "warm")).answer()
 
 
-def test_connections_to_a_server_that_was_demoted_are_given_up_at_once(mariadb: MariaDbServer, url: str) -> None:
-    """A read-only server answers every sign-up with an error, and its connections would lead to it for ever."""
-    with users_at(mariadb.url_without_rights(url)) as users:
-
-        def connections() -> set[int]:
-            return {row[0] for row in mariadb.query("SELECT id FROM information_schema.processlist WHERE user = 'app'")}
-
-        race(4, lambda i: {"user": users.find(Phone.parse(f"+861380013800{i}", "CN")).answer()})
-        before = connections()
-        assert before
-        mariadb.query("SET GLOBAL read_only = 1")
-        try:
-            with pytest.raises(ServiceUnavailable, match="1290"):
-                users.sign_in(PHONE, "id").answer()
-            until(lambda: not before & connections(), 5)
-        finally:
-            mariadb.query("SET GLOBAL read_only = 0")
-        assert users.sign_in(PHONE, "id").answer().id == "id"
+def test_connections_to_a_server_that_cannot_serve_are_given_up_at_once(
+    mariadb: MariaDbServer, url: str, clock: time_machine.Traveller
+) -> None:
+    """The address leads to a new primary, the old one lives on and only reads: a request of each kind fails once."""
+    address, name = mariadb.url_without_rights(url), url.rsplit("/", 1)[1]
+    with MariaDbServer() as new, closing(Relay(mariadb.port)) as relay:
+        new.query(f"CREATE DATABASE {name}")
+        with closing(SqlClient(connect(new.url(name)))) as client:
+            create(client)
+        with users_at(address.replace(f":{mariadb.port}/", f":{relay.port}/")) as users:
+            world = World(fake_backend(), clock, other_users=users)
+            race(4, lambda i: {"user": users.find(Phone.parse(f"+861380013800{i}", "CN")).answer()})
+            session_id, code = world.get_sms().session_id, world.outbox.code
+            mariadb.query("SET GLOBAL read_only = 1")
+            relay.target = new.port
+            try:
+                assert log_in(world, session_id, code) == "UserStoreFailed"
+                assert log_in(world, session_id, code) == "Success"
+                assert world.call("health")["data"]["users"] == "ok"
+                with users_at(address) as there, pytest.raises(ServiceUnavailable, match="1290"):
+                    there.check()
+            finally:
+                mariadb.query("SET GLOBAL read_only = 0")
+    with users_at(address) as users:
+        assert users.check()
+        assert users.find(PHONE).answer() is None
 
 
 def test_an_instance_has_eight_connections_at_most(mariadb: MariaDbServer, url: str) -> None:
@@ -231,7 +240,8 @@ def test_a_code_survives_an_outage_of_the_user_table(
     session_id, code = world.get_sms().session_id, world.outbox.code
     with stopped(mariadb):
         assert [log_in(world, session_id, code) for _ in range(5)] == ["UserStoreFailed"] * 5
-        assert world.call("health")["codeStr"] == "Success"
+        assert world.call("health")["codeStr"] == "ServiceUnavailable"
+    assert world.call("health")["data"]["users"] == "ok"
     assert log_in(world, session_id, code) == "Success"
     assert log_in(world, session_id, code) == "CodeHasValid"
 

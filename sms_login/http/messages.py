@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
-from msgspec import Struct, ValidationError, convert
+from msgspec import UNSET, Struct, UnsetType, ValidationError, convert
 
 from sms_login import __version__
 from sms_login.errors import UnknownMethod, missing
@@ -138,9 +138,10 @@ class Received(Struct, frozen=True):
 
 
 class Healthy(Struct, frozen=True):
-    """Redis answers and takes writes; `version` is the function's own."""
+    """Redis answers and takes writes, and so do `users` if they are in SQL; `version` is the function's own."""
 
     redis: str = "ok"
+    users: str | UnsetType = UNSET
     version: str = __version__
 
 
