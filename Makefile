@@ -12,7 +12,7 @@ COMPILE = $(if $(INDEX),UV_DEFAULT_INDEX=$(INDEX) )$(BIN)/uv pip compile -q --un
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run admin test cover lint format openapi settings bench attack soak build check-deploy pins clean
+.PHONY: help run admin test cover lint format openapi settings bench attack soak build build-admin check-deploy pins clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ soak: $(VENV)/ready ## Send the web function 100,000 requests while Redis dies a
 build: $(VENV)/ready ## Make build/ and build.zip, the deployed files (WITH="sql asymmetric")
 	@$(BIN)/python -m deploy.build $(WITH)
 
+build-admin: $(VENV)/ready ## Make build-admin/ and build-admin.zip, the files of the admin function
+	@$(BIN)/python -m deploy.build --admin
+
 check-deploy: $(VENV)/ready ## Check serverless.yml, its environment and build/, offline (EXAMPLE=1: with made-up values)
 	@$(BIN)/python -m deploy.check $(if $(EXAMPLE),--example)
 
@@ -72,7 +75,7 @@ pins: $(VENV)/ready ## Write the requirements files anew from pyproject.toml
 	$(BIN)/python -m deploy.metadata
 
 clean: ## Remove everything that the commands above made
-	rm -rf build build.zip .build-* deploy/toolkit/node_modules clients/typescript/node_modules tests/generators/node_modules .venv* .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage test-screenshots
+	rm -rf build build.zip build-admin build-admin.zip .build-* deploy/toolkit/node_modules clients/typescript/node_modules tests/generators/node_modules .venv* .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage test-screenshots
 
 # Two steps, so that `make run` does not wait for the browser driver and the checkers.
 $(VENV)/local: requirements/local.txt

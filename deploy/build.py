@@ -1,4 +1,4 @@
-"""Make build/ and build.zip: the package for Tencent Cloud SCF.
+"""Make build/ and build.zip: the package for Tencent Cloud SCF; with --admin, build-admin/ for the admin function.
 
 Two builds of the same sources and pins are identical, byte for byte; so is build.zip, given the same zlib. Times and
 the order of files and of hashes, which differ between machines, are fixed.
@@ -17,16 +17,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from deploy import vendor
-from deploy.sources import BASE, BOOTSTRAP, OPTIONS, ROOT, BuildError, deployed, source
+from deploy.sources import ADMIN, BOOTSTRAP, LOGIN, OPTIONS, ROOT, BuildError, Package, deployed, source
 
 MOST_ZIPPED = 5_000_000  # bytes, without options; the platform allows ten times as many, but a cold start fetches them
 CODE = "/var/user"  # the platform's directory for the code
 _TIME = (1980, 1, 2, 0, 0, 0)  # the first day that zip can express in every time zone
 _SECONDS = 315_619_200  # the same as epoch seconds
 _IMPORTS = """
-import pkgutil, index, sms_login
-for module in pkgutil.walk_packages(sms_login.__path__, "sms_login."):
-    __import__(module.name)
+import pkgutil, sys, index
+for room in sys.argv[1:]:
+    for module in pkgutil.walk_packages(__import__(room).__path__, f"{room}."):
+        __import__(module.name)
 """
 SLOWER = "a cold start will take about three times as long: the platform cannot keep compiled files"
 
@@ -47,33 +48,40 @@ class Build(NamedTuple):
         return f"{self.directory.name}/: {sizes}\n{self.archive.name}: sha256 {self.digest}"
 
 
-def make(directory: Path, options: Collection[str] = (), *, root: Path = ROOT, python: str | None = None) -> Build:
+def make(
+    directory: Path,
+    options: Collection[str] = (),
+    *,
+    root: Path = ROOT,
+    python: str | None = None,
+    package: Package = LOGIN,
+) -> Build:
     """Make a build in `directory` and its archive beside it; `python`, a Python 3.10, compiles it.
 
     Both are made in a temporary directory first, so that a failed build leaves the old one intact. Raises BuildError.
     """
     if directory.exists() and not (directory / "index.py").is_file():
         raise BuildError(f"{directory} exists and is not a build: move it away")
-    ours = deployed(root, options)
+    ours = deployed(root, options, package)
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".build-") as temporary:
         new = Path(temporary, "build")
-        requirements = [root / BASE, *(root / OPTIONS[name].requirements for name in sorted(options))]
+        requirements = [root / package.requirements, *(root / OPTIONS[name].requirements for name in sorted(options))]
         vendor.install(requirements, new)
         for path in ours:
             if (new / path).exists():
                 raise BuildError(f"a library brings {path}, which is ours")
             (new / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(root / source(path), new / path)
+            shutil.copyfile(root / source(path, package), new / path)
         if python:
             _compile(python, new)
             if vendor.is_platform(python):  # a Mac cannot load libraries for Linux
-                _check(python, new)
+                _check(python, new, package.rooms)
         _normalise(new)
         archive = Path(temporary, "build.zip")
         _archive(new, archive)
         sizes = [path.stat().st_size for path in _files(new)]
         zipped = archive.read_bytes()
-        most = MOST_ZIPPED + sum(OPTIONS[name].most for name in options)
+        most = MOST_ZIPPED + package.more + sum(OPTIONS[name].most for name in options)
         if len(zipped) > most:
             raise BuildError(f"{len(zipped)} bytes zipped are more than {most}")
         if directory.exists():
@@ -98,10 +106,10 @@ def _compile(python: str, directory: Path) -> None:
         raise BuildError(f"not compiled:\n{done.stdout}{done.stderr}")
 
 
-def _check(python: str, directory: Path) -> None:
+def _check(python: str, directory: Path, rooms: Collection[str]) -> None:
     """Import all our modules from the build alone."""
     environ = {"PYTHONPATH": str(directory), "PYTHONDONTWRITEBYTECODE": "x"}
-    command = [python, "-s", "-S", "-c", _IMPORTS]
+    command = [python, "-s", "-S", "-c", _IMPORTS, *rooms]
     done = subprocess.run(command, cwd=directory, env=environ, capture_output=True, text=True, check=False)  # noqa: S603 - a Python that we found
     if done.returncode:
         raise BuildError(f"it cannot be imported:\n{done.stderr}")
@@ -130,12 +138,14 @@ def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m deploy.build", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("options", nargs="*", metavar="option", help=" or ".join(OPTIONS))
-    options = set(parser.parse_args().options)
+    parser.add_argument("--admin", action="store_true", help="build the admin function, which needs no options")
+    given = parser.parse_args()
+    options, package = set(given.options), ADMIN if given.admin else LOGIN
     if options - OPTIONS.keys():
         parser.error(f"the options are {' and '.join(OPTIONS)}, not {', '.join(sorted(options - OPTIONS.keys()))}")
     python = vendor.find_python()
     try:
-        build = make(ROOT / "build", options, python=python)
+        build = make(ROOT / package.directory, options, python=python, package=package)
     except BuildError as error:
         sys.exit(f"No build: {error}")
     print(build)

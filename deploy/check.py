@@ -1,4 +1,4 @@
-"""Check both serverless.yml offline before deploying them: `make check-deploy`.
+"""Check each serverless.yml offline before deploying it: `make check-deploy`.
 
 The service checks little: it ignores an unknown key, and deploys "undefined" for a variable that is not set.
 """
@@ -18,21 +18,30 @@ import yaml
 from deploy import component, schema
 from deploy.document import read
 from deploy.env import REFERENCE, of_the_cli, read_file, resolve
-from deploy.sources import BOOTSTRAP, ROOT, stale
+from deploy.sources import ADMIN, BOOTSTRAP, LOGIN, ROOT, stale
+from sms_login.settings.kinds import Setting
 from sms_login.settings.reader import ConfigError
 from sms_login.settings.settings import TABLE, Settings
 
 FILES = ("serverless.yml", "deploy/web/serverless.yml")
+ADMIN_FILE = "deploy/admin/serverless.yml"
 MOST_ENVIRONMENT = 4096  # bytes: cloud.tencent.com/document/product/583/11637
 RESERVED = ("SCF_", "QCLOUD_", "TENCENTCLOUD_")  # 583/32748
 LEAST_AFTER_SMS = 10  # s: a captcha's deadline, and Redis's for a few commands
+_ADMIN_SECRETS = {"REDIS_PASSWORD", "USERS_URL"}  # the secrets that the admin function needs
+LEAST_OF_ADMIN = 60  # s: a timer pulls receipts for 40, and then waits for Tencent Cloud and Redis
 _SECRET_ID = re.compile(r"AKID[A-Za-z0-9]{13,40}")
 # The option of `make build` that a setting needs, and a library that the option brings.
 _NEEDS = {"USERS_URL": ("sql", "sqlalchemy"), "JWT_PRIVATE_KEY": ("asymmetric", "cryptography")}
 
+_SERVICE_ROLE = (
+    "inputs.role: is the service's own, whose permissions every function without a role has (docs/deploy.md)"
+)
+
 # For CI, which has no account: the values that deploy/env.example leaves to the operator.
 _MADE_UP = {
     "DEPLOY_ROLE": "sms-login",
+    "DEPLOY_ADMIN_ROLE": "sms-login-admin",
     "DEPLOY_VPC_ID": "vpc-1a2b3c4d",
     "DEPLOY_SUBNET_ID": "subnet-1a2b3c4d",
     "REDIS_HOST": "10.0.0.3",
@@ -40,6 +49,11 @@ _MADE_UP = {
     "SMS_SIGN": "sms-login",
     "SMS_TEMPLATE_ID": "1000000",
 }
+
+
+def rows_of(file: str, table: Collection[Setting] = TABLE) -> list[Setting]:
+    """Return those of the settings that the function of a file gets."""
+    return [row for row in table if file != ADMIN_FILE or not row.secret or row.name in _ADMIN_SECRETS]
 
 
 def check(path: Path, environ: Mapping[str, str]) -> list[str]:
@@ -69,17 +83,19 @@ def offline(path: Path, environ: Mapping[str, str]) -> tuple[list[str], Any]:
         problems.append("a Tencent Cloud SecretId is in the file: the CLI takes it from TENCENT_SECRET_ID")
     if problems:
         return problems, document
-    inputs = document["inputs"]
-    variables = inputs["environment"]["variables"]
-    problems += _variables(raw["inputs"]["environment"]["variables"], variables, environ)
-    problems += _settings(variables, inputs)
-    problems += _build(path.parent / inputs["src"]["src"], inputs, variables)
+    inputs, admin = document["inputs"], path.as_posix().endswith(ADMIN_FILE)
+    variables, given = inputs["environment"]["variables"], raw["inputs"]["environment"]["variables"]
+    problems += _variables(given, variables, environ, rows_of(ADMIN_FILE if admin else FILES[0]))
+    problems += _admin(variables, inputs, environ) if admin else _settings(variables, inputs)
+    problems += _build(path.parent / inputs["src"]["src"], inputs, variables, admin=admin)
     return problems, document
 
 
-def _variables(raw: Mapping[str, str], variables: Mapping[str, str], environ: Mapping[str, str]) -> Iterator[str]:
-    known = {row.name for row in TABLE}
-    secret = {row.name for row in TABLE if row.secret}
+def _variables(
+    raw: Mapping[str, str], variables: Mapping[str, str], environ: Mapping[str, str], rows: Collection[Setting]
+) -> Iterator[str]:
+    known = {row.name for row in rows}
+    secret = {row.name for row in rows if row.secret}
     for name, value in raw.items():
         if name.startswith(RESERVED):
             yield f"{name}: begins with {' or '.join(RESERVED)}, a prefix reserved for the platform"
@@ -109,9 +125,26 @@ def _settings(variables: Mapping[str, str], inputs: Mapping[str, Any]) -> Iterat
     if not inputs["publicAccess"]:
         yield "inputs.publicAccess: must be true, to reach SendSms"
     if inputs["role"] == "SCF_QcsRole":
-        yield "inputs.role: is the service's own, whose permissions every function without a role has (docs/deploy.md)"
-    if not any(_open(event["http"]["parameters"]) for event in inputs["events"] if event):
+        yield _SERVICE_ROLE
+    if not any(_open(event["http"]["parameters"]) for event in inputs["events"] if "http" in event):
         yield "inputs.events: none is enabled with netConfig.enableExtranet: true and authType: NONE: no app can call"
+
+
+def _admin(variables: Mapping[str, str], inputs: Mapping[str, Any], environ: Mapping[str, str]) -> Iterator[str]:
+    try:
+        Settings.read({**variables, "JWT_SECRET": secrets.token_urlsafe(32)})  # which this function does not get
+    except ConfigError as error:
+        yield from error.problems
+    if any("http" in event for event in inputs["events"]):
+        yield "inputs.events: the admin function has a URL: anybody could call it. It may have a timer and nothing else"
+    if inputs["type"] != "event":
+        yield "inputs.type: must be event: a web function is called over HTTP"
+    if inputs["role"] == "SCF_QcsRole":
+        yield _SERVICE_ROLE
+    if inputs["role"] == environ.get("DEPLOY_ROLE"):
+        yield "inputs.role: is the login's: the admin function needs no permission to send (docs/admin.md)"
+    if inputs["timeout"] < LEAST_OF_ADMIN:
+        yield f"inputs.timeout: must be at least {LEAST_OF_ADMIN} s"
 
 
 def _open(trigger: Mapping[str, Any]) -> bool:
@@ -119,21 +152,22 @@ def _open(trigger: Mapping[str, Any]) -> bool:
     return enabled and trigger["authType"] == "NONE"
 
 
-def _build(build: Path, inputs: Mapping[str, Any], variables: Mapping[str, str]) -> Iterator[str]:
+def _build(build: Path, inputs: Mapping[str, Any], variables: Mapping[str, str], *, admin: bool) -> Iterator[str]:
+    make = "make build-admin" if admin else "make build"
     if not build.is_dir():
-        yield f"inputs.src.src: {build.name} does not exist: make build"
+        yield f"inputs.src.src: {build.name} does not exist: {make}"
         return
     if inputs["type"] == "web" and not os.access(build / BOOTSTRAP, os.X_OK):
         yield f"inputs.src.src: {build.name} has no executable {BOOTSTRAP}: make build"
-    if old := stale(build):
-        yield f"inputs.src.src: {build.name} was made from other sources, see {old[0]}: make build"
+    if old := stale(build, ADMIN if admin else LOGIN):
+        yield f"inputs.src.src: {build.name} was made from other sources, see {old[0]}: {make}"
     for name, (option, library) in _NEEDS.items():
         if variables.get(name) and not (build / library).is_dir():
             yield f"{name}: needs a build with its libraries: make build WITH={option}"
     for pattern in _excluded(build, inputs["src"].get("exclude", ())):
         yield f"inputs.src.exclude: {pattern} leaves out a needed file: {build.name} has no others"
     if any(build.rglob(".env*")):
-        yield f"inputs.src.src: {build.name} has a .env file: make build"
+        yield f"inputs.src.src: {build.name} has a .env file: {make}"
 
 
 def _excluded(build: Path, patterns: Collection[str]) -> Iterator[str]:
@@ -149,7 +183,10 @@ def main() -> None:
     parser.add_argument("--example", action="store_true", help="use deploy/env.example and made-up values")
     environ = example() if parser.parse_args().example else of_the_cli(ROOT)
     wrong = False
-    for name in FILES:
+    for name in (*FILES, ADMIN_FILE):
+        if name == ADMIN_FILE and not (ROOT / ADMIN.directory).is_dir():
+            print(f"{name}: skipped: there is no {ADMIN.directory}, which `make build-admin` makes")
+            continue
         try:
             problems = check(ROOT / name, environ)
         except component.Unavailable as reason:

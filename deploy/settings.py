@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from deploy.check import FILES
+from deploy.check import ADMIN_FILE, FILES, rows_of
 from deploy.sources import ROOT
 from sms_login.settings.kinds import Setting, choice
 from sms_login.settings.settings import TABLE
@@ -26,7 +26,10 @@ _REQUIRED = {"en": "required", "zh": "必填"}
 def files() -> dict[str, str]:
     """Return all files that hold settings, as they should be, by path."""
     words = yaml.safe_load(WORDS.read_text(encoding="utf-8"))
-    regions = dict.fromkeys(FILES, "".join(f"      {row.name}: ${{env:{row.name}}}\n" for row in TABLE))
+    regions = {
+        file: "".join(f"      {row.name}: ${{env:{row.name}}}\n" for row in rows_of(file, TABLE))
+        for file in (*FILES, ADMIN_FILE)
+    }
     regions[EXAMPLE] = _example()
     for language, (page, limits) in _HEADS.items():
         regions[PAGES[language]] = _table(page, (_setting(row, words, language) for row in TABLE))

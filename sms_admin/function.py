@@ -25,7 +25,7 @@ from sms_login.logs import redact
 
 EVENT = "smsAdmin"
 _TIMER = {"Type", "TriggerName", "Time", "Message"}
-_RECEIPTS = "receipts"  # the name of the timer
+RECEIPTS = "receipts"  # the name of the timer
 _LONGEST = 40.0  # s for a timer's receipts: the next timer takes the rest
 MOST = 900_000  # bytes of an answer: the operator's client reads at most 1 MiB
 
@@ -54,7 +54,7 @@ def answer(
     try:
         if keys == {EVENT}:
             return _page(event[EVENT], environ, write, _request_id(context))
-        if keys == _TIMER and event["Type"] == "Timer" and event["TriggerName"] == _RECEIPTS:
+        if keys == _TIMER and event["Type"] == "Timer" and event["TriggerName"] == RECEIPTS:
             return _pull(environ, write)
     except Failed as failed:
         return _refusal(redact(failed.english), redact(failed.chinese))

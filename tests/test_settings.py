@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from deploy import settings
-from deploy.check import FILES
+from deploy.check import ADMIN_FILE, FILES
 from deploy.sources import ROOT
 from sms_login.secret import Secret
 from sms_login.settings import kinds
@@ -16,7 +16,8 @@ from sms_login.settings.kinds import Setting
 from sms_login.settings.settings import TABLE, Settings
 
 WORDS: dict[str, Any] = yaml.safe_load(settings.WORDS.read_text(encoding="utf-8"))
-WRITTEN = [*FILES, "deploy/env.example", "docs/settings.md", "docs/settings.zh-CN.md", "README.md", "README.zh-CN.md"]
+WRITTEN = [*FILES, ADMIN_FILE, "deploy/env.example", "docs/settings.md", "docs/settings.zh-CN.md"]
+WRITTEN += ["README.md", "README.zh-CN.md"]
 HINTS = get_type_hints(Settings, include_extras=True)
 
 

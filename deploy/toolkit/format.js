@@ -5,15 +5,16 @@
 
 const { formatInputs } = require('tencent-component-toolkit/lib/modules/scf/utils');
 const HttpTrigger = require('tencent-component-toolkit/lib/modules/triggers/http').default;
+const TimerTrigger = require('tencent-component-toolkit/lib/modules/triggers/timer').default;
 
 // Not the toolkit's: the CLI uploads src, the client is made for a region, tags and the service's role have calls of
 // their own.
 const ELSEWHERE = new Set(['src', 'region', 'enableRoleAuth', 'tags']);
 
 function calls({ events = [], ...inputs }) {
-  const triggers = events.map(({ http }) =>
-    new HttpTrigger({ credentials: {}, region: inputs.region }).formatInputs({
-      inputs: { ...http, functionName: inputs.name, namespace: 'default' },
+  const triggers = events.map(({ http, timer }) =>
+    new (http ? HttpTrigger : TimerTrigger)({ credentials: {}, region: inputs.region }).formatInputs({
+      inputs: { ...(http || timer), functionName: inputs.name, namespace: 'default' },
     }),
   );
   return JSON.stringify([formatInputs(inputs), triggers]);
