@@ -18,7 +18,7 @@ import redis
 from deploy import build as command
 from deploy import vendor
 from deploy.build import Build, make
-from deploy.sources import OPTIONS, ROOT, BuildError, deployed
+from deploy.sources import OPTIONS, ROOT, BuildError, Package, deployed
 from local.cloud import Cloud, local_cloud
 from tests.testkit.events import PHONE, gateway_json, url_form
 from tests.testkit.servers import RedisServer, require
@@ -342,8 +342,8 @@ def test_without_python_3_10_a_build_has_no_bytecode_and_warns(
     """The warning says how much longer a cold start takes without bytecode."""
     root = copy(tmp_path)
 
-    def make_there(directory: Path, options: set[str], python: str | None) -> Build:
-        return make(tmp_path / directory.name, options, root=root, python=python)
+    def make_there(directory: Path, options: set[str], python: str | None, package: Package) -> Build:
+        return make(tmp_path / directory.name, options, root=root, python=python, package=package)
 
     monkeypatch.setattr(command, "make", make_there)
     monkeypatch.setattr(vendor, "find_python", lambda: None)
