@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
+from urllib.parse import urlencode
 
 from local import redis_view
 from local.cloud import Cloud, local_cloud
@@ -23,6 +24,7 @@ from local.failures import MODES
 from local.gateway import Gateway
 from local.inbox import Message
 from local.origins import LocalOrigins
+from local.receipts import FATES
 from local.redis_server import redis_server
 from sms_login import wiring
 from sms_login.http.wsgi import cannot_listen, port_of
@@ -51,6 +53,8 @@ Captcha:  curl -X POST {url}/_local/captcha
 Operator: make admin ARGS="check"
 Failures: curl -X POST '{url}/_local/fail?mode=timeout&times=1'
           mode is {modes}, or a code of Tencent Cloud
+Receipts: curl -X POST '{url}/_local/fail?action=Receipt&mode=unreachable&times=1'
+          mode is {fates}
 Stop:     Ctrl-C
 """
 # The newest message comes first, and the code is its only word of six digits: no JSON parser is needed.
@@ -85,6 +89,8 @@ def serve(cloud: Cloud) -> None:
     except OSError as error:
         sys.exit(cannot_listen(port, error))
     with gateway, env_file(cloud.environ):
+        callback = {"method": "smsReceipt", "key": os.environ["SMS_RECEIPT_KEY"]}
+        cloud.tencent.receipts.callback = f"{gateway.url}/?{urlencode(callback)}"
         say(banner(gateway.url, redis_view.trouble(cloud.environ)))
         try:
             threading.Event().wait()
@@ -109,6 +115,7 @@ def banner(url: str, trouble: str = "") -> str:
         phone=PHONE,
         read_code=READ_CODE.format(url=url, phone=PHONE),
         modes=", ".join(MODES),
+        fates=", ".join(FATES),
         trouble=trouble and f"{trouble}\n",
     )
 

@@ -82,6 +82,8 @@ def local_cloud(
         settings |= (
             key | app | {"SMS_ENDPOINT": tencent.url, "CAPTCHA_ENDPOINT": tencent.url, "ADMIN_ENDPOINT": tencent.url}
         )
+        if not settings.get("SMS_RECEIPT_KEY"):
+            settings["SMS_RECEIPT_KEY"] = secrets.token_hex(16)
         if not settings.get("JWT_SECRET") and not settings.get("JWT_PRIVATE_KEY"):
             settings["JWT_SECRET"] = secrets.token_urlsafe(32)
         if settings.get("JWT_PRIVATE_KEY") and not settings.get("SECRET"):

@@ -27,28 +27,34 @@ _COMMON = _TOP_LEVEL - {"AuthFailure"} | {
 
 
 class Failures:
-    """An action's current mode, one of ``modes`` or a code, and the number of requests left to fail; thread-safe."""
+    """An action's current mode, one of ``modes`` or a code, and the number of requests left to fail; thread-safe.
 
-    def __init__(self, modes: tuple[str, ...]) -> None:
+    The first mode is the normal one. Without ``codes``, no code of Tencent Cloud is a mode.
+    """
+
+    def __init__(self, modes: tuple[str, ...], *, codes: bool = True) -> None:
         self._modes = modes
+        self._codes = codes
         self._lock = threading.Lock()
-        self._mode = "off"
+        self._mode = self._normal = modes[0]
         self._left: int | None = None  # None: until it is set again
         self.requests = 0  # counted so far, in every mode
 
     def set(self, mode: str | None, times: int | None = None) -> None:
-        """Fail the next ``times`` requests (None: all) in ``mode``; None and "off" end it.
+        """Fail the next ``times`` requests (None: all) in ``mode``; None, "off" and the normal mode end it.
 
         Raises ValueError, which lists the modes, for an unknown mode, and for less than one request.
         """
-        mode = "off" if mode is None else mode
-        if mode not in self._modes and not _is_code(mode):
-            known = ", ".join(self._modes)
-            raise ValueError(f"unknown mode {mode!r}; use {known} or a code of Tencent Cloud such as InternalError")
+        mode = self._normal if mode in (None, "off") else mode
+        if mode not in self._modes and not (self._codes and _is_code(mode)):
+            known = ", ".join(self._modes) + (
+                " or a code of Tencent Cloud such as InternalError" if self._codes else ""
+            )
+            raise ValueError(f"unknown mode {mode!r}; use {known}")
         if times is not None and times < 1:
             raise ValueError("times must be a number from 1 on")
         with self._lock:
-            self._mode, self._left = mode, None if mode == "off" else times
+            self._mode, self._left = mode, None if mode == self._normal else times
 
     def get(self) -> tuple[str, int | None]:
         """Return the mode and the number of requests that it will still fail (None: all)."""
@@ -63,7 +69,7 @@ class Failures:
             if self._left is not None:
                 self._left -= 1
                 if self._left == 0:
-                    self._mode, self._left = "off", None
+                    self._mode, self._left = self._normal, None
             return mode
 
 

@@ -17,6 +17,7 @@ class Message:
     text: str
     params: list[str]
     sent_at: float
+    serial_no: str
 
     def as_json(self) -> dict[str, Any]:
         """Return the message for the inbox; ``sentAt`` is ISO 8601, in UTC, with milliseconds."""
@@ -25,6 +26,7 @@ class Message:
             "phone": self.phone,
             "text": self.text,
             "params": self.params,
+            "serialNo": self.serial_no,
             "sentAt": sent_at.replace("+00:00", "Z"),
         }
 

@@ -15,6 +15,7 @@ from local.api_server import ApiServer, NoReply, Reply
 from local.errors import ApiError
 from local.failures import MODES, Failures, number_code, request_code
 from local.inbox import Inbox, Message
+from local.receipts import Receipts
 from local.statistics import Statistics
 
 
@@ -45,11 +46,12 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         self._secret_id, self._secret_key, self._token = secret_id, secret_key, token
         self._sign, self._clock, self._on_message = sign, clock, on_message
         self._inbox = Inbox()
+        self.receipts = Receipts()
         self._tickets = captcha.TicketOffice(app_id=captcha_app_id, secret=captcha_secret, clock=clock)
         self.catalogue = catalogue or describe_sms.Catalogue()
         self.catalogue.clock = clock
         self.functions: dict[str, invoke.Function] = {}
-        self.pulls = pulls.Pulls(clock)
+        self.pulls = pulls.Pulls(clock, lambda: self.receipts.latest)
         self.statistics = Statistics(clock)
         changes = reviews.Reviews(self.catalogue, clock)
         region = ("Region",)
@@ -79,6 +81,7 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
     def close(self) -> None:
         """End every connection, also one that waits for its answer, then return. May be called twice."""
         self._server.close()
+        self.receipts.close()
 
     @property
     def connections(self) -> int:
@@ -117,6 +120,8 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
           RequestLimitExceeded, InternalError and codes without a dot refuse the request, others the number; for
           the other actions any code refuses the request;
         - ``off`` or None: back to normal.
+
+        The action ``Receipt`` sets the fate of the next messages: ``receipts.FATES`` has its modes.
         """
         self._failures(action).set(mode, times)
 
@@ -129,9 +134,10 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         return self._tickets.issue(kind)
 
     def _failures(self, action: str) -> Failures:
-        if action not in self._actions:
-            raise ValueError(f"unknown action {action!r}; use {' or '.join(self._actions)}")
-        return self._actions[action].failures
+        switches = {name: each.failures for name, each in self._actions.items()} | {"Receipt": self.receipts.fates}
+        if action not in switches:
+            raise ValueError(f"unknown action {action!r}; use {' or '.join(switches)}")
+        return switches[action]
 
     def _answer(self, headers: Headers, body: bytes) -> Reply | NoReply:
         action = self._actions.get(headers.get("X-TC-Action", ""))
@@ -181,15 +187,17 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         refused = send_sms.refusal(phone, params)
         if refused is None and fail_with:
             refused = send_sms.Refusal(fail_with, "the stand-in was told to fail")
+        status = send_sms.status(phone, params, refused)
         if refused is None:
             side = describe_sms.MAINLAND if send_sms.is_domestic(phone) else describe_sms.ABROAD
             text = self.catalogue.text(params["TemplateId"], params["TemplateParamSet"], side)
             signed = send_sms.signed(phone, params.get("SignName") or self._sign, text)
-            message = Message(phone, signed, params["TemplateParamSet"], self._clock())
+            message = Message(phone, signed, params["TemplateParamSet"], self._clock(), status["SerialNo"])
             self._inbox.put(message)
+            self.receipts.sent(phone, message.serial_no)
             if self._on_message:
                 self._on_message(message)
-        return send_sms.status(phone, params, refused)
+        return status
 
     def _verify(self, body: Any) -> dict[str, Any]:
         return self._tickets.verify(captcha.validate(body))

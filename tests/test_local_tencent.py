@@ -65,11 +65,12 @@ def test_the_inbox_lists_the_newest_message_first(tencent: TencentStandIn) -> No
 
 def test_a_message_has_its_time_in_utc() -> None:
     """A message as JSON has its text, its parameters, and its time in UTC to the millisecond."""
-    message = Message(PHONE, "a text", ["123456"], NOW)
+    message = Message(PHONE, "a text", ["123456"], NOW, "2019:1")
     assert message.as_json() == {
         "phone": PHONE,
         "text": "a text",
         "params": ["123456"],
+        "serialNo": "2019:1",
         "sentAt": "2027-01-15T08:00:00.250Z",
     }
 

@@ -4,7 +4,8 @@ import re
 import shlex
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
+from urllib.parse import urlencode
 
 import phonenumbers
 import pytest
@@ -14,20 +15,24 @@ from playwright.sync_api import Browser, Route, expect, sync_playwright
 from local.cloud import local_cloud
 from local.failures import MODES, WHOLE_MODES
 from local.gateway import Gateway
+from local.receipts import FATES
 from local.tencent import TencentStandIn
 from sms_login import errors, wiring
 from sms_login.adapters.redis.codes import otp_key
+from sms_login.otp.delivery import Reason
 from sms_login.phone import Phone
 from sms_login.sessions.store import SessionRules
 from tests.testkit.backends import Backend
 from tests.testkit.browser import RULES, Person, counting, find_chromium, keep_screenshot, launch, new_number
-from tests.testkit.servers import require
+from tests.testkit.servers import require, until
 
 SETTINGS = {
     "SMS_TIMEOUT": "1",  # s that a test of a timeout takes
     "IP_HOURLY_LIMIT": "1000",  # all tests have one address
+    "IP_DAILY_LIMIT": "1000",
     "IP_GUESS_LIMIT": "1000",
     "RANGE_HOURLY_LIMIT": "1000",
+    "RANGE_DAILY_LIMIT": "1000",
     "IP_REFUSED_LIMIT": "1000",
     "ALLOWED_COUNTRIES": "CN,DE",
     "RESEND_COOLDOWN": str(RULES.cooldown),
@@ -69,6 +74,10 @@ def place() -> Iterator[Place]:
             Gateway(plain.handle, cloud.tencent, port=0) as gateway,
             Gateway(careful.handle, cloud.tencent, port=0) as with_captcha,
         ):
+            callback = {"method": "smsReceipt", "key": cloud.environ["SMS_RECEIPT_KEY"]}
+            cloud.tencent.receipts.callback = f"{gateway.url}/?{urlencode(callback)}"
+            cloud.tencent.receipts.delay = 0
+            cloud.tencent.fail("none", action="Receipt")  # a receipt comes where a test asks for one
             yield Place(gateway, with_captcha, cloud.tencent, Backend(client))
             cloud.tencent.close()  # before the gateways, which wait for hanging requests
 
@@ -108,6 +117,7 @@ def visit(place: Place, browser: Browser, request: pytest.FixtureRequest) -> Ite
     finally:
         place.tencent.fail("off")
         place.tencent.fail("off", action="DescribeCaptchaResult")
+        place.tencent.fail("none", action="Receipt")
         for number, person in enumerate(people):
             if request.session.testsfailed > failed:
                 keep_screenshot(person.page, f"{request.node.name}-{number}")
@@ -158,6 +168,45 @@ def test_the_console_shows_messages_requests_and_redis(visit: Visit) -> None:
     assert refresh_token.startswith("rt_")
     assert refresh_token not in calls.inner_text()
     assert f'"refreshToken": "{refresh_token[:10]}…"' in calls.inner_text()
+
+
+@pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
+def test_the_person_who_waits_is_told_the_fate_of_the_message(visit: Visit, place: Place, locale: str) -> None:
+    """The page says that it is on its way, then that it was delivered, or why not and what to do; and it gives up."""
+    person = visit(clock=True, locale=locale)
+    page, fate = person.page, person.page.locator("#fate")
+    words = page.evaluate("async () => (await import('/page/fate_words.js')).fateWords")[locale[:2]]
+    ask = page.locator("#number .primary")
+
+    def waits(mode: str, seconds: int) -> None:
+        place.tencent.fail(mode, action="Receipt")
+        person.number = new_number()
+        page.locator("#phone").fill(person.number)
+        ask.click()
+        expect(fate).to_have_text(words["onItsWay"])
+        key = otp_key(Phone.parse(person.number, "CN"), "receipts")
+        until(lambda: mode == "none" or person.backend.client.exists(key) == 1, 20)
+        person.wait(seconds)
+
+    waits("delivered", 3)
+    expect(fate).to_have_text(words["delivered"].replace("{wait}", "3 秒" if locale == "zh-CN" else "3 s"))
+    calls = page.locator("#requests summary strong")
+    expect(calls).to_have_text(["getSmsStatus", "getSms"])
+    page.reload()
+    expect(fate).to_have_text(words["delivered"].replace("{wait}", "3 秒" if locale == "zh-CN" else "3 s"))
+    for reason in get_args(Reason) if locale == "en-US" else ["unreachable"]:
+        page.locator("#back").click()
+        waits(reason, 2)
+        expect(fate).to_have_text(words[reason])
+        expect(fate).to_have_class("small failed")
+    page.locator("#back").click()
+    waits("none", 61)
+    expect(fate).to_have_text(words["noReceipt"])
+    page.locator("#back").click()
+    waits("blocked", 2)
+    page.clock.resume()  # axe-core waits for time to pass
+    expect(fate).to_have_class("small failed")
+    assert person.violations(within="#code") == ""
 
 
 def test_a_click_on_a_message_fills_in_its_code(visit: Visit) -> None:
@@ -740,15 +789,17 @@ def test_the_page_speaks_both_languages(visit: Visit) -> None:
 def test_the_page_has_every_error_calling_code_and_failure_mode_of_the_function(visit: Visit) -> None:
     """The page has texts in both languages for each codeStr, with the same placeholders."""
     page = visit().page
-    error_words, words, countries, modes = page.evaluate("""async () => [
+    error_words, fate_words, words, countries, modes = page.evaluate("""async () => [
         (await import("/page/error_words.js")).errorWords,
+        (await import("/page/fate_words.js")).fateWords,
         (await import("/page/words.js")).words,
         (await import("/page/countries.js")).countries,
         (await import("/page/failures.js")).MODES,
     ]""")
     refusals = {refusal.name for refusal in errors.Refusal.__subclasses__()}
     assert set(error_words["en"]) == refusals | {"Unreachable", "NoAttemptsLeft", "Later"}
-    for kind in (error_words, words):
+    assert set(fate_words["en"]) == {*get_args(Reason), "delivered", "onItsWay", "noReceipt"}
+    for kind in (error_words, fate_words, words):
         assert kind["zh"].keys() == kind["en"].keys()
         for name, english in kind["en"].items():
             chinese = kind["zh"][name]
@@ -759,7 +810,7 @@ def test_the_page_has_every_error_calling_code_and_failure_mode_of_the_function(
     known = {code: str(phonenumbers.country_code_for_region(code)) for code in phonenumbers.SUPPORTED_REGIONS}
     assert {country["code"]: country["calling"] for country in countries} == known
     assert len(countries) == len(known)
-    assert modes == {"SendSms": list(MODES), "DescribeCaptchaResult": list(WHOLE_MODES)}
+    assert modes == {"SendSms": list(MODES), "DescribeCaptchaResult": list(WHOLE_MODES), "Receipt": list(FATES)}
 
 
 RECTANGLES = """[".digits", "#code .primary", ".arrived", "#language"].map(

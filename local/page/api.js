@@ -14,7 +14,8 @@ export const onCall = (watcher) => watchers.push(watcher);
 // Call a method. Gives { ok, status, name, message, data, retryAfter, language }: name is the codeStr, or "Unreachable";
 // the message is in the language.
 // With `once`, it has an Idempotency-Key: a new one for each tap, the same when a tap repeats what stayed unanswered.
-export async function call(method, params, { once = false } = {}) {
+// `list` says of an answer whether the console lists the call.
+export async function call(method, params, { once = false, list = () => true } = {}) {
   const headers = { "Content-Type": "application/json", "Accept-Language": language() };
   if (once) headers["Idempotency-Key"] = keyFor(method, params);
   const body = { method, ...params };
@@ -22,7 +23,7 @@ export async function call(method, params, { once = false } = {}) {
   const { answer, json } = await post(body, headers);
   if (once && !REPEAT.includes(answer.status)) unanswered = null;
   const took = Math.round(performance.now() - started);
-  for (const watcher of watchers) watcher({ at: Date.now(), took, headers, body, answer, json });
+  for (const watcher of list(answer) ? watchers : []) watcher({ at: Date.now(), took, headers, body, answer, json });
   return { ...answer, language: headers["Accept-Language"] };
 }
 

@@ -2,10 +2,11 @@
 import { element } from "./dom.js";
 import { onLanguage, say } from "./language.js";
 
-// As in failures.py; a test compares them.
+// As in failures.py and receipts.py, the normal one first; a test compares them.
 export const MODES = {
   SendSms: ["off", "refusal", "throttle", "timeout", "reset", "charset"],
   DescribeCaptchaResult: ["off", "timeout", "reset", "charset"],
+  Receipt: ["delivered", "unreachable", "noSuchNumber", "blocked", "limited", "rejected", "carrier", "none"],
 };
 const place = document.querySelector("#failures");
 const once = document.querySelector("#once");
@@ -30,7 +31,7 @@ function group(action) {
 }
 
 async function change(action, mode) {
-  const times = once.checked && mode !== "off" ? "&times=1" : "";
+  const times = once.checked && mode !== MODES[action][0] ? "&times=1" : "";
   changes += 1;
   pending += 1;
   try {

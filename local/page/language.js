@@ -1,5 +1,6 @@
 // The page's language, and its words for people.
 import { errorWords } from "./error_words.js";
+import { fateWords } from "./fate_words.js";
 import { words } from "./words.js";
 
 const CHOICE = "sms-login.language";
@@ -24,6 +25,9 @@ export function translate() {
 }
 
 export const say = (name, values = {}) => fill(words[current][name], values);
+
+// What to tell a person of a message: a name in fateWords, and the seconds until it arrived.
+export const sayFate = (name, after) => fill(fateWords[current][name], { wait: after ? duration(after) : "" });
 
 // What to tell a person who got a refusal: an answer of api.js.
 export function explain(refusal) {

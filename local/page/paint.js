@@ -1,12 +1,13 @@
 // What the phone knows, and everything on it that time or the language changes.
-import { duration, say } from "./language.js";
+import { duration, say, sayFate } from "./language.js";
 import { label, put, screen, secondsTo } from "./screens.js";
 
+export const PATIENCE = 60_000; // ms to wait for news of a message; some carriers never answer
 const KEPT = "sms-login.sent"; // a phone may load the page anew while one reads the message
 
 export const state = {
-  // The last code: { phone, sessionId, purpose: "logIn" or "delete", expires, resend }, or null;
-  // `dead` is added if the function has said that nothing one could type is right any more.
+  // The last code: { phone, sessionId, serialNo, purpose: "logIn" or "delete", at, expires, resend }, or null;
+  // `dead` is added if the function has said that nothing one could type is right any more, `fate` as in delivery.js.
   get sent() {
     return JSON.parse(sessionStorage.getItem(KEPT));
   },
@@ -34,13 +35,22 @@ export function paint() {
   if (user) paintUser(user);
 }
 
-function paintCode({ phone, expires, resend, dead }, waits) {
+function paintCode(sent, waits) {
+  const { phone, expires, resend, dead } = sent;
+  paintFate(sent);
   label(document.querySelector("#again"), dead ? "sendNew" : "sendAgain", Math.max(resend, waits.send));
   put(screen("code").querySelector("h2"), say(deleting() ? "deleteAccount" : "enterCode"));
   put(screen("code").querySelector(".lead"), say("codeSentTo", { phone: readable(phone) }));
   const left = secondsTo(expires);
   const life = left > 0 ? say("validFor", { wait: duration(left) }) : say("noLongerValid");
   put(document.querySelector("#expiry"), dead ? "" : life); // the refusal has said it
+}
+
+function paintFate({ serialNo, fate, at }) {
+  const place = document.querySelector("#fate");
+  const name = fate ? fate.reason ?? "delivered" : Date.now() < at + PATIENCE ? "onItsWay" : "noReceipt";
+  put(place, serialNo ? sayFate(name, fate?.after) : "");
+  place.classList.toggle("failed", fate?.status === "failed");
 }
 
 function paintUser({ name, phone }) {

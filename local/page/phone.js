@@ -2,6 +2,7 @@
 import { call } from "./api.js";
 import * as captcha from "./captcha.js";
 import * as entry from "./code_entry.js";
+import { watchDelivery } from "./delivery.js";
 import { dismiss } from "./inbox.js";
 import { onLanguage } from "./language.js";
 import * as numberEntry from "./number_entry.js";
@@ -26,9 +27,10 @@ async function send(from, { phone, purpose, sessionId }) {
     if (from === "number" && isFaultOfInput(answer)) numberEntry.focus();
     return tell(from, { refusal: answer });
   }
-  const { expiresIn, resendAfter, ...data } = answer.data;
+  const { expiresIn, resendAfter, serialNo, ...data } = answer.data;
   const same = sessionId === data.sessionId;
-  state.sent = { phone, purpose, sessionId: data.sessionId, expires: later(expiresIn), resend: later(resendAfter) };
+  const times = { at: Date.now(), expires: later(expiresIn), resend: later(resendAfter) };
+  state.sent = { phone, purpose, sessionId: data.sessionId, serialNo, ...times };
   state.waits.enter = 0;
   askForCode();
   if (!answer.ok) tell("code", { doubt: answer });
@@ -199,5 +201,6 @@ export function start() {
   entry.onFull(() => screen("code").requestSubmit());
   onLanguage(paint);
   setInterval(paint, 1000);
+  watchDelivery();
   resume();
 }

@@ -36,6 +36,7 @@ const KINDS = [
   [/^otp:.*:day:/, "keyDay"],
   [/^otp:.*:failures$/, "keyFailures"],
   [/^otp:.*:sent:/, "keySent"],
+  [/^otp:.*:receipts$/, "keyReceipts"],
   [/^otp:/, "keyCode"],
   [/^user:/, "keyUser"],
   [/^session:.*:index$/, "keySessions"],

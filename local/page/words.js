@@ -1,6 +1,9 @@
 // What the page says, in both languages. What it says of errors is in error_words.js.
+import { receiptWords } from "./fate_words.js";
+
 export const words = {
   zh: {
+    ...receiptWords.zh,
     tagline: "短信验证码登录，运行在您自己的电脑上",
     otherLanguage: "English",
     phone: "手机",
@@ -107,6 +110,7 @@ export const words = {
     charsetMeans: "响应头带有 charset，SDK 会跳过错误检查；结果不受影响。",
   },
   en: {
+    ...receiptWords.en,
     tagline: "Sign-in by SMS code, on your own machine",
     otherLanguage: "中文",
     phone: "Phone",
