@@ -15,11 +15,14 @@ from sms_admin.output import Column
 from sms_admin.place import Place, settings_of
 from sms_admin.run import Run
 from sms_admin.tencent import Account
+from sms_login import wiring
 from sms_login.adapters.redis.receipts import RedisReceipts
+from sms_login.adapters.redis.statistics import RedisStatistics
 from sms_login.adapters.tencent.receipt_codes import reason_of
 from sms_login.errors import InvalidPhone
 from sms_login.otp.delivery import DeliveryReceipt, NoteOutcome
 from sms_login.phone import Phone
+from sms_login.statistics import Statistics
 
 _MOST = 100  # receipts of one answer: the API's maximum
 _EVERY = 5.0  # s between two looks of --follow at an empty queue
@@ -56,9 +59,13 @@ def pull_receipts(place: Place, asked: Pull, cursor: Any) -> Page:  # noqa: ARG0
     store = RedisReceipts(place.redis)
     calls = [store.note(receipt, at) for receipt, at in found]
     place.redis.send(*calls)
-    noted = sum(call.answer() is NoteOutcome.NOTED for call in calls)
+    new = [receipt for (receipt, _), call in zip(found, calls, strict=True) if call.answer() is NoteOutcome.NOTED]
+    counts = Statistics(wiring.allowed_countries(settings), on=settings.statistics)
+    for receipt in new:
+        counts.count_receipt(receipt.phone.region, receipt.reason)
+    place.redis.send(*RedisStatistics(place.redis, counts).riders())
     failed = sum(receipt.reason is not None for receipt, _ in found)
-    row = Pulled(applications[index], len(items), noted, len(found) - failed, failed)
+    row = Pulled(applications[index], len(items), len(new), len(found) - failed, failed)
     following = index if len(items) == _MOST else index + 1
     return Page([row], following if following < len(applications) else None)
 

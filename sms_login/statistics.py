@@ -42,6 +42,10 @@ class Statistics:
         """Count a request by the facts of its log line."""
         self.count(facts.get("country", ""), _counts(facts))
 
+    def count_receipt(self, country: str, reason: str | None) -> None:
+        """Count a delivery, or a failure with its reason."""
+        self.count(country, {f"failed:{reason}" if reason else "delivered": 1})
+
     def take(self) -> Mapping[str, Mapping[str, int]]:
         """Return the waiting counts by hour, which then wait no more."""
         with self._lock:

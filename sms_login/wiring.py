@@ -99,7 +99,7 @@ def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origin
         test_number_ended=fixed.ended,
         send=send,
     )
-    countries, captcha = _countries(settings), None
+    countries, captcha = allowed_countries(settings), None
     statistics = Statistics(countries, on=settings.statistics)
     redis.riders = RedisStatistics(redis, statistics).riders
     if outside.captcha and settings.captcha_mode != "off":
@@ -185,7 +185,7 @@ def tencent_captcha(settings: Settings, environ: Mapping[str, str]) -> TencentCa
     )
 
 
-def _countries(settings: Settings) -> frozenset[str] | None:
+def allowed_countries(settings: Settings) -> frozenset[str] | None:
     """Return the allowed countries that a template reaches; None for all."""
     if settings.sms_abroad:
         return settings.allowed_countries

@@ -78,8 +78,7 @@ class Deliveries(Struct, frozen=True, kw_only=True, eq=False):
         outcomes = [note.answer() for note in notes]
         new = [receipt for receipt, is_new in zip(receipts, outcomes, strict=True) if is_new is NoteOutcome.NOTED]
         for receipt in new:
-            fate = f"failed:{receipt.reason}" if receipt.reason else "delivered"
-            self.statistics.count(receipt.phone.region, {fate: 1})
+            self.statistics.count_receipt(receipt.phone.region, receipt.reason)
         logs.note(receipts=len(receipts), fates=Counter(receipt.reason or "delivered" for receipt in new))
         if unreadable:
             logs.alert("receipts_unreadable", count=unreadable)

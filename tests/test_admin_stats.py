@@ -1,0 +1,195 @@
+"""`stats`: the login's counts in a real Redis, beside the figures of Tencent Cloud from the real SDK."""
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from local.cloud import ADMIN, Cloud, local_cloud
+from local.statistics import PACKAGE
+from sms_admin.statistics import figures
+from sms_admin.statistics.spans import HOUR
+from sms_login import wiring
+from tests.testkit.admin import admin
+from tests.testkit.events import PHONE, gateway_json
+from tests.testkit.servers import RedisServer
+from tests.testkit.statistics import APPLICATION, BUSY, fill
+
+CHINA = timezone(timedelta(hours=8))
+DAYS = 3
+
+
+def day(ago: int) -> str:
+    """Return the day so many days ago, in China."""
+    return f"{datetime.now(CHINA).date() - timedelta(days=ago)}"
+
+
+def noon(ago: int) -> int:
+    """Return the hour of noon so many days ago."""
+    midnight = datetime.now(CHINA).replace(hour=12, minute=0, second=0, microsecond=0)
+    return int((midnight - timedelta(days=ago)).timestamp()) // HOUR
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RedisServer]:
+    """A Redis of this module's own."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def cloud(server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """The environment of `make run`, with an empty Redis, an empty cache, and calls as fast as one likes."""
+    monkeypatch.setattr(figures, "_A_SECOND", 1000)
+    monkeypatch.setattr("local.statistics.A_SECOND", 1000)
+    with redis.Redis(server.host, server.port) as client:
+        client.flushall()
+    environ = {"REDIS_HOST": server.host, "REDIS_PORT": str(server.port), "ALLOWED_COUNTRIES": "*"}
+    with local_cloud(environ | {"XDG_CACHE_HOME": str(tmp_path)}) as cloud:
+        yield cloud
+
+
+def stats(cloud: Cloud, *arguments: str) -> list[dict[str, Any]]:
+    """Run `stats --json`, and return its rows."""
+    done = admin(cloud.environ, "stats", "--json", *arguments)
+    assert (done.code, done.err) == (0, ""), done
+    return [json.loads(line) for line in done.out.splitlines()]
+
+
+def test_a_login_is_in_the_counts_of_both(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A code that was sent and used is one message and one login, here as at Tencent Cloud."""
+    monkeypatch.setattr("sms_login.adapters.redis.statistics._IN", 0)  # no person is as fast as this
+    app = wiring.assemble(cloud.environ)
+
+    def call(**params: str) -> Any:
+        return json.loads(app.handle(gateway_json(params, {}), None)["body"])["data"]
+
+    session = call(method="getSms", phone=PHONE)["sessionId"]
+    code = cloud.tencent.inbox()[0].params[0]
+    call(method="login", phone=PHONE, code=code, sessionId=session)
+    call(method="health")
+    *_, total, rest = stats(cloud, "--from", day(1))
+    assert {total[name] for name in ("asked", "sent", "fee", "verified", "signedUp")} == {1}
+    assert {total["tencent"][name] for name in ("requested", "accepted", "fee", "delivered")} == {1}
+    assert (total["conversion"], total["halfWithin"], rest["packages"]["left"]) == (1, 5, PACKAGE - 1)
+
+
+def test_rows_are_hours_days_or_countries_and_their_sums_are_right(cloud: Cloud) -> None:
+    """Every count of a period is in its row, and all of them in the total; Tencent's figures are of the same hours."""
+    small = {"asked": 1, "sent": 1, "fee": 2, "verified:login": 1, "seconds:5": 1}
+    fill(cloud, {noon(ago) + extra: {"CN": BUSY, "GB": small} for ago in range(DAYS) for extra in (0, 1)})
+    *days, total, rest = stats(cloud, "--from", day(DAYS - 1), "--price", "0.05")
+    assert [row["period"] for row in days] == [day(ago) for ago in reversed(range(DAYS))]
+    for row, times in (*((each, 2) for each in days), (total, 2 * DAYS)):
+        counts = [row[name] for name in ("asked", "refused", "captchas", "sent", "fee", "delivered", "undelivered")]
+        assert counts == [times * n for n in (51, 10, 5, 41, 42, 36, 4)]
+        assert [row[name] for name in ("verified", "signedUp", "wrong")] == [times * n for n in (33, 6, 4)]
+        assert row["failedBy"] == {"unreachable": 3 * times, "blocked": times}
+        assert row["verifiedBy"] == {"login": 31 * times, "pay": 2 * times}
+        assert (row["halfWithin"], row["mostWithin"]) == (10, 20)
+        sums = {"requested": 40, "accepted": 40, "fee": 40, "delivered": 36, "failed": 4}
+        failed = {"failedBy": {"unreachable": 4 * times}}
+        assert row["tencent"] == {name: times * n for name, n in sums.items()} | failed
+    assert total["feePerLogin"] == pytest.approx(42 / 33)
+    assert rest["costPerLogin"] == pytest.approx(42 / 33 * 0.05)
+    assert rest["packages"]["left"] == 2 * PACKAGE - 2 * DAYS * 40  # one for each application
+    assert rest["daysLeft"] > 0
+    china, britain, *_ = stats(cloud, "--from", day(DAYS - 1), "--by", "country")
+    assert [(row["period"], row["sent"]) for row in (china, britain)] == [("CN", 240), ("GB", 6)]
+    *hours, _, _ = stats(cloud, "--from", day(1), "--to", day(1), "--by", "hour")
+    assert {row["period"]: (row["sent"], row["tencent"]["accepted"]) for row in hours if row["sent"]} == {
+        f"{day(1)} 12:00": (41, 40),
+        f"{day(1)} 13:00": (41, 40),
+    }
+    assert len(hours) == 24
+
+
+def test_a_month_takes_thirty_calls_once(cloud: Cloud) -> None:
+    """The figures of closed days are kept in a file; those that may change are asked for again."""
+    fill(cloud, {noon(ago): {"CN": BUSY} for ago in range(30)})
+    first = stats(cloud, "--from", day(29))
+    actions = (figures.SENT, figures.RECEIVED)
+    assert [cloud.tencent.requests(action) for action in actions] == [30, 30]
+    again = stats(cloud, "--from", day(29))
+    assert again[-2] == first[-2]
+    assert all(cloud.tencent.requests(action) <= 30 + 1 + 5 for action in actions)
+    for path in Path(cloud.environ["XDG_CACHE_HOME"], "sms-admin").iterdir():
+        path.write_text("{", encoding="utf-8")  # it was cut off
+    assert stats(cloud, "--from", day(1))[-2]["sent"] == 80
+
+
+def test_calls_keep_to_ten_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thirty calls take two seconds of waiting, and none is refused for its speed."""
+    now, slept = [100.0], list[float]()
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr(figures, "sleep", sleep)
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    pace = figures.Pace(10)
+    for _ in range(30):
+        pace.wait()
+    assert 2 < sum(slept) < 2.1
+
+
+def test_our_counts_are_shown_without_tencent(cloud: Cloud) -> None:
+    """If Tencent Cloud refuses, a sentence says so; Redis alone can be asked, here or in the admin function."""
+    fill(cloud, {noon(1): {"CN": BUSY}})
+    cloud.tencent.fail("FailedOperation.NotEnterpriseCertification", action=figures.RECEIVED)
+    done = admin(cloud.environ, "stats")
+    assert done.code == 0
+    assert "Tencent's figures are missing: the account is a person's" in done.err
+    for arguments in (["--no-tencent"], ["--no-tencent", "--function", ADMIN]):
+        *_, total, rest = stats(cloud, *arguments)
+        assert (total["sent"], total.get("tencent"), rest["packages"]) == (40, None, None)
+
+
+def test_a_correction_without_its_count_is_no_negative_sum(cloud: Cloud) -> None:
+    """A count below zero reads as zero."""
+    fill(cloud, {noon(1): {"CN": {"sent": 1, "verified:login": -1, "seconds:5": -1}}})
+    *_, total, _ = stats(cloud, "--no-tencent")
+    assert (total["sent"], total["verified"], total["conversion"], total.get("halfWithin")) == (1, 0, 0, None)
+
+
+def test_wrong_dates_are_a_wrong_command_line(cloud: Cloud) -> None:
+    """Dates in the wrong order or too far apart are refused with exit code 2; without Redis it is 1."""
+    for arguments in (
+        ["--from", day(0), "--to", day(1)],
+        ["--from", day(90)],
+        ["--from", day(8), "--by", "hour"],
+        ["--from", "yesterday"],
+    ):
+        assert admin(cloud.environ, "stats", *arguments).code == 2
+    assert admin({**cloud.environ, "REDIS_PORT": "1"}, "stats", "--no-tencent").code == 1
+
+
+def test_the_terminal_has_tables_and_bars_in_both_languages(cloud: Cloud) -> None:
+    """People see a table, a bar for each period, the funnel, and the balance."""
+    fill(
+        cloud,
+        {
+            noon(ago): {"CN": {name: count * (ago + 1) for name, count in BUSY.items()}, "ZZ": {"asked": 1}}
+            for ago in range(DAYS)
+        },
+    )
+    done = admin(cloud.environ, "stats", "--from", day(2), "--price", "0.05")
+    for words in (
+        "█▅▃",
+        "funnel: 303 → 240 → 216 → 192",
+        "unreachable 18",
+        "half within 10 s",
+        "1.25 messages",
+        "0.062",
+    ):
+        assert words in done.out, done.out
+    chinese = admin({**cloud.environ, "LANG": "zh_CN.UTF-8"}, "stats", "--by", "country").out
+    assert "其他" in chinese
+    assert "套餐余量" in chinese
+    assert APPLICATION not in done.out
