@@ -34,7 +34,11 @@ class Relay:
         with contextlib.suppress(OSError):  # closed
             while True:
                 client = self._listener.accept()[0]
-                server = socket.create_connection(("127.0.0.1", self.target))
+                try:
+                    server = socket.create_connection(("127.0.0.1", self.target))
+                except ConnectionRefusedError:  # the server is down
+                    client.close()
+                    continue
                 self.first_words.append(b"")
                 number = len(self.first_words) - 1
                 threading.Thread(target=self._ask, args=(client, server, number), daemon=True).start()
