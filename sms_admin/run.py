@@ -35,7 +35,7 @@ class Run:
         self.environ, self._yes = environ, yes
         self._user = operator or f"{getpass.getuser()}@{socket.gethostname()}"
         self._function = AdminFunction(function, environ, self._user) if function else None
-        self.clear = clear
+        self.remote, self.clear = bool(function), clear
         self.out = Output(as_json=as_json, clear=clear)
 
     def confirm(self, question: str) -> None:

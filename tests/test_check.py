@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from local.cloud import Cloud, local_cloud
+from local.cloud import ADMIN, Cloud, local_cloud
 from sms_admin.__main__ import main
 from sms_admin.check.checks import examine
 from sms_admin.check.command import summary
 from sms_admin.check.report import Check, Finding, State, ok, problem, run, warning
 from sms_admin.check.settings import Net
+from tests.testkit.admin import admin
 from tests.testkit.findings import SLOW, bad, states
 from tests.testkit.servers import RedisServer
 
@@ -269,3 +270,17 @@ def test_the_former_command_names_the_new_one() -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "The command has moved: python -m sms_admin check\n"
+
+
+def test_redis_and_users_are_checked_from_the_admin_function(cloud: Cloud) -> None:
+    """They are reached from there alone; a function that does not answer is one problem, and hides nothing else."""
+    outside = {**cloud.environ, "REDIS_HOST": "10.255.255.1", "USERS_URL": ""}
+    done = admin(outside, "check", "--json", "--function", ADMIN)
+    lines = {line["check"]: line["state"] for line in map(json.loads, done.out.splitlines())}
+    assert (done.code, lines["function"], lines["redis"], lines["users"]) == (0, "ok", "ok", "ok")
+    assert lines.keys() > {"settings", "credentials", "captcha", "redis.tls"}
+    assert [value for value in secret(cloud.environ) if value in done.out] == []
+    done = admin(outside, "check", "--json", "--function", "another")
+    found = [line for line in map(json.loads, done.out.splitlines()) if line["state"] == "problem"]
+    assert (done.code, [line["check"] for line in found]) == (1, ["function"])
+    assert found[0]["found"] == "there is no function of this name: --function"

@@ -1,6 +1,6 @@
 """The list of checks, and the settings that each needs: a second composition root, beside `wiring`."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 
 from sms_admin.check import captcha, clock, key_set, keys, limits, redis, send, settings, tencent
@@ -22,10 +22,16 @@ _LIMITS = (
 )
 
 
-def examine(environ: Mapping[str, str], phone: Phone | None = None, url: str | None = None) -> Iterator[Finding]:
+INSIDE = ("redis", "users")  # the checks of what is reached in the function's network alone
+_LONGEST_INSIDE = 45.0  # s: the admin function has 60
+
+
+def examine(
+    environ: Mapping[str, str], phone: Phone | None = None, url: str | None = None, without: Collection[str] = ()
+) -> Iterator[Finding]:
     """Yield the findings on the deployment that `environ` describes; with `phone`, send one real message.
 
-    With `url`, compare its keys with those that the function there publishes.
+    With `url`, compare its keys with those that the function there publishes. Checks named in `without` are left out.
 
     Offline checks come first. A check that depends on a wrong setting is skipped; the others run.
     """
@@ -38,7 +44,14 @@ def examine(environ: Mapping[str, str], phone: Phone | None = None, url: str | N
         if phone:
             names = _MAINLAND if phone.region == "CN" else ("SMS_",)
             checks.append(Check("send", partial(send.check, read, environ, phone), names))
-    yield from run(checks, broken)
+    yield from run([check for check in checks if check.name not in without], broken)
+
+
+def examine_inside(environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield the findings of the checks that have to run in the function's network."""
+    read, _, broken = settings.read(environ)
+    checks = [check for check in _checks(read, environ) if check.name in INSIDE] if read else []
+    yield from run(checks, broken, in_all=_LONGEST_INSIDE)
 
 
 def _checks(read: Settings, environ: Mapping[str, str]) -> list[Check]:
