@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
+from local.cloud import ADMIN, local_cloud
 from sms_admin.failures import Failed
 from sms_admin.place import Place
 from sms_admin.users import records
@@ -233,6 +234,28 @@ def test_a_cursor_that_leads_nowhere_is_told(deployment: Deployment) -> None:
     assert not any(phone.e164[1:] in json.dumps(some.cursor) for phone in PHONES)
     with pytest.raises(Failed, match="no such user"):
         records.find(place, Who(phone=PHONE.e164), None)
+
+
+def test_the_admin_function_gives_the_same_users_and_logs_the_caller(deployment: Deployment) -> None:
+    """It is asked page by page, and neither its rows nor its cursors have a clear number."""
+    deployment.fill()
+    deployment.sign_in(PHONES[1_099])
+    here, log = deployment.rows("list"), list[str]()
+    with local_cloud(deployment.environ, on_log=log.append) as cloud:
+        deployment.environ |= cloud.environ
+        before = cloud.tencent.requests("Invoke")
+        there = deployment.rows("list", "--function", ADMIN)
+        assert sorted(row["userId"] for row in there) == sorted(row["userId"] for row in here)
+        assert cloud.tencent.requests("Invoke") - before > 2
+        (row,) = deployment.rows("sign-out", "id-1099", "--yes", "--operator", "x", "--function", ADMIN)
+        assert (row["userId"], row["sessions"]) == ("id-1099", 1)
+        done = deployment.call("show", PHONE.e164, "--function", ADMIN)
+        assert (done.code, done.err) == (1, "there is no such user\n")
+    assert deployment.sessions.owner(PHONES[1_099], SESSION).answer() is None
+    (line,) = (json.loads(line) for line in log if '"action"' in line)
+    assert (line["action"], line["phone"]) == ("users.sign-out", str(PHONES[1_099]))
+    assert line["by"].startswith("qcs::cam::")
+    assert deployment.log() == []
 
 
 def test_a_database_that_is_away_is_told_without_a_traceback(tmp_path: Path) -> None:
