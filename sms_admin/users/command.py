@@ -79,9 +79,8 @@ _WHO = click.argument("who", metavar="PHONE|ID", type=_WhoType())
 @click.option("--limit", metavar="N", type=click.IntRange(1), help=tr("At most so many.", "最多显示多少个。"))
 def list_(run: Run, number: str | None, name: str, limit: int | None, *, banned: bool) -> None:
     """Print users as they are read."""
-    with run.out.status(tr("Reading the users…", "正在读取用户……")):
-        rows = run.rows(operations.list_users, Wanted(number or "", name, banned))
-        run.out.rows(itertools.islice(rows, limit), _ROW, none=tr("There are no such users.", "没有符合条件的用户。"))
+    rows = run.rows(operations.list_users, Wanted(number or "", name, banned))
+    run.out.rows(itertools.islice(rows, limit), _ROW, none=tr("There are no such users.", "没有符合条件的用户。"))
 
 
 @command.command(
