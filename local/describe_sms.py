@@ -10,6 +10,7 @@ from local.errors import ApiError
 VERSION = "2021-01-11"
 APPROVED, PENDING, REFUSED = 0, 1, -1  # StatusCode of either
 MAINLAND, ABROAD, BOTH = 0, 1, 3  # International; a template may serve both
+MARKETING, NOTICE, OTP = 1, 2, 3  # SmsType, which no list shows
 MAX_IDS = 100  # in one request; also the highest Limit
 SIGNS = 10  # listed without a Limit; for templates the default is none
 
@@ -36,7 +37,10 @@ _INTEGERS = ("International", "Limit", "Offset")
 
 
 class Template(NamedTuple):
-    """A template; ``reply`` is the reviewer's remark. Until ``decided``, in epoch seconds, it is in review."""
+    """A template; ``reply`` is the reviewer's remark, ``sms_type`` its SmsType when it was added.
+
+    Until ``decided``, in epoch seconds, it is in review.
+    """
 
     id: int
     content: str
@@ -46,6 +50,7 @@ class Template(NamedTuple):
     created: float = 1_700_000_000
     decided: float = 0
     name: str = "sign in"
+    sms_type: int = OTP
 
 
 class Sign(NamedTuple):
@@ -69,10 +74,14 @@ class Catalogue:
     def __init__(self, templates: Sequence[Template] = (), signs: Sequence[Sign] = ()) -> None:
         self.templates, self.signs, self.clock = templates, signs, time.time
 
+    def template(self, template_id: str, side: int) -> Template | None:
+        """Return a template for one side of the border, or None if it is unknown."""
+        return next((one for one in self._templates_of(side) if str(one.id) == template_id), None)
+
     def text(self, template_id: str, variables: Sequence[str], side: int) -> str:
         """Return the text of an SMS; an unknown template has a default text."""
-        usual = content("code,minutes" if len(variables) > 1 else "code", side)
-        text = next((one.content for one in self._templates_of(side) if str(one.id) == template_id), usual)
+        template = self.template(template_id, side)
+        text = template.content if template else content("code,minutes" if len(variables) > 1 else "code", side)
         for place, variable in enumerate(variables, 1):
             text = text.replace(f"{{{place}}}", variable)
         return text

@@ -51,7 +51,7 @@ class Reviews:
         side, text, name = params["International"], params["TemplateContent"], params["TemplateName"]
         if not any(sign.international == side for sign in self._catalogue.signs):
             raise ApiError("FailedOperation.MissingSignature", "Apply for a signature first.")
-        template = Template(next(self._ids), text, side, *self._verdict(params), name)
+        template = Template(next(self._ids), text, side, *self._verdict(params), name, params["SmsType"])
         self._catalogue.templates = [*self._catalogue.templates, template]
         return {"AddTemplateStatus": {"TemplateId": str(template.id)}}
 

@@ -7,11 +7,15 @@ from typing import Any, NamedTuple
 import phonenumbers
 
 from local import parameters
+from local.describe_sms import ABROAD, MAINLAND, MARKETING, OTP, Template
 from local.errors import ApiError
 
 VERSION = "2021-01-11"
 MAX_PHONES = 200
+LONGEST = 70  # characters of one message
 MAX_CONTEXT = 511  # bytes of SessionContext
+MAX_VARIABLE = 6  # characters in a message that is no verification; the default of new accounts
+MARKETING_HOURS = range(8, 22)  # in China
 
 _LISTS = ("PhoneNumberSet", "TemplateParamSet")
 _STRINGS = ("SmsSdkAppId", "TemplateId", "SignName", "ExtendCode", "SessionContext", "SenderId")
@@ -46,13 +50,18 @@ def _validate_phones(phones: list[str]) -> None:
         )
 
 
-def refusal(phone: str, params: dict[str, Any]) -> Refusal | None:
-    """Return why a number of a valid request gets no SMS, or None if it gets one."""
+def refusal(phone: str, params: dict[str, Any], template: Template | None, now: float) -> Refusal | None:
+    """Return why a number of a valid request gets no SMS, or None if it gets one.
+
+    ``template`` is None if the account does not list it: it counts as a verification. ``now`` is in epoch seconds.
+    """
     variables = params.get("TemplateParamSet", [])
     if not re.fullmatch(r"\+[1-9][0-9]{6,14}", phone):
         return Refusal("InvalidParameterValue.IncorrectPhoneNumber", "not a number in E.164")
     if is_domestic(phone) and not params.get("SignName"):
         return Refusal("FailedOperation.SignatureIncorrectOrUnapproved", "a number in +86 needs a SignName")
+    if template and template.sms_type != OTP:
+        return _bulk_refusal(variables, template, now)
     if not variables:
         return Refusal("FailedOperation.TemplateParamSetNotMatchApprovedTemplate", "the template needs a code")
     if not all(re.fullmatch("[0-9]{0,6}", variable) for variable in variables):
@@ -63,9 +72,27 @@ def refusal(phone: str, params: dict[str, Any]) -> Refusal | None:
     return None
 
 
+def _bulk_refusal(variables: list[str], template: Template, now: float) -> Refusal | None:
+    """Return why a notice or a marketing message is refused."""
+    if len(variables) != len(set(re.findall(r"\{[0-9]+\}", template.content))):
+        return Refusal("FailedOperation.TemplateParamSetNotMatchApprovedTemplate", "not as many as the template has")
+    if any(len(variable) > MAX_VARIABLE for variable in variables):
+        return Refusal("InvalidParameterValue.TemplateParameterLengthLimit", f"more than {MAX_VARIABLE} characters")
+    if any("://" in variable for variable in variables):
+        return Refusal("InvalidParameterValue.ProhibitedUseUrlInTemplateParameter", "a link in a variable")
+    if template.sms_type == MARKETING and int(now // 3600 + 8) % 24 not in MARKETING_HOURS:
+        return Refusal("FailedOperation.MarketingSendTimeConstraint", "marketing is sent from 8:00 to 22:00")
+    return None
+
+
 def is_domestic(phone: str) -> bool:
     """Return whether a number belongs to mainland China, whose messages have their own templates and rules."""
     return phone.startswith("+86")
+
+
+def side(phone: str) -> int:
+    """Return the side of the border on which a number's templates are."""
+    return MAINLAND if is_domestic(phone) else ABROAD
 
 
 def signed(phone: str, sign: str, text: str) -> str:
@@ -73,12 +100,19 @@ def signed(phone: str, sign: str, text: str) -> str:
     return f"【{sign}】{text}" if is_domestic(phone) else f"[{sign}] {text}"
 
 
-def status(phone: str, params: dict[str, Any], refused: Refusal | None) -> dict[str, Any]:
+def fee(text: str) -> int:
+    """Return the number of messages that a Chinese text is charged as; 0 for an empty one."""
+    return (
+        min(1, len(text)) if len(text) <= LONGEST else -(-len(text) // (LONGEST - 3))
+    )  # each part has a header of three characters
+
+
+def status(phone: str, params: dict[str, Any], refused: Refusal | None, fee: int) -> dict[str, Any]:
     """Return this number's item of ``SendStatusSet``; a refused one has no serial number and costs nothing."""
     return {
         "SerialNo": "" if refused else f"2019:{uuid.uuid4().int}",
         "PhoneNumber": phone,
-        "Fee": 0 if refused else 1,
+        "Fee": fee,
         "SessionContext": params.get("SessionContext", ""),
         "Code": refused.code if refused else "Ok",
         "Message": refused.message if refused else "send success",

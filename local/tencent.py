@@ -10,12 +10,14 @@ from email.message import Message as Headers
 from typing import Any
 
 from local import captcha, describe_sms, invoke, pulls, reviews, send_sms, tc3
-from local.action import Action, fail, whole
+from local.action import Action, whole
 from local.api_server import ApiServer, NoReply, Reply
 from local.errors import ApiError
-from local.failures import MODES, Failures, number_code, request_code
+from local.failures import MODES, Failures
+from local.fates import Fates
 from local.inbox import Inbox, Message
 from local.receipts import Receipts
+from local.sending import Sending
 from local.statistics import Statistics
 
 
@@ -44,9 +46,7 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         on_message: Callable[[Message], None] | None = None,
     ) -> None:
         self._secret_id, self._secret_key, self._token = secret_id, secret_key, token
-        self._sign, self._clock, self._on_message = sign, clock, on_message
-        self._inbox = Inbox()
-        self.receipts = Receipts()
+        self._clock, self._inbox, self.fates, self.receipts = clock, Inbox(), Fates(), Receipts()
         self._tickets = captcha.TicketOffice(app_id=captcha_app_id, secret=captcha_secret, clock=clock)
         self.catalogue = catalogue or describe_sms.Catalogue()
         self.catalogue.clock = clock
@@ -54,9 +54,14 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         self.pulls = pulls.Pulls(clock, lambda: self.receipts.latest)
         self.statistics = Statistics(clock)
         changes = reviews.Reviews(self.catalogue, clock)
+        sending = Sending(
+            self.catalogue, self._inbox, self.fates, self.receipts, sign=sign, clock=clock, on_message=on_message
+        )
+        sending.on_answer = (self.pulls.sent, self.statistics.sent)
+        self.lose_every = 0  # n: each n-th answer of an action is lost, after its messages were kept
         region = ("Region",)
         self._actions = {
-            "SendSms": Action("sms", send_sms.VERSION, region, self._send_sms, Failures(MODES)),
+            "SendSms": Action("sms", send_sms.VERSION, region, sending.send_sms, Failures(MODES)),
             "DescribeCaptchaResult": whole("captcha", captcha.VERSION, (), self._verify),
             "DescribeSmsTemplateList": whole("sms", describe_sms.VERSION, region, self.catalogue.describe_templates),
             "DescribeSmsSignList": whole("sms", describe_sms.VERSION, region, self.catalogue.describe_signs),
@@ -71,6 +76,9 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
             "AddSmsTemplate": whole("sms", describe_sms.VERSION, region, changes.add_template),
             "DeleteSmsSign": whole("sms", describe_sms.VERSION, region, changes.delete_sign),
             "DeleteSmsTemplate": whole("sms", describe_sms.VERSION, region, changes.delete_template),
+            "SendMultiGlobalSms": Action("sms", send_sms.VERSION, region, sending.send_global_sms, Failures(MODES)),
+            "PullSmsSendStatusByPhoneNumber": whole("sms", send_sms.VERSION, region, self._receipts),
+            "PullSmsReplyStatus": whole("sms", send_sms.VERSION, region, self.fates.replies),
         }
         self._server = ApiServer(port, self._answer, clock)
         self.url = self._server.url
@@ -151,6 +159,8 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
             return _reply({"Error": {"Code": error.code, "Message": error.message}})
         if mode == "timeout":
             return NoReply.HANG
+        if self.lose_every and checked.failures.requests % self.lose_every == 0:
+            return NoReply.RESET
         return _reply(response, "application/json; charset=utf-8" if mode == "charset" else None)
 
     def _checked(self, action: Action | None, headers: Headers, body: bytes) -> Action:
@@ -175,29 +185,8 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
             raise ApiError("AuthFailure.TokenFailure", "The token is not the one of this key.")
         return action
 
-    def _send_sms(self, body: Any, mode: str) -> dict[str, Any]:
-        params = send_sms.validate(body)
-        fail(request_code(mode))
-        statuses = [self._send(phone, params, number_code(mode)) for phone in params["PhoneNumberSet"]]
-        self.pulls.sent(params["SmsSdkAppId"], statuses)
-        self.statistics.sent(params["SmsSdkAppId"], statuses)
-        return {"SendStatusSet": statuses}
-
-    def _send(self, phone: str, params: dict[str, Any], fail_with: str | None) -> dict[str, Any]:
-        refused = send_sms.refusal(phone, params)
-        if refused is None and fail_with:
-            refused = send_sms.Refusal(fail_with, "the stand-in was told to fail")
-        status = send_sms.status(phone, params, refused)
-        if refused is None:
-            side = describe_sms.MAINLAND if send_sms.is_domestic(phone) else describe_sms.ABROAD
-            text = self.catalogue.text(params["TemplateId"], params["TemplateParamSet"], side)
-            signed = send_sms.signed(phone, params.get("SignName") or self._sign, text)
-            message = Message(phone, signed, params["TemplateParamSet"], self._clock(), status["SerialNo"])
-            self._inbox.put(message)
-            self.receipts.sent(phone, message.serial_no)
-            if self._on_message:
-                self._on_message(message)
-        return status
+    def _receipts(self, body: Any) -> dict[str, Any]:
+        return self.fates.by_number(body, self._clock())
 
     def _verify(self, body: Any) -> dict[str, Any]:
         return self._tickets.verify(captcha.validate(body))
