@@ -32,6 +32,7 @@ COMMANDS = {
         "users.command", tr("Users: list, show, ban, sign out, delete.", "用户：列出、显示、封禁、退出、删除。")
     ),
     "stats": Entry("statistics.command", tr("What became of messages and codes.", "短信和验证码的统计。")),
+    "bulk": Entry("bulk.command", tr("Send one text to each row of a sheet.", "群发短信。")),
     "completion": Entry("completion", tr("Print a script that completes commands in a shell.", "输出命令补全脚本。")),
 }
 

@@ -5,7 +5,6 @@ import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -15,46 +14,10 @@ from tests.testkit.admin import LEAVES, admin
 from tests.testkit.events import PHONE, call, gateway_json
 from tests.testkit.project import ROOT
 from tests.testkit.servers import RedisServer
+from tests.testkit.shown import differences, shown
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40) + b"IEND\xaeB`\x82"
 PAGE = (ROOT / "docs/admin.md").read_text(encoding="utf-8")
-
-
-class Shown(NamedTuple):
-    """A command on the page, and the lines that the page shows below it."""
-
-    command: str
-    lines: list[str]
-
-
-def shown(page: str) -> list[Shown]:
-    """Return the commands in the page's blocks of the kind `console`, in their order."""
-    found: list[Shown] = []
-    for block in re.findall(r"(?ms)^```console\n(.*?)^```$", page):
-        for line in block.splitlines():
-            if line.startswith("$ "):
-                found.append(Shown(line[2:], []))
-            else:
-                found[-1].lines.append(line)
-    return found
-
-
-def plain(line: str) -> str:
-    """Return a line without the parts that differ at each run: numbers become 0, and blanks or rules one blank."""
-    return re.sub(r"[\s━─╺╸]+", " ", re.sub(r"[0-9][0-9a-f]*", "0", line)).strip()
-
-
-def differences(lines: list[str], printed: str) -> list[str]:
-    """Return the lines that a command did not print in this order; … stands for any text, or for any lines."""
-    left, missing = [plain(line) for line in printed.splitlines()], []
-    for line in map(plain, lines):
-        pattern = ".*".join(map(re.escape, line.split("…")))
-        place = next((i for i, other in enumerate(left) if re.fullmatch(pattern, other)), None)
-        if place is not None:
-            left = left[place + 1 :]
-        elif line != "…":
-            missing.append(line)
-    return missing
 
 
 class Clock:
@@ -106,6 +69,7 @@ def test_every_command_on_the_page_prints_what_the_page_shows(
 
 
 def test_the_page_has_every_command_and_every_subcommand() -> None:
-    """A new command is shown on the page, in a block that the test above runs."""
-    on_page = {tuple(shlex.split(command, comments=True)[1:]) for command, _ in shown(PAGE)}
+    """A new command is shown on the page, or on that of bulk messages, in a block that a test runs."""
+    pages = PAGE + (ROOT / "docs/bulk.md").read_text(encoding="utf-8")
+    on_page = {tuple(shlex.split(command, comments=True)[1:]) for command, _ in shown(pages)}
     assert [path for path in LEAVES if not any(words[: len(path)] == path for words in on_page)] == []

@@ -31,7 +31,7 @@ def test_wrong_credentials_are_refused(tencent: TencentStandIn, credentials: Any
 
 def test_another_action_is_refused(tencent: TencentStandIn) -> None:
     """Any other action of Tencent's SMS API is an InvalidAction."""
-    assert code_of(lambda: client(tencent).call("PullSmsSendStatus", {})) == "InvalidAction"
+    assert code_of(lambda: client(tencent).call("PullEverything", {})) == "InvalidAction"
 
 
 def test_a_request_of_the_helper_is_accepted_up_to_five_minutes_early_or_late(tencent: TencentStandIn) -> None:

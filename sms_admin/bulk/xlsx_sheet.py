@@ -1,0 +1,138 @@
+"""Sheets in .xlsx: python-calamine reads the values, a scan of the XML finds the things that it does not tell."""
+
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.etree.ElementTree import Element, ParseError, fromstring
+
+from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
+
+from sms_admin.bulk import cells
+from sms_admin.bulk.cells import Bad, Line
+from sms_admin.failures import Failed
+from sms_admin.language import tr
+
+_CHUNK = 1 << 20  # bytes
+_PARTS = re.compile(
+    rb'<row\b[^>]*?\br="(?P<row>[0-9]+)"[^>]*?\bhidden="(?:1|true)"'
+    rb'|<col\b[^>]*?\bhidden="(?P<column>1|true)"'
+    rb'|<c\b[^>]*?\br="(?P<error>[A-Z]+[0-9]+)"[^>]*?\bt="e"'
+    rb'|<c\b[^>]*?\br="(?P<formula>[A-Z]+[0-9]+)"[^>]*>\s*<f\b[^>]*?(?:/>|>[^<]*</f>)'
+    rb"(?P<empty>\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>)?"
+)
+_MARKS = (b"<f", b"hidden=", b't="e"')  # a chunk without them has no part of interest
+_RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
+
+
+class Scan(NamedTuple):
+    """The cells without a value, by row and column, and whether a row or a column is hidden."""
+
+    bad: dict[int, dict[int, Bad]]
+    hidden: str
+
+
+def lines(path: Path, sheet: str = "") -> Iterator[Line]:
+    """Yield the rows of a sheet: the named one, else the only one that has rows. Raises Failed."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            parts, fresh = _parts(file)
+            workbook = CalamineWorkbook.from_path(path)
+            name = _chosen(path, workbook, sheet)
+            scan = _scan(file, parts[name], all_formulas=fresh)
+        table = workbook.get_sheet_by_name(name)
+    except (zipfile.BadZipFile, CalamineError, ParseError, KeyError) as error:
+        raise Failed(
+            f"{path.name} is damaged or no Excel workbook: {error}", f"{path.name} 已损坏或不是 Excel 工作簿：{error}"
+        ) from None
+    if scan.hidden:
+        raise Failed(
+            f"{path.name} has a hidden {scan.hidden}: unhide everything, or clear the filter, and save it again",
+            f"{path.name} 中有隐藏的行或列：请取消隐藏或清除筛选，然后重新保存",
+        )
+    left = [""] * (table.start or (0, 0))[1]  # calamine begins with the first column that is used
+    for row, values in enumerate(table.iter_rows(), 1):
+        line = Line(row, [*left, *map(cells.text, values)])
+        for place, bad in scan.bad.get(row, {}).items():
+            if place < len(line.cells):
+                line.cells[place] = bad
+        yield line
+
+
+def _parts(file: zipfile.ZipFile) -> tuple[dict[str, str], bool]:
+    """Return the file of each sheet by its name, and whether no program has calculated the formulas yet.
+
+    Libraries that write workbooks ask Excel to calculate at the first opening; Excel removes that wish when it saves.
+    """
+    book, relations = (fromstring(file.read(f"xl/{name}")) for name in ("workbook.xml", "_rels/workbook.xml.rels"))  # noqa: S314 - the operator's own file
+    targets = {one.get("Id"): (one.get("Target") or "").removeprefix("/xl/") for one in relations}
+    parts = {str(one.get("name")): f"xl/{targets[one.get(_RELATION)]}" for one in _named(book, "sheet")}
+    fresh = any(one.get("fullCalcOnLoad") in ("1", "true") for one in _named(book, "calcPr"))
+    return parts, fresh
+
+
+def _named(root: Element, name: str) -> list[Element]:
+    return [one for one in root.iter() if one.tag.rpartition("}")[2] == name]
+
+
+def _chosen(path: Path, workbook: Any, sheet: str) -> str:
+    """Return the name of the sheet to read. Raises Failed."""
+    hidden = [one.name for one in workbook.sheets_metadata if one.visible != SheetVisibleEnum.Visible]
+    if hidden:
+        names = ", ".join(hidden)
+        raise Failed(
+            f"{path.name} has hidden sheets ({names}): delete them, or show them and name yours with --sheet",
+            f"{path.name} 中有隐藏的工作表（{names}）：请删除，或取消隐藏并用 --sheet 指定",
+        )
+    used = workbook.sheet_names
+    if len(used) > 1 and not sheet:
+        used = [name for name in used if workbook.get_sheet_by_name(name).height]
+    if sheet and sheet not in used:
+        raise Failed(f"{path.name} has no sheet {sheet}", f"{path.name} 中没有工作表 {sheet}")
+    if len(used) > 1 and not sheet:
+        names = ", ".join(used)
+        raise Failed(
+            f"more than one sheet has rows: name one of {names} with --sheet",
+            f"多个工作表有内容：请用 --sheet 指定 {names} 之一",
+        )
+    return sheet or (used or workbook.sheet_names)[0]
+
+
+def _scan(file: zipfile.ZipFile, part: str, *, all_formulas: bool) -> Scan:
+    """Read the XML of a sheet. `all_formulas`: none of them has been calculated, even if it has a value."""
+    bad: dict[int, dict[int, Bad]] = {}
+    hidden, kept = "", b""
+    with file.open(part) as xml:
+        while chunk := xml.read(_CHUNK):
+            text = kept + chunk
+            cut = max(text.rfind(b"</c>"), text.rfind(b"<row"), text.rfind(b"</row>"))
+            text, kept = (text[:cut], text[cut:]) if cut > 0 else (b"", text)
+            if any(mark in text for mark in _MARKS):
+                hidden = _find(text, bad, all_formulas=all_formulas) or hidden
+    return Scan(bad, _find(kept, bad, all_formulas=all_formulas) or hidden)
+
+
+def _find(text: bytes, bad: dict[int, dict[int, Bad]], *, all_formulas: bool) -> str:
+    """Add the bad cells of a part of the XML; return "row" or "column" if one is hidden."""
+    hidden = ""
+    for found in _PARTS.finditer(text):
+        if found["row"] or found["column"]:
+            hidden = f"row ({found['row'].decode()})" if found["row"] else "column"
+        elif found["error"]:
+            _put(bad, found["error"], Bad(tr("the error of a formula, such as #N/A", "公式错误，例如 #N/A")))
+        elif found["empty"] is not None or all_formulas:
+            why = tr(
+                "a formula that was not calculated: open the file in Excel and save it",
+                "公式尚未计算：请用 Excel 打开并保存文件",
+            )
+            _put(bad, found["formula"], Bad(why))
+    return hidden
+
+
+def _put(bad: dict[int, dict[int, Bad]], place: bytes, why: Bad) -> None:
+    letters, row = re.match(r"([A-Z]+)([0-9]+)", place.decode()).groups()  # type: ignore[union-attr] # the pattern above
+    index = 0
+    for letter in letters:
+        index = index * 26 + ord(letter) - ord("A") + 1
+    bad.setdefault(int(row), {})[index - 1] = why

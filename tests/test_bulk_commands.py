@@ -1,0 +1,242 @@
+"""The commands of bulk messages, from an empty sheet to a finished task, against the stand-in of Tencent Cloud."""
+
+import csv
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xlsxwriter
+
+from local.describe_sms import PENDING, REFUSED, Sign, Template
+from local.tencent import TencentStandIn
+from sms_admin.bulk.journal import Journal
+from sms_admin.bulk.task import Folder, Phase
+from tests.testkit.admin import Done, admin
+from tests.testkit.bulk import FIRST, KEYS, SIGN, WISH, make_task, members, stand_in
+
+
+class Desk:
+    """An operator's machine: its environment, its files, and the commands that are typed there."""
+
+    def __init__(self, cloud: TencentStandIn, path: Path) -> None:
+        self.cloud, self.path = cloud, path
+        self.environ = KEYS | {
+            "SMS_ENDPOINT": cloud.url,
+            "SMS_SDKAPPID": "1400000000",
+            "SMS_SIGN": SIGN,
+            "BULK_SDKAPPID": "1400000001",
+            "XDG_STATE_HOME": str(path),
+        }
+
+    def __call__(self, *words: str, code: int = 0, **environ: str) -> Done:
+        """Run a command of `bulk` and compare its exit code."""
+        done = admin(self.environ | environ, "bulk", *words)
+        assert done.code == code, done
+        return done
+
+    def json(self, *words: str, code: int = 0, **environ: str) -> list[dict[str, Any]]:
+        """Return the rows that a command prints as JSON."""
+        return [json.loads(line) for line in self(*words, "--json", code=code, **environ).out.splitlines()]
+
+    def sheet(self, rows: list[list[Any]], name: str = "members.xlsx") -> str:
+        """Write a sheet; return its path."""
+        with xlsxwriter.Workbook(self.path / name) as book:
+            sheet = book.add_worksheet()
+            for place, row in enumerate([["手机号码", "变量1", "变量2"], *rows]):
+                sheet.write_row(place, 0, row)
+        return str(self.path / name)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """An operator's machine, whose templates are notices: they may be sent at the hour of the test."""
+    with stand_in() as cloud:
+        yield Desk(cloud, tmp_path)
+
+
+ROWS: list[list[Any]] = [
+    [13800138000, "王小明", "春节"],
+    ["+86 138 0013 8001", "会员", "春节"],
+    ["13800138002", "会员", "春节"],
+    ["'13800138001", "李雷", "春节"],  # twice
+    ["1.39E+10", "韩", "春节"],
+    ["13800138003", "韩梅梅韩梅梅梅", "春节"],
+    ["+447400123456", "Ann", "year"],
+]
+NOTICE = ("--template", "3", "--notice")
+
+
+def test_a_preview_decides_about_every_row_before_anything_is_sent(desk: Desk) -> None:
+    """Rejected rows and duplicates go into a file whose numbers a spreadsheet leaves alone; nothing is sent."""
+    sheet = desk.sheet(ROWS)
+    (found,) = desk.json("preview", sheet, *NOTICE)
+    assert {key: found[key] for key in ("recipients", "abroad", "rejected", "duplicates", "messages", "requests")} == {
+        "recipients": 3, "abroad": 0, "rejected": 3, "duplicates": 1, "messages": 3, "requests": 2,
+    }  # fmt: skip
+    assert found["heads"] == [1]
+    assert found["samples"][0] == {
+        "row": 2, "text": f"【{SIGN}】尊敬的会员王小明，公司A祝您春节快乐！拒收请回复R", "messages": 1,
+    }  # fmt: skip
+    with Path(found["rejectedFile"]).open(encoding="utf-8-sig") as file:
+        head, *rejected = csv.reader(file)
+    assert head == ["row", "reason", "phone"]
+    assert [(row[0], row[2]) for row in rejected] == [
+        ("'6", "'1.39E+10"), ("'7", "'13800138003"), ("'8", "'+447400123456"), ("'5", "'+8613800138001"),
+    ]  # fmt: skip
+    assert rejected[3][1] == "the same number as row 3, which is kept"
+    assert (desk.cloud.fates.counts, list(desk.path.glob("sms-admin/*.sqlite"))) == ({}, [])
+    (abroad,) = desk.json("preview", sheet, *NOTICE, "--intl-template", "2", BULK_INTL_SDKAPPID="1400000002")
+    assert (abroad["recipients"], abroad["abroad"], abroad["requests"]) == (4, 1, 3)
+    words = desk("preview", sheet, *NOTICE).out
+    assert "messages charged" in words
+    assert "13800138000" not in words
+
+
+def test_a_sending_asks_for_a_yes_and_reaches_each_number_once(desk: Desk) -> None:
+    """The yes names recipients and fee; the same sheet is not sent twice; list and show tell the fate."""
+    sheet = desk.sheet(ROWS)
+    refused = desk("send", sheet, *NOTICE, code=2)
+    assert "Send to 3 recipients, 3 messages charged?" in refused.err
+    assert desk("send", sheet, *NOTICE, "--dry-run").code == 0
+    assert (desk.cloud.fates.counts, desk.json("list")) == ({}, [])
+    desk.cloud.fates.refused["+8613800138002"] = "FailedOperation.PhoneNumberInBlacklist"
+    (done,) = [row for row in desk.json("send", sheet, *NOTICE, "--yes", "--test", "+8613800138009") if "task" in row]
+    assert {key: done[key] for key in ("state", "rows", "accepted", "refused", "unknown", "waiting", "rejected")} == {
+        "state": "finished", "rows": 3, "accepted": 2, "refused": 1, "unknown": 0, "waiting": 0, "rejected": 4,
+    }  # fmt: skip
+    assert desk.cloud.fates.counts == {"+8613800138000": 1, "+8613800138001": 1, "+8613800138009": 1}
+    assert desk.json("list") == [done]
+    assert (
+        f"the task {done['task']} has this sheet and this template" in desk("send", sheet, *NOTICE, "--yes", code=1).err
+    )
+    _, row = desk.json("show", done["task"][:5])
+    assert (row["phone"], row["state"], row["reason"]) == (
+        "+86138****8002", "refused", "FailedOperation.PhoneNumberInBlacklist",
+    )  # fmt: skip
+    assert "no task xyz" in desk("show", "xyz", code=1).err
+    assert "accepted" in desk("list").out
+
+
+def test_the_conditions_of_a_task_are_checked_before_it_is_made(desk: Desk, clock: Any) -> None:
+    """Template, signature, application, kind and hour: each problem is a sentence, and nothing is sent."""
+    clock.move_to(1_801_843_200, tick=True)  # 2027-02-06 00:00 in China
+    sheet = desk.sheet(ROWS[:1])
+    templates, signs = desk.cloud.catalogue.templates, desk.cloud.catalogue.signs
+    wish = ("--template", "1")
+    cases: list[tuple[tuple[str, ...], dict[str, str], str]] = [
+        (("--template", "x"), {}, "is not a number"),
+        (("--template", "99"), {}, "no template 99"),
+        (("--template", "7"), {}, "the template 7 is still being reviewed"),
+        (("--template", "8"), {}, "the template 8 was refused (为什么)"),
+        ((*wish, "--sign", "别人"), {}, "no signature 别人"),
+        (wish, {"SMS_SIGN": ""}, "there is no signature"),
+        (wish, {"BULK_SDKAPPID": ""}, "set BULK_SDKAPPID"),
+        (wish, {"BULK_SDKAPPID": "1400000000"}, "the login's own application"),
+        (wish, {}, "the next possible time is 2027-02-06 08:00:00"),
+        ((*wish, "--at", "2027-02-06 22:00"), {}, "the next possible time is 2027-02-07 08:00:00"),
+        ((*wish, "--at", "2027-02-05 23:59:59"), {}, "is past in Asia/Shanghai: it is 2027-02-06 00:00:0"),
+        ((*wish, "--at", "2027-03-20 09:00"), {}, "more than a month ahead"),
+        ((*wish, "--at", "noon"), {}, "'noon' is no time"),
+        ((*wish, "--at", "2027-02-06 09:00", "--zone", "Mars"), {}, "no time zone Mars"),
+        ((*wish, "--at", "2027-02-06 09:00", "--expires", "2027-02-06 08:00"), {}, "expires before it begins"),
+        (("--template", "9", "--marketing", "--at", "2027-02-06 09:00"), {}, "must end with 拒收请回复R"),
+    ]
+    try:
+        more = [
+            Template(7, WISH, status=PENDING),
+            Template(8, WISH, status=REFUSED, reply="为什么"),
+            Template(9, "{1}好{2}"),
+        ]
+        desk.cloud.catalogue.templates = [*templates, *more]
+        for words, environ, why in cases:
+            found = desk("send", sheet, *words, "--yes", code=1, **environ)
+            assert why in " ".join((found.out + found.err).split()), (words, found)
+        good = desk("preview", sheet, *wish, "--at", "2027-02-06 09:00").out
+        assert "2027-02-06 09:00:00 Asia/Shanghai (in 8 h 59 min" in good or "(in 9 h" in good
+        notice = desk("preview", sheet, "--template", "9").out
+        assert "so this counts as a notice" in " ".join(notice.split())
+        desk.cloud.fail("UnauthorizedOperation.RequestPermissionDeny", action="DescribeSmsTemplateList")
+        desk.cloud.fail("UnauthorizedOperation.RequestPermissionDeny", action="DescribeSmsSignList")
+        assert "--text" in desk("preview", sheet, *NOTICE, code=1).err
+        given = desk("preview", sheet, *NOTICE, "--text", WISH).out
+        assert "was not checked: UnauthorizedOperation.RequestPermissionDeny" in " ".join(given.split())
+    finally:
+        desk.cloud.catalogue.templates, desk.cloud.catalogue.signs = templates, signs
+    assert desk.cloud.fates.counts == {}
+    assert isinstance(signs[0], Sign)
+
+
+def test_excluded_numbers_get_nothing(desk: Desk) -> None:
+    """A list of the operator's own, which must be readable to the last row."""
+    sheet, excluded = desk.sheet(ROWS[:3]), desk.sheet([["13800138002"]], "excluded.xlsx")
+    (found,) = desk.json("preview", sheet, *NOTICE, "--exclude", excluded)
+    assert (found["recipients"], found["excluded"]) == (2, 1)
+    broken = desk.sheet([["13800138002"], ["1380013800"]], "broken.xlsx")
+    assert "broken.xlsx, row 3: " in desk("preview", sheet, *NOTICE, "--exclude", broken, code=1).err
+
+
+def test_a_task_is_resumed_shown_and_cancelled(desk: Desk) -> None:
+    """An interrupted task goes on where it surely sent nothing; a cancelled one never does."""
+    folder = Folder.of(desk.environ, desk.path / "sms-admin")
+    task = make_task(folder, members(5))
+    journal = Journal(folder.file(task))
+    journal.claim([1], time.time())
+    journal.change(phase=Phase.RUNNING)
+    journal.close()
+    desk.cloud.fates.silent.add(f"+{FIRST + 1}")
+    (before,) = desk.json("list")
+    assert (before["state"], before["unknown"], before["waiting"]) == ("interrupted", 1, 4)
+    done = desk("resume", task, code=1)
+    assert "1 rows are of unknown fate" in " ".join(done.out.split())
+    assert "who may have got the message?" in desk("resume", task, "--unknown", "send", code=2).err
+    (after,) = desk.json("resume", task, "--unknown", "send", "--yes")
+    assert (after["state"], after["accepted"]) == ("finished", 5)
+    other = make_task(folder, members(2))
+    desk("cancel", other, code=2)
+    assert desk.json("cancel", other, "--yes")[0]["state"] == "cancelled"
+    assert "was cancelled" in desk("resume", other, code=1).err
+    assert set(desk.cloud.fates.counts.values()) == {1}
+
+
+def test_a_scheduled_task_is_cancelled_while_its_process_waits(desk: Desk) -> None:
+    """The process is told to stop; nothing is sent."""
+    folder = Folder.of(desk.environ, desk.path / "sms-admin")
+    task = make_task(folder, members(2), at=int(time.time()) + 3600)
+    from tests.testkit.bulk import sendings  # noqa: PLC0415 - the only use
+
+    with sendings() as start:
+        process = start(folder, task, desk.cloud.url)
+        until = time.monotonic() + 10
+        while not folder.holder(task) and time.monotonic() < until:
+            threading.Event().wait(0.02)
+        assert desk.json("list")[0]["state"] == "scheduled"
+        assert desk.json("cancel", task, "--yes")[0]["state"] == "cancelled"
+        process.join()
+    assert desk.cloud.fates.counts == {}
+
+
+def test_the_sheet_to_fill_in_is_written(desk: Desk) -> None:
+    """A wrong name, or a file that exists, is an error."""
+    path = desk.path / "new.xlsx"
+    assert "ready to be filled in" in desk("template", str(path), "--variables", "2").out
+    assert "exists" in desk("template", str(path), code=1).err
+    assert "must end in .xlsx" in desk("template", str(desk.path / "new.csv"), code=1).err
+    (found,) = desk.json("preview", str(path), *NOTICE, code=1)
+    assert (found["recipients"], found["problems"]) == (0, ["no row can be sent"])
+
+
+@pytest.mark.parametrize("language", ["en_US.UTF-8", "zh_CN.UTF-8"])
+def test_the_words_of_every_state_exist_in_both_languages(desk: Desk, language: str) -> None:
+    """A table in Chinese has no English word of a state or a column."""
+    folder = Folder.of(desk.environ, desk.path / "sms-admin")
+    for phase in Phase:
+        task = make_task(folder, members(2))
+        journal = Journal(folder.file(task))
+        journal.change(phase=phase)
+        journal.close()
+        words = desk("show", task, "--state", "waiting", LANG=language).out
+        assert ("waiting" in words) == (language == "en_US.UTF-8")
