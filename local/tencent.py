@@ -46,8 +46,8 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         on_message: Callable[[Message], None] | None = None,
     ) -> None:
         self._secret_id, self._secret_key, self._token = secret_id, secret_key, token
-        self._clock, self._inbox, self.fates, self.receipts = clock, Inbox(), Fates(), Receipts()
         self._tickets = captcha.TicketOffice(app_id=captcha_app_id, secret=captcha_secret, clock=clock)
+        self._clock, self._inbox, self.fates, self.receipts = clock, Inbox(), Fates(), Receipts()
         self.catalogue = catalogue or describe_sms.Catalogue()
         self.catalogue.clock = clock
         self.functions: dict[str, invoke.Function] = {}
