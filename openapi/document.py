@@ -57,6 +57,8 @@ _TAGS: dict[str, tuple[str, dict[Method, str]]] = {
         {
             messages.GetUserInfo: "",
             messages.SetNickname: "",
+            messages.ChangePhone: "`phone` is the new number, and `code` and `sessionId` are of a `getSms` to it. "
+            "`proof` is of a `verify` of the present number. Both codes have the purpose `changePhone`.",
             messages.DeleteAccount: "A fresh code proves their identity: request it with `getSms`.",
         },
     ),
@@ -78,10 +80,11 @@ _TOKEN: list[Part] = [{"token": []}]
 _SECURITY: dict[Method, list[Part]] = {
     messages.GetUserInfo: _TOKEN,
     messages.SetNickname: _TOKEN,
+    messages.ChangePhone: _TOKEN,
     messages.DeleteAccount: _TOKEN,
     messages.Logout: [{}, *_TOKEN],
 }
-_REPEATABLE = {messages.GetSms, messages.Login, messages.Verify}
+_REPEATABLE = {messages.GetSms, messages.Login, messages.Verify, messages.ChangePhone}
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from sms_login.http.messages import (
+    ChangePhone,
     DeleteAccount,
     Done,
     GetSms,
@@ -31,6 +32,7 @@ from sms_login.sessions.proofs import Proven
 from sms_login.sessions.service import SignedIn, UserInfo
 
 _PHONE, _SESSION, _CODE = "+8613800138000", "hv2BFvYIitNmiBDL85XEUA", "123456"
+_NEW = "+8613900139000"
 ACCESS_TOKEN = "eyJhbGciOi…"  # noqa: S105 - made up
 _REFRESH = "rt_5nZ0Zc…"
 _PROOF, _DETAIL = "eyJ0eXAiOi…", "order 4711, 99.00 CNY"
@@ -77,6 +79,10 @@ ALL: dict[str, tuple[Message, Any]] = {
     "logout everywhere": (Logout(refresh_token=_REFRESH, everywhere=True), Done()),
     "getUserInfo": (GetUserInfo(ACCESS_TOKEN), UserInfo(**_USER)),
     "setNickname": (SetNickname(ACCESS_TOKEN, "小明"), UserInfo(**_USER)),
+    "changePhone": (
+        ChangePhone(ACCESS_TOKEN, _PROOF, _NEW, _CODE, _SESSION),
+        LoggedIn(**{**_USER, "phone": _NEW}, **_TOKENS, is_new_user=False),
+    ),
     "deleteAccount": (DeleteAccount(ACCESS_TOKEN, _CODE, _SESSION), Done()),
     "smsReceipt": (SmsReceipt(RECEIPT_KEY), Received()),
     "health": (Health(), Healthy()),

@@ -26,6 +26,7 @@ ANSWERS: dict[type[messages.Message], type[Any]] = {
     messages.Logout: messages.Done,
     messages.GetUserInfo: UserInfo,
     messages.SetNickname: UserInfo,
+    messages.ChangePhone: LoggedIn,
     messages.DeleteAccount: messages.Done,
     messages.SmsReceipt: messages.Received,
     messages.Health: messages.Healthy,

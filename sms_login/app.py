@@ -18,7 +18,7 @@ from sms_login.limits.client import Client
 from sms_login.limits.guard import Caller
 from sms_login.otp.delivery import Deliveries
 from sms_login.otp.login import LoginService
-from sms_login.otp.purposes import Purpose, bound
+from sms_login.otp.purposes import CHANGE_PHONE, Purpose, bound
 from sms_login.otp.send import CodeSent, Sender
 from sms_login.otp.verify import Guess
 from sms_login.phone import Phone
@@ -77,7 +77,13 @@ class App(msgspec.Struct, kw_only=True, eq=False):
         """Answer a message. A new one also needs its type in http/messages.py and its entries in openapi/."""
         answer: messages.Answer = messages.Done()
         match message:
-            case messages.GetSms() | messages.Login() | messages.Verify() | messages.DeleteAccount():
+            case (
+                messages.GetSms()
+                | messages.Login()
+                | messages.Verify()
+                | messages.ChangePhone()
+                | messages.DeleteAccount()
+            ):
                 answer = self._with_code(message, key, self._client(request))
             case messages.GetSmsStatus():
                 answer = self.deliveries.status(self._phone(message), message.session_id, message.serial_no)
@@ -110,6 +116,10 @@ class App(msgspec.Struct, kw_only=True, eq=False):
                 phone, purpose = self._phone(message), self._purpose(message)
                 key = key and f"verify {key}"  # the key of a login answers no verify, and the other way round
                 return self.login.prove(Guess(phone, message.code, message.session_id, key, client, purpose))
+            case messages.ChangePhone():
+                phone, key = self._phone(message), key and f"change {key}"
+                guess = Guess(phone, message.code, message.session_id, key, client, CHANGE_PHONE)
+                return self.login.change_phone(message.token, message.proof, guess)
             case messages.DeleteAccount():
                 self.login.delete_account(message.token, message.code, message.session_id, client)
                 return messages.Done()

@@ -17,6 +17,7 @@
     ├── SessionMismatch       -1103  401  a live code, but of another session
     ├── UserStoreFailed       -1201  503  the user record could not be written
     ├── NotRegistered         -1202  404
+    ├── PhoneTaken            -1203  409  the new number has a user already
     ├── UserBanned            -1204  403  an operator has banned the user
     ├── TooManyRequests       -1301  429  a limit
     ├── CaptchaRequired       -1302  403  a ticket is missing or bad
@@ -192,6 +193,12 @@ class NotRegistered(Refusal, number=-1202, status=404):
     """The number has no user."""
 
     zh, en = "用户未注册", "There is no such user."
+
+
+class PhoneTaken(Refusal, number=-1203, status=409):
+    """The new number has a user; only the holder of a right code for it is told so."""
+
+    zh, en = "该手机号已注册其他账号", "This phone number already belongs to another account."
 
 
 class UserBanned(Refusal, number=-1204, status=403):

@@ -28,7 +28,7 @@ _MOST = 4096  # bytes that a pipe writes atomically (PIPE_BUF): threads need no 
 # redacts nothing does not pay for them.
 _SECRETS = (
     # A key of ours in Redis, with a number or a sessionId.
-    (r"(otp|user|session|budget):\{[^}\s]*\}?[^\s'\",]*", r"<\1 key>"),
+    (r"(otp|user|session|change|budget):\{[^}\s]*\}?[^\s'\",]*", r"<\1 key>"),
     (r"rt_[A-Za-z0-9_-]{40,}", "<token>"),
     (r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.?[A-Za-z0-9_-]*", "<token>"),
     (r"(://[^:/@\s]*:)[^/\s]*@", r"\1****@"),  # the password in a URL

@@ -27,6 +27,7 @@ from tests.testkit.backends import Backend
 from tests.testkit.limits import FORGED, IP, KEY, Make, Printed, alerts, counts, range_of, stranger, totals, unverified
 from tests.testkit.races import outcomes, race
 from tests.testkit.relay import Direction, Relay
+from tests.testkit.seams import Killed
 from tests.testkit.servers import RedisServer
 from tests.testkit.world import OTHER_PHONE, PHONE, UNLIMITED, World
 
@@ -286,10 +287,6 @@ def test_a_repeat_is_answered_although_the_budget_has_no_place_for_it(make: Make
 
 
 # The process dies: what is in Redis is all that is left.
-
-
-class Killed(BaseException):
-    """The process has died."""
 
 
 def dies(world: World, name: str, act: Callable[[], object]) -> None:

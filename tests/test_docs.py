@@ -99,6 +99,7 @@ def test_every_method_is_in_the_readme_with_the_fields_of_its_answer() -> None:
         "login": [LoggedIn, StillLoggedIn],
         "refresh": [SignedIn],
         "logout": [messages.Done],
+        "changePhone": [LoggedIn],
         "deleteAccount": [messages.Done],
         "getUserInfo": [UserInfo],
         "setNickname": [UserInfo],

@@ -148,6 +148,7 @@ class Live:
             "logout": [lambda: {"refreshToken": self._user()["refreshToken"]}, self._token],
             "getUserInfo": [self._token, self._token, self._gone],
             "setNickname": [lambda: {**self._token(), "name": "小明"}],
+            "changePhone": [self._changing],
             "deleteAccount": [lambda: {**self._token(), "code": REVIEW_CODE, "sessionId": None}],
         }
         of_method = sorts.get(method, [dict])
@@ -192,6 +193,15 @@ class Live:
         phone = self._number()["phone"]
         session = self.call(method="getSms", phone=phone, **purpose)["sessionId"]
         return {"phone": phone, "sessionId": session, "code": self.cloud.tencent.inbox(phone)[0].params[0]}
+
+    def _changing(self) -> dict[str, Any]:
+        """Log in, prove the number, and request a code at another one."""
+        return {**self._asked(**CHANGE), "token": self._user()["token"], "proof": self.proof()}
+
+    def proof(self) -> str:
+        """Prove the number that has a fixed code."""
+        code = {"phone": REVIEW_PHONE, "code": REVIEW_CODE, "sessionId": "A" * 22}
+        return str(self.call(method="verify", **code, **CHANGE)["proof"])
 
     def _waiting(self) -> dict[str, Any]:
         """Request a code, and return the parameters that ask for the fate of its message."""
@@ -314,7 +324,7 @@ def test_without_redis_every_method_answers_as_described(live: Live) -> None:
     """Without Redis, a method answers ServiceUnavailable if the table of refusals says so, and works otherwise."""
     token, refresh = (live.call(method="login", phone=REVIEW_PHONE, code=REVIEW_CODE)[name] for name in TOKENS)
     params = {"phone": REVIEW_PHONE, "token": token, "refreshToken": refresh, "code": REVIEW_CODE, "name": "小明"}
-    params |= {"sessionId": "A" * 22, "serialNo": "2019:1", "purpose": "changePhone"}
+    params |= {"proof": live.proof(), "sessionId": "A" * 22, "serialNo": "2019:1", "purpose": "changePhone"}
     away = wiring.build({**live.cloud.environ, "REDIS_PORT": "1", "TEST_NUMBERS": "", "TEST_NUMBERS_UNTIL": ""})
     for kind, refused in refusals.BY_METHOD.items():
         event: dict[str, Any] = {"httpMethod": "POST", "body": json.dumps({**params, "method": schemas.tag(kind)})}

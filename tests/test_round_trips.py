@@ -9,6 +9,9 @@ import time_machine
 from benchmarks.wire import Wire
 from sms_login.adapters.redis.client import connect
 from sms_login.errors import CodeHasExpired
+from sms_login.otp.purposes import CHANGE_PHONE
+from sms_login.otp.verify import Guess
+from sms_login.phone import Phone
 from tests.testkit.backends import Backend
 from tests.testkit.devices import Device
 from tests.testkit.receipts import receipt
@@ -30,6 +33,8 @@ TRIPS = {
     "health": 1,
     "a guess without a code": 2,  # the second says whether the number is locked
     "a guess at a forged sessionId": 2,  # the second: has the number another code, that is live?
+    # token, user and new number; code; start; take, session and budgets; leave; clean-up
+    "changePhone": 6,
     "deleteAccount": 5,  # owner of the session; code; user, session list and budgets; sessions; spent challenge
 }
 
@@ -80,6 +85,11 @@ def test_round_trips(redis_server: RedisServer, clock: time_machine.Traveller) -
         world.wait(world.rules.age * 2)
         counts["a guess without a code"] = trips(lambda: guess(None))
         counts["a guess at a forged sessionId"] = trips(lambda: guess("A" * 22))
+        proof = world.prove(world.get_sms(purpose=CHANGE_PHONE).session_id, purpose=CHANGE_PHONE).proof
+        new = Phone.parse("+8613900139000", "CN")
+        changing = world.get_sms(phone=new, purpose=CHANGE_PHONE).session_id
+        guess_at_new = Guess(new, world.outbox.code, changing, None, world.client, CHANGE_PHONE)
+        counts["changePhone"] = trips(lambda: world.login.change_phone(device.token, proof, guess_at_new))
         session = world.get_sms(phone=OTHER_PHONE).session_id
         counts["deleteAccount"] = trips(delete)
         assert counts == TRIPS

@@ -84,6 +84,16 @@ class Logout(Struct, frozen=True, tag_field="method", tag="logout", rename="came
     everywhere: bool = False
 
 
+class ChangePhone(Struct, frozen=True, tag_field="method", tag="changePhone", rename="camel"):
+    """Give the user another number. A proof of the present one and a code of the new one are needed."""
+
+    token: Token
+    proof: Token
+    phone: Spelling
+    code: Code
+    session_id: SessionId
+
+
 class DeleteAccount(Struct, frozen=True, tag_field="method", tag="deleteAccount", rename="camel"):
     """Delete the user. A fresh code proves their identity."""
 
@@ -119,10 +129,10 @@ class Jwks(Struct, frozen=True, tag_field="method", tag="jwks"):
     """Return the public keys that verify tokens."""
 
 
-_OfUsers = Login | Verify | Refresh | Logout | GetUserInfo | SetNickname | DeleteAccount
+_OfUsers = Login | Verify | Refresh | Logout | GetUserInfo | SetNickname | ChangePhone | DeleteAccount
 Message = GetSms | GetSmsStatus | _OfUsers | SmsReceipt | Health | Jwks
-WithPhone = GetSms | GetSmsStatus | Login | Verify
-WithCode = GetSms | Login | Verify | DeleteAccount
+WithPhone = GetSms | GetSmsStatus | Login | Verify | ChangePhone
+WithCode = GetSms | Login | Verify | ChangePhone | DeleteAccount
 METHODS: dict[str, type[Message]] = {kind.__struct_config__.tag: kind for kind in get_args(Message)}
 
 

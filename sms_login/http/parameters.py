@@ -39,6 +39,7 @@ MUST_BE = {
         f"最多 {MAX_DETAIL} 字节的 UTF-8 文本，且不用于登录",
     ),
     "token": ("a token", "登录令牌"),
+    "proof": ("a proof of the present number for changePhone", "当前号码用于 changePhone 的证明"),
     "refreshToken": ("a refresh token", "刷新令牌"),
     "everywhere": ("true or false", "true 或 false"),
     "captchaTicket": ("the ticket that the captcha gave", "人机验证控件返回的 ticket"),

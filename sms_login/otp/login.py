@@ -1,4 +1,4 @@
-"""login, verify and deleteAccount: what a right code is used for."""
+"""login, verify, changePhone and deleteAccount: the uses of a right code."""
 
 import contextlib
 
@@ -7,8 +7,9 @@ from msgspec.structs import asdict, replace
 
 from sms_login import logs
 from sms_login.calls import Call, Joint
-from sms_login.errors import ServiceUnavailable
+from sms_login.errors import InvalidParam, PhoneTaken, ServiceUnavailable, TokenMismatch
 from sms_login.limits.client import Client
+from sms_login.otp.purposes import CHANGE_PHONE
 from sms_login.otp.verify import Guess, Verifier
 from sms_login.sessions.proofs import Proofs, Proven
 from sms_login.sessions.service import Sessions, SignedIn, banned
@@ -42,16 +43,8 @@ class LoginService(Struct, frozen=True, kw_only=True, eq=False):
             return self.sessions.begin(guess.phone, self.users.sign_in(guess.phone, login_id))
 
         login = self.verifier.redeem(guess, sign_in)
-        user, tokens = login.result
-        if tokens is None:
-            raise banned(user)
         # A user is named after the login that signed them up, so a repeated login gives the same answer.
-        is_new = user.id == login.login_id
-        logs.note(new_user=is_new)
-        logged_in = LoggedIn(**asdict(tokens), is_new_user=is_new)
-        if user.returning:
-            return replace(logged_in, is_returning=True, last_login_at=user.last_login // 1000)
-        return logged_in
+        return _logged_in(*login.result, login.login_id)
 
     def prove(self, guess: Guess) -> Proven:
         """Prove that the number is in hand, for the purpose of the guess. Nobody is signed in.
@@ -65,12 +58,34 @@ class LoginService(Struct, frozen=True, kw_only=True, eq=False):
 
         return self.verifier.redeem(guess, prove, login_id=self.proofs.new_id()).result
 
+    def change_phone(self, token: str, proof: str, guess: Guess) -> LoggedIn:
+        """Give the token's user the number of the guess, end all their sessions, and begin one.
+
+        Raises TokenInvalid and TokenExpired for either token, TokenMismatch for a proof of another number, InvalidParam
+        for the present number, PhoneTaken and UserBanned after a right code, which is spent, and as `Verifier.redeem`.
+        """
+        proven = self.proofs.verify(proof, CHANGE_PHONE.name)
+        claims = self.sessions.mover(token, guess.phone)
+        if proven.phone.e164 != claims.phone.e164:
+            raise TokenMismatch("the proof is of another number")
+        if guess.phone.e164 == claims.phone.e164:
+            raise InvalidParam("phone is the present number", "phone 是当前的号码")
+
+        def move(_login_id: str) -> Call[tuple[User, SignedIn | None]]:
+            moving = self.users.move(claims.phone, guess.phone, claims.user_id)
+            return self.sessions.begin(guess.phone, moving, claims)
+
+        user, tokens = self.verifier.redeem(guess, move).result
+        if user.id != claims.user_id:
+            raise PhoneTaken
+        return _logged_in(user, tokens)
+
     def delete_account(self, token: str, code: str, challenge_id: str | None, client: Client) -> None:
         """Delete the token's user and all sessions, after a right code.
 
         Raises TokenInvalid, TokenExpired, UserBanned, and the refusals of `Verifier.redeem`.
         """
-        claims = self.sessions.active_claims(token)
+        claims = self.sessions.claims(token)
 
         def delete(_login_id: str) -> Call[None]:  # cut off in between, it can be repeated with the same code
             deleting = self.users.delete(claims.phone, claims.user_id)
@@ -82,3 +97,14 @@ class LoginService(Struct, frozen=True, kw_only=True, eq=False):
         with contextlib.suppress(ServiceUnavailable):  # the account is deleted; the challenge expires by itself
             if deletion.challenge_id:
                 self.verifier.challenges.forget(claims.phone, deletion.challenge_id).answer()
+
+
+def _logged_in(user: User, tokens: SignedIn | None, login_id: str = "") -> LoggedIn:
+    """Return the answer to a login that began a session. Raises UserBanned if it did not."""
+    if tokens is None:
+        raise banned(user)
+    logs.note(new_user=user.id == login_id)
+    logged_in = LoggedIn(**asdict(tokens), is_new_user=user.id == login_id)
+    if user.returning:
+        return replace(logged_in, is_returning=True, last_login_at=user.last_login // 1000)
+    return logged_in

@@ -8,7 +8,7 @@ from msgspec.structs import asdict
 
 from sms_login import logs
 from sms_login.calls import Call, Joint, Send
-from sms_login.errors import NotRegistered, TokenInvalid, TokenMismatch, UserBanned
+from sms_login.errors import NotRegistered, ServiceUnavailable, TokenInvalid, TokenMismatch, UserBanned
 from sms_login.periods import Seconds
 from sms_login.phone import Phone
 from sms_login.sessions.access_tokens import AccessTokens, Claims
@@ -56,18 +56,18 @@ class Sessions(Struct, frozen=True, kw_only=True, eq=False):
     test_number_ended: Callable[[Phone], bool]
     send: Send
 
-    def begin(self, phone: Phone, user: Call[User]) -> Call[tuple[User, SignedIn | None]]:
-        """Begin a session of the number's user, and answer both; none begins if they are banned.
+    def begin(self, phone: Phone, user: Call[User], mover: Claims | None = None) -> Call[tuple[User, SignedIn | None]]:
+        """Begin a session of the number's user, and answer both; `SessionStore.begin` says when none begins.
 
         Raises ServiceUnavailable.
         """
         session = secrets.token_urlsafe(16)  # 128 bits
-        beginning = self.store.begin(phone, session, user)
+        beginning = self.store.begin(phone, session, user, mover)
 
         def signed_in() -> tuple[User, SignedIn | None]:
             begun = beginning.answer()
             user = begun.user
-            return user, None if user.banned else self._tokens(user, session, 1, begun.left_ms)
+            return user, self._tokens(user, session, 1, begun.left_ms) if begun.left_ms else None
 
         return Joint([beginning], signed_in)
 
@@ -83,12 +83,9 @@ class Sessions(Struct, frozen=True, kw_only=True, eq=False):
         rotated = rotating.answer()
         if rotated.rotation is Rotation.REUSED:
             logs.alert("refresh_token_reused", user=user.id if user else None)
-        if rotated.rotation not in {Rotation.ROTATED, Rotation.REPEATED, Rotation.BANNED}:
+        if rotated.rotation not in {Rotation.ROTATED, Rotation.REPEATED}:
             raise TokenInvalid
-        user = _owner(rotated.user_id, user)
-        if rotated.rotation is Rotation.BANNED:  # since the user was found
-            raise banned(user)
-        return self._tokens(user, old.session, rotated.count, rotated.left_ms)
+        return self._tokens(_owner(rotated.user_id, user), old.session, rotated.count, rotated.left_ms)
 
     def logout(self, access: str | None, refresh: str | None, *, everywhere: bool) -> None:
         """End the session of either token, or all sessions of its number."""
@@ -97,21 +94,29 @@ class Sessions(Struct, frozen=True, kw_only=True, eq=False):
             if self.store.owner(token.phone, token.session).answer() is None:
                 raise TokenInvalid
         else:
-            token = self.claims(access or "")
+            token, owner = self._verified(access or "")
+            _check(token, owner)
         ending = self.store.end_all(token.phone) if everywhere else self.store.end(token.phone, token.session)
         ending.answer()
 
     def claims(self, token: str) -> Claims:
-        """Return the claims of an access token whose session has not ended."""
-        claims, owner = self._verified(token)
-        _check(claims, owner)
-        return claims
-
-    def active_claims(self, token: str) -> Claims:
         """Return the claims of an access token whose session has not ended, and whose user is not banned."""
         claims, user = self._user(token)
         if user and user.id == claims.user_id:
             _owner(claims.user_id, user)
+        return claims
+
+    def mover(self, token: str, new: Phone) -> Claims:
+        """Return the claims of an access token whose user may change the number.
+
+        If the user has the new number already, a change is repeated, which has ended the session: any token will do.
+        """
+        claims, owner = self._verified(token)
+        finding, there = self.users.find(claims.phone), self.users.find(new)
+        self.send(owner, finding, there)
+        if not (user := there.answer()) or user.id != claims.user_id:
+            _check(claims, owner)
+            _owner(claims.user_id, finding.answer())
         return claims
 
     def still_logged_in(self, phone: Phone, token: str) -> StillLoggedIn:
@@ -132,8 +137,10 @@ class Sessions(Struct, frozen=True, kw_only=True, eq=False):
         renaming = self.users.rename(claims.phone, claims.user_id, name, only_if=owner)
         self.send(owner, renaming)
         _check(claims, owner)
-        user = renaming.answer() or self.users.find(claims.phone).answer()
-        return _info(_owner(claims.user_id, user))
+        if user := renaming.answer():
+            return _info(user)
+        _owner(claims.user_id, self.users.find(claims.phone).answer())
+        raise ServiceUnavailable("the user was changed meanwhile")
 
     def _verified(self, token: str) -> tuple[Claims, Call[str | None]]:
         """Return the claims of an access token, and the call for the owner of its session."""

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from sms_login.calls import Call
 from sms_login.phone import Phone
+from sms_login.sessions.access_tokens import Claims
 from sms_login.users import User
 
 LONGEST_SESSION = 10 * 365 * 86400  # s: the maximum of SESSION_TTL
@@ -25,7 +26,6 @@ class Rotation(Enum):
 
     ROTATED = "rotated"
     REPEATED = "repeated"  # rotated a moment ago: the present token is the answer again
-    BANNED = "banned"  # the session stays, and its token is the present one still
     ENDED = "ended"
     REUSED = "reused"  # an older token: the session has ended now
 
@@ -40,7 +40,7 @@ class Rotated(Struct, frozen=True):
 
 
 class Begun(Struct, frozen=True):
-    """A new session with its user, and the ms until it ends unless it is used."""
+    """A new session with its user, and the ms until it ends unless it is used: 0 if none has begun."""
 
     user: User
     left_ms: int
@@ -49,15 +49,18 @@ class Begun(Struct, frozen=True):
 class SessionStore(Protocol):
     """Sessions by number and id. Every call is one decision, taken atomically."""
 
-    def begin(self, phone: Phone, session: str, user: Call[User]) -> Call[Begun]:
+    def begin(self, phone: Phone, session: str, user: Call[User], mover: Claims | None = None) -> Call[Begun]:
         """Begin a session of the user whom `user` signs in, with token 1.
 
         If both are in one store, this call makes the other one as part of itself; if not, `user` is made first, and
         raises ServiceUnavailable. No session begins for a banned user.
+
+        `mover` are the claims of a user who comes from another number: none begins either if this one has another user
+        by then, and otherwise all sessions of theirs at the old number end.
         """
 
     def rotate(self, phone: Phone, session: str, count: int, user: Call[User | None]) -> Call[Rotated]:
-        """Replace the session's token if `count` is the present one, and the number's `user` is not banned.
+        """Replace the session's token if `count` is the present one; not if the number's `user` is banned.
 
         If users are in another store, `user` is asked first, and raises ServiceUnavailable.
         """

@@ -8,7 +8,12 @@ from sms_login.adapters.redis.client import NOT_SENT, RedisCall, RedisClient
 from sms_login.calls import Call, each
 from sms_login.errors import ServiceUnavailable
 
+FATES = ("dies before", "is lost", "never arrives")  # the process dies, or Redis has made it or not
 LOST = "redis: TimeoutError: lost on the way"
+
+
+class Killed(BaseException):
+    """The process has died."""
 
 
 class SeamedRedis(RedisClient):
@@ -20,6 +25,7 @@ class SeamedRedis(RedisClient):
         self._before: dict[str, Callable[[], object]] = {}
         self._after: dict[str, Callable[[], object]] = {}
         self._lost: dict[str, bool] = {}
+        self._fates: dict[int, str] = {}
 
     def before(self, name: str, happens: Callable[[], object]) -> None:
         """Let something happen once, before the next batch with this call is sent."""
@@ -38,9 +44,30 @@ class SeamedRedis(RedisClient):
         finally:
             self._lost = before
 
+    @contextmanager
+    def cut_at(self, batch: int, fate: str) -> Iterator[None]:
+        """Let the n-th batch from now on meet one of `FATES`."""
+        self._fates = {len(self.batches) + batch: fate}
+        try:
+            yield
+        finally:
+            self._fates = {}
+
     def send(self, *calls: Call[Any]) -> None:
         """Send the calls, with all that a test has in store for them."""
         mine = [call for call in each(calls) if isinstance(call, RedisCall) and call.reply is NOT_SENT]
+        fate = self._fates.get(len(self.batches)) if mine else None
+        if fate == "dies before":
+            raise Killed
+        if fate == "never arrives":
+            for call in mine:
+                call.reply = ServiceUnavailable(LOST)
+        self._send(mine, *calls)
+        if fate == "is lost":
+            for call in mine:
+                call.reply = ServiceUnavailable(LOST)
+
+    def _send(self, mine: list[RedisCall[Any]], *calls: Call[Any]) -> None:
         batch = [(name_of(call), call) for call in mine]
         if batch:
             self.batches.append([name for name, _ in batch])

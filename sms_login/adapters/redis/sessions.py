@@ -7,9 +7,13 @@ session:{+86…}:index    hash  the sessions that have not ended; lua/begin_sess
 from collections.abc import Sequence
 from typing import Any
 
+from sms_login.adapters.redis.changes import PhoneChanges
 from sms_login.adapters.redis.client import RedisCall, RedisClient, nothing
+from sms_login.adapters.redis.keys import session_key
 from sms_login.calls import Call, Joint
+from sms_login.errors import ServiceUnavailable
 from sms_login.phone import Phone
+from sms_login.sessions.access_tokens import Claims
 from sms_login.sessions.store import Begun, Rotated, Rotation, SessionRules
 from sms_login.users import User
 
@@ -23,15 +27,16 @@ class RedisSessions:
     def __init__(self, redis: RedisClient, rules: SessionRules) -> None:
         self._redis = redis
         self._rules = rules
+        self._changes = PhoneChanges(redis)
 
-    def begin(self, phone: Phone, session: str, user: Call[User]) -> Call[Begun]:
+    def begin(self, phone: Phone, session: str, user: Call[User], mover: Claims | None = None) -> Call[Begun]:
         """See `sessions.store.SessionStore.begin`."""
         keys, rules = _keys(phone, session), self._rules
         args: list[str | int] = [session, rules.idle * 1000, rules.most * 1000, _AT_ONCE]
         if isinstance(user, RedisCall):
             new_id, *more = user.args
             keys, args = [*keys, *user.keys], [new_id, *args, *more]
-        elif user.answer().banned:
+        elif user.answer().banned or (mover and user.answer().id != mover.user_id):
             return Joint([], lambda: Begun(user.answer(), 0))
         else:
             args = [user.answer().id, *args]
@@ -40,6 +45,10 @@ class RedisSessions:
         def begun() -> Begun:
             ttl, record, *ended = beginning.answer()
             self._delete(phone, ended)
+            if record and self._changes.settle(phone, record):
+                return self.begin(phone, session, user, mover).answer()
+            if mover and not isinstance(user, RedisCall):
+                self.end_all(mover.phone, mover.user_id).answer()
             return Begun(user.read(record) if isinstance(user, RedisCall) else user.answer(), ttl)
 
         return Joint([beginning], begun)
@@ -67,13 +76,20 @@ class RedisSessions:
         in_redis = deleting.keys if isinstance(deleting, RedisCall) else []
         if deleting and not in_redis:
             deleting.answer()
-        ended = self._redis.script("end_sessions", [_key(phone, "index"), *in_redis], [user_id], list)
-        return Joint([ended], lambda: self._delete(phone, ended.answer()))
+        ending = self._redis.script("end_sessions", [session_key(phone, "index"), *in_redis], [user_id, ""], list)
+
+        def ended() -> None:
+            word, *sessions = ending.answer()
+            if word != "ended":
+                raise ServiceUnavailable("redis: the user is about to change the number")
+            self._delete(phone, sessions)
+
+        return Joint([ending], ended)
 
     def _delete(self, phone: Phone, sessions: Sequence[str]) -> None:
         """Delete sessions; without an answer they live until they expire, ended ones without effect."""
         if sessions:
-            first, *rest = (_key(phone, session) for session in sessions)
+            first, *rest = (session_key(phone, session) for session in sessions)
             self._redis.send(self._redis.command("DEL", first, *rest, read=nothing))
 
 
@@ -82,9 +98,5 @@ def _rotated(reply: list[Any]) -> Rotated:
     return Rotated(Rotation(word), *facts)  # an unknown word is a crash, not a token
 
 
-def _key(phone: Phone, name: str) -> str:
-    return f"session:{{{phone.e164}}}:{name}"
-
-
 def _keys(phone: Phone, session: str) -> list[str]:
-    return [_key(phone, session), _key(phone, "index")]
+    return [session_key(phone, session), session_key(phone, "index")]

@@ -1,11 +1,12 @@
 """Users in SQL: TencentDB for MySQL, or SQLite."""
 
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, Connection, and_, delete, exc, false, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Delete, Update, and_, delete, exc, false, insert, select, text, update
 
 from sms_login.adapters.sql.client import SqlClient
 from sms_login.adapters.sql.schema import ADDED, USERS
@@ -63,31 +64,36 @@ class SqlUsers:
         return Later(lambda: self._rename(phone, user_id, name) if only_if.answer() == user_id else None)
 
     def _rename(self, phone: Phone, user_id: str, name: str) -> User | None:
-        with self._client.connection() as connection:
-            if not (user := _find(connection, phone, user_id)) or user.banned:
-                return None
-            done = connection.execute(update(USERS).where(_is(phone, user_id)).values(name=name))
-            return replace(user, name=name) if done.rowcount else None
+        user = self._write(phone, user_id, update(USERS).values(name=name), banned_too=False)
+        return replace(user, name=name) if user else None
 
     def ban(self, phone: Phone, user_id: str, *, banned: bool = True) -> Later[bool]:
         """See `users.Users.ban`."""
-        return Later(lambda: self._ban(phone, user_id, int(time.time() * 1000) if banned else 0))
+        statement = update(USERS).values(banned=int(time.time() * 1000) if banned else 0)
+        return Later(lambda: self._write(phone, user_id, statement) is not None)
 
-    def _ban(self, phone: Phone, user_id: str, since: int) -> bool:
-        with self._client.connection() as connection:
-            if not _find(connection, phone, user_id):
-                return False
-            return bool(connection.execute(update(USERS).where(_is(phone, user_id)).values(banned=since)).rowcount)
+    def move(self, old: Phone, new: Phone, user_id: str) -> Later[User]:
+        """See `users.Users.move`: one statement, and the primary key refuses a number that is taken."""
+        return Later(lambda: self._move(old, new, user_id))
+
+    def _move(self, old: Phone, new: Phone, user_id: str) -> User:
+        with contextlib.suppress(exc.IntegrityError):
+            self._write(old, user_id, update(USERS).values(phone=new.e164), banned_too=False)
+        if user := self._find(new) or self._find(old):
+            return user
+        raise ServiceUnavailable("sql: the user is gone")
 
     def delete(self, phone: Phone, user_id: str) -> Later[bool]:
         """See `users.Users.delete`."""
-        return Later(lambda: self._delete(phone, user_id))
+        return Later(lambda: self._write(phone, user_id, delete(USERS)) is not None)
 
-    def _delete(self, phone: Phone, user_id: str) -> bool:
+    def _write(self, phone: Phone, user_id: str, statement: Update | Delete, *, banned_too: bool = True) -> User | None:
+        """Execute a statement on the row of a user, and return them as they were; None if the number is not theirs."""
         with self._client.connection() as connection:
-            if not _find(connection, phone, user_id):
-                return False
-            return bool(connection.execute(delete(USERS).where(_is(phone, user_id))).rowcount)
+            user = _find(connection, phone, user_id)
+            if not user or (user.banned and not banned_too):
+                return None
+            return user if connection.execute(statement.where(_is(phone, user_id))).rowcount else None
 
 
 def _is(phone: Phone, user_id: str) -> ColumnElement[bool]:

@@ -1,11 +1,14 @@
 -- Begin the session of a user who has just logged in.
 --
 -- KEYS  1 session   2 index of the number's sessions   3 user, to be signed in, if users are in this Redis
+--       4 mark of a cancelled change, if the user comes from another number
 -- ARGV  1 user id, or with key 3 the id for a new user   2 session id   3 ms that it lives without a refresh
 --       4 ms that it lives at most   5 sessions that a number may have
 --       6 now, epoch ms, with key 3   7 ms without a login after which a user returns, 0 for never, with key 3
+--       8... with key 4: the arguments of take_number.lua from the fourth on
 -- Gives {ms until it ends unless it is used, the user's record or {}, ids of sessions that have ended for it, to be
---       deleted...} | {0, the record} of a banned user, for whom none begins
+--       deleted...} | {0, the record} if none begins: the user is banned, is about to change the number, or is not the
+--       one who comes from another number | {0, {}} if that change cannot go on
 --
 -- A session is a hash:
 --   user         id of its user
@@ -22,8 +25,14 @@ local session, index, user = unpack(KEYS)
 local user_id, session_id = unpack(ARGV)
 local idle, most, allowed = numbers_from(3)
 
-local record = user and sign_in(user, user_id, ARGV[6], ARGV[7]) or {}
-if record[5] then return {0, record} end
+local record = {}
+if KEYS[4] then
+  record = take_number(user, KEYS[4], user_id, unpack(ARGV, 6))
+  if record[1] ~= user_id then return {0, record} end
+elseif user then
+  record = sign_in(user, user_id, ARGV[6], ARGV[7])
+end
+if record[5] or record[8] then return {0, record} end
 user_id = record[1] or user_id
 local ttl = math.min(idle, most)
 local owner, last, generation = unpack(redis.call('HMGET', index, 'owner', 'last', 'generation'))

@@ -35,9 +35,11 @@ local function lengthen(key, ms)
   if redis.call('PTTL', key) < ms then redis.call('PEXPIRE', key, ms) end
 end
 
--- The record of a user: {id, name, avatar, created, banned, last login, returned}, each nil if it is not there.
+-- The record of a user: {id, name, avatar, created, banned, last login, returned, moving, moved from}, each false if it
+-- is not there.
 local function record_of(user)
-  return redis.call('HMGET', user, 'id', 'name', 'avatar', 'created', 'banned', 'last_login', 'returned')
+  return redis.call('HMGET', user, 'id', 'name', 'avatar', 'created', 'banned', 'last_login', 'returned', 'moving',
+    'moved_from')
 end
 
 -- Find the user of a number, or sign them up under a new id; return the record, with the last login before this one.
@@ -49,7 +51,7 @@ local function sign_in(user, new_id, now, away)
   end
   local record = record_of(user)
   local last, returned = record[6] or now, record[7] or now
-  if record[5] then return record end
+  if record[5] or record[8] then return record end
   away = tonumber(away)
   if away > 0 and now - count_of(last) >= away and now - count_of(returned) < away then
     redis.call('HSET', user, 'returned', returned)
@@ -60,6 +62,20 @@ local function sign_in(user, new_id, now, away)
     record[7] = false
   end
   return record
+end
+
+-- Sign a user in who comes from another number, if this one is free or theirs already; return the record of the number's
+-- user, {} if the change cannot go on. The arguments are those of take_number.lua.
+local function take_number(user, cancelled, user_id, now, away, old, name, avatar, created, banned, last_login, returned)
+  local id = redis.call('HGET', user, 'id')
+  if id and id ~= user_id then return record_of(user) end
+  if not id then
+    if created == '' or banned ~= '' or redis.call('EXISTS', cancelled) == 1 then return {} end
+    redis.call('HSET', user, 'id', user_id, 'name', name, 'avatar', avatar, 'created', created,
+      'last_login', last_login, 'moved_from', old)
+    if returned ~= '' then redis.call('HSET', user, 'returned', returned) end
+  end
+  return sign_in(user, user_id, now, away)
 end
 
 -- The ids of the sessions in an index, and how many there are.

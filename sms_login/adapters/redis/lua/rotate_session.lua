@@ -5,11 +5,12 @@
 --       4 ms that the session lives without a refresh   5 ms that the index outlives its last session
 --       6 "1" if the user is banned, without key 3
 -- Gives {"rotated" | "repeated", user id, present count, ms until it ends unless it is used}
---       | {"banned", user id}: the token stays as it is | {"ended"} | {"reused"}
+--       | {"ended"} | {"reused"}
 --
 -- The fields of both keys are explained in begin_session.lua. A token that comes later than 3 was copied, from here or
 -- from the app: the session ends for both. A token ahead of the present count is ours too, and Redis has lost data: the
--- ages of those between are lost as well. After `most` rotations within 3, the present token is answered again, too.
+-- ages of those between are lost as well. After `most` rotations within 3, the present token is answered again, too, and
+-- while the user is banned.
 local most = 32
 local session, index, record = unpack(KEYS)
 local session_id = ARGV[1]
@@ -32,8 +33,8 @@ if asked < count and not repeated then
   drop_session(index, session_id, kept)
   return {'reused'}
 end
-if ARGV[6] == '1' or (record and redis.call('HEXISTS', record, 'banned') == 1) then return {'banned', user} end
-if repeated then return {'repeated', user, count, remaining} end
+local banned = ARGV[6] == '1' or (record and redis.call('HEXISTS', record, 'banned') == 1)
+if repeated or banned then return {'repeated', user, count, remaining} end
 left = left - since
 ttl = math.min(idle, left)
 recent = asked == count and table.concat(ages, ' ') or ''
