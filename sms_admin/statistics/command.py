@@ -12,18 +12,15 @@ from rich.text import Text
 from sms_admin import commands
 from sms_admin.failures import Failed
 from sms_admin.language import tr
-from sms_admin.output import Column, moment
 from sms_admin.place import settings_of
 from sms_admin.run import Run
-from sms_admin.statistics import counts, spans
+from sms_admin.statistics import counts, spans, terminal
 from sms_admin.statistics.figures import Figures, Tencent
-from sms_admin.statistics.report import COUNTED, Report, report
+from sms_admin.statistics.report import report
 from sms_login.adapters.tencent.sms import MAINLAND
 from sms_login.settings.settings import Settings
-from sms_login.statistics import OTHER
 
 _WEEK, _MOST_DAYS, _MOST_HOURS = 7, 90, 7 * 24
-_BARS = "▁▂▃▄▅▆▇█"
 _DAY = click.DateTime(["%Y-%m-%d"])
 
 
@@ -71,22 +68,20 @@ def command(
     if html:
         from sms_admin.statistics.page import page  # noqa: PLC0415 - only this way needs it
 
-        html.write_text(page(found, [periods[0].name, periods[-1].name], by, now), encoding="utf-8")
+        html.write_text(page(found, by, spans.moment(now, settings.tz_offset)), encoding="utf-8")
         run.out.say(tr(f"Written to {html}.", f"已写入 {html}。"))
         return
     rows = found.countries if by == "country" else found.periods
     if run.out.as_json:
-        run.out.rows(
-            [
-                *rows,
-                found.total,
-                {"packages": found.packages, "daysLeft": found.days_left, "costPerLogin": found.cost_per_login},
-            ],
-            [],
-        )
+        rest = {"packages": found.packages, "daysLeft": found.days_left, "costPerLogin": found.cost_per_login}
+        run.out.rows([*rows, found.total, rest], [])
         return
-    run.out.rows(rows, _columns(by, tencent=bool(found.total.tencent)), none=tr("There are no counts.", "没有计数。"))
-    _summary(run, found)
+    columns = terminal.columns(by, tencent=bool(found.total.tencent))
+    run.out.rows(rows, columns, none=tr("There are no counts.", "没有计数。"))
+    for title, text in [*terminal.trends(found.periods), *terminal.facts(found)]:
+        run.out.say(Text.assemble((f"{title}: ", "bold"), text))
+    if found.total.tencent and by != "country":
+        run.out.say(tr("* sent / delivered / fee", "* 已发 / 送达 / 计费"))
 
 
 def _periods(first: datetime | None, last: datetime | None, by: str, offset: float, now: float) -> list[spans.Span]:
@@ -119,89 +114,3 @@ def _theirs(
         )
         click.echo(tr(f"{what} are missing: {failed}", f"缺少{what}：{failed}"), err=True)
     return figures, packages
-
-
-def _columns(by: str, *, tencent: bool) -> list[Column]:
-    title = {"hour": tr("hour", "小时"), "day": tr("day", "日期"), "country": tr("country", "国家/地区")}[by]
-    ours = [
-        Column("asked", tr("asked", "请求"), right=True),
-        Column("refused", tr("refused", "拒绝"), right=True),
-        Column("sent", tr("sent", "已发"), right=True),
-        Column("delivered", tr("delivered", "送达"), right=True),
-        Column("undelivered", tr("failed", "失败"), right=True),
-        Column("verified", tr("verified", "验证"), right=True),
-        Column("conversion", tr("conversion", "转化率"), percent, right=True),
-        Column("signedUp", tr("signed up", "注册"), right=True),
-        Column("fee", tr("fee", "计费"), right=True),
-    ]
-    theirs = [Column("tencent", tr("Tencent", "腾讯云"), _figures, right=True)]
-    return [Column("period", title, _name), *ours, *(theirs if tencent and by != "country" else [])]
-
-
-def _name(period: str) -> str:
-    return tr("other", "其他") if period == OTHER else period
-
-
-def _figures(figures: dict[str, Any]) -> str:
-    return f"{figures['accepted']} / {figures['delivered']} / {figures['fee']}"
-
-
-def percent(share: float) -> str:
-    """Return a share as text."""
-    return f"{share:.0%}"
-
-
-def _summary(run: Run, found: Report) -> None:
-    total, lines = found.total, list[tuple[str, str]]()
-    for title, name in ((tr("sent", "已发"), "sent"), (tr("verified", "验证"), "verified")):
-        lines.append((title, f"{sparkline([getattr(row, name) for row in found.periods])} {getattr(total, name)}"))
-    lines.append((tr("funnel", "漏斗"), " → ".join(f"{getattr(total, name)}" for name in COUNTED)))
-    for title, counts_ in (
-        (tr("refused", "拒绝"), total.refused_by),
-        (tr("failed", "失败"), total.failed_by),
-        (tr("verified for", "验证用途"), total.verified_by),
-    ):
-        if counts_:
-            lines.append((title, ", ".join(f"{name} {count}" for name, count in counts_.items())))
-    if total.half_within:
-        words = tr(
-            f"half within {total.half_within} s, 95 % within {total.most_within} s",
-            f"半数在 {total.half_within} 秒内，95% 在 {total.most_within} 秒内",
-        )
-        lines.append((tr("code to login", "发送到登录"), words))
-    if total.fee_per_login is not None:
-        cost = (
-            ""
-            if found.cost_per_login is None
-            else tr(f", {found.cost_per_login:.3f} in money", f"，合 {found.cost_per_login:.3f}")
-        )
-        lines.append(
-            (
-                tr("a verified login", "每次验证"),
-                tr(f"{total.fee_per_login:.2f} messages", f"{total.fee_per_login:.2f} 条短信") + cost,
-            )
-        )
-    if found.packages:
-        days = (
-            ""
-            if found.days_left is None
-            else tr(f", for {found.days_left:.0f} days at this rate", f"，按此速度可用 {found.days_left:.0f} 天")
-        )
-        until = (
-            ""
-            if found.packages.expires is None
-            else tr(
-                f"; the first expires {moment(found.packages.expires)}", f"；最早 {moment(found.packages.expires)} 到期"
-            )
-        )
-        lines.append((tr("left in packages", "套餐余量"), f"{found.packages.left}{days}{until}"))
-    if total.tencent:
-        lines.append((tr("Tencent", "腾讯云"), tr("sent / delivered / fee", "已发 / 送达 / 计费")))
-    for title, words in lines:
-        run.out.say(Text.assemble((f"{title}: ", "bold"), words))
-
-
-def sparkline(values: Sequence[int]) -> str:
-    """Return a bar for each value, the highest one for the greatest."""
-    most = max(values, default=0) or 1
-    return "".join(_BARS[value * (len(_BARS) - 1) // most] for value in values)

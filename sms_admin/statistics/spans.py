@@ -20,6 +20,11 @@ def today(now: float, offset: float) -> date:
     return datetime.fromtimestamp(now, timezone(timedelta(hours=offset))).date()
 
 
+def moment(now: float, offset: float) -> str:
+    """Return date and time of an epoch second, `offset` hours east of UTC."""
+    return f"{datetime.fromtimestamp(now, timezone(timedelta(hours=offset))):%Y-%m-%d %H:%M}"
+
+
 def days(first: date, last: date, offset: float) -> list[Span]:
     """Return a span for each day."""
     names = [first + timedelta(days=i) for i in range((last - first).days + 1)]
