@@ -20,6 +20,7 @@ from local.tencent import TencentStandIn
 from sms_login import errors, wiring
 from sms_login.adapters.redis.codes import otp_key
 from sms_login.otp.delivery import Reason
+from sms_login.otp.purposes import bound
 from sms_login.phone import Phone
 from sms_login.sessions.store import SessionRules
 from tests.testkit.backends import Backend
@@ -747,7 +748,7 @@ def test_the_page_works_by_keyboard_alone(visit: Visit) -> None:
     page.keyboard.type("小明")
     press("Enter")
     expect(page.locator("#name")).to_have_text("小明")
-    for _ in range(2):
+    for _ in range(5):
         press("Tab")
     expect(person.button("Sign out")).to_be_focused()
     press("Enter")
@@ -813,6 +814,13 @@ def test_the_page_has_every_error_calling_code_and_failure_mode_of_the_function(
     assert modes == {"SendSms": list(MODES), "DescribeCaptchaResult": list(WHOLE_MODES), "Receipt": list(FATES)}
 
 
+FLOWS = [
+    (
+        "en-US",
+        ["Reset a password", "Confirm a payment", "Send me a code", "Confirm", "Done", "Your number is confirmed"],
+    ),
+    ("zh-CN", ["重置密码", "确认付款", "发送验证码", "确认", "完成", "号码已验证"]),
+]
 RECTANGLES = """[".digits", "#code .primary", ".arrived", "#language"].map(
     (name) => document.querySelector(name).getBoundingClientRect().toJSON())"""
 
@@ -843,6 +851,66 @@ def test_the_page_fits_a_phone_of_360_pixels(visit: Visit, locale: str) -> None:
     fits("code")
     page.locator("#digits").fill(person.codes[0])
     fits("home")
+
+
+@pytest.mark.parametrize(("locale", "words"), FLOWS)
+def test_a_code_confirms_a_password_reset_and_a_payment(visit: Visit, locale: str, words: list[str]) -> None:
+    """The message has the purpose's own words, the user stays signed in, and the page shows the proof's claims."""
+    reset, pay, send, confirm, done, proved = words
+    person = visit(locale=locale)
+    person.page.locator("#phone").fill(person.number)
+    person.page.locator("#number .primary").click()
+    expect(person.screen("code")).to_be_visible()
+    person.page.locator("#digits").fill(person.codes[0])
+    expect(person.screen("home")).to_be_visible()
+    for flow, purpose, text in ((reset, "resetPassword", "重置密码"), (pay, "pay", "付款")):
+        person.backend.age(RULES.cooldown + 1)
+        person.press(flow)
+        person.press(send)
+        if flow == pay:  # the third message of a day to a number
+            person.page.locator("#captcha [data-kind=good]").click()
+        expect(person.page.locator(".arrived .text")).to_contain_text(text)
+        expect(person.screen("code").locator("h2")).to_have_text(flow)
+        expect(person.button(confirm)).to_be_enabled()
+        person.page.locator("#digits").fill(person.codes[0])
+        expect(person.screen("proof").locator("h2:visible")).to_have_text(proved)
+        claims = dict(
+            zip(*(person.page.locator(f"#claims {kind}").all_inner_texts() for kind in ("dt", "dd")), strict=True)
+        )
+        detail = {"detail": bound(purpose, "order 4711, 99.00 CNY").detail} if purpose == "pay" else {}
+        wanted = {"purpose": purpose, "phone": f"+86{person.number}", "amr": "sms", "jti": claims["jti"]}
+        assert claims == {**wanted, **detail}
+        assert person.violations(within=".phone") == ""
+        person.press(done)
+        expect(person.screen("home")).to_be_visible()
+    assert "proof" in person.page.locator("#requests").inner_text()
+    assert "eyJ0eXAiOiJwcm9vZitqd3Qi" not in person.page.locator("#requests").inner_text()
+
+
+def test_a_code_for_a_payment_can_be_sent_again_and_given_up(visit: Visit) -> None:
+    """A resend repeats the code of the flow, going back leads to its screen, and a dead code is replaced."""
+    person = visit(clock=True)
+    person.sign_in()
+    person.cool_down()
+    person.press("Confirm a payment")
+    person.press("Send me a code")
+    expect(person.screen("code")).to_be_visible()
+    person.cool_down()
+    person.press("Send it again")
+    person.press("I am a person")
+    person.says("Sent again. It is the same code.")
+    assert person.codes[0] == person.codes[1]
+    person.press("Back")
+    expect(person.screen("flow").locator("h2")).to_have_text("Confirm a payment")
+    person.press("Send me a code")
+    expect(person.screen("code")).to_be_visible()
+    person.spend_guesses(person.wrong)
+    person.cool_down()
+    person.press("Send a new code")
+    person.press("I am a person")
+    person.says("A new code is on its way.")
+    person.type_code(person.codes[0])
+    expect(person.screen("proof")).to_be_visible()
 
 
 def test_axe_core_finds_no_violation_on_any_screen(visit: Visit) -> None:

@@ -1,6 +1,6 @@
 // The input of six digits: it takes what a person types, pastes, or what the browser reads from the message.
 const LENGTH = 6;
-const DEAD = ["CodeHasExpired", "CodeHasValid", "SessionMismatch"];
+const DEAD = ["CodeHasExpired", "CodeHasValid", "SessionMismatch", "PhoneTaken"];
 const input = document.querySelector("#digits");
 const boxes = [...document.querySelectorAll(".digits span")];
 let listening = null; // to the browser's messages, see listen()

@@ -1,4 +1,5 @@
 // What the phone knows, and everything on it that time or the language changes.
+import { paintFlow, uses } from "./flows.js";
 import { duration, say, sayFate } from "./language.js";
 import { label, put, screen, secondsTo } from "./screens.js";
 
@@ -6,7 +7,7 @@ export const PATIENCE = 60_000; // ms to wait for news of a message; some carrie
 const KEPT = "sms-login.sent"; // a phone may load the page anew while one reads the message
 
 export const state = {
-  // The last code: { phone, sessionId, serialNo, purpose: "logIn" or "delete", at, expires, resend }, or null;
+  // The last code: { phone, sessionId, serialNo, purpose (a use of flows.js), at, expires, resend }, or null;
   // `dead` is added if the function has said that nothing one could type is right any more, `fate` as in delivery.js.
   get sent() {
     return JSON.parse(sessionStorage.getItem(KEPT));
@@ -16,30 +17,31 @@ export const state = {
   },
   number: null, // the phone's own: where messages arrive, also before anybody has answered, and after signing out
   user: null, // who is signed in, as the function told it
+  flow: "pay", // of flows.js, which the screen "flow" is for
   waits: { send: 0, enter: 0 }, // until when (ms) the function wants to hear nothing: of getSms, and of codes
 };
 
 export const button = (name) => screen(name).querySelector(".primary");
-export const deleting = () => state.sent?.purpose === "delete";
 
 export function paint() {
   const { sent, user, waits } = state;
   const clock = { hour: "2-digit", minute: "2-digit", hour12: false };
   put(document.querySelector("#time"), new Date().toLocaleTimeString("zh-CN", clock));
   label(button("number"), "getCode", waits.send);
-  label(button("farewell"), "deleteSend", waits.send);
-  label(button("code"), deleting() ? "deleteNow" : "logIn", waits.enter);
+  for (const name of ["farewell", "flow", "new-number"]) label(button(name), "sendCode", waits.send);
+  label(button("code"), uses[sent?.purpose ?? "logIn"].button, waits.enter);
   if (sent?.dead) button("code").ariaDisabled = "true";
-  button("code").classList.toggle("danger", deleting());
+  button("code").classList.toggle("danger", sent?.purpose === "delete");
+  paintFlow(state.flow, say);
   if (sent) paintCode(sent, waits);
   if (user) paintUser(user);
 }
 
 function paintCode(sent, waits) {
-  const { phone, expires, resend, dead } = sent;
+  const { phone, purpose, expires, resend, dead } = sent;
   paintFate(sent);
   label(document.querySelector("#again"), dead ? "sendNew" : "sendAgain", Math.max(resend, waits.send));
-  put(screen("code").querySelector("h2"), say(deleting() ? "deleteAccount" : "enterCode"));
+  put(screen("code").querySelector("h2"), say(uses[purpose].title));
   put(screen("code").querySelector(".lead"), say("codeSentTo", { phone: readable(phone) }));
   const left = secondsTo(expires);
   const life = left > 0 ? say("validFor", { wait: duration(left) }) : say("noLongerValid");

@@ -4,15 +4,16 @@ import * as captcha from "./captcha.js";
 import * as entry from "./code_entry.js";
 import { watchDelivery } from "./delivery.js";
 import { dismiss } from "./inbox.js";
+import { goOn, redeem, uses } from "./flows.js";
 import { onLanguage } from "./language.js";
 import * as numberEntry from "./number_entry.js";
-import { button, deleting, paint, state } from "./paint.js";
+import { button, paint, state } from "./paint.js";
 import { busy, isFaultOfInput, screen, show, tell, waits } from "./screens.js";
 import * as session from "./session.js";
 
-// Ask for a code: on the first screen, again, or before the account is deleted. `from` is the screen that asks.
+// Ask for a code for a use of flows.js, for the first time or again. `from` is the screen that asks.
 async function send(from, { phone, purpose, sessionId }) {
-  const ask = { phone, ...(sessionId && { sessionId }) };
+  const ask = { phone, ...(sessionId && { sessionId }), ...uses[purpose].bound };
   let answer = await call("getSms", ask, { once: true });
   for (let refused = false; answer.name === "CaptchaRequired"; refused = true) {
     const ticket = await captcha.solve({ refused });
@@ -57,20 +58,21 @@ async function enterCode() {
     entry.clear();
     return tell("code", { words: "enterAllDigits" });
   }
-  const { phone, sessionId, purpose } = state.sent; // it may be another one when the answer comes
-  const ask = { code: entry.typed(), sessionId };
-  const answer =
-    purpose === "logIn"
-      ? await call("login", { phone, ...ask }, { once: true })
-      : await session.signedIn("deleteAccount", ask);
-  if (!answer.ok) return refuseCode(answer, sessionId);
-  if (purpose === "logIn") {
+  const sent = state.sent; // it may be another one when the answer comes
+  const answer = await redeem(sent, entry.typed());
+  if (!answer.ok) return refuseCode(answer, sent.sessionId);
+  if (sent.purpose === "logIn" || sent.purpose === "newNumber") {
     session.begin(answer.data);
-    goHome(answer.data, answer.data.isNewUser ? "welcome" : "welcomeBack");
-  } else {
-    session.forget();
-    goToStart({ note: "deleted" });
+    return goHome(answer.data, answer.data.isNewUser ? "welcome" : uses[sent.purpose].done);
   }
+  if (sent.purpose === "delete") {
+    session.forget();
+    return goToStart({ note: "deleted" });
+  }
+  entry.stopListening();
+  dismiss(); // the message that brought the code
+  state.sent = null;
+  goOn(sent.purpose, answer.data);
 }
 
 function refuseCode(answer, sessionId) {
@@ -111,7 +113,7 @@ function goToStart(what) {
 // Sign in with what the last visit left, if it left anything; or go on to wait for the code.
 async function resume() {
   if (!session.maySignIn()) {
-    if (state.sent?.expires > Date.now() && !state.sent.dead && !deleting()) {
+    if (state.sent?.expires > Date.now() && !state.sent.dead && state.sent.purpose === "logIn") {
       state.number = state.sent.phone;
       return askForCode();
     }
@@ -169,6 +171,11 @@ function firstCode() {
   return sendUnlessSent("number", phone, "logIn");
 }
 
+function newNumber() {
+  const phone = document.querySelector("#new-phone").value.trim();
+  return phone ? sendUnlessSent("new-number", phone, "newNumber") : tell("new-number", { words: "enterNumberFirst" });
+}
+
 const later = (seconds) => Date.now() + seconds * 1000;
 
 const on = (selector, event, action) => document.querySelector(selector).addEventListener(event, action);
@@ -181,14 +188,21 @@ export function start() {
   onSubmit("number", firstCode);
   onSubmit("code", enterCode);
   onSubmit("farewell", () => sendUnlessSent("farewell", state.user.phone, "delete"));
+  onSubmit("flow", () => sendUnlessSent("flow", state.user.phone, state.flow));
+  onSubmit("new-number", newNumber);
   onSubmit("rename", rename);
   on("#again", "click", ({ target }) => busy("code", async () => !waits(target) && send("code", state.sent)));
   on("#back", "click", () => {
     entry.stopListening();
-    show(deleting() ? "farewell" : "number");
+    show(uses[state.sent.purpose].from);
   });
-  on("#stay", "click", () => show("home"));
+  for (const back of document.querySelectorAll(".home")) back.addEventListener("click", () => show("home"));
   on("#delete", "click", () => show("farewell"));
+  for (const flow of ["resetPassword", "pay", "changePhone"]) on(`#${flow}`, "click", () => {
+    state.flow = flow;
+    paint();
+    show("flow");
+  });
   on("#sign-out", "click", () => signOut(false));
   on("#sign-out-everywhere", "click", () => signOut(true));
   on("#retry", "click", resume);

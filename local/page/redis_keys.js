@@ -31,7 +31,7 @@ function empty(text) {
 }
 
 const KINDS = [
-  [/^otp:.*:latest$/, "keyLatest"],
+  [/^otp:.*:latest(:|$)/, "keyLatest"],
   [/^otp:.*:cooldown$/, "keyCooldown"],
   [/^otp:.*:day:/, "keyDay"],
   [/^otp:.*:failures$/, "keyFailures"],

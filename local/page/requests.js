@@ -4,7 +4,7 @@ import { element } from "./dom.js";
 import { language, onLanguage, say } from "./language.js";
 
 const KEPT = 20;
-const SECRET = new Set(["token", "refreshToken", "captchaTicket"]);
+const SECRET = new Set(["token", "refreshToken", "captchaTicket", "proof"]);
 const list = document.querySelector("#requests");
 const calls = []; // newest first
 

@@ -33,15 +33,15 @@ export async function refresh() {
 }
 
 // Call a method with the access token, renewed first where it is needed.
-export async function signedIn(method, params) {
+export async function signedIn(method, params, options) {
   if (!access || Date.now() >= access.until) {
     const renewed = await refresh();
     if (!renewed.ok) return renewed;
   }
-  const answer = await call(method, { token: access.token, ...params });
+  const answer = await call(method, { token: access.token, ...params }, options);
   if (answer.name !== "TokenExpired") return answer; // this machine's clock may be slow
   const renewed = await refresh();
-  return renewed.ok ? call(method, { token: access.token, ...params }) : renewed;
+  return renewed.ok ? call(method, { token: access.token, ...params }, options) : renewed;
 }
 
 // End the session, or all of the user's. It is over on this device, too, unless nobody heard us.
