@@ -913,6 +913,44 @@ def test_a_code_for_a_payment_can_be_sent_again_and_given_up(visit: Visit) -> No
     expect(person.screen("proof")).to_be_visible()
 
 
+def test_a_person_changes_their_number(visit: Visit) -> None:
+    """A code to the present number, then one to the new number; the account stays, and a taken number is refused."""
+    person, other = visit(), visit()
+    other.sign_in()
+    person.sign_in()
+    person.page.get_by_label("Nickname").fill("小明")
+    person.press("Save")
+    person.says("Your nickname is saved.")
+    before, old = person.page.locator("#own-number").inner_text(), person.number
+    for number in (other.number, new_number()):
+        person.backend.age(RULES.cooldown + 1)
+        person.number = old
+        person.press("Change the number")
+        person.press("Send me a code")
+        if number != other.number:  # the third message of a day to the number
+            person.press("I am a person")
+        expect(person.screen("code")).to_be_visible()
+        person.type_code(person.codes[0])
+        expect(person.screen("new-number")).to_be_visible()
+        assert person.violations(within=".phone") == ""
+        person.press("Send me a code")
+        person.says("Enter your mobile number.")
+        person.number = number
+        person.page.get_by_label("New number").fill(number)
+        person.press("Send me a code")
+        expect(person.screen("code")).to_be_visible()
+        person.type_code(person.codes[0])
+        if number == other.number:
+            person.says("This number has an account already.")
+            person.press("Back")
+            person.press("Back")
+    person.says("Your number is changed, and all other devices are signed out.")
+    expect(person.page.locator("#name")).to_have_text("小明")
+    assert person.page.locator("#own-number").inner_text() != before
+    person.press("Sign out")
+    person.says("You are signed out.")
+
+
 def test_axe_core_finds_no_violation_on_any_screen(visit: Visit) -> None:
     """No screen has a violation; in the dark scheme only colours differ, so only their contrast is checked again."""
     person = visit(captcha=True)

@@ -34,7 +34,10 @@ export function redeem({ purpose: use, phone, sessionId }, code) {
 // Go on with a proof: to the number that takes the present one's place, or to what an app's service reads in it.
 export function goOn(use, data) {
   proof = data.proof;
-  if (use === "changePhone") return show("new-number", { focus: "#new-phone" });
+  if (use === "changePhone") {
+    document.querySelector("#new-phone").value = "";
+    return show("new-number", { focus: "#new-phone" });
+  }
   const claims = JSON.parse(atob(proof.split(".")[1].replaceAll("-", "+").replaceAll("_", "/")));
   const rows = ["purpose", "phone", "detail", "amr", "jti"].filter((name) => name in claims);
   const pairs = rows.flatMap((name) => [element("dt", {}, name), element("dd", {}, `${claims[name]}`)]);
