@@ -21,7 +21,7 @@ run: $(VENV)/local ## Run the whole login on this machine: no account (PORT, RED
 	@$(BIN)/python -m local $(ARGS)
 
 admin: $(VENV)/admin ## Run a command of the operator's half against a running `make run` (ARGS="check")
-	@SMS_ADMIN_ENV_FILE=.env.run $(BIN)/python -m sms_admin $(ARGS)
+	@SMS_ADMIN_ENV_FILE=$(or $(RUN_ENV_FILE),.env.run) $(BIN)/python -m sms_admin $(ARGS)
 
 test: $(VENV)/ready ## Run every test, also on a real Redis (ARGS="-k races" for some)
 	$(BIN)/python -m pytest -n auto $(ARGS)
@@ -94,4 +94,4 @@ $(VENV)/admin: $(VENV)/local requirements/admin.txt
 $(VENV)/ready: $(VENV)/local requirements/dev.txt
 	@echo "Adding the tools of development to $(VENV), once: this takes about half a minute."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
-	@touch $@
+	@touch $(VENV)/admin $@

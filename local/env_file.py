@@ -8,16 +8,21 @@ from pathlib import Path
 
 from sms_login.settings.settings import TABLE
 
-PATH = Path(__file__).parents[1] / ".env.run"  # git ignores it
+_PATH = Path(__file__).parents[1] / ".env.run"  # git ignores it
 _KEYS = ("TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN", "ADMIN_ENDPOINT")
 
 
 @contextlib.contextmanager
-def env_file(environ: Mapping[str, str], path: Path = PATH) -> Iterator[None]:
+def env_file(environ: Mapping[str, str]) -> Iterator[None]:
     """Keep a file with the settings and keys of an environment; only its owner may read it, since it has secrets.
 
-    A second run takes the file over, and then the first one leaves it alone.
+    RUN_ENV_FILE names another file. A second run takes the file over, and then the first one leaves it alone. What is
+    there and is not a regular file, such as a device, stays as it is, and no file is kept.
     """
+    path = Path(environ.get("RUN_ENV_FILE") or _PATH)
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        yield
+        return
     names = [*(setting.name for setting in TABLE), *_KEYS]
     text = "".join(f'{name}="{_escaped(environ[name])}"\n' for name in names if environ.get(name))
     descriptor, new = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")  # readable for its owner

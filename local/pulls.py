@@ -17,19 +17,21 @@ _TYPES = {"SmsSdkAppId": parameters.string, "Limit": parameters.integer}
 
 
 class Pulls:
-    """The receipts that wait; `clock` returns epoch seconds, `fate` the code of a carrier ("": no receipt comes)."""
+    """The receipts that wait; `clock` returns epoch seconds, `code_of` the carrier's code of a message, "" for none.
 
-    def __init__(self, clock: Callable[[], float], fate: Callable[[], str] = lambda: "DELIVRD") -> None:
-        self._clock, self.fate, self._lock = clock, fate, threading.Lock()
+    Thread-safe.
+    """
+
+    def __init__(self, clock: Callable[[], float], code_of: Callable[[str], str]) -> None:
+        self._clock, self._code_of, self._lock = clock, code_of, threading.Lock()
         self._waiting: defaultdict[str, deque[dict[str, Any]]] = defaultdict(lambda: deque(maxlen=_KEPT))
 
     def sent(self, application: str, statuses: Iterable[dict[str, Any]]) -> None:
-        """Queue the receipts of SendSms's answer."""
-        at = self._clock() + DELAY
+        """Queue the receipts of the messages in SendSms's answer."""
         for status in statuses:
-            if status["Code"] == "Ok" and (code := self.fate()):
+            if status["Code"] == "Ok" and (code := self._code_of(status["SerialNo"])):
                 with self._lock:
-                    self._waiting[application].append(_receipt(status, code, at))
+                    self._waiting[application].append(_receipt(status, code, self._clock() + DELAY))
 
     def pull(self, body: Any) -> dict[str, Any]:
         """Answer PullSmsSendStatus; raises ApiError with the platform's code."""

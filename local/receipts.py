@@ -40,7 +40,7 @@ class Receipts:
         self.callback = ""  # the URL, as it is set in the console of SMS
         self.delay = DELAY
         self.fates = Failures(tuple(FATES), codes=False)
-        self.latest = ""  # code of the latest message's receipt, "" if it has none
+        self._codes: dict[str, str] = {}  # of the messages whose receipts nobody has asked for, by serial number
         self._due: list[tuple[float, int, int, dict[str, str]]] = []  # a heap: time, order, tries so far, receipt
         self._order = itertools.count()
         self._changed = threading.Condition()
@@ -50,9 +50,13 @@ class Receipts:
 
     def sent(self, phone: str, serial_no: str) -> None:
         """Post the receipt for a message to ``phone`` (E.164) later, if the switch has one."""
-        self.latest = FATES[self.fates.take()]
-        if self.latest and self.callback:
-            self._later(0, receipt(phone, serial_no, self.latest))
+        code = self._codes[serial_no] = FATES[self.fates.take()]
+        if code and self.callback:
+            self._later(0, receipt(phone, serial_no, code))
+
+    def taken_code(self, serial_no: str) -> str:
+        """Return the code of a message's receipt, once; "" if no receipt ever comes."""
+        return self._codes.pop(serial_no, "")
 
     def close(self) -> None:
         """Post nothing more. May be called twice."""

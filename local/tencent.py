@@ -51,7 +51,7 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         self.catalogue = catalogue or describe_sms.Catalogue()
         self.catalogue.clock = clock
         self.functions: dict[str, invoke.Function] = {}
-        self.pulls = pulls.Pulls(clock, lambda: self.receipts.latest)
+        self.pulls = pulls.Pulls(clock, self.receipts.taken_code)
         self.statistics = Statistics(clock)
         changes = reviews.Reviews(self.catalogue, clock)
         sending = Sending(

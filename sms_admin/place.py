@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from sms_admin.check import settings as lenient
 from sms_admin.failures import Failed
-from sms_login import wiring
-from sms_login.adapters.redis.client import RedisClient
-from sms_login.adapters.redis.connections import Client
 from sms_login.phone import Phone
 from sms_login.settings.settings import Settings
 from sms_login.users import Users
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # they are slow to import, and many commands need neither
+    from sms_login.adapters.redis.client import RedisClient
+    from sms_login.adapters.redis.connections import Client
     from sms_login.adapters.sql.client import SqlClient
 
 
@@ -45,25 +44,32 @@ class Place:
         return settings_of(self.environ, "REDIS_", "USERS_URL")
 
     @cached_property
-    def redis(self) -> RedisClient:
+    def redis(self) -> "RedisClient":
         """The login's client of Redis, connected at its first call."""
+        from sms_login import wiring  # noqa: PLC0415 - see above
+        from sms_login.adapters.redis.client import RedisClient  # noqa: PLC0415 - see above
+
         return RedisClient(partial(wiring.connect_redis, self.settings))
 
     @cached_property
-    def redis_py(self) -> Client:
+    def redis_py(self) -> "Client":
         """redis-py's own client of Redis, for commands without a key."""
+        from sms_login import wiring  # noqa: PLC0415 - see above
+
         return wiring.connect_redis(self.settings)
 
     @cached_property
     def sql(self) -> "SqlClient":
         """The database of the users, if they are in SQL."""
-        from sms_login.adapters.sql.client import SqlClient, connect  # noqa: PLC0415 - SQLAlchemy is slow to import
+        from sms_login.adapters.sql.client import SqlClient, connect  # noqa: PLC0415 - see above
 
         return SqlClient(connect(self.settings.users_url.reveal()))
 
     @cached_property
     def users(self) -> Users:
         """The table of users: in Redis, or in SQL."""
+        from sms_login import wiring  # noqa: PLC0415 - see above
+
         return wiring.connect_users(self.settings, self.redis)
 
     def record(self, action: str, phone: Phone | None = None, **facts: Any) -> None:

@@ -189,14 +189,27 @@ def test_only_operations_can_be_found_by_name(name: str) -> None:
 def test_the_environment_of_make_run_comes_back_from_its_file(tmp_path: Path) -> None:
     """Only the owner can read the file; it is gone after the run, unless a later run has taken it over."""
     path, environ = tmp_path / ".env.run", {"JWT_PRIVATE_KEY": "a\nb", "SMS_SIGN": '"示例"', "PATH": "/bin"}
-    with env_file(environ, path):
+    with env_file({**environ, "RUN_ENV_FILE": str(path)}):
         assert path.stat().st_mode & 0o777 == 0o600
         assert reader.read(path) == {"JWT_PRIVATE_KEY": "a\nb", "SMS_SIGN": '"示例"'}
-        with env_file({"SMS_SIGN": "other"}, path):
+        with env_file({"SMS_SIGN": "other", "RUN_ENV_FILE": str(path)}):
             pass
         assert not path.exists()
         path.write_text("of another", encoding="utf-8")
     assert path.read_text(encoding="utf-8") == "of another"
+
+
+def test_nothing_but_a_regular_file_is_replaced_by_the_environment_of_make_run(tmp_path: Path) -> None:
+    """A pipe, a folder and a link stay as they are: the process may be root's, and the path a device's."""
+    (tmp_path / "target").write_text("mine", encoding="utf-8")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "link", ""):
+        before = (tmp_path / name).lstat()
+        with env_file({"SMS_SIGN": "sign", "RUN_ENV_FILE": str(tmp_path / name)}):
+            pass
+        assert (tmp_path / name).lstat().st_ino == before.st_ino
+    assert (tmp_path / "target").read_text(encoding="utf-8") == "mine"
 
 
 def test_a_file_of_settings_is_read_as_the_example_is_written(tmp_path: Path) -> None:

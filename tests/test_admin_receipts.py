@@ -86,8 +86,10 @@ def test_receipts_are_pulled_in_the_admin_function_and_by_its_timer(deployed: De
     deployed.now += 5
     assert deployed.pull("--function", ADMIN) == [row(1, 1), NONE_ABROAD]
     assert deployed.status(asked) == "delivered"
-    statuses = [{"Code": "Ok", "PhoneNumber": "+8613912345678", "SerialNo": str(i)} for i in range(250)]
-    deployed.cloud.tencent.pulls.sent("1400000000", statuses)
+    statuses = [{"Code": "Ok", "PhoneNumber": "+8613912345678", "SerialNo": str(i)} for i in range(251)]
+    for status in statuses:
+        deployed.cloud.tencent.receipts.sent(status["PhoneNumber"], status["SerialNo"])
+    deployed.cloud.tencent.pulls.sent("1400000000", statuses[1:])
     deployed.cloud.tencent.pulls.sent("1400000001", [{**statuses[0], "PhoneNumber": "+12025550123"}])
     deployed.now += 5
     answer = function.answer(TIMER, {}, deployed.cloud.environ, LOG.append)
@@ -110,7 +112,7 @@ def test_nothing_is_pulled_that_cannot_be_noted(deployed: Deployed) -> None:
 
 def test_a_failure_is_told_with_its_reason(deployed: Deployed) -> None:
     """The description of a receipt is read as the code of a callback is."""
-    deployed.cloud.tencent.pulls.fate = lambda: "UNDELIV"
+    deployed.cloud.tencent.fail("unreachable", 1, "Receipt")
     asked = deployed.ask()
     deployed.now += 5
     (mainland, _) = deployed.pull()

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +19,11 @@ import redis
 from local.cloud import local_cloud
 from local.redis_view import trouble
 from sms_login.limits.policy import Limits
+from tests.testkit.admin import admin
 from tests.testkit.servers import RedisServer
 
 ROOT = Path(__file__).parent.parent
+ENV_FILE = Path(tempfile.gettempdir()) / f"sms-login-tests-{os.getpid()}.env"  # of each run that names no other
 DEADLINE = 60  # s that a process has in all, far more than it needs
 
 
@@ -32,7 +35,7 @@ def run(*options: str, port: int | str = 0, **settings: str) -> Iterator["subpro
     process = subprocess.Popen(  # noqa: S603 - our own program, with the tests' options
         [sys.executable, "-X", "dev", "-m", "local", *options],  # -X dev reports sockets that were left open
         cwd=ROOT,
-        env={**inherited, "PORT": str(port), **settings},
+        env={**inherited, "PORT": str(port), "RUN_ENV_FILE": str(ENV_FILE), **settings},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -313,3 +316,20 @@ def test_the_local_cloud_adds_no_secret_to_a_private_key() -> None:
     """The function takes JWT_PRIVATE_KEY or JWT_SECRET, but not both."""
     with local_cloud({"JWT_PRIVATE_KEY": "made-up"}) as cloud:
         assert "JWT_SECRET" not in cloud.environ
+
+
+def test_the_operators_commands_run_beside_it(tmp_path: Path) -> None:
+    """`make admin` finds the run by its file, which is gone when the run has ended."""
+    file = tmp_path / ".env.run"
+    with run(RUN_ENV_FILE=str(file)) as process:
+        banner = read_banner(process)
+        for command in [line.strip() for line in banner if line.startswith("  curl ")]:
+            assert json.loads(sh(command))["errorCode"] == 0
+        (told,) = re.findall(r"^Operator: make (.+)$", "\n".join(banner), re.MULTILINE)
+        assert told == 'admin ARGS="check"'
+        for arguments, word in (("check", "0 problems"), ("users list --json", "+86138****8000"), ("stats", "funnel")):
+            rows = admin({**os.environ, "SMS_ADMIN_ENV_FILE": str(file)}, *arguments.split())
+            assert (rows.code, word in rows.out) == (0, True), rows
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+    assert not file.exists()
