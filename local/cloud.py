@@ -27,7 +27,16 @@ _DEFAULTS = {
     "SMS_INTL_PURPOSES": "resetPassword=1000003,pay=1000005,changePhone=1000007",
     "ALLOWED_COUNTRIES": "CN",
 }
-_REDIS = ("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB", "REDIS_TLS", "REDIS_CA_FILE", "REDIS_CLUSTER")
+_REDIS = (
+    "REDIS_HOST",
+    "REDIS_PORT",
+    "REDIS_PASSWORD",
+    "REDIS_DB",
+    "REDIS_TLS",
+    "REDIS_CA_FILE",
+    "REDIS_TLS_NAME",
+    "REDIS_CLUSTER",
+)
 # Nothing of the local cloud goes through a proxy, not even in a library that reads these.
 _PROXIES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 

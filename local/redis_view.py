@@ -61,6 +61,7 @@ def _connect(environ: Mapping[str, str]) -> Any:
         db=int(environ.get("REDIS_DB") or 0),
         tls=_is_on(environ, "REDIS_TLS"),
         ca_file=environ.get("REDIS_CA_FILE"),
+        tls_name=environ.get("REDIS_TLS_NAME", ""),
         cluster=_is_on(environ, "REDIS_CLUSTER"),
     )
 

@@ -160,6 +160,7 @@ def connect_redis(settings: Settings) -> Client:
         db=settings.redis_db,
         tls=settings.redis_tls,
         ca_file=settings.redis_ca_file or None,
+        tls_name=settings.redis_tls_name,
         cluster=settings.redis_cluster,
     )
 

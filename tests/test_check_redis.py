@@ -13,6 +13,7 @@ import time_machine
 
 from sms_admin.check import redis as redis_check
 from sms_admin.check.redis import _line, _version
+from sms_admin.check.redis_errors import refused
 from sms_admin.check.report import Finding, State
 from sms_login.settings.settings import Settings
 from tests.testkit.environ import LEAST
@@ -202,6 +203,33 @@ def test_full_memory_is_a_problem_of_the_scripts(either: RedisServer) -> None:
     order(either, "CONFIG", "SET", "maxmemory", 1)
     finding = the(check(either), "redis.scripts")
     assert (finding.state, finding.todo) == (State.PROBLEM, "the memory is full: enlarge the instance")
+
+
+def test_each_reason_to_refuse_a_write_has_its_own_advice(own: RedisServer, admin: Any) -> None:
+    """Whether the server refuses only writes, or whatever it is asked."""
+    for name, value, check_name, begins in (
+        ("min-replicas-to-write", 1, "redis.scripts", "it has too few replicas"),
+        ("replica-serve-stale-data", "no", "redis", "REDIS_HOST is a replica that has lost its primary"),
+    ):
+        if check_name == "redis":
+            admin.replicaof("127.0.0.1", 1)
+        before = admin.config_get(name)[name]
+        admin.config_set(name, value)
+        try:
+            finding = the(check(own), check_name)
+        finally:
+            admin.execute_command("REPLICAOF NO ONE")
+            admin.config_set(name, before)
+        assert (finding.state, finding.todo.startswith(begins)) == (State.PROBLEM, True)
+    for error, begins in (
+        ("ResponseError: MISCONF Redis is configured to save RDB snapshots", "it cannot write to its disk"),
+        ("BusyLoadingError: Redis is loading the dataset in memory", "it loads its data"),
+        ("ResponseError: BUSY Redis is busy running a script.", "a script of another user runs"),
+        ("ClusterDownError: Hash slot not served", "the cluster lacks slots"),
+        ("ConnectionError: max number of clients reached", "all its connections are taken"),
+        ("NoPermissionError: this user has no permissions", "check in the console that the account may read"),
+    ):
+        assert refused(error).startswith(begins)
 
 
 def test_a_replica_is_a_problem(either: RedisServer) -> None:

@@ -32,6 +32,7 @@ def test_the_smallest_environment_works_with_the_documented_defaults() -> None:
         "redis_db": 0,
         "redis_tls": False,
         "redis_ca_file": "",
+        "redis_tls_name": "",
         "redis_cluster": False,
         "sms_mainland": SmsRoute("1400000000", "签名", "1000000"),
         "sms_abroad": None,
@@ -102,6 +103,7 @@ _BAD = {
     "REDIS_PORT": [*_WHOLE, "0", "65536"],
     "REDIS_DB": [*_WHOLE, "256"],
     "REDIS_TLS": ["2", "y", "enabled", "undefined"],
+    "REDIS_TLS_NAME": ["**", "*.example.com", "redis.example.com:6379", "rediss://redis.example.com"],
     "REDIS_CLUSTER": ["-1", "1.0"],
     "REQUIRE_SESSION": ["none"],
     "USERS_URL": [
@@ -457,3 +459,11 @@ def test_a_cluster_has_one_database() -> None:
     """REDIS_DB other than 0 is a problem if REDIS_CLUSTER is set."""
     assert read(REDIS_CLUSTER="1", REDIS_DB="0").redis_cluster
     assert problems({**LEAST, "REDIS_CLUSTER": "1", "REDIS_DB": "1"}) == ["REDIS_DB must be 0 with REDIS_CLUSTER"]
+
+
+def test_any_name_in_a_certificate_needs_a_ca_of_ones_own() -> None:
+    """With the system's CAs alone, the certificate of any website would pass for Redis's."""
+    any_name = {**LEAST, "REDIS_TLS_NAME": "*", "REDIS_TLS": "1"}
+    assert read(REDIS_TLS="1", REDIS_TLS_NAME="redis.example.com").redis_tls_name == "redis.example.com"
+    assert problems(any_name) == ["REDIS_TLS_NAME is *, but without REDIS_CA_FILE any website's certificate would do"]
+    assert read(REDIS_TLS="1", REDIS_TLS_NAME="*", REDIS_CA_FILE="/opt/ca.pem").redis_tls_name == "*"

@@ -13,6 +13,8 @@ import pytest
 import time_machine
 from sqlalchemy import event
 
+from sms_admin.check.report import State
+from sms_admin.check.users import check as check_users
 from sms_admin.users_table import create
 from sms_login.adapters.sql.client import SqlClient, connect
 from sms_login.adapters.sql.users import SqlUsers
@@ -162,6 +164,11 @@ def test_connections_to_a_server_that_cannot_serve_are_given_up_at_once(
                 assert world.call("health")["data"]["users"] == "ok"
                 with users_at(address) as there, pytest.raises(ServiceUnavailable, match="1290"):
                     there.check()
+                (finding,) = check_users(address)
+                assert (finding.state, finding.todo[:44]) == (
+                    State.PROBLEM,
+                    "USERS_URL leads to a server that only reads,",
+                )
             finally:
                 mariadb.query("SET GLOBAL read_only = 0")
     with users_at(address) as users:

@@ -14,6 +14,7 @@ from typing import Any
 import redis
 from msgspec.structs import replace
 
+from sms_admin.check.redis_errors import refused, unreachable
 from sms_admin.check.redis_memory import memory
 from sms_admin.check.report import Finding, ok, problem, warning
 from sms_login.adapters.redis.client import RedisClient
@@ -45,7 +46,7 @@ def check(settings: Settings) -> Iterator[Finding]:
         yield ok("redis", f"answers at {address}")
         yield from _each_by_itself(settings, client)
     except redis.RedisError as error:
-        yield problem("redis", f"{address}: {_said(error)}", _way_in(settings, error))
+        yield problem("redis", f"{address}: {_said(error)}", unreachable(settings, error))
     finally:
         client.close()
 
@@ -79,7 +80,8 @@ def _line(settings: Settings) -> Iterator[Finding]:
             yield problem("redis.tls", f"REDIS_CA_FILE cannot be used: {type(error).__name__}", todo)
             return
         whose = "against REDIS_CA_FILE" if settings.redis_ca_file else "against the system's CAs"
-        yield ok("redis.tls", f"on, the certificate is verified {whose}")
+        name = {"": settings.redis_host, "*": "any host"}.get(settings.redis_tls_name, settings.redis_tls_name)
+        yield ok("redis.tls", f"on, the certificate is verified {whose}, and must name {name}")
         return
     try:
         found = [str(entry[4][0]) for entry in socket.getaddrinfo(settings.redis_host, None)]
@@ -90,18 +92,6 @@ def _line(settings: Settings) -> Iterator[Finding]:
         return
     todo = "set REDIS_TLS=1, or use the instance's address inside the VPC"
     yield warning("redis.tls", "off, at a public address: password and sessions travel in the clear", todo)
-
-
-def _way_in(settings: Settings, error: Exception) -> str:
-    if "DB index" in str(error):
-        return "set REDIS_DB to one that the instance has, such as 0"
-    if isinstance(error, redis.AuthenticationError) or "AUTH" in str(error):
-        return "REDIS_PASSWORD must be the instance's password, or instanceId:password; empty if the instance has none"
-    tls = "REDIS_TLS and REDIS_CA_FILE are right" if settings.redis_tls else "it does not require TLS (REDIS_TLS)"
-    return (
-        "a TencentDB instance is reachable from its own VPC only: run this there, and give the function the same VPC "
-        f"(vpcConfig); check that its security group admits the port, and that {tls}"
-    )
 
 
 def _version(info: dict[str, Any]) -> Iterator[Finding]:
@@ -165,16 +155,7 @@ def _scripts(settings: Settings, info: dict[str, Any]) -> Iterator[Finding]:
         found = "REDIS_CLUSTER is 0, but this is a native cluster without a proxy"
         yield problem("redis.cluster", found, "set REDIS_CLUSTER=1, or connect to the proxy")
     else:
-        yield problem("redis.scripts", redact(lost[0]), _permission(lost[0]))
-
-
-def _permission(detail: str) -> str:
-    # Before 7.0, Redis reports the refusal of a script's command as an error of the script.
-    if "ReadOnlyError" in detail or "READONLY" in detail:
-        return "REDIS_HOST is a read-only replica: use the address of the instance itself"
-    if "OutOfMemoryError" in detail or "OOM " in detail:
-        return "the memory is full: enlarge the instance"
-    return "check in the console that the account may read and write, and that no command is disabled"
+        yield problem("redis.scripts", redact(lost[0]), refused(lost[0]))
 
 
 def _said(error: Exception) -> str:

@@ -39,6 +39,7 @@ class Settings(Struct, frozen=True):
     redis_db: Annotated[int, Setting("REDIS_DB", kinds.integer, 0, 0, 255)]
     redis_tls: Annotated[bool, Setting("REDIS_TLS", kinds.switch, 0)]
     redis_ca_file: Annotated[str, Setting("REDIS_CA_FILE", kinds.text)]
+    redis_tls_name: Annotated[str, Setting("REDIS_TLS_NAME", kinds.text, pattern=r"\*|[A-Za-z0-9.-]+")]  # *: any name
     redis_cluster: Annotated[bool, Setting("REDIS_CLUSTER", kinds.switch, 0)]
     users_url: Annotated[Secret, Setting("USERS_URL", kinds.users_url, secret=True)]  # empty: users are kept in Redis
     sms_mainland: Annotated[
@@ -142,6 +143,8 @@ TABLE: tuple[Setting, ...] = tuple(row for hint in Settings.__annotations__.valu
 def _check_together(read: Reader, values: Mapping[str, Any]) -> None:
     if values["REDIS_CLUSTER"] and values["REDIS_DB"]:
         read.problem("REDIS_DB", "must be 0 with REDIS_CLUSTER")
+    if values["REDIS_TLS_NAME"] == "*" and not read.given("REDIS_CA_FILE"):
+        read.problem("REDIS_TLS_NAME", "is *, but without REDIS_CA_FILE any website's certificate would do")
     if values["CAPTCHA_MODE"] == "always" and not read.given("CAPTCHA_APP_ID"):
         read.problem("CAPTCHA_MODE", "is always, but there is no CAPTCHA_APP_ID")
     for name, other in (("CAPTCHA_APP_ID", "CAPTCHA_APP_SECRET"), ("TEST_NUMBERS", "TEST_NUMBERS_UNTIL")):

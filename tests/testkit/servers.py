@@ -183,6 +183,19 @@ class RedisServer(Server):
         return [self._binary, *options, *self._extra]
 
 
+class RedisTlsServer(RedisServer):
+    """A Redis that speaks TLS alone, with `name`.pem and `name`.key; as a cluster of one node if it gets the slots."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        files = ["--tls-cert-file", f"{directory / name}.pem", "--tls-key-file", f"{directory / name}.key"]
+        options = ["--tls-ca-cert-file", f"{directory / name}.pem", "--tls-auth-clients", "no", "--tls-cluster", "yes"]
+        super().__init__(*files, *options, "--cluster-enabled", "yes", "--cluster-announce-ip", self.host)
+
+    def command(self, port: int) -> list[str]:
+        """Return the command that runs the server on a port."""
+        return [*super().command(0), "--tls-port", str(port)]
+
+
 def redis_4_server() -> RedisServer:
     """Return a server 6.x, not yet started, that stands in for 4.0, which no package ships.
 

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -18,7 +18,7 @@ from redis.retry import Retry
 
 from sms_login import logs
 from sms_login.adapters.redis.cluster import Cluster
-from sms_login.adapters.redis.connections import FAILURES, Client, Server
+from sms_login.adapters.redis.connections import FAILURES, Client, NamedTls, Server
 from sms_login.calls import Call, Later, each
 from sms_login.errors import ServiceUnavailable
 
@@ -38,9 +38,12 @@ def connect(
     db: int = 0,
     tls: bool = False,
     ca_file: str | None = None,
+    tls_name: str = "",
     cluster: bool = False,
 ) -> Client:
     """Return a client that never sends a command twice and waits a second for an answer.
+
+    `tls_name` is the name that the certificate must have in place of `host`'s, or `*` for any name.
 
     redis-py's own retries would repeat a script whose answer was lost. RESP2 without client info, because TencentDB has
     no HELLO, and a new connection then needs no handshake. A client of one Redis connects at the first command, one
@@ -48,8 +51,6 @@ def connect(
     """
     options: dict[str, Any] = {
         "password": password,
-        "ssl": tls,
-        "ssl_ca_certs": ca_file,
         "protocol": 2,
         "driver_info": None,
         "decode_responses": True,
@@ -58,9 +59,12 @@ def connect(
         "socket_connect_timeout": 1.0,  # s
         "retry": Retry(NoBackoff(), 0),
     }
+    if tls:
+        options |= {"connection_class": partial(NamedTls, tls_name), "ssl_ca_certs": ca_file}
+    url = f"redis://[{host}]:{port}" if ":" in host else f"redis://{host}:{port}"
     if cluster:
-        return redis.RedisCluster(host=host, port=port, **options)
-    return redis.Redis(host=host, port=port, db=db, **options)
+        return redis.RedisCluster.from_url(url, **options)
+    return redis.Redis.from_url(url, db=db, **options)
 
 
 class Script(Struct, frozen=True):
@@ -190,7 +194,6 @@ class RedisClient:
         if self._servers is None:
             with self._lock:
                 if self._servers is None:
-                    client = self._connect()
-                    is_one = isinstance(client, redis.Redis)
-                    self._servers = Server(client) if is_one else Cluster(client, self._connect)
+                    made = self._connect()
+                    self._servers = Server(made) if isinstance(made, redis.Redis) else Cluster(made, self._connect)
         return self._servers

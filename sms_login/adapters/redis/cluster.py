@@ -3,27 +3,16 @@
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import redis
-from msgspec import Struct
 from redis.cluster import ClusterNode
 
 from sms_login.adapters.redis.connections import ELSEWHERE, FAILURES, OLDEST, Client, Command, Server, exchange
 
 _HOPS = 16  # nodes at most that a command is sent on to
 _PAUSE = 0.02  # s while the keys of a command move
-
-
-class _Asking(Struct):
-    """The command before one that a node runs although it does not have the slot yet."""
-
-    keys: Sequence[str] = ()
-    reply: Any = None
-
-    def words(self, _known: set[str]) -> Sequence[str | int]:
-        """See `connections.Command.words`."""
-        return ("ASKING",)
 
 
 class Cluster:
@@ -67,9 +56,7 @@ class Cluster:
             self._client = self._connect()
 
     def _server(self, node: ClusterNode) -> Server:
-        if node.name not in self._nodes:
-            self._nodes.setdefault(node.name, Server(self._client.get_redis_connection(node)))
-        return self._nodes[node.name]
+        return self._nodes.setdefault(node.name, Server(self._client.get_redis_connection(node)))
 
     def _follow(self, command: Command) -> None:
         """Send a command on as long as nodes say that they have not run it, since its slot moves or has moved.
@@ -84,7 +71,8 @@ class Cluster:
                 self._client.nodes_manager.move_slot(error)
             elif isinstance(error, redis.exceptions.AskError):
                 node = ClusterNode(error.host, error.port)  # type: ignore[no-untyped-call] # redis-py has no types here
-                exchange({self._server(node): [_Asking(), command]})
+                asking: Any = SimpleNamespace(words=lambda _: ("ASKING",))  # the node runs the next command
+                exchange({self._server(node): [asking, command]})
                 continue
             else:
                 time.sleep(_PAUSE)

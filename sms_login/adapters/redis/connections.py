@@ -36,6 +36,24 @@ class Command(Protocol):
         """Return the command with its arguments, for a connection that has sent the `known` scripts in full."""
 
 
+class NamedTls(redis.SSLConnection):
+    """A TLS connection. Its certificate must name the host, or have the `name` that is given, unless it may have any.
+
+    redis-py has no option for the name (redis/redis-py#3340), so this overrides a private method.
+    """
+
+    def __init__(self, name: str, **options: Any) -> None:
+        super().__init__(ssl_check_hostname=name != "*", **options)
+        self._name = name
+
+    def _wrap_socket_with_ssl(self, sock: Any) -> Any:
+        address, self.host = self.host, self._name or self.host
+        try:
+            return super()._wrap_socket_with_ssl(sock)  # type: ignore[no-untyped-call] # redis-py has no types here
+        finally:
+            self.host = address
+
+
 class _Kept(Struct, eq=False):
     """A connection, when it was made and last used (0: never), and the scripts that it has sent in full."""
 
@@ -72,30 +90,23 @@ class Server:
         """Send the commands in one batch; each then has its reply. Raises nothing: a failure is a reply."""
         exchange({self: commands})
 
-    def send(self, commands: Sequence[Command]) -> _Kept | None:
-        """Send the commands; return the connection to receive the replies on, None if there is none."""
+    def send(self, commands: Sequence[Command]) -> tuple[_Kept, Exception | None]:
+        """Send the commands; return the connection to receive the replies on, and its failure if it has failed."""
         kept = self._take()
         try:
             kept.connection.send_packed_command(_packed(each.words(kept.known) for each in commands))
         except FAILURES as error:
-            _fail(commands, error)
-            self._give_up(kept)
-            return None
-        return kept
+            return kept, error
+        return kept, None
 
-    def receive(self, kept: _Kept, commands: Sequence[Command]) -> None:
+    def receive(self, kept: _Kept, failure: Exception | None, commands: Sequence[Command]) -> None:
         """Receive the replies to the commands, and keep the connection if they are fit for use."""
-        replied = 0
-        try:
-            for command in commands:
-                command.reply = _reply(kept.connection)
-                replied += 1
-        except FAILURES as error:
-            _fail(commands[replied:], error)
+        for command in commands:
+            command.reply = failure or _reply(kept.connection)
+            if isinstance(command.reply, FAILURES) and not isinstance(command.reply, redis.ResponseError):
+                failure = command.reply  # of the connection, and so of all further replies
         if any(isinstance(each.reply, FAILURES) and not isinstance(each.reply, _HARMLESS) for each in commands):
             self._give_up(kept)
-        elif kept.made < self._given_up:
-            kept.connection.disconnect()
         else:
             self._keep(kept)
 
@@ -109,10 +120,11 @@ class Server:
     def _take(self) -> _Kept:
         """Return a connection that is not known to be dead; a new one connects when it sends."""
         now = time.monotonic()
+        oldest = max(now - OLDEST, self._given_up)  # one that was in use then may have come back
         with contextlib.suppress(IndexError):
             while True:
                 kept = self._idle.pop()
-                if now - kept.used <= _IDLE and now - kept.made <= OLDEST and kept.alive():
+                if now - kept.used <= _IDLE and kept.made >= oldest and kept.alive():
                     return kept
                 kept.connection.disconnect()
         return _Kept(self._pool.connection_class(**self._pool.connection_kwargs), now)
@@ -138,10 +150,9 @@ def exchange(batches: Mapping[Server, Sequence[Command]]) -> None:
     A server runs the commands of a batch in their order, and may have run commands that it did not answer: a lost
     connection loses the replies from there on, and nothing is sent again.
     """
-    sent = [(server.send(commands), server, commands) for server, commands in batches.items()]
-    for kept, server, commands in sent:
-        if kept:
-            server.receive(kept, commands)
+    sent = [(server, *server.send(commands), commands) for server, commands in batches.items()]
+    for server, kept, failure, commands in sent:
+        server.receive(kept, failure, commands)
 
 
 def _packed(commands: Iterable[Sequence[str | int]]) -> list[bytes]:
@@ -156,10 +167,5 @@ def _packed(commands: Iterable[Sequence[str | int]]) -> list[bytes]:
 def _reply(connection: Connection) -> Any:
     try:
         return connection.read_response()
-    except redis.ResponseError as error:
+    except FAILURES as error:  # if it is not Redis's own, redis-py has closed the connection
         return error
-
-
-def _fail(commands: Sequence[Command], error: Exception) -> None:
-    for command in commands:
-        command.reply = error
