@@ -21,6 +21,7 @@ run: $(VENV)/local ## Run the whole login on this machine: no account (PORT, RED
 	@$(BIN)/python -m local $(ARGS)
 
 admin: $(VENV)/admin ## Run a command of the operator's half against a running `make run` (ARGS="check")
+	@[ -f $(or $(RUN_ENV_FILE),.env.run) ] || { echo "Start \`make run\` in another terminal first."; exit 1; }
 	@SMS_ADMIN_ENV_FILE=$(or $(RUN_ENV_FILE),.env.run) $(BIN)/python -m sms_admin $(ARGS)
 
 test: $(VENV)/ready ## Run every test, also on a real Redis (ARGS="-k races" for some)

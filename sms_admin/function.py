@@ -19,7 +19,7 @@ from sms_admin import operations
 from sms_admin.failures import Failed
 from sms_admin.place import Place
 from sms_admin.receipts import Pull, pull_receipts
-from sms_admin.rows import plain
+from sms_admin.rows import mask_numbers, plain
 from sms_login import __version__
 from sms_login.logs import redact
 
@@ -76,7 +76,8 @@ def _page(asked: Any, environ: Mapping[str, str], write: Callable[[str], None], 
     found = operations.find(request.operation)
     place = Place(environ, f"{request.by} ({request_id})", write)
     page = operations.page_of(found, place, operations.read(found, request.asked), request.cursor)
-    shown = {"version": __version__, "rows": plain(page.rows, clear=False), "cursor": plain(page.cursor, clear=False)}
+    rows = mask_numbers(plain(page.rows, clear=False))
+    shown = {"version": __version__, "rows": rows, "cursor": plain(page.cursor, clear=False)}
     if len(json.dumps(shown)) > MOST:
         raise Failed("the page is too large: please report it", "分页过大：请反馈此问题")
     return shown

@@ -1,11 +1,24 @@
 """Rows as JSON values: camelCase keys, and phone numbers masked unless they are to be clear."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from sms_login.phone import Phone
+
+# E.164, or a mobile number of mainland China as people write it; not a part of an id in hexadecimal.
+_NUMBER = re.compile(r"\+[0-9]{8,15}|(?<![0-9a-fA-F])(?:86[ -]?)?1[3-9][0-9][ -]?[0-9]{4}[ -]?[0-9]{4}(?![0-9a-fA-F])")
+
+
+def mask_numbers(value: Any) -> Any:
+    """Return JSON values with all numbers in their texts masked, such as one that a person has taken for a name."""
+    if isinstance(value, str):
+        return _NUMBER.sub("****", value)
+    if isinstance(value, dict):
+        return {key: mask_numbers(item) for key, item in value.items()}
+    return [mask_numbers(item) for item in value] if isinstance(value, list) else value
 
 
 def plain(value: Any, *, clear: bool) -> Any:

@@ -30,13 +30,15 @@ class Look(Struct, rename="camel"):
 
     phone: str
     most_pages: int = 3
+    note: str | None = None
 
 
-class Seen(Struct, rename="camel"):
+class Seen(Struct, rename="camel", omit_defaults=True):
     """A row."""
 
     phone: Phone
     page_number: int
+    note: str | None = None
 
 
 @operation
@@ -47,7 +49,7 @@ def look(place: Place, asked: Look, cursor: Any) -> Page:
         place.record("test.look", phone)
     if asked.most_pages == 0:
         raise ServiceUnavailable("redis: timeout")
-    return Page([Seen(phone, page)] * 2, page + 1 if page + 1 < asked.most_pages else None)
+    return Page([Seen(phone, page, asked.note)] * 2, page + 1 if page + 1 < asked.most_pages else None)
 
 
 @commands.command("look", example="look", help="Look.", needs_redis=True)
@@ -196,6 +198,17 @@ def test_numbers_in_the_answers_are_masked_and_answers_stay_readable(cloud: Clou
     answer = answered(cloud, request())
     assert answer["rows"] == [{"phone": "+86138****8000", "pageNumber": 0}] * 2
     assert PHONE not in json.dumps(answer)
+    texts = {
+        "13800138000": "****",
+        "我是86 138-0013-8000!": "我是****!",
+        "+441632960961x": "****x",
+        "3cf5cece684233728e3d7b96ae13800138000b8": "3cf5cece684233728e3d7b96ae13800138000b8",
+        "2019:189695000000000000000000": "2019:189695000000000000000000",
+        "12345678": "12345678",
+    }
+    for text, masked in texts.items():
+        asked = {"phone": PHONE, "mostPages": 1, "note": text}
+        assert answered(cloud, request(asked=asked))["rows"][0]["note"] == masked
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(function, "MOST", 100)
         assert answered(cloud, request())["failed"][0] == "the page is too large: please report it"
