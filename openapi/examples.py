@@ -35,7 +35,7 @@ _PHONE, _SESSION, _CODE = "+8613800138000", "hv2BFvYIitNmiBDL85XEUA", "123456"
 _NEW = "+8613900139000"
 ACCESS_TOKEN = "eyJhbGciOi…"  # noqa: S105 - made up
 _REFRESH = "rt_5nZ0Zc…"
-_PROOF, _DETAIL = "eyJ0eXAiOi…", "order 4711, 99.00 CNY"
+_PROOF, _DETAIL = "eyJhbGciOi…", "order 4711, 99.00 CNY"
 _USER: dict[str, Any] = {"user_id": "8a4bb556db78399cbf2e316b6bd7dc75", "phone": _PHONE, "name": "小明", "avatar": ""}
 _TOKENS: dict[str, Any] = {
     "token": ACCESS_TOKEN,
