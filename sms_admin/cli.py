@@ -29,7 +29,8 @@ COMMANDS = {
     ),
     "number": Entry("numbers", tr("What stands against a number, and lifting it.", "查看号码受到的限制，并解除。")),
     "users": Entry(
-        "users.command", tr("Users: list, show, ban, sign out, delete.", "用户：列出、显示、封禁、退出、删除。")
+        "users.command",
+        tr("Users: list, show, ban, sign out, move, delete.", "用户：列出、显示、封禁、退出、换号、删除。"),
     ),
     "stats": Entry("statistics.command", tr("What became of messages and codes.", "短信和验证码的统计。")),
     "bulk": Entry("bulk.command", tr("Send one text to each row of a sheet.", "群发短信。")),

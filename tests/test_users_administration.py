@@ -220,6 +220,35 @@ def test_a_user_is_deleted_after_a_yes(deployment: Deployment) -> None:
     assert "@" in deployment.log()[0]["by"]
 
 
+def test_a_user_is_moved_to_a_new_number_after_a_yes(deployment: Deployment) -> None:
+    """The user keeps the id, the old number is free, and all sessions have ended; a taken number is refused."""
+    deployment.fill()
+    deployment.sign_in(PHONES[7]), deployment.sign_in(PHONES[8])
+    asked = deployment.call("move", PHONES[7].e164, PHONE.e164)
+    assert asked.code == 2
+    assert f"Give the user {PHONES[7]} the number {PHONE}?" in asked.err
+    taken = deployment.call("move", "id-7", PHONES[8].e164, "--yes")
+    assert (taken.code, "the new number has a user already" in taken.err) == (1, True)
+    assert deployment.call("move", "id-7", PHONES[7].e164, "--yes").code == 1  # the same number
+    assert deployment.sessions.owner(PHONES[7], SESSION).answer() == "id-7"
+    assert deployment.log() == []
+    done = deployment.call("move", "id-7", PHONE.e164, "--yes")
+    assert (done.code, done.err) == (0, "")
+    moved = deployment.users.find(PHONE).answer()
+    assert moved
+    assert (moved.id, moved.name, moved.created) == ("id-7", "Name 7", 1_700_000_000_999)
+    assert deployment.users.find(PHONES[7]).answer() is None
+    assert deployment.sessions.owner(PHONES[7], SESSION).answer() is None
+    assert deployment.sessions.owner(PHONES[8], SESSION).answer() == "id-8"
+    assert deployment.sign_in(PHONE).id == "id-7"
+    assert deployment.sign_in(PHONES[7], "t" * 22).id != "id-7"
+    (line,) = deployment.log()
+    assert (line["action"], line["phone"], line["to"]) == ("users.move", str(PHONES[7]), str(PHONE))
+    assert deployment.call("ban", "id-9", "--yes").code == 0
+    assert "banned" in deployment.call("move", "id-9", OTHER_PHONE.e164, "--yes").err
+    assert deployment.users.find(OTHER_PHONE).answer() is None
+
+
 def test_a_cursor_that_leads_nowhere_is_told(deployment: Deployment) -> None:
     """A node of a cluster may be gone after a failover, or the last user of a page be deleted: begin again."""
     deployment.fill()

@@ -1,4 +1,4 @@
-"""`users`: list, show, ban, unban, sign out, delete."""
+"""`users`: list, show, ban, unban, sign out, move, delete."""
 
 import itertools
 import re
@@ -12,7 +12,7 @@ from sms_admin.operations import Operation
 from sms_admin.output import Column, moment
 from sms_admin.run import Run
 from sms_admin.users import operations
-from sms_admin.users.operations import Wanted
+from sms_admin.users.operations import Move, Wanted
 from sms_admin.users.records import Who
 from sms_login.phone import Phone
 
@@ -140,6 +140,26 @@ def sign_out(run: Run, who: Who) -> None:
     run.confirm(tr(f"Sign {_named(run, who)} out everywhere?", f"在所有设备上退出用户 {_named(run, who)}？"))
     _each(run, operations.sign_out_user, who)
     run.out.say(tr("Signed out.", "已退出。"))
+
+
+@command.command(
+    "move",
+    example='users move +8613800138000 "+1 201 555 0123"',
+    needs_redis=True,
+    help=tr(
+        "Give a user another number, for a person who has lost the old one. All sessions end, and the new number signs "
+        "in as the same user. First make sure who asks: nothing here proves it.",
+        "为丢失旧号码的用户更换号码。所有会话都会结束，用新号码登录后仍是同一用户。请先核实对方身份：此命令不做任何验证。",
+    ),
+)
+@_WHO
+@click.argument("new", metavar="NEW", type=commands.PHONE)
+def move(run: Run, who: Who, new: Phone) -> None:
+    """Give a user another number after a yes."""
+    named, number = _named(run, who), run.out.plain(new)
+    run.confirm(tr(f"Give the user {named} the number {number}?", f"将用户 {named} 的号码更换为 {number}？"))
+    _each(run, operations.move_user, Move(who.phone, who.id, new.e164))
+    run.out.say(tr("Moved: the new number signs in as this user.", "已更换：用新号码登录即为此用户。"))
 
 
 @command.command(

@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from sms_admin.failures import Failed
 from sms_admin.operations import Page, operation
 from sms_admin.place import Place
 from sms_admin.users.records import SEARCHED, Who, find, page
@@ -23,6 +24,12 @@ class Wanted(Struct, frozen=True):
     number: str = ""
     name: str = ""
     banned: bool = False
+
+
+class Move(Who, frozen=True):
+    """The user to move, and the number `to` (E.164) which they get."""
+
+    to: str = ""
 
 
 class Row(Struct, frozen=True, rename="camel"):
@@ -81,6 +88,12 @@ def sign_out_user(place: Place, asked: Who, cursor: Any) -> Page:
 
 
 @operation
+def move_user(place: Place, asked: Move, cursor: Any) -> Page:
+    """Give a user another number, and end all sessions; return the user as before."""
+    return _one(place, asked, cursor, lambda user: _move(place, user, Phone.from_e164(asked.to)))
+
+
+@operation
 def delete_user(place: Place, asked: Who, cursor: Any) -> Page:
     """Delete a user and end all sessions; return the user as before."""
     return _one(place, asked, cursor, lambda user: _delete(place, user))
@@ -103,6 +116,17 @@ def _facts(user: User) -> tuple[str, Phone, str, int, int, bool]:
 def _ban(place: Place, user: User, *, banned: bool) -> None:
     if place.users.ban(user.phone, user.id, banned=banned).answer():
         place.record("users.ban" if banned else "users.unban", user.phone, userId=user.id)
+
+
+def _move(place: Place, user: User, new: Phone) -> None:
+    if user.banned:  # or the ban would be lost, or the user be left between two numbers
+        raise Failed("the user is banned: lift the ban first", "用户已被封禁：请先解除封禁")
+    there = place.users.find(new).answer()
+    if there or place.users.move(user.phone, new, user.id).answer().id != user.id:
+        raise Failed("the new number has a user already: nothing was changed", "新号码已有用户：未做任何更改")
+    place.users.find(new).answer()  # in Redis, the first use of the new number leaves the old one
+    RedisSessions(place.redis, place.settings.session_rules).end_all(user.phone, user.id).answer()
+    place.record("users.move", user.phone, userId=user.id, to=str(new))
 
 
 def _sign_out(place: Place, user: User) -> None:
