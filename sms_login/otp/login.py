@@ -65,11 +65,11 @@ class LoginService(Struct, frozen=True, kw_only=True, eq=False):
         for the present number, PhoneTaken and UserBanned after a right code, which is spent, and as `Verifier.redeem`.
         """
         proven = self.proofs.verify(proof, CHANGE_PHONE.name)
+        if guess.phone.e164 == proven.phone.e164:
+            raise InvalidParam("phone is the present number", "phone 是当前的号码")
         claims = self.sessions.mover(token, guess.phone)
         if proven.phone.e164 != claims.phone.e164:
             raise TokenMismatch("the proof is of another number")
-        if guess.phone.e164 == claims.phone.e164:
-            raise InvalidParam("phone is the present number", "phone 是当前的号码")
 
         def move(_login_id: str) -> Call[tuple[User, SignedIn | None]]:
             moving = self.users.move(claims.phone, guess.phone, claims.user_id)
