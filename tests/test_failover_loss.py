@@ -98,7 +98,7 @@ def fail_over(world: World, pair: Pair, *, in_sql: bool) -> None:
     statuses = load(world, pair, last)
     assert statuses.keys() <= {200, 503}
     assert statuses[503]
-    until(lambda: world.call("health")["codeStr"] == "Success", 2)
+    until(lambda: world.call("health")["codeStr"] == "Success", 30)
 
     again = {login["phone"]: world.call("login", **login) for login in (*early, *late, *last)}
     outcomes = [Counter(again[login["phone"]]["codeStr"] for login in part) for part in (early, late, last)]

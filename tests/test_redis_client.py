@@ -186,7 +186,7 @@ def test_a_batch_that_is_cut_is_answered_up_to_there_and_made_as_far_as_it_arriv
             client.send(*calls)
             if relay.cut.is_set():
                 relay.cut.clear()
-                until(lambda: clients() == others, 5)  # the server has read all that arrived
+                until(lambda: clients() == others, 30)  # the server has read all that arrived
             answers = [call.reply for call in calls]
             return [answer for answer in answers if isinstance(answer, int)], int(admin.get("counter") or 0)
 
@@ -233,7 +233,7 @@ def test_a_connection_that_the_server_has_closed_costs_no_request(redis_server: 
         for _ in range(20):
             number = id_of(client)
             admin.client_kill_filter(_id=str(number))
-            until(lambda: str(number) not in {each["id"] for each in admin.client_list()}, 5)  # noqa: B023 - called at once
+            until(lambda: str(number) not in {each["id"] for each in admin.client_list()}, 30)  # noqa: B023 - called at once
             assert id_of(client) != number
 
 
@@ -301,7 +301,7 @@ def test_connections_to_a_server_that_cannot_serve_are_given_up_at_once(find: Ca
                 sign_in(client, "user", "id").answer()
             assert [incr(client, name).answer() for _ in range(5)] == [1, 2, 3, 4, 5]
             old.resume()
-            until(lambda: restored(admin), 5)
+            until(lambda: restored(admin), 30)
 
 
 def busy(server: RedisServer, admin: Any) -> None:
@@ -309,7 +309,7 @@ def busy(server: RedisServer, admin: Any) -> None:
     admin.config_set("lua-time-limit", 1)
     with socket.create_connection((server.host, server.port)) as other:
         other.sendall(b'EVAL "while true do end" 0\r\n')
-        until(lambda: not answers(admin), 5)
+        until(lambda: not answers(admin), 30)
 
 
 def answers(admin: Any) -> bool:

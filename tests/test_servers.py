@@ -91,7 +91,7 @@ def test_no_server_outlives_killed_tests(tmp_path: Path) -> None:
         server.port = int(tests.stdout.readline())
         assert answers(server)
         tests.kill()
-    until(lambda: not answers(server), 5)
+    until(lambda: not answers(server), 30)
 
 
 @pytest.mark.parametrize("command", ["HELLO 2", "GETDEL key", "COPY a b", "XLEN key"])

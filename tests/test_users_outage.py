@@ -178,7 +178,7 @@ def test_connections_to_a_server_that_cannot_serve_are_given_up_at_once(
 
 def test_an_instance_has_eight_connections_at_most(mariadb: MariaDbServer, url: str) -> None:
     """Any further threads wait for their turn, since the database has to serve more than this function."""
-    until(lambda: int(mariadb.query("SHOW STATUS LIKE 'Threads_connected'")[0][1]) == 1, 5)  # the test's own
+    until(lambda: int(mariadb.query("SHOW STATUS LIKE 'Threads_connected'")[0][1]) == 1, 30)  # the test's own
     mariadb.query("FLUSH STATUS")
     eight = threading.Barrier(8, timeout=10)
     engine = connect(url)
