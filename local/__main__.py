@@ -122,7 +122,7 @@ def banner(url: str, trouble: str = "") -> str:
 
 def show(message: Message) -> None:
     """Print one SMS."""
-    say(f"SMS to {message.phone}: {message.text}")
+    say(f"{'Call' if message.channel == 'voice' else 'SMS'} to {message.phone}: {message.text}")
 
 
 def say(text: str) -> None:

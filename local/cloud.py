@@ -25,6 +25,7 @@ _DEFAULTS = {
     "SMS_INTL_SIGN": "sms-login",
     "SMS_INTL_TEMPLATE_ID": "1000001",
     "SMS_INTL_PURPOSES": "resetPassword=1000003,pay=1000005,changePhone=1000007",
+    "VMS_SDKAPPID": "1400000002",
     "ALLOWED_COUNTRIES": "CN",
 }
 _REDIS = (
@@ -88,9 +89,8 @@ def local_cloud(
                 clock=clock,
             )
         )
-        settings |= (
-            key | app | {"SMS_ENDPOINT": tencent.url, "CAPTCHA_ENDPOINT": tencent.url, "ADMIN_ENDPOINT": tencent.url}
-        )
+        endpoints = ("SMS_ENDPOINT", "CAPTCHA_ENDPOINT", "ADMIN_ENDPOINT", "VMS_ENDPOINT")
+        settings |= key | app | dict.fromkeys(endpoints, tencent.url)
         if not settings.get("SMS_RECEIPT_KEY"):
             settings["SMS_RECEIPT_KEY"] = secrets.token_hex(16)
         if not settings.get("JWT_SECRET") and not settings.get("JWT_PRIVATE_KEY"):

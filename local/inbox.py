@@ -11,13 +11,14 @@ SIZE = 1000  # messages; older ones are forgotten
 
 @dataclass(frozen=True)
 class Message:
-    """An accepted SMS. ``phone`` is E.164, ``sent_at`` in epoch seconds."""
+    """An accepted SMS, or a call. ``phone`` is E.164, ``sent_at`` in epoch seconds."""
 
     phone: str
     text: str
     params: list[str]
     sent_at: float
     serial_no: str
+    channel: str = "sms"  # or "voice"
 
     def as_json(self) -> dict[str, Any]:
         """Return the message for the inbox; ``sentAt`` is ISO 8601, in UTC, with milliseconds."""
@@ -27,6 +28,7 @@ class Message:
             "text": self.text,
             "params": self.params,
             "serialNo": self.serial_no,
+            "channel": self.channel,
             "sentAt": sent_at.replace("+00:00", "Z"),
         }
 

@@ -66,9 +66,13 @@ class Sending:
         status = send_sms.status(phone, params, refused, send_sms.fee(text))
         if refused is None:
             message = Message(phone, text, variables, self._clock(), status["SerialNo"])
-            self._inbox.put(message)
-            self._receipts.sent(phone, message.serial_no)
             self._fates.accept(phone, message.serial_no, message.sent_at)
-            if self._on_message:
-                self._on_message(message)
+            self.arrive(message)
         return status
+
+    def arrive(self, message: Message) -> None:
+        """Keep a message or a call, and post its receipt later."""
+        self._inbox.put(message)
+        self._receipts.sent(message)
+        if self._on_message:
+            self._on_message(message)

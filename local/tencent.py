@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from email.message import Message as Headers
 from typing import Any
 
-from local import captcha, describe_sms, invoke, pulls, reviews, send_sms, tc3
+from local import captcha, describe_sms, invoke, pulls, reviews, send_sms, send_voice, tc3
 from local.action import Action, whole
 from local.api_server import ApiServer, NoReply, Reply
 from local.errors import ApiError
@@ -62,6 +62,7 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         region = ("Region",)
         self._actions = {
             "SendSms": Action("sms", send_sms.VERSION, region, sending.send_sms, Failures(MODES)),
+            "SendCodeVoice": whole("vms", send_voice.VERSION, region, send_voice.Calls(clock, sending.arrive).call),
             "DescribeCaptchaResult": whole("captcha", captcha.VERSION, (), self._verify),
             "DescribeSmsTemplateList": whole("sms", describe_sms.VERSION, region, self.catalogue.describe_templates),
             "DescribeSmsSignList": whole("sms", describe_sms.VERSION, region, self.catalogue.describe_signs),

@@ -35,7 +35,7 @@ _TAGS: dict[str, tuple[str, dict[Method, str]]] = {
         {
             messages.GetSms: "Keep `sessionId` until the login. With it, the same code is sent again, once "
             "`resendAfter` is over, for the same `purpose` and `detail`. After `SendUnknown` the SMS may arrive: its "
-            "code works with `data.sessionId`.",
+            "code works with `data.sessionId`. With `channel` `voice`, a call to a number of +86 reads the code aloud.",
             messages.GetSmsStatus: "Ask every two seconds or so while the person waits; some carriers never answer. "
             "`reason` is null unless it failed, `at` is null until there is a receipt.",
             messages.Login: "With `token` instead of `code`, as apps of 2020 send it, the answer has only the user "

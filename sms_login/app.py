@@ -111,7 +111,8 @@ class App(msgspec.Struct, kw_only=True, eq=False):
             case messages.GetSms():
                 phone, purpose = self._phone(message), self._purpose(message)
                 caller = Caller(client, message.captcha_ticket or "", message.captcha_randstr or "")
-                return self.sender.get_sms(phone, message.session_id, key, caller, purpose)
+                call = message.channel == "voice"
+                return self.sender.get_sms(phone, message.session_id, key, caller, purpose, call=call)
             case messages.Verify():
                 phone, purpose = self._phone(message), self._purpose(message)
                 key = key and f"verify {key}"  # the key of a login answers no verify, and the other way round

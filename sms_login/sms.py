@@ -6,6 +6,8 @@ from msgspec import Struct
 
 from sms_login.phone import Phone
 
+MAINLAND = "CN"  # the one country of the mainland route, and of voice calls
+
 
 class SmsRoute(Struct, frozen=True):
     """The application, signature and template for one side of the border; `sender_id` abroad only.
@@ -26,6 +28,13 @@ class Receipt(Struct, frozen=True):
     request_id: str
     serial_no: str
     fee: int = 1
+
+
+class Voice(Protocol):
+    """Calls that read a code aloud."""
+
+    def send(self, phone: Phone, code: str) -> Receipt:
+        """Call, once. Raises the refusals of `Sms.send`."""
 
 
 class Sms(Protocol):

@@ -6,7 +6,8 @@ that ends takes its last ones along, so a sum may be too low, never too high.
     asked, refused:<codeStr>, repeated     getSms; the answers that refuse, and those to a repeat
     captcha                                captchas passed
     sent, fee                              messages that SendSms accepted; messages charged
-    delivered, failed:<reason>             messages, by their receipt
+    voice                                  calls that were accepted
+    delivered, failed:<reason>             messages and calls, by their receipt
     verified:<purpose>, seconds:<most>     right codes, by use and by the seconds since their sending
     wrong, signed_up                       wrong codes; users who are new
 """
@@ -76,6 +77,8 @@ def _counts(facts: Mapping[str, Any]) -> dict[str, int]:
         counts["asked"] = 1
         if outcome != "Ok":
             counts[f"refused:{outcome}"] = 1
+        elif facts.get("channel") == "voice":
+            counts["voice"] = 1
         elif "fee" in facts:
             counts |= {"sent": 1, "fee": facts["fee"]}
         else:

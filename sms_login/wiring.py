@@ -17,7 +17,8 @@ from sms_login.adapters.redis.statistics import RedisStatistics
 from sms_login.adapters.redis.users import RedisUsers
 from sms_login.adapters.tencent import receipts
 from sms_login.adapters.tencent.captcha import TencentCaptcha
-from sms_login.adapters.tencent.sms import MAINLAND, TencentSms, sms_api
+from sms_login.adapters.tencent.sms import TencentSms, sms_api
+from sms_login.adapters.tencent.voice import TencentVoice, voice_api
 from sms_login.app import App, Misconfigured
 from sms_login.http.cors import Origins
 from sms_login.limits.captcha import Captcha, CaptchaPolicy
@@ -40,7 +41,7 @@ from sms_login.sessions.refresh_tokens import RefreshTokens
 from sms_login.sessions.service import Sessions
 from sms_login.settings.reader import ConfigError
 from sms_login.settings.settings import Settings
-from sms_login.sms import Sms
+from sms_login.sms import MAINLAND, Sms, Voice
 from sms_login.statistics import Statistics
 from sms_login.users import Users
 
@@ -54,6 +55,7 @@ class Outside(Struct, frozen=True):
     users: Users
     sms: Sms
     captcha: Captcha | None
+    voice: Voice | None = None
 
 
 def build(environ: Mapping[str, str]) -> Handler:
@@ -80,6 +82,7 @@ def assemble(environ: Mapping[str, str], *, origins: type[Origins] = Origins) ->
         users=connect_users(settings, redis),
         sms=tencent_sms(settings, environ),
         captcha=tencent_captcha(settings, environ) if settings.captcha_app_id else None,
+        voice=tencent_voice(settings, environ) if settings.vms_app_id else None,
     )
     return app(settings, outside, origins=origins)
 
@@ -128,7 +131,7 @@ def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origin
     verifier = Verifier(**asdict(parts), require_session=required, statistics=statistics, purposes=purposes)
     proofs = Proofs(ring, settings.jwt_issuer, settings.jwt_audience)
     return App(
-        sender=Sender(**asdict(parts), sms=outside.sms),
+        sender=Sender(**asdict(parts), sms=outside.sms, voice=outside.voice),
         deliveries=Deliveries(
             store=RedisReceipts(redis),
             read=receipts.read,
@@ -174,6 +177,13 @@ def tencent_sms(settings: Settings, environ: Mapping[str, str]) -> TencentSms:
         template_params=settings.sms_template_params,
         minutes=max(1, settings.rules.life // 60),
     )
+
+
+def tencent_voice(settings: Settings, environ: Mapping[str, str]) -> TencentVoice:
+    """Return voice calls with the application of the settings, which must have one."""
+    region, timeout = settings.sms_region, settings.sms_timeout
+    api = voice_api(environ, region=region, endpoint=settings.vms_endpoint, timeout=timeout)
+    return TencentVoice(api, settings.vms_app_id)
 
 
 def tencent_captcha(settings: Settings, environ: Mapping[str, str]) -> TencentCaptcha:

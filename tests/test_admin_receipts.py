@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from local.cloud import ADMIN, Cloud, local_cloud
+from local.inbox import Message
 from sms_admin import function
 from sms_login import wiring
 from tests.testkit.admin import admin
@@ -88,7 +89,7 @@ def test_receipts_are_pulled_in_the_admin_function_and_by_its_timer(deployed: De
     assert deployed.status(asked) == "delivered"
     statuses = [{"Code": "Ok", "PhoneNumber": "+8613912345678", "SerialNo": str(i)} for i in range(251)]
     for status in statuses:
-        deployed.cloud.tencent.receipts.sent(status["PhoneNumber"], status["SerialNo"])
+        deployed.cloud.tencent.receipts.sent(Message(status["PhoneNumber"], "", [], 0, status["SerialNo"]))
     deployed.cloud.tencent.pulls.sent("1400000000", statuses[1:])
     deployed.cloud.tencent.pulls.sent("1400000001", [{**statuses[0], "PhoneNumber": "+12025550123"}])
     deployed.now += 5

@@ -54,7 +54,7 @@ def test_the_inbox_shows_the_messages_of_a_number(
     send(tencent, "+8613800138000", "333333")
     status, messages = call_json(gateway, "GET", f"/_local/inbox?phone={phone}")
     assert (status, [message["params"] for message in messages]) == (200, [["333333", "5"], ["111111", "5"]])
-    assert set(messages[0]) == {"phone", "text", "params", "serialNo", "sentAt"}
+    assert set(messages[0]) == {"phone", "text", "params", "serialNo", "channel", "sentAt"}
     assert handler.events == []
 
 

@@ -71,6 +71,7 @@ def test_a_message_has_its_time_in_utc() -> None:
         "text": "a text",
         "params": ["123456"],
         "serialNo": "2019:1",
+        "channel": "sms",
         "sentAt": "2027-01-15T08:00:00.250Z",
     }
 

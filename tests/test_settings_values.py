@@ -40,6 +40,8 @@ def test_the_smallest_environment_works_with_the_documented_defaults() -> None:
         "sms_region": "ap-guangzhou",
         "sms_endpoint": "sms.tencentcloudapi.com",
         "sms_timeout": 5,
+        "vms_app_id": "",
+        "vms_endpoint": "vms.tencentcloudapi.com",
         "jwt_issuer": "sms-login",
         "jwt_audience": "sms-login",
         "token_ttl": 7200,
@@ -96,6 +98,7 @@ _LIMITS = {
     "RANGE_DAILY_BUDGET": "range_total",
     "COUNTRY_HOURLY_LIMIT": "country_hour",
     "COUNTRY_DAILY_BUDGET": "country_total",
+    "VOICE_DAILY_BUDGET": "calls",
     "DAILY_BUDGET": "total",
 }
 _WHOLE = ["x", "1.5", "-1", "1e3", "0x10", "9" * 5000, "undefined"]

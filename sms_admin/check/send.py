@@ -4,11 +4,11 @@ import secrets
 from collections.abc import Iterator, Mapping
 
 from sms_admin.check.report import Finding, ok, problem, warning
-from sms_login.adapters.tencent.sms import MAINLAND
 from sms_login.errors import Refusal, SendUnknown, TooManyRequests
 from sms_login.otp.codes import CodeMaker
 from sms_login.phone import Phone
 from sms_login.settings.settings import Settings
+from sms_login.sms import MAINLAND
 from sms_login.wiring import tencent_sms
 
 _TODO = {

@@ -17,8 +17,8 @@ from sms_admin.run import Run
 from sms_admin.statistics import counts, spans, terminal
 from sms_admin.statistics.figures import Figures, Tencent
 from sms_admin.statistics.report import report
-from sms_login.adapters.tencent.sms import MAINLAND
 from sms_login.settings.settings import Settings
+from sms_login.sms import MAINLAND
 
 _WEEK, _MOST_DAYS, _MOST_HOURS = 7, 90, 7 * 24
 _DAY = click.DateTime(["%Y-%m-%d"])

@@ -9,6 +9,7 @@ from sms_login import __version__
 from sms_login.errors import UnknownMethod, missing
 from sms_login.http.parameters import (
     MAX_DETAIL,
+    Channel,
     Code,
     Detail,
     NickName,
@@ -39,6 +40,7 @@ class GetSms(Struct, frozen=True, tag_field="method", tag="getSms", rename="came
     session_id: SessionId | None = None
     purpose: PurposeName = LOGIN.name
     detail: Detail | None = None
+    channel: Channel = "sms"
     captcha_ticket: Ticket | None = None
     captcha_randstr: Ticket | None = None
 

@@ -17,6 +17,7 @@ Code = Annotated[str, Meta(pattern=r"\A[0-9]{6}\Z")]
 SessionId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{22}\Z")]
 Token = Annotated[str, Meta(min_length=1, max_length=4096)]
 Ticket = Annotated[str, Meta(pattern=r"\A[\x21-\x7e]{1,2048}\Z")]
+Channel = Annotated[str, Meta(pattern=r"\A(sms|voice)\Z")]
 ReceiptKey = Annotated[str, Meta(min_length=1, max_length=256)]
 SerialNo = Annotated[str, Meta(pattern=r"\A[\x21-\x7e]{1,64}\Z")]
 PurposeName = Annotated[str, Meta(pattern=rf"\A{PURPOSE}\Z")]
@@ -28,6 +29,7 @@ MUST_BE = {
     "phone": ("a phone number of at most 64 characters", "电话号码，最多 64 个字符"),
     "code": ("6 digits", "6 位数字"),
     "sessionId": ("the sessionId of a getSms answer", "getSms 返回的 sessionId"),
+    "channel": ("sms or voice", "sms 或 voice"),
     "serialNo": ("the serialNo of a getSms answer", "getSms 返回的 serialNo"),
     "key": ("SMS_RECEIPT_KEY, in the URL of the callback", "回调 URL 中的 SMS_RECEIPT_KEY"),
     "purpose": (

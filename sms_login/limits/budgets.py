@@ -10,10 +10,15 @@ from sms_login.phone import Phone
 
 
 class Budgets:
-    """The windows of one sending for a client (None: not counted); `reservation` names what it takes from them."""
+    """The windows of one sending for a client (None: not counted); `reservation` names what it takes from them.
 
-    def __init__(self, store: LimitStore, policy: Policy, client: str | None, phone: Phone, now: Now) -> None:
-        self.subjects: Sequence[Subject] = policy.sending(client, phone, now)
+    A `call` is a sending by voice.
+    """
+
+    def __init__(
+        self, store: LimitStore, policy: Policy, client: str | None, phone: Phone, now: Now, *, call: bool
+    ) -> None:
+        self.subjects: Sequence[Subject] = policy.sending(client, phone, now, call=call)
         self.reservation = Reservation(now.hour.name, now.day.name, client)
         self._store = store
         self._policy = policy

@@ -13,7 +13,7 @@ from sms_login.calls import Call, Joint, Send
 from sms_login.limits.budgets import Budgets
 from sms_login.limits.captcha import CaptchaPolicy
 from sms_login.limits.client import Client
-from sms_login.limits.policy import ALL_SENDINGS, Policy, Reservation
+from sms_login.limits.policy import ALL_SENDINGS, CALLS, Policy, Reservation
 from sms_login.limits.store import LimitStore, Reserved, Subject, Verdict, WindowNames, verdict
 from sms_login.periods import Now, retry_after
 from sms_login.phone import Phone
@@ -44,9 +44,9 @@ class Guard(Struct, frozen=True, kw_only=True, eq=False):
     sending: bool
     send: Send
 
-    def budgets(self, phone: Phone, client: Client, now: Now) -> Budgets:
-        """Return the budgets of a sending, neither checked nor reserved yet."""
-        return Budgets(self.store, self.policy, client.counted_as, phone, now)
+    def budgets(self, phone: Phone, client: Client, now: Now, *, call: bool = False) -> Budgets:
+        """Return the budgets of a sending, or of one by a voice `call`, neither checked nor reserved yet."""
+        return Budgets(self.store, self.policy, client.counted_as, phone, now, call=call)
 
     def admit(self, phone: Phone, caller: Caller, budgets: Budgets, *, sent_today: int) -> bool:
         """Hold a sending against the checked budgets; return whether its captcha was passed.
@@ -140,7 +140,7 @@ class Guard(Struct, frozen=True, kw_only=True, eq=False):
         waits = {subject.name: answer.wait_ms for subject, answer in outcome if answer.verdict is Verdict.FULL}
         if not waits:
             return self._captcha_required()
-        refusal = errors.SendingPaused if ALL_SENDINGS in waits else errors.TooManyRequests
+        refusal = errors.SendingPaused if waits.keys() & {CALLS, ALL_SENDINGS} else errors.TooManyRequests
         # Only the kind of a range: with the masked number beside it, the log would hold the whole number.
         kinds = ", ".join(name.partition(":")[0] for name in waits)
         return refusal(f"budget: {kinds}", retry_after=retry_after(max(waits.values())))

@@ -14,6 +14,7 @@ from sms_login.periods import Now, Period
 from sms_login.phone import Phone
 
 ALL_SENDINGS = "all"  # the subject of the day's budget
+CALLS = "voice"  # and that of voice calls
 _UNKNOWN_SHARE = 10  # times the limits of one client, for all clients of unknown address together
 _CAPTCHA_FROM = 0.5  # of an unverified budget
 _RANGE_DIGITS = 4  # last digits of a number that its range leaves out: carriers assign blocks of 10,000
@@ -29,6 +30,7 @@ class Limits(Struct, frozen=True):
     range_total: int = 300  # all sendings to a range in a day
     country_hour: int = 100  # unverified sendings to one country other than the default one
     country_total: int = 1000  # all sendings to it in a day
+    calls: int = 1000  # voice calls in a day
     total: int = 10_000  # all sendings in a day, to cap the spend: OWASP API4:2023
     guesses: int = 60  # of one client in an hour
     refused: int = 30  # sendings for one client that SendSms refused because of the number, in an hour
@@ -53,8 +55,8 @@ class Policy(Struct, frozen=True, eq=False):
     home: str
     captcha: bool
 
-    def sending(self, client: str | None, phone: Phone, now: Now) -> list[Subject]:
-        """Return the subjects of a sending: client, range, foreign country and all sendings, in this order."""
+    def sending(self, client: str | None, phone: Phone, now: Now, *, call: bool = False) -> list[Subject]:
+        """Return the subjects of a sending: client, range, foreign country, calls and all sendings, in this order."""
         limits, hour, day = self.limits, now.hour, now.day
         subjects = [self._client(client, now)] if client else []
         windows = [
@@ -66,6 +68,8 @@ class Policy(Struct, frozen=True, eq=False):
         if phone.region != self.home:
             windows = [self._unverified("hour", hour, limits.country_hour), _total(day, limits.country_total)]
             subjects.append(Subject(_country(phone), windows))
+        if call:
+            subjects.append(Subject(CALLS, [_total(day, limits.calls)]))
         return [*subjects, Subject(ALL_SENDINGS, [_total(day, limits.total)])]
 
     def guess(self, client: str, now: Now) -> Subject:
@@ -89,7 +93,7 @@ class Policy(Struct, frozen=True, eq=False):
 
     def totals(self, reservation: Reservation, phone: Phone) -> WindowNames:
         """Return the windows of a reservation that only a cancelled sending refunds."""
-        subjects = [_range(phone), ALL_SENDINGS, *([_country(phone)] if phone.region != self.home else [])]
+        subjects = [_range(phone), CALLS, ALL_SENDINGS, *([_country(phone)] if phone.region != self.home else [])]
         return {subject: [f"total:{reservation.day}"] for subject in subjects}
 
     def _client(self, client: str, now: Now) -> Subject:

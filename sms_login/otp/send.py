@@ -6,7 +6,7 @@ import secrets
 from msgspec import Struct
 from msgspec.structs import replace
 
-from sms_login import logs
+from sms_login import errors, logs
 from sms_login.errors import InvalidPhone, Locked, Refusal, SendFailed, SendUnknown, ServiceUnavailable, TooManyRequests
 from sms_login.limits.budgets import Budgets
 from sms_login.limits.guard import Caller
@@ -15,7 +15,7 @@ from sms_login.otp.purposes import LOGIN, Purpose
 from sms_login.otp.store import Challenge, SendDecision, SendOutcome, SendRequest
 from sms_login.periods import Now, Seconds, retry_after
 from sms_login.phone import Phone
-from sms_login.sms import Sms
+from sms_login.sms import MAINLAND, Sms, Voice
 
 
 class CodeSent(Struct, frozen=True, rename="camel"):
@@ -35,6 +35,7 @@ class _Sending(Struct, frozen=True):
     request: SendRequest
     new: Challenge
     budgets: Budgets
+    call: bool  # by voice
 
 
 _ALLOWED = {SendOutcome.NEW, SendOutcome.RESEND}
@@ -44,6 +45,7 @@ class Sender(OtpParts, frozen=True, kw_only=True, eq=False):
     """Sends codes. Thread-safe."""
 
     sms: Sms
+    voice: Voice | None  # None: no calls
 
     def get_sms(
         self,
@@ -52,18 +54,23 @@ class Sender(OtpParts, frozen=True, kw_only=True, eq=False):
         idempotency_key: str | None,
         caller: Caller,
         purpose: Purpose = LOGIN,
+        *,
+        call: bool = False,
     ) -> CodeSent:
-        """Send the code of a challenge of this purpose again, or a new code.
+        """Send the code of a challenge of this purpose again, or a new code; or `call`, and read a sent code aloud.
 
-        Raises Locked, TooManyRequests, SendingPaused, CountryNotAllowed, CaptchaRequired, InvalidPhone, SendFailed,
-        SendUnknown (with the sessionId in which the code works if it arrives) and ServiceUnavailable.
+        A call needs a live challenge: else it raises InvalidParam or CodeHasExpired. Both ways it raises Locked,
+        TooManyRequests, SendingPaused, CountryNotAllowed, CaptchaRequired, InvalidPhone, SendFailed, SendUnknown (with
+        the sessionId in which the code works if it arrives) and ServiceUnavailable.
         """
         if phone.e164 in self.fixed.codes:
             self.fixed.use(phone)
             return self._sent(secrets.token_urlsafe(16))
+        if call:
+            self._check_call(phone, challenge_id)
         now = self.calendar.now()
         request = SendRequest(phone, now.day, challenge_id, idempotency_key, purpose=purpose)
-        budgets = self.guard.budgets(phone, caller.client, now)
+        budgets = self.guard.budgets(phone, caller.client, now, call=call)
         checking = self.challenges.check(request)
         self.send(checking, *budgets.check())
         check = checking.answer()
@@ -74,12 +81,14 @@ class Sender(OtpParts, frozen=True, kw_only=True, eq=False):
             check = self.challenges.check(request).answer()
         if check.outcome not in _ALLOWED:
             raise _refusal(check)
+        if call and check.challenge is None:
+            raise errors.CodeHasExpired
         captcha_passed = self.guard.admit(phone, caller, budgets, sent_today=check.sent_today)
         old_code = self.maker.again(phone, check.challenge, purpose) if check.challenge else None
         if old_code is None:  # a new challenge, also for another detail, or if an old code's secret is no longer known
             request = replace(request, challenge_id=None)
         new, new_code = self.maker.new(phone, purpose)
-        sending = _Sending(secrets.token_urlsafe(6), request, new, budgets)
+        sending = _Sending(secrets.token_urlsafe(6), request, new, budgets, call)
         issued = self._issue(sending, captcha_passed=captcha_passed)
         if issued.outcome is SendOutcome.REPEAT:  # another request was faster since the check
             if answer := self._repeated(phone, issued):
@@ -108,6 +117,8 @@ class Sender(OtpParts, frozen=True, kw_only=True, eq=False):
             if issued.outcome is SendOutcome.REPEAT:
                 return issued
             raise refusal or _refusal(issued)
+        if sending.call and issued.outcome is SendOutcome.NEW:  # there is no sent code to read aloud any more
+            refusal = refusal or errors.CodeHasExpired()
         if refusal:
             self._undo(sending, issued.challenge_id, issued=True)
             raise refusal
@@ -115,7 +126,11 @@ class Sender(OtpParts, frozen=True, kw_only=True, eq=False):
 
     def _deliver(self, sending: _Sending, challenge_id: str, code: str, caller: Caller, now: Now) -> CodeSent:
         try:
-            receipt = self.sms.send(sending.request.phone, code, sending.request.purpose.name)
+            if sending.call and self.voice:
+                logs.note(channel="voice")
+                receipt = self.voice.send(sending.request.phone, code)
+            else:
+                receipt = self.sms.send(sending.request.phone, code, sending.request.purpose.name)
         except SendUnknown as unknown:
             # The SMS may have been sent: the sending counts, and its code works.
             life, resend_after = self.rules.life, _resend_after(self.rules.cooldown)
@@ -127,9 +142,19 @@ class Sender(OtpParts, frozen=True, kw_only=True, eq=False):
                 self.guard.count_refused(caller.client, now)
             raise
         logs.note(serial_no=receipt.serial_no, fee=receipt.fee)
-        if self.conversions.on:
+        if self.conversions.on and not sending.call:
             self.challenges.note_serial(sending.request.phone, challenge_id, receipt.serial_no)
         return self._sent(challenge_id, receipt.request_id, receipt.serial_no)
+
+    def _check_call(self, phone: Phone, challenge_id: str | None) -> None:
+        if self.voice is None:
+            raise errors.InvalidParam(
+                "channel cannot be voice: calls are not set up", "channel 不能为 voice：未开通语音验证码"
+            )
+        if phone.region != MAINLAND:
+            raise errors.InvalidParam("channel can be voice for +86 only", "channel 为 voice 时只支持 +86 号码")
+        if challenge_id is None:
+            raise errors.missing("sessionId")
 
     def _sent(self, challenge_id: str, request_id: str | None = None, serial_no: str | None = None) -> CodeSent:
         return CodeSent(challenge_id, self.rules.life, _resend_after(self.rules.cooldown), request_id, serial_no)

@@ -38,6 +38,21 @@ class Outbox:
         return self.sent[-1][1]
 
 
+class Calls:
+    """`sms.Voice` that keeps its calls; `refuse` is raised instead, once for each that is in it."""
+
+    def __init__(self) -> None:
+        self.made: list[tuple[Phone, str]] = []
+        self.refuse: list[Refusal] = []
+
+    def send(self, phone: Phone, code: str) -> Receipt:
+        """Keep the call, or refuse."""
+        if self.refuse:
+            raise self.refuse.pop(0)
+        self.made.append((phone, code))
+        return Receipt(f"request-call-{len(self.made)}", f"call-{len(self.made)}", fee=0)
+
+
 class Captchas:
     """`limits.captcha.Captcha` that passes the tickets that are in `good`, each once; `away` when nobody answers."""
 

@@ -34,7 +34,7 @@ from sms_login.settings.settings import Settings
 from sms_login.users import Users
 from sms_login.wiring import Outside
 from tests.testkit.backends import Backend
-from tests.testkit.outside import Captchas, Outbox
+from tests.testkit.outside import Calls, Captchas, Outbox
 from tests.testkit.seams import SeamedRedis
 
 PHONE = Phone.parse("+8613800138000", "CN")
@@ -79,6 +79,7 @@ class World:
     countries: frozenset[str] | None = None
     abroad: bool = True  # whether an international template is set
     sending: bool = True
+    calls_on: bool = True
     origins: frozenset[str] = frozenset()
     ip: str | None = None  # whose calls these are; None: no limit counts clients
     report_conversion: bool = False
@@ -87,7 +88,7 @@ class World:
     reverify_after: int = 0  # s
 
     def __post_init__(self) -> None:
-        self.outbox, self.captchas = Outbox(), Captchas()
+        self.outbox, self.calls, self.captchas = Outbox(), Calls(), Captchas()
         self.redis = SeamedRedis(lambda: self.backend.client)
         self.limit_store = RedisLimits(self.redis)
         self.session_store = RedisSessions(self.redis, self.session_rules)
@@ -111,7 +112,13 @@ class World:
         )
         self.app = wiring.app(
             settings,
-            Outside(redis=self.redis, users=self.users, sms=self.outbox, captcha=self.captchas),
+            Outside(
+                redis=self.redis,
+                users=self.users,
+                sms=self.outbox,
+                captcha=self.captchas,
+                voice=self.calls if self.calls_on else None,
+            ),
         )
         self.sender, self.login, self.sessions = self.app.sender, self.app.login, self.app.sessions
         self.counts = self.app.statistics

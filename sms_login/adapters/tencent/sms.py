@@ -9,9 +9,8 @@ from sms_login.adapters.tencent.client import NoCredentials, TencentClient
 from sms_login.errors import InvalidPhone, Refusal, SendFailed, SendUnknown, TooManyRequests
 from sms_login.periods import Calendar, retry_after
 from sms_login.phone import Phone
-from sms_login.sms import Receipt, SmsRoute
+from sms_login.sms import MAINLAND, Receipt, SmsRoute
 
-MAINLAND = "CN"  # the one country of the mainland route
 _PLATFORM = Calendar(8)  # the platform's days are China's
 
 
@@ -34,17 +33,7 @@ class TencentSms(Struct, frozen=True, kw_only=True, eq=False):
 
     def send(self, phone: Phone, code: str, purpose: str = "login") -> Receipt:
         """See `sms.Sms.send`."""
-        from tencentcloud.common.exception import TencentCloudSDKException  # noqa: PLC0415 - heavy, and only getSms needs it
-
-        request = self._request(phone, code, purpose)
-        try:
-            answer = self.api.call("SendSms", request)
-        except NoCredentials as error:
-            raise SendFailed(str(error)) from None
-        except TimeoutError:
-            raise SendUnknown("timeout") from None
-        except TencentCloudSDKException as error:
-            raise _refusal(str(error.get_code() or ""), answered=error.get_request_id() is not None) from None
+        answer = sent(self.api, "SendSms", self._request(phone, code, purpose))
         statuses = answer.SendStatusSet or []
         if len(statuses) != 1:  # the SDK does not report an answer without it
             raise SendUnknown("no SendStatusSet")
@@ -82,15 +71,30 @@ class TencentSms(Struct, frozen=True, kw_only=True, eq=False):
         return request
 
 
+def sent(api: TencentClient, action: str, request: Any) -> Any:
+    """Return the answer to a request that sends a code. Raises the refusals of `sms.Sms.send`."""
+    from tencentcloud.common.exception import TencentCloudSDKException  # noqa: PLC0415 - heavy, and only getSms needs it
+
+    try:
+        return api.call(action, request)
+    except NoCredentials as error:
+        raise SendFailed(str(error)) from None
+    except TimeoutError:
+        raise SendUnknown("timeout") from None
+    except TencentCloudSDKException as error:
+        raise _refusal(str(error.get_code() or ""), answered=error.get_request_id() is not None) from None
+
+
 def _client(credential: Any, region: str, profile: Any) -> Any:
     from tencentcloud.sms.v20210111.sms_client import SmsClient  # noqa: PLC0415 - as above
 
     return SmsClient(credential, region, profile)
 
 
-# Tencent's error codes, by the refusal that the caller gets (document 382/55981, "Error codes").
+# Tencent's error codes, by the refusal that the caller gets (documents 382/55981 and 1128/51568, "Error codes").
 _NUMBER = (
     "InvalidParameterValue.IncorrectPhoneNumber",
+    "InvalidParameterValue.CalledNumberVerifyFail",
     "FailedOperation.PhoneNumberParseFail",
     "FailedOperation.PhoneNumberInBlacklist",
 )
@@ -100,7 +104,7 @@ _WAIT = {
     "LimitExceeded.DeliveryFrequencyLimit": 30,
 }  # s
 _WAIT_UNTIL_TOMORROW = ("LimitExceeded.PhoneNumberDailyLimit", "LimitExceeded.PhoneNumberSameContentDailyLimit")
-_UNCLEAR = ("ClientNetworkError", "ServerNetworkError", "InternalError")
+_UNCLEAR = ("ClientNetworkError", "ServerNetworkError", "InternalError", "FailedOperation.AccessUpstreamTimeout")
 
 
 def _refusal(code: str, *, answered: bool) -> Refusal:
