@@ -266,7 +266,7 @@ CUTS = {
 @pytest.mark.parametrize("everywhere", ["real", "cluster", "sqlite", "mariadb"], indirect=True)
 @pytest.mark.parametrize("fate", FATES)
 def test_a_change_that_is_cut_off_anywhere_is_finished_or_cancelled(everywhere: Make, fate: str) -> None:
-    """Whichever batch meets its fate, and whatever comes next: the user has one number, and nobody else's."""
+    """In every batch and every order of events, the user has one number, and nobody else's."""
     world = everywhere(limits=UNLIMITED, rules=Rules(cooldown=1))
     batches, left_new = CUTS[isinstance(world.users, SqlUsers)]
     moved_by: Counter[str] = Counter()
