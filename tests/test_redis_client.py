@@ -172,9 +172,12 @@ def test_a_call_whose_answer_is_lost_was_sent_once(redis_server: RedisServer) ->
         assert incr(client, "counter").answer() == 2
 
 
-def test_a_batch_that_is_cut_is_answered_up_to_there_and_made_as_far_as_it_arrived(redis_server: RedisServer) -> None:
+def test_a_batch_that_is_cut_is_answered_up_to_there_and_made_as_far_as_it_arrived() -> None:
     """Cut at any byte, of the requests or of the answers: no call is made twice, and the next one works."""
-    with redis.Redis(redis_server.host, redis_server.port) as admin, through_a_relay(redis_server) as (relay, client):
+    with ExitStack() as stack:
+        server = stack.enter_context(RedisServer())  # of its own, since it counts clients
+        admin = stack.enter_context(redis.Redis(server.host, server.port))
+        relay, client = stack.enter_context(through_a_relay(server))
 
         def clients() -> int:
             return int(admin.info("clients")["connected_clients"])
