@@ -206,7 +206,7 @@ def test_full_memory_is_a_problem_of_the_scripts(either: RedisServer) -> None:
 
 
 def test_each_reason_to_refuse_a_write_has_its_own_advice(own: RedisServer, admin: Any) -> None:
-    """Whether the server refuses only writes, or whatever it is asked."""
+    """Whether the server refuses writes alone, or every command."""
     for name, value, check_name, begins in (
         ("min-replicas-to-write", 1, "redis.scripts", "it has too few replicas"),
         ("replica-serve-stale-data", "no", "redis", "REDIS_HOST is a replica that has lost its primary"),
