@@ -254,3 +254,21 @@ def test_times_and_progress_are_for_people(capsys: pytest.CaptureFixture[str], m
     with Output(as_json=False, clear=False).progress("sending", 2) as advance:
         advance(2)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_shell_completes_commands_options_and_their_values() -> None:
+    """The script of `completion` asks the program itself, which needs no settings for it."""
+
+    def completions(words: str) -> list[str]:
+        count = len(words.split(" ")) - 1
+        asked = {"_SMS_ADMIN_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(count)}
+        done = admin(asked)
+        assert done.err == ""
+        return [line.partition(",")[2] for line in done.out.splitlines()]
+
+    assert completions("sms-admin temp") == ["template"]
+    assert completions("sms-admin template w") == ["wait"]
+    assert completions("sms-admin template add --ki") == ["--kind"]
+    assert completions("sms-admin template add --kind o") == ["otp"]
+    for shell in ("bash", "zsh", "fish"):
+        assert "_SMS_ADMIN_COMPLETE" in admin({}, "completion", shell).out

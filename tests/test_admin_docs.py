@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from local.cloud import Cloud, local_cloud
 from sms_login import wiring
@@ -36,6 +37,8 @@ def cloud(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -
 
     One person has asked for a code a minute ago, and has logged in.
     """
+    with redis.Redis(redis_server.host, redis_server.port) as client:
+        client.flushall()
     clock = Clock()
     state = str(tmp_path_factory.mktemp("state"))
     environ = {"REDIS_HOST": redis_server.host, "REDIS_PORT": str(redis_server.port), "XDG_STATE_HOME": state}

@@ -23,7 +23,7 @@ class Done(NamedTuple):
 
 def admin(environ: Mapping[str, str], *arguments: str) -> Done:
     """Run `sms-admin` with arguments in an environment, without a terminal."""
-    out, err = io.StringIO(), io.StringIO()
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="", write_through=True) for _ in range(2))
     with (
         mock.patch.dict(os.environ, environ, clear=True),
         mock.patch("sys.argv", ["sms-admin", *arguments]),
@@ -35,7 +35,7 @@ def admin(environ: Mapping[str, str], *arguments: str) -> Done:
             code = main()
         except SystemExit as ended:
             code = int(ended.code or 0)
-    return Done(code, out.getvalue(), err.getvalue())
+    return Done(code, *(stream.buffer.getvalue().decode() for stream in (out, err)))
 
 
 def leaves(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
