@@ -22,6 +22,7 @@ from msgspec.structs import force_setattr
 
 from sms_login.adapters.redis.client import connect
 from sms_login.errors import InvalidPhone, Refusal, SendUnknown, ServiceUnavailable
+from sms_login.otp.purposes import Purpose
 from sms_login.otp.rules import Rules
 from sms_login.phone import Phone
 from sms_login.sms import Receipt
@@ -65,6 +66,7 @@ class Challenge:
     """A challenge as the model knows it. Times are seconds of the model."""
 
     code: str
+    purpose: str
     born: float
     until: float
     wrong: int = 0
@@ -94,8 +96,9 @@ class Rulebook(RuleBasedStateMachine):
         force_setattr(self.world.sender, "sms", self.wire)  # the outbox of this world
         self.now = 0.0
         self.challenges: dict[str, Challenge] = {}
-        self.latest: str | None = None
-        self.keys: dict[str, tuple[str, float]] = {}  # id of the challenge, and the time at which the key expires
+        self.latest: dict[str, str] = {}  # by purpose
+        # By purpose and key: id of the challenge, and the time at which the key expires.
+        self.keys: dict[tuple[str, str | None], tuple[str, float]] = {}
         self.cooldown_end = 0.0
         self.days: dict[int, int] = {}
         self.failures, self.failures_end = 0, 0.0
@@ -139,11 +142,13 @@ class Rulebook(RuleBasedStateMachine):
         open_ = spent if its.used is not None else guessable
         return max(0, its.until - self.now) if open_ else 0
 
-    def resendable(self, challenge_id: str | None) -> bool:
+    def resendable(self, challenge_id: str | None, purpose: str) -> bool:
         """Tell whether getSms with this challenge sends its code again."""
         if challenge_id is None or not self.exists(challenge_id):
             return False
         its = self.challenges[challenge_id]
+        if its.purpose != purpose:
+            return False
         alive = its.used is None and self.now < its.until and its.wrong < RULES.guesses
         return alive and self.now + RULES.life <= its.born + RULES.age
 
@@ -168,23 +173,24 @@ class Rulebook(RuleBasedStateMachine):
         pick=st.integers(0, 3),
         how=st.sampled_from(["delivers", "delivers", "refuses", "says nothing", "crashes"]),
         key=st.sampled_from([None, None, *KEYS]),
+        purpose=st.sampled_from(["login", "login", "login", "pay", "pay", "changePhone"]),
     )
-    def send(self, pick: int, how: str, key: str | None) -> None:
-        """Request a code, in one of the model's challenges or in none."""
+    def send(self, pick: int, how: str, key: str | None, purpose: str) -> None:
+        """Request a code for a purpose, in one of the model's challenges or in none."""
         self.settle()
         asked = [*[*reversed(self.challenges)][:3], None, None, None, None][pick]
         self.wire.how = how
         before = len(self.wire.sent)
         outcome, challenge_id = "", None
         try:
-            challenge_id = self.world.get_sms(asked, key=key).session_id
+            challenge_id = self.world.get_sms(asked, key=key, purpose=Purpose(purpose)).session_id
         except CrashError:
             outcome = "crashes"
         except Refusal as refusal:
             outcome, challenge_id = refusal.name, refusal.data.get("sessionId")
         sent = self.wire.sent[before:]
 
-        repeated, key_end = self.keys.get(key or "", ("", 0.0))
+        repeated, key_end = self.keys.get((purpose, key), ("", 0.0))
         if self.now < key_end and self.life(repeated, shared=False, spent=True):
             assert (outcome, challenge_id, sent) == ("", repeated, [])
             return
@@ -199,30 +205,30 @@ class Rulebook(RuleBasedStateMachine):
         assert outcome == {"delivers": "", "refuses": "InvalidPhone", "says nothing": "SendUnknown"}.get(how, "crashes")
         if how == "refuses":
             self.budgets[f"ip:{IP}", f"refused:{self.windows[0]}"] += 1
-            self.keys.pop(key or "", None)
+            self.keys.pop((purpose, key), None)
             return
         if challenge_id is None:  # crashed before the answer: only Redis knows the challenge
-            challenge_id = self.world.latest()
+            challenge_id = self.world.latest(purpose=Purpose(purpose))
             assert challenge_id is not None
-        self.keep(asked, challenge_id, code, key)
+        self.keep(asked, challenge_id, code, key, purpose)
 
-    def keep(self, asked: str | None, challenge_id: str, code: str, key: str | None) -> None:
+    def keep(self, asked: str | None, challenge_id: str, code: str, key: str | None, purpose: str) -> None:
         """Update the model after a sending that counts."""
-        if self.resendable(asked):
+        if self.resendable(asked, purpose):
             assert (challenge_id, code) == (asked, self.challenges[challenge_id].code)
             self.challenges[challenge_id].until = self.now + RULES.life
         else:
             assert challenge_id not in self.challenges
-            self.challenges[challenge_id] = Challenge(code, self.now, self.now + RULES.life)
+            self.challenges[challenge_id] = Challenge(code, purpose, self.now, self.now + RULES.life)
         self.challenges[challenge_id].reservations.append(self.windows)
         self.count_sending(*self.windows, 1)
         for subject in (RANGE, "all"):
             self.budgets[subject, f"total:{self.windows[1]}"] += 1
-        self.latest = challenge_id
+        self.latest[purpose] = challenge_id
         self.cooldown_end = self.now + RULES.cooldown
         self.days[self.day] = self.days.get(self.day, 0) + 1
         if key:
-            self.keys[key] = (challenge_id, self.challenges[challenge_id].born + RECORD)
+            self.keys[purpose, key] = (challenge_id, self.challenges[challenge_id].born + RECORD)
 
     def count_sending(self, hour: str, day: str, by: int) -> None:
         """Count the part of a sending that a login refunds."""
@@ -236,16 +242,26 @@ class Rulebook(RuleBasedStateMachine):
         right=st.booleans(),
         key=st.sampled_from([None, *KEYS]),
         users=st.sampled_from(["up", "up", "up", "down", "down", "crash"]),
+        use=st.sampled_from(["its own", "its own", "its own", "its own", "login", "pay", "changePhone"]),
     )
-    def guess(self, pick: int, right: bool, key: str | None, users: str) -> None:  # noqa: FBT001 - drawn by name
-        """Guess in one of the model's challenges, in a forged one or in none, while the user table works or fails."""
+    def guess(self, pick: int, right: bool, key: str | None, users: str, use: str) -> None:  # noqa: FBT001 - drawn by name
+        """Guess in one of the model's challenges, in a forged one or in none, while the user table works or fails.
+
+        A code for another purpose than a login is proved, which needs no user; it is tried for each purpose.
+        """
         self.settle()
         asked = [*[*reversed(self.challenges)][:2], None, "A" * 22, None][pick]
-        target = asked or (self.latest if self.exists(self.latest) else None)
+        latest = self.latest.get("login")
+        target = asked or (latest if self.exists(latest) else None)
         code = self.challenges[target].code if target in self.challenges else "000000"
         fresh = target in self.challenges and self.challenges[target].used is None
-        expected = self.judge(asked, target, right=right, key=key, users=users)
-        outcome = self.attempt(asked, code if right else f"{(int(code) + 1) % 10**6:06}", key, users)
+        if asked is None:
+            use = "login"  # only a login may come without a sessionId
+        elif use == "its own":
+            use = self.challenges[asked].purpose if asked in self.challenges else "login"
+        users = users if use == "login" else "up"
+        expected = self.judge(asked, target, right=right, key=key, users=users, use=use)
+        outcome = self.attempt(asked, code if right else f"{(int(code) + 1) % 10**6:06}", key, users, use)
         assert outcome == expected
         if outcome not in {"token", "Locked", "UserStoreFailed"}:
             self.budgets[f"ip:{IP}", f"guesses:{self.windows[0]}"] += 1
@@ -260,7 +276,7 @@ class Rulebook(RuleBasedStateMachine):
     def guess_on(self, pick: int, times: int, right: bool) -> None:  # noqa: FBT001 - drawn by name
         """Guess wrong several times in a row, and then perhaps right."""
         for last in range(times):
-            self.guess(pick, right and last == times - 1, None, "up")
+            self.guess(pick, right and last == times - 1, None, "up", "its own")
 
     @precondition(lambda self: self.challenges)
     @rule(seconds=st.sampled_from([110, 190, 280]))
@@ -268,10 +284,11 @@ class Rulebook(RuleBasedStateMachine):
         """Resend the latest code for as long as that is allowed."""
         for _ in range(3):
             self.wait(seconds)
-            self.send(0, "delivers", None)
+            asked = next(reversed(self.challenges))
+            self.send(0, "delivers", None, self.challenges[asked].purpose)
 
-    def attempt(self, asked: str | None, code: str, key: str | None, users: str) -> str:
-        """Log in, and return the outcome."""
+    def attempt(self, asked: str | None, code: str, key: str | None, users: str, use: str) -> str:
+        """Log in or prove, and return the outcome."""
         sign_in = self.world.users.sign_in
 
         def broken(_phone: Phone, _id: str) -> User:
@@ -280,7 +297,10 @@ class Rulebook(RuleBasedStateMachine):
         if users != "up":
             self.world.users.sign_in = broken  # type: ignore[method-assign, assignment] # the table fails for this one call
         try:
-            self.world.log_in(asked, code, key=key)
+            if use == "login":
+                self.world.log_in(asked, code, key=key)
+            elif asked:
+                self.world.prove(asked, code, key=key, purpose=Purpose(use))
         except CrashError:
             return "crash"
         except Refusal as refusal:
@@ -290,14 +310,17 @@ class Rulebook(RuleBasedStateMachine):
             self.world.users.sign_in = sign_in  # type: ignore[method-assign] # and works again
         return "token"
 
-    def judge(self, asked: str | None, target: str | None, *, right: bool, key: str | None, users: str) -> str:  # noqa: PLR0911 - the contract's rules, in their order
+    def judge(  # noqa: PLR0911 - the contract's rules, in their order
+        self, asked: str | None, target: str | None, *, right: bool, key: str | None, users: str, use: str
+    ) -> str:
         """Return the outcome that the contract requires, and update the model."""
         if self.failed >= RULES.lock_at:
             return "Locked"
         if target is None:
             return "CodeHasExpired"
-        if not self.exists(target):
-            live = any(self.life(other, shared=other == self.latest) for other in self.challenges)
+        if not self.exists(target) or self.challenges[target].purpose != use:
+            latest = self.latest.get("login")
+            live = any(self.life(other, shared=other == latest) for other in self.challenges)
             return "SessionMismatch" if live else "CodeHasExpired"
         its = self.challenges[target]
         again = its.used is not None and key is not None and its.key == key and self.now - its.used <= RULES.repeat_for
