@@ -178,7 +178,7 @@ class CodeIsError(Refusal, number=-1102, status=401):
 
 
 class SessionMismatch(Refusal, number=-1103, status=401):
-    """The number has a live code, but of another session."""
+    """The number has a live code, but of another session, or for another purpose."""
 
     zh, en = "验证码与本次请求不符，请重新获取", "The code was sent for another session. Please ask for a new one."
 

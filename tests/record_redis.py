@@ -53,8 +53,8 @@ class Driver:
 
     def send(self, app: Held, key: str | None = None) -> None:
         """Have a code sent; if the app has a sessionId, the same code is sent again."""
-        again = {"sessionId": app["sessionId"]} if "sessionId" in app else {}
-        sent = self.call("getSms", key, phone=app["phone"], **again)
+        given = {name: app[name] for name in ("sessionId", "purpose", "detail") if name in app}
+        sent = self.call("getSms", key, phone=app["phone"], **given)
         app |= {"sessionId": sent["sessionId"], "code": self.world.outbox.code}
 
     def guess(self, app: Held, times: int, *, shared: bool = False) -> None:
@@ -135,6 +135,9 @@ def _codes(driver: Driver) -> None:
 
     world.outbox.refuse.append(InvalidPhone())
     assert world.call("getSms", phone=stranger(99).e164)["codeStr"] == "InvalidPhone"
+    paying = driver.app("paying")
+    paying |= {"purpose": "pay", "detail": "order 4711"}
+    driver.send(paying, KEY)
     guessed, shared = driver.app("guessed"), driver.app("guessed without a session")
     driver.send(guessed)
     driver.guess(guessed, 2)

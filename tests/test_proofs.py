@@ -74,7 +74,7 @@ def test_the_detail_of_a_proof_is_its_sha_256(world: World) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_attack_proof_as_access_token_and_the_reverse(kind: str) -> None:
-    """Neither passes as the other, whatever claims and type it has, although one key signs both."""
+    """Neither passes as the other, even with the claims of the other, although one key signs both."""
     access, proving = tokens(kind), proofs(kind)
     proof = proving.issue(proving.new_id(), PHONE, "pay", "").proof
     everything = {**claims(), "sub": "user-1", "client_id": "audience", "sid": "s"}

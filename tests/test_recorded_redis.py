@@ -115,6 +115,19 @@ def test_a_pending_code_logs_in_once(world: World, apps: dict[str, Held]) -> Non
         assert name(world, "login", **log_in(app)) == "CodeHasValid"
 
 
+def test_a_code_for_a_payment_proves_once(world: World, apps: dict[str, Held]) -> None:
+    """It is of its purpose and detail alone, and is sent again; a repeated request sends nothing."""
+    app = apps["paying"]
+    payment = {"phone": app["phone"], "purpose": "pay", "detail": app["detail"]}
+    assert data(world, "getSms", {"Idempotency-Key": KEY}, **payment)["sessionId"] == app["sessionId"]
+    world.cool_down()
+    assert data(world, "getSms", **payment, sessionId=app["sessionId"])["sessionId"] == app["sessionId"]
+    assert world.outbox.sent[-1][1] == app["code"]
+    assert name(world, "login", **log_in(app)) == "SessionMismatch"
+    assert data(world, "verify", **{**payment, **log_in(app)})["proof"]
+    assert name(world, "verify", **{**payment, **log_in(app)}) == "CodeHasValid"
+
+
 def test_a_pending_code_is_sent_again_after_its_cooldown(world: World, apps: dict[str, Held]) -> None:
     """A resend repeats the code, under the same sessionId."""
     app = apps["pending"]
