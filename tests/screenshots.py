@@ -1,6 +1,7 @@
 """Make the documents' screenshots of the page: `python -m tests.screenshots`."""
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +12,13 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from local.cloud import local_cloud
 from local.gateway import Gateway
+from sms_admin.bulk.journal import Journal
+from sms_admin.bulk.report import report, write_html
+from sms_admin.bulk.task import Folder
 from sms_login import wiring
 from tests.testkit.backends import Backend
 from tests.testkit.browser import Person, launch
+from tests.testkit.bulk import make_task, members
 
 DOCS = Path(__file__).parent.parent / "docs"
 NUMBER = "13800138000"
@@ -22,6 +27,7 @@ NUMBER = "13800138000"
 def main() -> None:
     """Take screenshots of a login in English in a wide window and on a phone, and of half a code in Chinese."""
     with sync_playwright() as playwright, launch(playwright) as browser:
+        _report_of_a_task(browser)
         with _fresh_service(browser) as visit:
             wide = visit(locale="en-US", viewport={"width": 1360, "height": 880})
             wide.ask_for_code()
@@ -47,6 +53,26 @@ def main() -> None:
             expect(chinese.page.locator(".arrived")).to_be_visible()
             chinese.page.locator("#digits").fill(chinese.codes[0][:4])
             _save(chinese, "page-zh.png")
+
+
+def _report_of_a_task(browser: Browser) -> None:
+    """Take a screenshot of the page with which `bulk report --html` tells what became of a task."""
+    with tempfile.TemporaryDirectory() as path:
+        folder, page = Folder(Path(path)), browser.new_page(viewport={"width": 860, "height": 640})
+        journal = Journal(folder.file(make_task(folder, members(900))))
+        journal.db.execute(
+            "UPDATE recipients SET state = 2, fee = 1, at = 1801875600 + row / 20, delivered = row % 9 > 0"
+        )
+        journal.db.execute("UPDATE recipients SET reason = 'MK:0001' WHERE delivered = 0")
+        journal.db.execute("UPDATE recipients SET delivered = NULL WHERE row % 11 = 0")
+        journal.db.execute(
+            "UPDATE recipients SET state = 3, reason = 'LimitExceeded.PhoneNumberDailyLimit' WHERE row % 31 = 0"
+        )
+        write_html(journal, report(journal, "wkfqrt", "finished"), Path(path, "report.html"))
+        journal.close()
+        page.goto(Path(path, "report.html").as_uri())
+        page.screenshot(path=DOCS / "bulk-report.png")
+        page.close()
 
 
 @contextmanager

@@ -240,3 +240,83 @@ def test_the_words_of_every_state_exist_in_both_languages(desk: Desk, language: 
         journal.close()
         words = desk("show", task, "--state", "waiting", LANG=language).out
         assert ("waiting" in words) == (language == "en_US.UTF-8")
+
+
+def test_a_report_has_receipts_reasons_and_each_row(desk: Desk) -> None:
+    """Receipts are pulled or read from callbacks; people who unsubscribe are excluded from later tasks."""
+    phones = [f"+{FIRST + row}" for row in range(1, 5)]
+    folder = Folder.of(desk.environ, desk.path / "sms-admin")
+    task = make_task(folder, members(4), parallel=1)
+    desk.cloud.fates.refused[phones[3]] = "FailedOperation.PhoneNumberInBlacklist"
+    desk.cloud.receipts.fates.set("none")  # no carrier answers
+    desk("resume", task)
+    (before,) = desk.json("report", task)
+    assert (before["accepted"], before["pending"], before["refused"], before["charged"]) == (3, 3, 1, 3)
+    serials = dict(Journal(folder.file(task)).db.execute("SELECT phone, serial FROM recipients"))
+    call = {
+        "user_receive_time": "2027-02-06 09:00:00",
+        "nationcode": "86",
+        "report_status": "FAIL",
+        "errmsg": "MK:0001",
+    }
+    called = [call | {"mobile": phones[0][3:], "sid": serials[FIRST + 1]}, call | {"mobile": "13900000000", "sid": "1"}]
+    reply = {"nationcode": "86", "mobile": phones[1][3:], "text": " 退订。", "time": 1_800_000_000, "sign": SIGN}
+    callbacks = desk.path / "callbacks.jsonl"
+    callbacks.write_text(f"{json.dumps(called)}\n\n{json.dumps(reply)}\n")
+    for phone, text in ((phones[2], "r"), (phones[0], "谢谢")):
+        desk.cloud.fates.reply(phone, text, time.time())
+    page, table = desk.path / "report.html", desk.path / "rows.csv"
+    files = ("--callbacks", str(callbacks), "--csv", str(table), "--html", str(page))
+    words = " ".join(desk("report", task, "--pull", *files).out.split())
+    assert "1 receipts noted, 1 of other messages; 2 people have unsubscribed." in words
+    assert "undelivered MK:0001 1" in words
+    (after,) = desk.json("report", task)
+    assert (after["undelivered"], after["pending"], len(after["reasons"])) == (1, 2, 2)
+    with table.open(encoding="utf-8-sig") as file:
+        _, first, *_ = csv.reader(file)
+    assert (first[1], first[2], first[3], first[7]) == (f"'{phones[0]}", "accepted", "MK:0001", "no")
+    drawn = page.read_text(encoding="utf-8")
+    assert drawn.count("<svg") == 2
+    assert "not delivered" not in drawn
+    assert "<script" not in drawn
+    assert "http" not in drawn
+    excluded = (desk.path / "sms-admin/excluded.csv").read_text().splitlines()
+    assert sorted(line.split(",")[0] for line in excluded) == [phone[1:] for phone in phones[1:3]]
+    callbacks.write_text("{}\n")
+    assert "line 1 is no callback" in desk("report", task, "--callbacks", str(callbacks), code=1).err
+    desk.cloud.fail("UnauthorizedOperation.RequestPermissionDeny", action="PullSmsSendStatus")
+    assert "cannot be pulled" in desk("report", task, "--pull", code=1).err
+
+
+def test_a_receipt_of_a_lost_answer_decides_its_row(desk: Desk) -> None:
+    """A serial number that no task knows belongs to the unknown row of its number."""
+    folder = Folder.of(desk.environ, desk.path / "sms-admin")
+    task = make_task(folder, members(1), parallel=1)
+    desk.cloud.lose_every = 1
+    desk("resume", task, code=1)
+    desk.cloud.lose_every = 0
+    call = {
+        "nationcode": "86",
+        "mobile": f"{FIRST + 1}"[2:],
+        "report_status": "SUCCESS",
+        "errmsg": "DELIVRD",
+        "sid": "7",
+    }
+    (desk.path / "a.jsonl").write_text(json.dumps([call]))
+    (found,) = desk.json("report", task, "--callbacks", str(desk.path / "a.jsonl"))
+    assert (found["accepted"], found["delivered"], found["unknown"]) == (1, 1, 0)
+
+
+def test_a_sheet_is_split_into_sheets_that_share_no_number(desk: Desk) -> None:
+    """Two spellings of a number are in one part; titles are in each; broken rows stay broken."""
+    rows = [[f"1380013{row:04}", "王", "春节"] for row in range(300)]
+    sheet = desk.sheet([*rows, ["+86 138 0013 0007", "李", "春节"], ["1.39E+10", "x", "y"]])
+    said = desk("split", sheet, "--parts", "3").out
+    parts = [str(desk.path / f"members.{part}.csv") for part in (1, 2, 3)]
+    found = [desk.json("preview", part, *NOTICE)[0] for part in parts]
+    assert sum(one["recipients"] for one in found) == 300
+    assert sum(one["duplicates"] for one in found) == sum(one["rejected"] for one in found) == 1
+    assert {tuple(one["heads"]) for one in found} == {(1,)}
+    assert min(one["recipients"] for one in found) > 50
+    assert "members.3.csv" in said
+    assert "cannot be made" in desk("split", sheet, "--parts", "3", code=1).err

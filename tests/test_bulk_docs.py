@@ -37,7 +37,10 @@ def fill_in(path: Path) -> None:
             sheet.write_row(place, 0, row)
 
 
-def test_every_command_on_the_page_prints_what_the_page_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "language"), [("bulk.md", "C"), ("bulk.zh-CN.md", "zh_CN.UTF-8")])
+def test_every_command_on_the_page_prints_what_the_page_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, language: str
+) -> None:
     """The commands run in the order of the page, without a terminal; `# exit 1` behind one names its exit code."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sms_admin.bulk.draft.new_id", lambda: "wkfqrt")
@@ -45,8 +48,14 @@ def test_every_command_on_the_page_prints_what_the_page_shows(tmp_path: Path, mo
     key = {"secret_id": KEYS["TENCENTCLOUD_SECRETID"], "secret_key": KEYS["TENCENTCLOUD_SECRETKEY"]}
     with time_machine.travel(NOON, tick=True), TencentStandIn(**key, catalogue=catalogue) as cloud:  # type: ignore[arg-type] # two texts
         cloud.fates.refused["+8613800138003"] = "FailedOperation.PhoneNumberInBlacklist"
-        environ = KEYS | {"SMS_ENDPOINT": cloud.url, "BULK_SDKAPPID": "1400000001", "XDG_STATE_HOME": str(tmp_path)}
-        page = (ROOT / "docs/bulk.md").read_text(encoding="utf-8")
+        cloud.fates.reply("+8613800138004", "R", NOON)
+        environ = KEYS | {
+            "SMS_ENDPOINT": cloud.url,
+            "BULK_SDKAPPID": "1400000001",
+            "XDG_STATE_HOME": str(tmp_path),
+            "LANG": language,
+        }
+        page = (ROOT / "docs" / name).read_text(encoding="utf-8")
         for command, lines in shown(page):
             program, *arguments = shlex.split(command, comments=True)
             assert program == "sms-admin", command

@@ -1,6 +1,6 @@
 """The SMS API as bulk messages use it: templates and signatures, sending, receipts and replies."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sms_admin.bulk.journal import Result, State
@@ -84,6 +84,16 @@ class Account:
         span = {"BeginTime": begin, "EndTime": end, "Offset": 0, "Limit": _PAGE}
         answer = self._ask("PullSmsSendStatusByPhoneNumber", SmsSdkAppId=app_id, PhoneNumber=f"+{phone}", **span)
         return list(answer.PullSmsSendStatusSet or [])
+
+    def pull_receipts(self, app_id: str) -> Iterator[list[Any]]:
+        """Yield the receipts of all numbers; the platform gives each of them once. Raises Trouble."""
+        while found := self._ask("PullSmsSendStatus", SmsSdkAppId=app_id, Limit=_PAGE).PullSmsSendStatusSet:
+            yield list(found)
+
+    def pull_replies(self, app_id: str) -> Iterator[list[Any]]:
+        """Yield the replies of all numbers; the platform gives each of them once. Raises Trouble."""
+        while found := self._ask("PullSmsReplyStatus", SmsSdkAppId=app_id, Limit=_PAGE).PullSmsReplyStatusSet:
+            yield list(found)
 
     def _ask(self, action: str, /, **params: Any) -> Any:
         from tencentcloud.common.exception import TencentCloudSDKException  # noqa: PLC0415 - heavy, and reading a sheet does without

@@ -15,6 +15,8 @@ _MODULES = {
     "show": "watching",
     "resume": "watching",
     "cancel": "watching",
+    "report": "reporting",
+    "split": "reporting",
 }
 
 

@@ -51,7 +51,7 @@ class Reader:
     def read(self, lines: Iterator[Line]) -> Iterator[Recipient | Rejected]:
         """Yield a recipient or the reason for each row that is neither empty nor a head."""
         for place, line in enumerate(line for line in lines if not self._is_empty(line)):
-            if place == len(self.heads) < 2 and _is_head(line.cells):  # noqa: PLR2004 - titles, then instructions
+            if place == len(self.heads) < 2 and is_head(line.cells):  # noqa: PLR2004 - titles, then instructions
                 self.heads.append(line.row)
             else:
                 yield self._row(line)
@@ -63,13 +63,13 @@ class Reader:
 
     def _row(self, line: Line) -> Recipient | Rejected:
         first, count = line.cells[0], self._rules.variables
-        found = first.why if isinstance(first, Bad) else self._phone(first)
+        found = first.why if isinstance(first, Bad) else self.phone(first)
         why = found if isinstance(found, str) else self._values(line.cells, count)
         if isinstance(found, str) or why:
             return Rejected(line.row, ["" if isinstance(cell, Bad) else cell for cell in line.cells], why)
         return Recipient(line.row, found, line.cells[1 : count + 1])  # type: ignore[arg-type] # none of them is Bad
 
-    def _phone(self, text: str) -> int | str:
+    def phone(self, text: str) -> int | str:
         """Return a number, or the reason why a text is none."""
         plain = _MOBILE.fullmatch(text)
         if plain and self._is_mobile(plain[1]):
@@ -118,7 +118,7 @@ class Reader:
         return ""
 
 
-def _is_head(cells: list[str | Bad]) -> bool:
+def is_head(cells: list[str | Bad]) -> bool:
     """Return whether a row holds titles or instructions: words where a number belongs, and no number in it."""
     first = cells[0]
     if isinstance(first, Bad) or sum(char.isdigit() for char in first) >= _LETTERS:
