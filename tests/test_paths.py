@@ -65,7 +65,7 @@ def test_a_method_among_the_parameters_overrides_the_path(world: World, shape: S
 
 @pytest.mark.parametrize("path", OTHER)
 def test_another_path_is_that_of_the_one_url(world: World, path: Any) -> None:
-    """A path that names no method changes nothing, whatever its type."""
+    """A path of any type that names no method changes nothing."""
     assert call(world.app, at(path, gateway_json), method="health")[2]["data"]["redis"] == "ok"
     without, there = call(world.app, gateway_json), call(world.app, at(path, gateway_json))
     assert without[2]["codeStr"] == there[2]["codeStr"] != "Success"

@@ -153,7 +153,7 @@ def test_an_undo_restores_the_latest_challenge_for_its_own_life(world: World) ->
 def test_two_refused_sendings_that_overlap_leave_the_earlier_challenge_the_latest(
     quick: World, *, opened_first: bool
 ) -> None:
-    """Whichever of the two is refused first, a login without a sessionId is held against the earlier code again."""
+    """If either of the two is refused first, a login without a sessionId is held against the earlier code again."""
     earlier = quick.get_sms().session_id
     code = quick.outbox.code
     quick.wait(2)
