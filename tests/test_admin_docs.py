@@ -4,6 +4,7 @@ import re
 import shlex
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import redis
 
 from local.cloud import Cloud, local_cloud
 from sms_login import wiring
+from sms_login.adapters.redis.client import connect
 from tests.testkit.admin import LEAVES, admin
 from tests.testkit.events import PHONE, call, gateway_json
 from tests.testkit.project import ROOT
@@ -40,6 +42,8 @@ def cloud(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -
     with redis.Redis(redis_server.host, redis_server.port) as client:
         client.flushall()
     clock = Clock()
+    with closing(connect(redis_server.host, redis_server.port)) as client:
+        client.flushall()  # other tests may have asked for a code too
     state = str(tmp_path_factory.mktemp("state"))
     environ = {"REDIS_HOST": redis_server.host, "REDIS_PORT": str(redis_server.port), "XDG_STATE_HOME": state}
     log: list[str] = []  # of the admin function
