@@ -62,8 +62,8 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         region = ("Region",)
         self._actions = {
             "SendSms": Action("sms", send_sms.VERSION, region, sending.send_sms, Failures(MODES)),
-            "SendCodeVoice": whole("vms", send_voice.VERSION, region, send_voice.Calls(clock, sending.arrive).call),
             "DescribeCaptchaResult": whole("captcha", captcha.VERSION, (), self._verify),
+            "SendCodeVoice": whole("vms", send_voice.VERSION, region, send_voice.Calls(clock, sending.arrive).call),
             "DescribeSmsTemplateList": whole("sms", describe_sms.VERSION, region, self.catalogue.describe_templates),
             "DescribeSmsSignList": whole("sms", describe_sms.VERSION, region, self.catalogue.describe_signs),
             "PullSmsSendStatus": whole("sms", describe_sms.VERSION, region, self.pulls.pull),
