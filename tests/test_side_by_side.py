@@ -10,7 +10,7 @@ from sms_login.http import messages
 from tests.testkit.backends import Backend
 from tests.testkit.limits import IP
 from tests.testkit.receipts import receipt
-from tests.testkit.world import PHONE, World
+from tests.testkit.world import OTHER_PHONE, PHONE, World
 
 NUMBER = PHONE.e164
 
@@ -44,8 +44,9 @@ class Pair:
 
     def code(self, **params: str) -> dict[str, str]:
         """Request a code; return the parameters of a login with it."""
-        sent = self.data("getSms", phone=NUMBER, **params)
-        return {"phone": NUMBER, "sessionId": sent["sessionId"], "code": self.world.outbox.code}
+        phone = params.pop("phone", NUMBER)
+        sent = self.data("getSms", phone=phone, **params)
+        return {"phone": phone, "sessionId": sent["sessionId"], "code": self.world.outbox.code}
 
 
 @pytest.mark.parametrize("first", [0, 1])
@@ -80,6 +81,15 @@ def test_every_method_works_across_two_instances(backend: Backend, clock: time_m
     pay = {"purpose": "pay", "detail": "99.00"}
     assert pair.call("login", **(verify := pair.code(**pay)))["codeStr"] == "SessionMismatch"
     assert pair.data("verify", **verify, **pay)["proof"]
+
+    pair.world.wait(pair.world.rules.cooldown + 1)
+    user = pair.data("login", **pair.code())
+    pair.world.wait(pair.world.rules.cooldown + 1)
+    change = {"purpose": "changePhone"}
+    proof = pair.data("verify", **pair.code(**change), **change)["proof"]
+    new = OTHER_PHONE.e164
+    moving = {**pair.code(**change, phone=new), "token": user["token"], "proof": proof}
+    assert pair.data("changePhone", **moving)["userId"] == user["userId"]
     assert pair.called == messages.METHODS.keys()
 
 
