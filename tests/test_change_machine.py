@@ -177,7 +177,7 @@ class Movers(RuleBasedStateMachine):
 
     @invariant()
     def no_number_has_a_user_of_another_and_no_user_is_lost(self) -> None:
-        """Redis holds each user of the model at their number, whatever was cut off, and no other user there."""
+        """Redis holds each user of the model at their number, even after a cut."""
         type(self).steps += 1
         for phone, user in getattr(self, "has", {}).items():
             assert self.world.backend.client.hget(user_key(phone), "id") == user

@@ -88,7 +88,7 @@ def test_a_login_of_a_banned_user_spends_the_code_and_begins_no_session(everywhe
 
 
 def test_a_ban_in_the_middle_of_a_request_is_kept(everywhere: Make) -> None:
-    """A request that has passed the ban may still be answered; whatever it was given is refused afterwards."""
+    """A request that has passed the ban may still be answered, but its tokens are refused afterwards."""
     for method, call in (
         ("refresh", "rotate_session"),
         ("setNickname", "session_owner"),

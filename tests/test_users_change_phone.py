@@ -266,7 +266,7 @@ CUTS = {
 @pytest.mark.parametrize("everywhere", ["real", "cluster", "sqlite", "mariadb"], indirect=True)
 @pytest.mark.parametrize("fate", FATES)
 def test_a_change_that_is_cut_off_anywhere_is_finished_or_cancelled(everywhere: Make, fate: str) -> None:
-    """In every batch and every order of events, the user has one number, and nobody else's."""
+    """After each cut, and each request that comes next, the user has one number, and no other user has it."""
     world = everywhere(limits=UNLIMITED, rules=Rules(cooldown=1))
     batches, left_new = CUTS[isinstance(world.users, SqlUsers)]
     moved_by: Counter[str] = Counter()
