@@ -40,6 +40,6 @@ class Calls:
                 )
             self._called[phone] = [*recent, self._clock()]
         call_id, context = str(uuid.uuid4()), params.get("SessionContext", "")
-        text = f"您的验证码是 {' '.join(digits)}"
+        text = f"您的验证码是 {digits}"
         self._ring(Message(phone, text, [digits], self._clock(), call_id, "voice"))
         return {"SendStatus": {"CallId": call_id, "SessionContext": context}}

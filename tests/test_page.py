@@ -210,6 +210,34 @@ def test_the_person_who_waits_is_told_the_fate_of_the_message(visit: Visit, plac
     assert person.violations(within="#code") == ""
 
 
+def test_a_person_without_a_message_gets_a_call(visit: Visit, place: Place) -> None:
+    """Once the cooldown is over, the page offers a call unless the message has arrived; it reads the same code aloud."""
+    spoken = "window.speechSynthesis.speak = (words) => (window.spoken = [words.lang, words.text])"
+    person = visit(clock=True, prepare=spoken)
+    person.ask_for_code()
+    call = person.button("No message? Get a call")
+    expect(call).to_be_hidden()
+    person.cool_down()
+    call.click()
+    person.says("We are calling you. The code is the same.")
+    arrived = person.page.locator(".arrived")
+    expect(arrived).to_contain_text("Call")
+    first, second = person.codes
+    assert first == second
+    assert person.page.evaluate("window.spoken") == ["zh-CN", f"您的验证码是 {' '.join(first)} "]
+    arrived.click()
+    expect(person.screen("home")).to_be_visible()
+    place.tencent.fail("delivered", action="Receipt")
+    person = visit(clock=True)
+    person.ask_for_code()
+    until(lambda: person.backend.client.exists(otp_key(Phone.parse(person.number, "CN"), "receipts")) == 1, 20)
+    person.wait(2)
+    expect(person.page.locator("#fate")).to_contain_text("Delivered")
+    person.cool_down()
+    expect(person.button("Send it again")).to_be_enabled()
+    expect(person.page.locator("#call")).to_be_hidden()
+
+
 def test_a_click_on_a_message_fills_in_its_code(visit: Visit) -> None:
     """A click works in the inbox and on the phone; if the phone waits for no code, the inbox says so."""
     person = visit()

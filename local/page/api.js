@@ -27,8 +27,8 @@ export async function call(method, params, { once = false, list = () => true } =
   return { ...answer, language: headers["Accept-Language"] };
 }
 
-function keyFor(method, { phone, code, sessionId, purpose }) {
-  const ask = JSON.stringify([method, phone, code, sessionId, purpose]); // not the captcha's ticket: it is the same wish
+function keyFor(method, { phone, code, sessionId, purpose, channel }) {
+  const ask = JSON.stringify([method, phone, code, sessionId, purpose, channel]); // not the captcha's ticket: it is the same wish
   if (unanswered?.ask !== ask) unanswered = { ask, key: randomKey() };
   return unanswered.key;
 }

@@ -28,6 +28,9 @@ export const fateWords = {
 // For the view behind the scenes, and its switch of the receipts.
 export const receiptWords = {
   zh: {
+    callMe: "收不到短信？接听语音验证码",
+    calling: "正在拨打您的电话，验证码不变。",
+    callArrived: "来电",
     Receipt: "短信回执",
     keyReceipts: "短信回执",
     delivered: "已送达",
@@ -48,6 +51,9 @@ export const receiptWords = {
     noneMeans: "短信送达了，但运营商从不返回回执。",
   },
   en: {
+    callMe: "No message? Get a call",
+    calling: "We are calling you. The code is the same.",
+    callArrived: "Call",
     Receipt: "Delivery receipt",
     keyReceipts: "Delivery receipts",
     delivered: "Delivered",

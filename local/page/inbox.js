@@ -45,7 +45,9 @@ function marked(message) {
 
 function arrive(message, fill) {
   const hint = element("span", { class: "hint" }, say("messageFill", { code: codeOf(message) })); // see phone.css
-  const title = element("span", { class: "from" }, say("messageArrived"));
+  const called = message.channel === "voice";
+  const title = element("span", { class: "from" }, say(called ? "callArrived" : "messageArrived"));
+  if (called) speak(message);
   const banner = element("button", { type: "button", class: "arrived" }, title, ...marked(message), hint);
   banner.onclick = () => {
     dismiss();
@@ -53,6 +55,13 @@ function arrive(message, fill) {
   };
   top.replaceChildren(banner);
   setTimeout(() => banner.remove(), ON_SCREEN);
+}
+
+// Read a call aloud, digit by digit, if this browser can.
+function speak({ text }) {
+  const words = new SpeechSynthesisUtterance(text.replace(/[0-9]/g, "$& "));
+  words.lang = "zh-CN";
+  window.speechSynthesis?.speak(words);
 }
 
 // Take the message off the phone: it has been read.

@@ -48,11 +48,14 @@ function paintCode(sent, waits) {
   put(document.querySelector("#expiry"), dead ? "" : life); // the refusal has said it
 }
 
-function paintFate({ serialNo, fate, at }) {
+function paintFate({ phone, serialNo, fate, at, resend, dead }) {
   const place = document.querySelector("#fate");
   const name = fate ? fate.reason ?? "delivered" : Date.now() < at + PATIENCE ? "onItsWay" : "noReceipt";
   put(place, serialNo ? sayFate(name, fate?.after) : "");
   place.classList.toggle("failed", fate?.status === "failed");
+  // Calls are for the mainland, and for a message that is not known to have arrived.
+  const soon = secondsTo(Math.max(resend, state.waits.send)) > 0;
+  document.querySelector("#call").hidden = soon || dead || !phone.startsWith("+86") || fate?.status === "delivered";
 }
 
 function paintUser({ name, phone }) {

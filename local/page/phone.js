@@ -12,8 +12,8 @@ import { busy, isFaultOfInput, screen, show, tell, waits } from "./screens.js";
 import * as session from "./session.js";
 
 // Ask for a code for a use of flows.js, for the first time or again. `from` is the screen that asks.
-async function send(from, { phone, purpose, sessionId }) {
-  const ask = { phone, ...(sessionId && { sessionId }), ...uses[purpose].bound };
+async function send(from, { phone, purpose, sessionId }, more = {}) {
+  const ask = { phone, ...(sessionId && { sessionId }), ...uses[purpose].bound, ...more };
   let answer = await call("getSms", ask, { once: true });
   for (let refused = false; answer.name === "CaptchaRequired"; refused = true) {
     const ticket = await captcha.solve({ refused });
@@ -35,7 +35,7 @@ async function send(from, { phone, purpose, sessionId }) {
   state.waits.enter = 0;
   askForCode();
   if (!answer.ok) tell("code", { doubt: answer });
-  else if (sessionId) tell("code", { note: same ? "sentAgain" : "newCode" });
+  else if (sessionId) tell("code", { note: more.channel ? "calling" : same ? "sentAgain" : "newCode" });
 }
 
 // Back from the code's screen, its message is still on the way: there is nothing to ask for but the code.
@@ -215,6 +215,6 @@ export function start() {
   entry.onFull(() => screen("code").requestSubmit());
   onLanguage(paint);
   setInterval(paint, 1000);
-  watchDelivery();
+  watchDelivery(() => busy("code", () => send("code", state.sent, { channel: "voice" })));
   resume();
 }
