@@ -211,7 +211,7 @@ def test_the_person_who_waits_is_told_the_fate_of_the_message(visit: Visit, plac
 
 
 def test_a_person_without_a_message_gets_a_call(visit: Visit, place: Place) -> None:
-    """Once the cooldown is over, the page offers a call unless the message has arrived; it reads the same code aloud."""
+    """After the cooldown, the page offers a call unless the message has arrived; it reads the same code aloud."""
     spoken = "window.speechSynthesis.speak = (words) => (window.spoken = [words.lang, words.text])"
     person = visit(clock=True, prepare=spoken)
     person.ask_for_code()
