@@ -57,6 +57,10 @@ class Receipts:
         if code and self.callback:
             self._later(0, call_receipt(message, fate) if message.channel == "voice" else [receipt(message, code)])
 
+    def code(self, serial_no: str) -> str:
+        """Return the code of a message's receipt; "" if none ever comes, or if it was taken."""
+        return self._codes.get(serial_no, "")
+
     def taken_code(self, serial_no: str) -> str:
         """Return the code of a message's receipt, once; "" if no receipt ever comes."""
         return self._codes.pop(serial_no, "")

@@ -12,6 +12,7 @@ from typing import Any
 
 from local import parameters
 from local.errors import ApiError
+from local.receipts import FATES
 
 A_SECOND = 10  # requests for each action: document 382/52077
 PACKAGE = 10_000  # messages that an account has bought
@@ -29,18 +30,22 @@ FAILURES = {
     "limited": "FrequencyLimitCount",
     "carrier": "InternalErrorCount",
 }
+_FATES = {code: fate for fate, code in FATES.items()}
 
 Counts = Counter[str]
 
 
 class Statistics:
-    """Counts by application and hour; `clock` returns epoch seconds. Thread-safe."""
+    """Counts by application and hour. Thread-safe.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    `clock` returns epoch seconds, `code` the carrier's code of a message by its serial number, "" if no receipt comes.
+    """
+
+    def __init__(self, clock: Callable[[], float], code: Callable[[str], str]) -> None:
+        self._code = code
         self._clock, self._started, self._lock = clock, clock(), threading.Lock()
         self._counts: defaultdict[tuple[str, str], Counts] = defaultdict(Counter)
         self._asked: defaultdict[str, deque[float]] = defaultdict(lambda: deque([0.0] * A_SECOND, maxlen=A_SECOND))
-        self.fate: Callable[[], str | None] = lambda: None  # why the next message fails; None: it is delivered
         self.conversions: list[dict[str, Any]] = []
 
     def add(self, application: str, at: float | None = None, **counts: int) -> None:
@@ -53,16 +58,13 @@ class Statistics:
         for status in statuses:
             accepted = int(status["Code"] == "Ok")
             self.add(application, RequestCount=1, RequestSuccessCount=accepted, FeeCount=status["Fee"])
-            if accepted:
-                self._receive(application, self.fate())
+            if accepted and (code := self._code(status["SerialNo"])):
+                self._receive(application, _FATES.get(code, "carrier"))
 
-    def _receive(self, application: str, reason: str | None) -> None:
-        if reason is None:
-            self.add(application, CallbackCount=1, CallbackSuccessCount=1)
-        else:
-            self.add(
-                application, CallbackCount=1, CallbackFailCount=1, **{FAILURES.get(reason, "InternalErrorCount"): 1}
-            )
+    def _receive(self, application: str, fate: str) -> None:
+        failed = [] if fate == "delivered" else ["CallbackFailCount", FAILURES.get(fate, "InternalErrorCount")]
+        names = ["CallbackCount", *(failed or ["CallbackSuccessCount"])]
+        self.add(application, **dict.fromkeys(names, 1))
 
     def send_status(self, body: Any) -> dict[str, Any]:
         """Answer SendStatusStatistics; raises ApiError with the platform's code."""

@@ -52,12 +52,12 @@ class TencentStandIn(AbstractContextManager["TencentStandIn"]):
         self.catalogue.clock = clock
         self.functions: dict[str, invoke.Function] = {}
         self.pulls = pulls.Pulls(clock, self.receipts.taken_code)
-        self.statistics = Statistics(clock)
+        self.statistics = Statistics(clock, self.receipts.code)
         changes = reviews.Reviews(self.catalogue, clock)
         sending = Sending(
             self.catalogue, self._inbox, self.fates, self.receipts, sign=sign, clock=clock, on_message=on_message
         )
-        sending.on_answer = (self.pulls.sent, self.statistics.sent)
+        sending.on_answer = (self.statistics.sent, self.pulls.sent)
         self.lose_every = 0  # n: each n-th answer of an action is lost, after its messages were kept
         region = ("Region",)
         self._actions = {

@@ -32,6 +32,9 @@ COMMANDS = {
         "users.command",
         tr("Users: list, show, ban, sign out, move, delete.", "用户：列出、显示、封禁、退出、换号、删除。"),
     ),
+    "alerts": Entry(
+        "statistics.alerts", tr("Pumping, failing deliveries, an empty balance.", "盗刷、送达失败、套餐余量不足。")
+    ),
     "stats": Entry("statistics.command", tr("What became of messages and codes.", "短信和验证码的统计。")),
     "bulk": Entry("bulk.command", tr("Send one text to each row of a sheet.", "群发短信。")),
     "completion": Entry("completion", tr("Print a script that completes commands in a shell.", "输出命令补全脚本。")),

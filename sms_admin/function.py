@@ -20,12 +20,13 @@ from sms_admin.failures import Failed
 from sms_admin.place import Place
 from sms_admin.receipts import Pull, pull_receipts
 from sms_admin.rows import mask_numbers, plain
+from sms_admin.statistics.alerts import FindAlerts, find_alerts
 from sms_login import __version__
 from sms_login.logs import redact
 
 EVENT = "smsAdmin"
 _TIMER = {"Type", "TriggerName", "Time", "Message"}
-RECEIPTS = "receipts"  # the name of the timer
+RECEIPTS, ALERTS = "receipts", "alerts"  # the names of the timers
 _LONGEST = 40.0  # s for a timer's receipts: the next timer takes the rest
 MOST = 900_000  # bytes of an answer: the operator's client reads at most 1 MiB
 
@@ -54,12 +55,15 @@ def answer(
     try:
         if keys == {EVENT}:
             return _page(event[EVENT], environ, write, _request_id(context))
-        if keys == _TIMER and event["Type"] == "Timer" and event["TriggerName"] == RECEIPTS:
-            return _pull(environ, write)
+        if keys == _TIMER and event["Type"] == "Timer" and event["TriggerName"] in _TIMERS:
+            return _TIMERS[event["TriggerName"]](environ, write)
     except Failed as failed:
         return _refusal(redact(failed.english), redact(failed.chinese))
     write(json.dumps({"event": "admin", "alert": "refused_event", "keys": sorted(map(str, keys))[:20]}))
-    return _refusal("only Invoke and the timer of receipts may call this function", "只接受 Invoke 和回执定时器的调用")
+    return _refusal(
+        "only Invoke and the timers of receipts and alerts may call this function",
+        "只接受 Invoke 以及回执、告警定时器的调用",
+    )
 
 
 def _page(asked: Any, environ: Mapping[str, str], write: Callable[[str], None], request_id: str) -> dict[str, Any]:
@@ -92,6 +96,21 @@ def _pull(environ: Mapping[str, str], write: Callable[[str], None]) -> dict[str,
         if cursor is None or time.monotonic() > end:
             write(json.dumps({"event": "admin", "action": "receipts.pull", "by": "timer", "receipts": pulled}))
             return {"version": __version__, "rows": [{"receipts": pulled}], "cursor": None}
+
+
+def _alert(environ: Mapping[str, str], write: Callable[[str], None]) -> dict[str, Any]:
+    """Log each alert of the statistics, and return how many there were."""
+    place, cursor, found = Place(environ, "timer", write), None, 0
+    while True:
+        page = operations.page_of(find_alerts, place, FindAlerts(time.time()), cursor)
+        for row in plain(page.rows, clear=False):
+            write(json.dumps({"event": "admin", "level": "WARNING", **row}))
+        found, cursor = found + len(page.rows), page.cursor
+        if cursor is None:
+            return {"version": __version__, "rows": [{"alerts": found}], "cursor": None}
+
+
+_TIMERS = {RECEIPTS: _pull, ALERTS: _alert}
 
 
 def _refusal(english: str, chinese: str) -> dict[str, Any]:

@@ -169,7 +169,7 @@ def test_an_event_that_came_over_http_is_refused_whatever_it_says(cloud: Cloud) 
     for event in events:
         lines: list[str] = []
         answer = answered(cloud, event, lines)
-        assert answer["failed"][0] == "only Invoke and the timer of receipts may call this function", event
+        assert answer["failed"][0] == "only Invoke and the timers of receipts and alerts may call this function", event
         assert [json.loads(line)["alert"] for line in lines] == ["refused_event"]
         assert PHONE not in str((answer, lines))
 

@@ -64,6 +64,6 @@ def of_spans(run: Run, spans: list[Span], offset: float) -> dict[Span, dict[str,
 
 
 def _pairs(reply: list[str]) -> Iterator[tuple[str, int]]:
-    """Return the names and counts in a reply, without a value that is no count."""
+    """Return the names and counts in a reply, except values that are not counts."""
     pairs = zip(reply[::2], reply[1::2], strict=True)
     return ((name, int(count)) for name, count in pairs if count.lstrip("-").isdecimal())

@@ -50,8 +50,9 @@ class Figures(Struct, rename="camel"):
 
 
 class Packages(Struct, rename="camel"):
-    """Messages that are left in the packages, and when the first package of these expires (epoch s)."""
+    """The unexpired packages: their `count`, the messages left, and when the first of these expire (epoch s)."""
 
+    count: int
     left: int
     expires: int | None
 
@@ -71,14 +72,15 @@ class Tencent:
     def packages(self) -> Packages:
         """Return the packages that have not expired. Raises Failed."""
         end = int(self._now) // HOUR - 1
-        left, expires = 0, []
+        left, expires, count = 0, [], 0
         for application in self._applications:
             answer = self._account.call(PACKAGES, **_parameters(application, end - _PACKAGE_LIFE, end), Limit=500)
             for package in answer.SmsPackagesStatisticsSet or []:
+                count += package.PackageExpiredTime > self._now
                 if package.PackageExpiredTime > self._now and package.PackageAmount > package.CurrentUsage:
                     left += package.PackageAmount - package.CurrentUsage
                     expires.append(package.PackageExpiredTime)
-        return Packages(left, min(expires, default=None))
+        return Packages(count, left, min(expires, default=None))
 
     def _action(self, action: str, spans: Sequence[Span]) -> dict[Span, Sums]:
         pace, total = Pace(_A_SECOND), {span: dict.fromkeys(_KEPT[action][0], 0) for span in spans}

@@ -22,7 +22,7 @@ def page(place: Place, cursor: Any, number: str) -> tuple[Sequence[User], Any]:
     """Return some users whose number begins with `number`, and the cursor of the next ones. See `records.page`."""
     phones = dict[Phone, None]()
     for _ in range(_SCANS):
-        cursor, keys = _scan(place, cursor, f"user:{{{number or '+'}*")
+        cursor, keys = scan(place, cursor, f"user:{{{number or '+'}*")
         phones |= dict.fromkeys(Phone.from_e164(match[1]) for key in keys if (match := _KEY.fullmatch(key)))
         if cursor is None or len(phones) >= _PAGE:
             break
@@ -31,8 +31,11 @@ def page(place: Place, cursor: Any, number: str) -> tuple[Sequence[User], Any]:
     return [user for call in finding if (user := call.answer())], cursor
 
 
-def _scan(place: Place, cursor: Any, pattern: str) -> tuple[Any, Sequence[str]]:
-    """Return the cursor of the next keys, and some keys: a cursor is a node with its own, None after the last node."""
+def scan(place: Place, cursor: Any, pattern: str) -> tuple[Any, Sequence[str]]:
+    """Return the cursor of the next keys, and some keys: a cursor is a node with its own, None after the last node.
+
+    Raises ServiceUnavailable, and Failed if the nodes have changed.
+    """
     client = place.redis_py
     try:
         nodes = sorted(node.name for node in client.get_primaries()) if place.settings.redis_cluster else [""]
