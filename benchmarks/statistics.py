@@ -44,7 +44,7 @@ def measure(cloud: Cloud) -> Table:
             cells = _logins(cloud)
         met = most is None or Ratio(*cells[0]).median <= most
         table.add(
-            f"login, {name}",
+            f"login, {name.strip()}",
             *(
                 text
                 for pair in cells
