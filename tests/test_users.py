@@ -10,7 +10,6 @@ import pytest
 import time_machine
 from msgspec.structs import replace
 from sqlalchemy import event, text
-from sqlalchemy.exc import IntegrityError
 
 from sms_admin.users_table import create
 from sms_login.adapters.redis.client import RedisClient, connect
@@ -234,6 +233,36 @@ def test_a_number_that_signs_up_during_our_sign_up_has_one_user(
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
+def test_a_number_that_has_a_user_for_a_moment_is_an_outage(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """If that user is gone before we look, nobody is signed up or moved, and the user keeps the old number."""
+    closing: list[Callable[[], None]] = []
+    url = sql_url(kind, request, tmp_path)
+    other = sql_table(url, closing).open()
+    mover = other.sign_in(PHONE, "mover").answer()
+    engine = connect_sql(url)
+    closing.append(engine.dispose)
+    users = SqlUsers(SqlClient(engine))
+
+    def comes(*args: Any) -> None:
+        if args[2].startswith(("INSERT", "UPDATE")):
+            other.sign_in(OTHER_PHONE, "theirs").answer()
+
+    def goes(_context: Any) -> None:
+        other.delete(OTHER_PHONE, "theirs").answer()
+
+    event.listen(engine, "before_cursor_execute", comes)
+    event.listen(engine, "handle_error", goes)
+    for call in (users.sign_in(OTHER_PHONE, "ours"), users.move(PHONE, OTHER_PHONE, mover.id)):
+        with pytest.raises(ServiceUnavailable):
+            call.answer()
+    assert (users.find(PHONE).answer(), users.find(OTHER_PHONE).answer()) == (mover, None)
+    for close in closing:
+        close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
 def test_a_missing_table_is_an_outage(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """The code stays valid until the operator has created the table, and the log says that the table is missing."""
     closing: list[Callable[[], None]] = []
@@ -245,14 +274,14 @@ def test_a_missing_table_is_an_outage(kind: str, request: pytest.FixtureRequest,
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
-def test_an_id_of_another_user_is_a_crash(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """The IntegrityError is a crash, since a retry would not help, and its message has no number."""
+def test_an_id_of_another_user_is_refused(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    """A repeated login whose user has moved meanwhile signs nobody up, and the message has no number."""
     closing: list[Callable[[], None]] = []
     users = sql_table(sql_url(kind, request, tmp_path), closing).open()
     users.sign_in(PHONE, "id").answer()
-    with pytest.raises(IntegrityError) as bug:
+    with pytest.raises(ServiceUnavailable) as refusal:
         users.sign_in(OTHER_PHONE, "id").answer()
-    assert OTHER_PHONE.e164[-11:] not in str(bug.value)
+    assert OTHER_PHONE.e164[-11:] not in refusal.value.detail
     assert users.find(OTHER_PHONE).answer() is None
     for close in closing:
         close()

@@ -5,6 +5,7 @@ import itertools
 from collections import Counter
 
 import pytest
+import time_machine
 
 from sms_login.adapters.redis.keys import user_key
 from sms_login.adapters.sql.users import SqlUsers
@@ -12,6 +13,7 @@ from sms_login.otp.purposes import CHANGE_PHONE, LOGIN
 from sms_login.otp.rules import Rules
 from sms_login.phone import Phone
 from sms_login.sessions.proofs import LIFE
+from tests.testkit.backends import Backend
 from tests.testkit.devices import Device, session_keys
 from tests.testkit.limits import FORGED, Make
 from tests.testkit.races import outcomes, race
@@ -289,3 +291,18 @@ def test_a_change_that_is_cut_off_anywhere_is_finished_or_cancelled(everywhere: 
         assert (then(world, "repeat", change, old) == "Success") is not taken, (batch, action)
         assert [user_of(world, phone) for phone in (old, new)].count(user.id) == 1, (batch, action)
     assert moved_by == dict.fromkeys(ACTIONS, left_new[fate])
+
+
+def test_a_corrupt_note_of_a_change_is_an_outage(backend: Backend, clock: time_machine.Traveller) -> None:
+    """The user is told to try again, not that the number is wrong; code and record stay as they are."""
+    world = World(backend, clock, rules=Rules(cooldown=1, daily=100))
+    device = Device(world)
+    for field, text in itertools.product(("moving", "moved_from"), (" ", "x", "+1", "\t+8613900139000 id")):
+        backend.client.hset(user_key(PHONE), field, text)
+        assert device.call("getUserInfo") == "ServiceUnavailable"
+        world.cool_down()
+        session = world.get_sms().session_id
+        login = {"phone": PHONE.e164, "code": world.outbox.code, "sessionId": session}
+        assert world.call("login", **login)["codeStr"] == "UserStoreFailed"
+        backend.client.hdel(user_key(PHONE), field)
+        assert world.call("login", **login)["data"]["userId"] == device.user_id

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from sms_login.adapters.redis.client import RedisCall, RedisClient, nothing
 from sms_login.adapters.redis.keys import session_key, user_key
+from sms_login.errors import InvalidPhone, ServiceUnavailable
 from sms_login.phone import Phone
 
 _REMEMBERED = 3600 * 1000  # ms that a cancelled change is kept
@@ -37,15 +38,19 @@ class PhoneChanges:
     def settle(self, phone: Phone, record: Sequence[str | None]) -> bool:
         """Finish or cancel a change that was cut off; return whether the number's record is another one now."""
         user_id, moving, moved_from = (record[i] or "" for i in (0, _MOVING, _MOVED_FROM))
-        if moving:
-            new = Phone.from_e164(moving.split()[0])
-            keys = [user_key(new), change_key(moving)]
-            if self._redis.script("cancel_change", keys, [user_id, _REMEMBERED], bool).answer():
-                self.forget(phone, "moving", moving).answer()
-            else:
-                self._leave(phone, user_id, new)
-        elif moved_from:
-            self._leave(Phone.from_e164(moved_from), user_id, phone)
+        if not (moving or moved_from):
+            return False
+        try:
+            other = Phone.from_e164((moving or moved_from).partition(" ")[0])
+        except InvalidPhone:
+            raise ServiceUnavailable("redis: a user record with a corrupt change of the number") from None
+        keys = [user_key(other), change_key(moving)]
+        if not moving:
+            self._leave(other, user_id, phone)
+        elif self._redis.script("cancel_change", keys, [user_id, _REMEMBERED], bool).answer():
+            self.forget(phone, "moving", moving).answer()
+        else:
+            self._leave(phone, user_id, other)
         return bool(moving)
 
     def forget(self, phone: Phone, field: str, value: str) -> RedisCall[None]:

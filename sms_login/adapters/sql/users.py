@@ -79,9 +79,10 @@ class SqlUsers:
     def _move(self, old: Phone, new: Phone, user_id: str) -> User:
         with contextlib.suppress(exc.IntegrityError):
             self._write(old, user_id, update(USERS).values(phone=new.e164), banned_too=False)
-        if user := self._find(new) or self._find(old):
+        user = self._find(new) or self._find(old)
+        if user and (user.phone == new or user.banned):
             return user
-        raise ServiceUnavailable("sql: the user is gone")
+        raise ServiceUnavailable("sql: the users of both numbers have changed meanwhile")
 
     def delete(self, phone: Phone, user_id: str) -> Later[bool]:
         """See `users.Users.delete`."""
@@ -116,7 +117,7 @@ def _sign_up(connection: Connection, phone: Phone, new_id: str, now: int) -> Map
     except exc.IntegrityError:  # a concurrent sign-in was faster
         if row := _row(connection, phone):
             return row
-        raise  # the id belongs to another user
+        raise ServiceUnavailable("sql: the number had a user for a moment, or the id is another's") from None
     return _row(connection, phone) or values
 
 
