@@ -12,6 +12,7 @@ from sms_login.errors import InvalidPhone, Refusal, SendFailed, SendUnknown, Too
 from sms_login.limits.policy import Limits
 from tests.testkit.limits import ABROAD, FORGED, counts, stranger
 from tests.testkit.tencent_client import SECRET_ID, SECRET_KEY, TOKEN
+from tests.testkit.tokens import parts
 from tests.testkit.world import OTHER_PHONE, PHONE, World
 
 
@@ -54,6 +55,22 @@ def test_a_refused_call_costs_nothing(world: World) -> None:
     assert (body["codeStr"], body["data"]["sessionId"]) == ("SendUnknown", sent.session_id)
     assert counts(world)["voice total"] == 1
     world.log_in(sent.session_id)
+
+
+def test_a_proof_says_that_the_code_was_read_aloud_too(world: World) -> None:
+    """Its `amr` names the call beside the message (RFC 8176), in a repeat as well; a refused call leaves no trace."""
+    asked = {"phone": PHONE.e164, "purpose": "changePhone"}
+    for refusals, amr in (([SendFailed("x")], ["sms"]), ([], ["sms", "tel"])):
+        session = world.call("getSms", **asked)["data"]["sessionId"]
+        world.cool_down()
+        world.calls.refuse = refusals
+        call(world, session, purpose="changePhone")
+        guess = {**asked, "sessionId": session, "code": world.outbox.code}
+        first, again = (
+            parts(world.call("verify", {"idempotency-key": "k" * 16}, **guess)["data"]["proof"])[1] for _ in range(2)
+        )
+        assert (first["amr"], again) == (amr, first)
+        world.cool_down()
 
 
 def test_voice_cannot_ring_strangers(make: Any) -> None:

@@ -10,6 +10,7 @@ from sms_login.calls import Call, Joint
 from sms_login.errors import InvalidParam, PhoneTaken, ServiceUnavailable, TokenMismatch
 from sms_login.limits.client import Client
 from sms_login.otp.purposes import CHANGE_PHONE
+from sms_login.otp.store import Redemption
 from sms_login.otp.verify import Guess, Verifier
 from sms_login.sessions.proofs import Proofs, Proven
 from sms_login.sessions.service import Sessions, SignedIn, banned
@@ -39,8 +40,8 @@ class LoginService(Struct, frozen=True, kw_only=True, eq=False):
     def log_in(self, guess: Guess) -> LoggedIn:
         """Sign the number's user in or up, and begin a session. Raises UserBanned, and as `Verifier.redeem` does."""
 
-        def sign_in(login_id: str) -> Call[tuple[User, SignedIn | None]]:
-            return self.sessions.begin(guess.phone, self.users.sign_in(guess.phone, login_id))
+        def sign_in(redeemed: Redemption) -> Call[tuple[User, SignedIn | None]]:
+            return self.sessions.begin(guess.phone, self.users.sign_in(guess.phone, redeemed.login_id))
 
         login = self.verifier.redeem(guess, sign_in)
         # A user is named after the login that signed them up, so a repeated login gives the same answer.
@@ -53,8 +54,9 @@ class LoginService(Struct, frozen=True, kw_only=True, eq=False):
         """
         phone, purpose = guess.phone, guess.purpose
 
-        def prove(proof_id: str) -> Call[Proven]:
-            return Joint([], lambda: self.proofs.issue(proof_id, phone, purpose.name, purpose.detail))
+        def prove(redeemed: Redemption) -> Call[Proven]:
+            proof_id, called = redeemed.login_id, redeemed.called
+            return Joint([], lambda: self.proofs.issue(proof_id, phone, purpose.name, purpose.detail, called=called))
 
         return self.verifier.redeem(guess, prove, login_id=self.proofs.new_id()).result
 
@@ -71,7 +73,7 @@ class LoginService(Struct, frozen=True, kw_only=True, eq=False):
         if proven.phone.e164 != claims.phone.e164:
             raise TokenMismatch("the proof is of another number")
 
-        def move(_login_id: str) -> Call[tuple[User, SignedIn | None]]:
+        def move(_: Redemption) -> Call[tuple[User, SignedIn | None]]:
             moving = self.users.move(claims.phone, guess.phone, claims.user_id)
             return self.sessions.begin(guess.phone, moving, claims)
 
@@ -87,7 +89,7 @@ class LoginService(Struct, frozen=True, kw_only=True, eq=False):
         """
         claims = self.sessions.claims(token)
 
-        def delete(_login_id: str) -> Call[None]:  # cut off in between, it can be repeated with the same code
+        def delete(_: Redemption) -> Call[None]:  # cut off in between, it can be repeated with the same code
             deleting = self.users.delete(claims.phone, claims.user_id)
             return self.sessions.store.end_all(claims.phone, claims.user_id, deleting)
 

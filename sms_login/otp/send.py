@@ -35,7 +35,6 @@ class _Sending(Struct, frozen=True):
     request: SendRequest
     new: Challenge
     budgets: Budgets
-    call: bool  # by voice
 
 
 _ALLOWED = {SendOutcome.NEW, SendOutcome.RESEND}
@@ -69,7 +68,7 @@ class Sender(OtpParts, frozen=True, kw_only=True, eq=False):
         if call:
             self._check_call(phone, challenge_id)
         now = self.calendar.now()
-        request = SendRequest(phone, now.day, challenge_id, idempotency_key, purpose=purpose)
+        request = SendRequest(phone, now.day, challenge_id, idempotency_key, purpose=purpose, call=call)
         budgets = self.guard.budgets(phone, caller.client, now, call=call)
         checking = self.challenges.check(request)
         self.send(checking, *budgets.check())
@@ -88,7 +87,7 @@ class Sender(OtpParts, frozen=True, kw_only=True, eq=False):
         if old_code is None:  # a new challenge, also for another detail, or if an old code's secret is no longer known
             request = replace(request, challenge_id=None)
         new, new_code = self.maker.new(phone, purpose)
-        sending = _Sending(secrets.token_urlsafe(6), request, new, budgets, call)
+        sending = _Sending(secrets.token_urlsafe(6), request, new, budgets)
         issued = self._issue(sending, captcha_passed=captcha_passed)
         if issued.outcome is SendOutcome.REPEAT:  # another request was faster since the check
             if answer := self._repeated(phone, issued):
@@ -117,7 +116,7 @@ class Sender(OtpParts, frozen=True, kw_only=True, eq=False):
             if issued.outcome is SendOutcome.REPEAT:
                 return issued
             raise refusal or _refusal(issued)
-        if sending.call and issued.outcome is SendOutcome.NEW:  # there is no sent code to read aloud any more
+        if sending.request.call and issued.outcome is SendOutcome.NEW:  # there is no sent code to read aloud any more
             refusal = refusal or errors.CodeHasExpired()
         if refusal:
             self._undo(sending, issued.challenge_id, issued=True)
@@ -126,7 +125,7 @@ class Sender(OtpParts, frozen=True, kw_only=True, eq=False):
 
     def _deliver(self, sending: _Sending, challenge_id: str, code: str, caller: Caller, now: Now) -> CodeSent:
         try:
-            if sending.call and self.voice:
+            if sending.request.call and self.voice:
                 logs.note(channel="voice")
                 receipt = self.voice.send(sending.request.phone, code)
             else:
@@ -142,7 +141,7 @@ class Sender(OtpParts, frozen=True, kw_only=True, eq=False):
                 self.guard.count_refused(caller.client, now)
             raise
         logs.note(serial_no=receipt.serial_no, fee=receipt.fee)
-        if self.conversions.on and not sending.call:
+        if self.conversions.on and not sending.request.call:
             self.challenges.note_serial(sending.request.phone, challenge_id, receipt.serial_no)
         return self._sent(challenge_id, receipt.request_id, receipt.serial_no)
 

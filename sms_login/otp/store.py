@@ -29,7 +29,7 @@ class SendRequest(Struct, frozen=True):
     """A request to send a code on a calendar `day`.
 
     `challenge_id` is the challenge to send again, if it is of this `purpose`. `stale_id` is a challenge that the
-    idempotency key still names although it is over.
+    idempotency key still names although it is over. With `call`, a voice call reads the code aloud.
     """
 
     phone: Phone
@@ -38,6 +38,7 @@ class SendRequest(Struct, frozen=True):
     idempotency_key: str | None = None
     stale_id: str | None = None
     purpose: Purpose = LOGIN
+    call: bool = False
 
 
 class SendOutcome(Enum):
@@ -96,7 +97,7 @@ class Redemption(Struct, frozen=True):
     """An outcome with its facts.
 
     WRONG has `attempts_left` and the `failures` in a row; LOCKED has `wait_ms`; RIGHT and REPEAT have the `login_id` of
-    the login that spent the code. RIGHT also has the `left_ms` of the code's life, the `serial_no` of its
+    the login that spent the code, and whether a number was `called`. RIGHT also has the `left_ms` of the code's life, the `serial_no` of its
     latest message, if it was noted, and the `reservations` of the challenge's sendings, to be refunded.
     """
 
@@ -105,6 +106,7 @@ class Redemption(Struct, frozen=True):
     failures: int = 0
     wait_ms: int = 0
     login_id: str = ""
+    called: bool = False
     left_ms: int = 0
     serial_no: str = ""
     reservations: Sequence[Reservation] = ()

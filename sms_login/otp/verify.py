@@ -50,9 +50,9 @@ class Verifier(OtpParts, frozen=True, kw_only=True, eq=False):
     purposes: Collection[str]
 
     def redeem(
-        self, guess: Guess, use: Callable[[str], Call[T]], *, login_id: str = "", counted_as: str = ""
+        self, guess: Guess, use: Callable[[Redemption], Call[T]], *, login_id: str = "", counted_as: str = ""
     ) -> Used[T]:
-        """Redeem a code for the call of `use(login_id)`, under this id or, without one, under a random id.
+        """Redeem a code for the call of `use(redemption)`, under this id or, without one, under a random id.
 
         A repeat under its Idempotency-Key is given the id of the login that spent the code. Statistics count the code
         by its purpose, unless another use is named.
@@ -68,7 +68,7 @@ class Verifier(OtpParts, frozen=True, kw_only=True, eq=False):
             self.fixed.use(phone)
             if not self.fixed.right(phone, guess.code):
                 raise errors.CodeIsError(data={"attemptsLeft": self.rules.guesses})
-            using = use(login_id)
+            using = use(Redemption(GuessOutcome.RIGHT, login_id=login_id))
             self.send(using)
             return Used(using.answer(), login_id, None)
         challenge_id, redemption, reserved = self._evaluate(guess, login_id)
@@ -80,7 +80,7 @@ class Verifier(OtpParts, frozen=True, kw_only=True, eq=False):
         counts = self._counts(counted_as or guess.purpose.name, redemption)
         self.statistics.count(phone.region, counts)  # now, to travel with the use
         try:
-            using = use(redemption.login_id)
+            using = use(redemption)
             refunds = self.guard.refunds(phone, redemption.reservations, reserved)
             self.send(using, *refunds)
             result = using.answer()

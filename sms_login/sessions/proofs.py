@@ -43,10 +43,18 @@ class Proofs(Tokens, frozen=True, eq=False):
         """Return an id for a proof, which has the time in it: a proof that is issued again is the same."""
         return f"{int(time.time())}.{token_urlsafe(16)}"
 
-    def issue(self, proof_id: str, phone: Phone, purpose: str, detail: str) -> Proven:
-        """Return the proof with an id of `new_id`; `detail` is the base64url of a SHA-256, "" without one."""
+    def issue(self, proof_id: str, phone: Phone, purpose: str, detail: str, *, called: bool = False) -> Proven:
+        """Return the proof with an id of `new_id`; `detail` is the base64url of a SHA-256, "" without one.
+
+        A number that was `called` has had the code by SMS before, so its proof names both (RFC 8176).
+        """
         issued_at = int(proof_id.partition(".")[0])
-        claims = {"jti": proof_id, "phone": phone.e164, "purpose": purpose, "amr": ["sms"]}  # amr: RFC 8176
+        claims = {
+            "jti": proof_id,
+            "phone": phone.e164,
+            "purpose": purpose,
+            "amr": ["sms", "tel"] if called else ["sms"],
+        }
         proof = self._sign(_TYPE, issued_at, LIFE, {**claims, **({"detail": detail} if detail else {})})
         return Proven(proof, max(0, issued_at + LIFE - int(time.time())))
 

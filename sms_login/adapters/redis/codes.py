@@ -22,6 +22,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
+
 from sms_login.adapters.redis.client import RedisCall, RedisClient, nothing
 from sms_login.limits.policy import Reservation
 from sms_login.otp.purposes import LOGIN
@@ -68,7 +70,17 @@ class RedisChallenges:
         )
         keys = [otp_key(request.phone, name) for name in names]
         ids = (request.challenge_id or "", new.id, request.stale_id or "")
-        texts = (mode, *ids, 1 if key else 0, new.nonce, new.digest, purpose, sending_id, reservation)
+        texts = (
+            mode,
+            *ids,
+            1 if key else 0,
+            new.nonce,
+            new.digest,
+            purpose,
+            sending_id,
+            reservation,
+            1 if request.call else 0,
+        )
         lives = (rules.life * 1000, rules.age * 1000 + tail_ms, tail_ms)
         limits = (rules.guesses, rules.lock_at, rules.daily, request.day.left_ms, rules.cooldown * 1000)
         return self._redis.script("issue", keys, [*texts, *lives, *limits], partial(_decision, request, new))
@@ -160,11 +172,12 @@ def _redemption(answer: list[Any]) -> Redemption:
         case GuessOutcome.LOCKED:
             return Redemption(outcome, wait_ms=facts[0])
         case GuessOutcome.RIGHT:
-            login_id, left_ms, serial_no, *reservations = facts
+            login_id, called, left_ms, serial_no, *reservations = facts
             taken = [*filter(None, map(_decode, reservations))]
-            return Redemption(outcome, login_id=login_id, left_ms=left_ms, serial_no=serial_no, reservations=taken)
+            right = Redemption(outcome, login_id=login_id, called=bool(called), left_ms=left_ms, serial_no=serial_no)
+            return replace(right, reservations=taken)
         case GuessOutcome.REPEAT:
-            return Redemption(outcome, login_id=facts[0])
+            return Redemption(outcome, login_id=facts[0], called=bool(facts[1]))
     return Redemption(outcome)
 
 

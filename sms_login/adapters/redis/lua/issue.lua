@@ -5,8 +5,9 @@
 -- ARGV  1 "check" (a dry run) or "issue"   2 id of the requested challenge, "" if none   3 id of the new challenge
 --       4 id of a challenge that the idempotency key may name although it is over, "" if none
 --       5 "1" if an idempotency key is given   6 nonce   7 digest   8 purpose, "" for a login   9 id of the sending
---       10 its reservation   11 life of a code, ms   12 life of the record, ms   13 part of 12 beyond any life, ms
---       14 guesses per code   15 failures that lock   16 sendings per day   17 rest of the day, ms   18 cooldown, ms
+--       10 its reservation   11 "1" for a voice call   12 life of a code, ms   13 life of the record, ms
+--       14 part of 13 beyond any life, ms   15 guesses per code   16 failures that lock   17 sendings per day
+--       18 rest of the day, ms   19 cooldown, ms
 -- Gives {"repeat", challenge id, ms of cooldown} | {"locked" | "daily limit" | "cooldown", ms to wait}
 --       | {"new", sent today} | {"resend", sent today, nonce, digest}
 --
@@ -19,6 +20,7 @@
 --   shared_guesses        wrong guesses of logins without a sessionId
 --   until:<sending id>    `until` as this sending set it: `until` is that of the last sending that was not undone
 --   took:<sending id>     the sending's reservation, for a login to refund
+--   call:<sending id>     1 if the sending is a voice call
 --   serial                serial number of the latest message, if conversions are reported
 --   login                 id of the login that spent the code, and for unredeem.lua:
 --   undoable_by           ids of the login and its repeats that have not failed: if all fail, the code is valid again
@@ -30,8 +32,9 @@
 --
 -- The latest sendings of a number are kept as <challenge id>:<sending id>, separated by spaces, the latest first.
 local requested, new, latest, cooldown, today, failures, idempotency = unpack(KEYS)
-local mode, requested_id, new_id, stale_id, has_key, new_nonce, new_digest, purpose, sending_id, reservation = unpack(ARGV)
-local life, record_life, tail, max_guesses, lock_at, daily, day_left, cooldown_ms = numbers_from(11)
+local mode, requested_id, new_id, stale_id, has_key, new_nonce, new_digest, purpose, sending_id, reservation, call =
+  unpack(ARGV)
+local life, record_life, tail, max_guesses, lock_at, daily, day_left, cooldown_ms = numbers_from(12)
 
 if has_key == '1' then
   local answered = redis.call('GET', idempotency)
@@ -60,6 +63,7 @@ end
 if mode == 'check' then return answer end
 
 redis.call('HSET', challenge, 'until', until_, 'until:' .. sending_id, until_, 'took:' .. sending_id, reservation)
+if call == '1' then redis.call('HSET', challenge, 'call:' .. sending_id, 1) end
 if challenge == new then
   redis.call('HSET', challenge, 'nonce', new_nonce, 'digest', new_digest)
   if purpose ~= '' then redis.call('HSET', challenge, 'purpose', purpose) end

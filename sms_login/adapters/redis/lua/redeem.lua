@@ -6,8 +6,8 @@
 --       5 guesses allowed   6 failures that lock   7 life of the failures, ms   8 ms in which a login may be repeated
 --       9... digests of the guess
 -- Gives {"unknown" | "expired" | "spent"} | {"locked", ms} | {"wrong", guesses left, failures}
---       | {"right", this login, ms of the code's life left, serial number or "", reservation of each sending...}
---       | {"repeat", login that spent the code}
+--       | {"right", this login, "1" if it was called, ms of the code's life left, serial number or "",
+--          reservation of each sending...} | {"repeat", login that spent the code, "1" if it was called}
 --
 -- The fields of a challenge are explained in issue.lua. A user who has signed out everywhere since, or has deleted the
 -- account, is not signed in by a repeat: the generation is another one then.
@@ -39,6 +39,12 @@ if not right then
   redis.call('PEXPIRE', failures, failures_life)
   return {'wrong', allowed - guessed - 1, count}
 end
+local called, reservations, all = '', {}, redis.call('HGETALL', challenge)
+for i = 1, #all, 2 do
+  local kind = string.sub(all[i], 1, 5)
+  if kind == 'took:' then table.insert(reservations, all[i + 1]) end
+  if kind == 'call:' then called = '1' end
+end
 if repeated then
   -- This login may deliver a token as well: it must fail, too, before the code is valid again. Too many never are.
   if holders and #holders < 8192 then
@@ -46,7 +52,7 @@ if repeated then
   else
     redis.call('HDEL', challenge, 'undoable_by')
   end
-  return {'repeat', login}
+  return {'repeat', login, called}
 end
 if not generation then
   generation = login_id
@@ -59,9 +65,5 @@ if failed then
   redis.call('HSET', challenge, 'failures', failed, 'failures_left', redis.call('PTTL', failures))
   redis.call('DEL', failures)
 end
-local answer = {'right', login_id, life_of(left, until_), redis.call('HGET', challenge, 'serial') or ''}
-local all = redis.call('HGETALL', challenge)
-for i = 1, #all, 2 do
-  if string.sub(all[i], 1, 5) == 'took:' then table.insert(answer, all[i + 1]) end
-end
-return answer
+local serial = redis.call('HGET', challenge, 'serial') or ''
+return {'right', login_id, called, life_of(left, until_), serial, unpack(reservations)}

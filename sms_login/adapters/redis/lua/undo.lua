@@ -31,7 +31,7 @@ if redis.call('GET', cooldown) == sending_id then redis.call('DEL', cooldown) en
 count_down(today)
 if idempotency ~= cooldown and redis.call('GET', idempotency) == id then redis.call('DEL', idempotency) end
 
-redis.call('HDEL', challenge, undone_until)
+redis.call('HDEL', challenge, undone_until, 'call:' .. sending_id)
 if until_ then redis.call('HSET', challenge, 'until', until_) end
 if not login then redis.call('HDEL', challenge, 'took:' .. sending_id) end
 if login and not until_ then return 'verified' end
