@@ -60,7 +60,8 @@ def test_a_refused_call_costs_nothing(world: World) -> None:
 def test_a_proof_says_that_the_code_was_read_aloud_too(world: World) -> None:
     """Its `amr` names the call beside the message (RFC 8176), in a repeat as well; a refused call leaves no trace."""
     asked = {"phone": PHONE.e164, "purpose": "changePhone"}
-    for refusals, amr in (([SendFailed("x")], ["sms"]), ([], ["sms", "tel"])):
+    refused: list[Refusal] = [SendFailed("x")]
+    for refusals, amr in ((refused, ["sms"]), ([], ["sms", "tel"])):
         session = world.call("getSms", **asked)["data"]["sessionId"]
         world.cool_down()
         world.calls.refuse = refusals

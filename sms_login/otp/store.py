@@ -97,8 +97,9 @@ class Redemption(Struct, frozen=True):
     """An outcome with its facts.
 
     WRONG has `attempts_left` and the `failures` in a row; LOCKED has `wait_ms`; RIGHT and REPEAT have the `login_id` of
-    the login that spent the code, and whether a number was `called`. RIGHT also has the `left_ms` of the code's life, the `serial_no` of its
-    latest message, if it was noted, and the `reservations` of the challenge's sendings, to be refunded.
+    the login that spent the code, and whether a number was `called`. RIGHT also has the `left_ms` of the code's life,
+    the `serial_no` of its latest message, if it was noted, and the `reservations` of the challenge's sendings, to be
+    refunded.
     """
 
     outcome: GuessOutcome
