@@ -14,6 +14,7 @@ except ModuleNotFoundError:
 from sms_admin import language
 from sms_admin.cli import cli
 from sms_admin.failures import Failed
+from sms_admin.output import printable
 from sms_login.logs import redact
 
 
@@ -38,13 +39,13 @@ def _run() -> int:
     except click.ClickException as error:
         shown = io.StringIO()
         error.show(shown)
-        sys.stderr.write(redact(shown.getvalue()))  # it quotes the arguments, perhaps a phone number, for a log
+        sys.stderr.write(printable(redact(shown.getvalue())))  # it quotes the arguments, perhaps a phone number
         sys.exit(error.exit_code)
     except click.Abort:  # Ctrl-C
         sys.stderr.write("\n")
         return 1
     except Failed as failed:
-        sys.stderr.write(f"{redact(str(failed))}\n")
+        sys.stderr.write(f"{printable(redact(str(failed)))}\n")
         return 1
 
 

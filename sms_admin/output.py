@@ -76,7 +76,7 @@ class Output:
     def say(self, sentence: str | Text) -> None:
         """Print a sentence for a person."""
         if not self.as_json:
-            self.console.print(sentence)
+            self.console.print(sentence if isinstance(sentence, Text) else printable(sentence))
 
     @contextmanager
     def progress(self, title: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
@@ -114,7 +114,12 @@ def _console(file: Any) -> Console:
 def _cell(column: Column, value: Any) -> Text:
     """Return the text of a value. It may come from outside, so it gets neither markup nor control characters."""
     text = column.text(value) if column.text and value is not None else _text(value)
-    return text if isinstance(text, Text) else Text("".join(char if char.isprintable() else " " for char in text))
+    return text if isinstance(text, Text) else Text(printable(text))
+
+
+def printable(text: str) -> str:
+    """Return a text without the characters that move a terminal's cursor, hide text or turn its direction."""
+    return "".join(char if char.isprintable() or char == "\n" else " " for char in text)
 
 
 def _text(value: Any) -> str:

@@ -13,6 +13,7 @@ import xlsxwriter
 
 from local.describe_sms import PENDING, REFUSED, Sign, Template
 from local.tencent import TencentStandIn
+from sms_admin.bulk import making
 from sms_admin.bulk.journal import Journal
 from sms_admin.bulk.task import Folder, Phase
 from tests.testkit.admin import Done, admin
@@ -279,7 +280,7 @@ def test_a_report_has_receipts_reasons_and_each_row(desk: Desk) -> None:
     assert drawn.count("<svg") == 2
     assert "not delivered" not in drawn
     assert "<script" not in drawn
-    assert "http" not in drawn
+    assert "://" not in drawn
     excluded = (desk.path / "sms-admin/excluded.csv").read_text().splitlines()
     assert sorted(line.split(",")[0] for line in excluded) == [phone[1:] for phone in phones[1:3]]
     callbacks.write_text("{}\n")
@@ -320,3 +321,60 @@ def test_a_sheet_is_split_into_sheets_that_share_no_number(desk: Desk) -> None:
     assert min(one["recipients"] for one in found) > 50
     assert "members.3.csv" in said
     assert "cannot be made" in desk("split", sheet, "--parts", "3", code=1).err
+
+
+def test_two_processes_that_send_one_sheet_make_one_task(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sheet is looked for again after the yes: a second process may have sent it meanwhile."""
+    sheet = desk.sheet(ROWS)
+    ask, asked = making._ask, 0  # noqa: SLF001 - the moment between preview and yes
+
+    def ask_after_another(*given: Any) -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            desk("send", sheet, *NOTICE, "--yes")
+        ask(*given)
+
+    monkeypatch.setattr(making, "_ask", ask_after_another)
+    assert "has this sheet and this template" in desk("send", sheet, *NOTICE, "--yes", code=1).err
+    assert (len(desk.json("list")), set(desk.cloud.fates.counts.values())) == (1, {1})
+
+
+def test_a_killed_preview_leaves_nothing_and_a_damaged_journal_hides_no_other(desk: Desk) -> None:
+    """The next preview deletes unpublished journals, which have numbers, but not those that are being made."""
+    folder = Folder.of({}, desk.path / "sms-admin")
+    task = make_task(folder, members(1))
+    for name in ("killed", "living"):
+        folder.file(name, "new").write_text("13800138000")
+    folder.file("killed", "rejected.csv").write_text("13800138000")
+    with folder.locked("living"):
+        desk("preview", desk.sheet(ROWS), *NOTICE)
+    left = sorted(path.name for path in folder.path.iterdir() if not path.name.startswith(task))
+    assert left == ["living.lock", "living.new"]
+    folder.file("broken").write_text("no journal")
+    found = {row["task"]: row["state"] for row in desk.json("list")}
+    assert found == {task: "interrupted", "broken": "unusable"}
+    assert "broken.sqlite is damaged" in desk("send", desk.sheet(ROWS), *NOTICE, "--yes", code=1).err
+    desk("resume", "broken", code=1)
+    desk("cancel", "broken", "--yes", code=1)
+    desk("report", "broken", code=1)
+
+
+def test_names_and_texts_from_outside_reach_neither_terminal_nor_page_as_they_are(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sheet's name cannot move the cursor of a terminal; a report's page escapes it, and forbids scripts."""
+    name = "\x1b[2J\x9b31m<script>alert(1)</script>".replace("/", "")
+    sheet = Path(desk.sheet(ROWS)).rename(desk.path / name)
+    shown = desk("preview", str(sheet), *NOTICE, "--sheet-name", "\x1b[31m", code=1)
+    assert "\x1b" not in shown.out + shown.err
+    assert "\x1b" not in desk("send", str(sheet), *NOTICE, "--yes").out
+    (task,) = (row["task"] for row in desk.json("list"))
+    desk("report", task, "--html", str(desk.path / "report.html"))
+    page = (desk.path / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "Content-Security-Policy" in page
+    gap = desk("preview", str(sheet), "--template", "9", "--text", "您好{2}", code=1)
+    assert "no template 9" in gap.err
+    monkeypatch.setattr(desk.cloud.catalogue, "templates", [Template(9, "您好{2}")])
+    assert "without a gap" in desk("preview", str(sheet), "--template", "9", code=1).err

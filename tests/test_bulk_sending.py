@@ -2,6 +2,7 @@
 
 import os
 import random
+import stat
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -270,3 +271,39 @@ def test_a_journal_takes_only_what_its_states_allow(folder: Folder) -> None:
     assert oct(folder.file(task).stat().st_mode)[-3:] == "600"
     journal.close()
     assert KEYS["TENCENTCLOUD_SECRETKEY"].encode() not in folder.file(task).read_bytes()
+
+
+def test_a_published_journal_survives_a_power_cut(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder is written through after the renaming: before, the task might be gone and its sheet be sent again."""
+    steps: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def record_fsync(descriptor: int) -> None:
+        steps.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    def record_replace(path: Path, target: Path) -> Path:
+        steps.append("rename")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", record_fsync)
+    monkeypatch.setattr(Path, "replace", record_replace)
+    make_task(folder, members(1))
+    assert steps == ["file", "rename", "folder"]
+
+
+def test_a_copied_or_damaged_journal_sends_nothing(folder: Folder, cloud: TencentStandIn) -> None:
+    """The rows of a copy may have been sent by its original; a damaged page may have forgotten what was sent."""
+    task = make_task(folder, members(400))
+    whole = folder.file(task).read_bytes()
+    folder.file("copy").write_bytes(whole)
+    with pytest.raises(Failed, match=f"copy is a copy of the task {task}"):
+        sent(folder, "copy", cloud)
+    damages = [whole[:5000], whole[:100], b"", b"x" * 9000, whole[:8192] + b"\xff" * 4096 + whole[12288:]]
+    for damaged in damages:
+        folder.file(task).write_bytes(damaged)
+        with pytest.raises(Failed, match="is damaged"):
+            sent(folder, task, cloud)
+        for kind in ("sqlite-wal", "sqlite-shm"):
+            folder.file(task, kind).unlink(missing_ok=True)
+    assert cloud.fates.counts == {}

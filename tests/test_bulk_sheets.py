@@ -1,6 +1,8 @@
 """Sheets as people have them: a broken row is named with its reason, a broken file with a sentence, nothing crashes."""
 
 import codecs
+import csv
+import re
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -13,7 +15,8 @@ import xlsxwriter
 
 from sms_admin.bulk import csv_sheet, sheets, template_sheet
 from sms_admin.bulk.recipients import Reader, Recipient, Rejected
-from sms_admin.bulk.texts import Rules
+from sms_admin.bulk.safe_csv import SafeCsv
+from sms_admin.bulk.texts import Rules, Text
 from sms_admin.failures import Failed
 from sms_login.phone import Phone
 
@@ -239,3 +242,67 @@ def test_a_broken_file_is_refused_with_a_sentence(tmp_path: Path) -> None:
     named = tmp_path / "members.csv"
     shutil.copy(good, named)
     assert len(rows_of(named)[0]) == len(rows_of(text(tmp_path / "members.xlsx", "13800138000,王"))[0]) == 1
+
+
+def changed(old: Path, new: Path, change: Callable[[bytes], bytes]) -> Path:
+    """Write a workbook whose first sheet has other XML; return the new one."""
+    with zipfile.ZipFile(old) as source, zipfile.ZipFile(new, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            target.writestr(name, change(content) if name == "xl/worksheets/sheet1.xml" else content)
+    return new
+
+
+def test_hidden_things_and_formulas_are_found_in_the_xml_of_every_program(tmp_path: Path) -> None:
+    """The Open XML SDK gives each name a prefix, and attributes come in any order; a row need not have a number."""
+    rows = [["13800138001", "王"], ["13800138002", "王"]]
+    hidden = book(tmp_path / "hidden.xlsx", rows, lambda _, sheet: sheet.set_row(1, None, None, {"hidden": True}))
+    formula = book(tmp_path / "formula.xlsx", rows, lambda _, sheet: sheet.write_formula(1, 1, "=A1", None, ""))
+
+    def prefixed(xml: bytes) -> bytes:
+        named = re.sub(rb"<(/?)(?=[a-zA-Z])", rb"<\1x:", xml)
+        return named.replace(b"<x:worksheet xmlns=", b"<x:worksheet xmlns:x=")
+
+    changes: list[Callable[[bytes], bytes]] = [
+        prefixed,
+        lambda xml: re.sub(rb'<row (r="2")([^>]*?) hidden="1"', rb'<row hidden="1" \1\2', xml),
+        lambda xml: re.sub(rb'<row r="[0-9]+"', b"<row", xml),
+    ]
+    narrow = book(tmp_path / "narrow.xlsx", rows, lambda _, sheet: sheet.set_column(1, 1, 0))
+    with pytest.raises(Failed, match="hidden column"):
+        rows_of(narrow)
+    for place, change in enumerate(changes):
+        with pytest.raises(Failed, match="hidden row"):
+            rows_of(changed(hidden, tmp_path / f"{place}.xlsx", change))
+    good, rejected = rows_of(changed(formula, tmp_path / "prefixed.xlsx", prefixed))
+    assert ([one.phone for one in good], ["not calculated" in one.why for one in rejected]) == ([GOOD + 1], [True])
+
+
+def test_a_rejected_row_is_a_sheet_again_with_the_values_as_they_were(tmp_path: Path) -> None:
+    """The file runs no formula in a spreadsheet, and read again, its values have no apostrophe that was not there."""
+    values = ["2027", "=cmd|'/c calc'!A0", "+1", "-1", "@A1", "＝1+1", "'5", "''6", "'王", "O'Neil", "王"]
+    file = SafeCsv(tmp_path / "rejected.csv", ["phone", "value"])
+    for value in values:
+        file.write("13800138000", value)
+    file.close()
+    with file.path.open(encoding="utf-8-sig", newline="") as written:
+        cells = [row[1] for row in list(csv.reader(written))[1:]]
+    assert [cell for cell in cells if cell[0] in "0123456789=+-@＝"] == []
+    good, rejected = rows_of(file.path, Rules(1, 40))
+    assert ([one.values[0] for one in good], rejected) == (values, [])
+
+
+def test_messages_are_counted_at_the_borders_of_their_lengths() -> None:
+    """70 characters are one message, each 67 of a longer one; abroad 160 and 153, if all characters are GSM's."""
+    borders = {
+        70: 1, 71: 2, 134: 2, 135: 3, 201: 3, 202: 4, 500: 8, 501: 0,
+    }  # fmt: skip
+    mainland = Text("{1}", "公司A")  # 【公司A】 has six
+    assert {size: mainland.messages(["王" * (size - 5)]) for size in borders} == borders
+    assert (mainland.messages(["😀" * 32 + "王"]), mainland.messages(["😀" * 33])) == (1, 2)  # UTF-16 has two units
+    assert (mainland.messages(["a" * 65]), mainland.messages(["a" * 66])) == (1, 2)  # Latin letters count alike
+    abroad = Text("{1}", abroad=True)
+    latin = {160: 1, 161: 2, 306: 2, 307: 3, 459: 3, 460: 4}
+    assert {size: abroad.messages(["a" * size]) for size in latin} == latin
+    assert (abroad.messages(["a" * 158 + "€"]), abroad.messages(["a" * 159 + "€"])) == (1, 2)  # € has two
+    assert [abroad.messages(["a" * (size - 1) + "王"]) for size in (70, 71, 134, 135)] == [1, 2, 2, 3]

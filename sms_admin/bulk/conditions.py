@@ -1,5 +1,6 @@
 """The conditions of a task before anything is sent: its template, signature, application and hour."""
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -53,9 +54,11 @@ def template(account: Account, template_id: str, given: str, *, abroad: bool) ->
                 "with --text",
                 f"无法读取模板：{trouble.code}。如果账号不能查询模板，请用 --text 指定模板内容",
             ) from None
+        _refuse_gaps(given)
         return Found(given, [], [tr(f"the template was not checked: {trouble.code}", f"未检查模板：{trouble.code}")])
     if found is None:
         raise Failed(f"the account has no template {template_id}", f"账号没有模板 {template_id}")
+    _refuse_gaps(found.text)
     problems = _state(tr(f"the template {template_id}", f"模板 {template_id}"), found)
     if given and given != found.text:
         problems.append(
@@ -65,6 +68,16 @@ def template(account: Account, template_id: str, given: str, *, abroad: bool) ->
             )
         )
     return Found(found.text, problems, [])
+
+
+def _refuse_gaps(text: str) -> None:
+    """Raise Failed for a template whose variables are not {1}, {2} and so on: no value of a row belongs to the rest."""
+    numbers = {int(number) for number in re.findall(r"\{([0-9]+)\}", text)}
+    if numbers != set(range(1, len(numbers) + 1)):
+        raise Failed(
+            f"the variables of “{text}” must be {{1}}, {{2}} and so on, without a gap",
+            f"“{text}”的变量必须从 {{1}} 开始连续编号",
+        )
 
 
 def signature(account: Account, name: str) -> Found:

@@ -20,6 +20,7 @@ import msgspec
 
 from sms_admin.bulk.recipients import CHINA, Recipient
 from sms_admin.bulk.task import Task
+from sms_admin.failures import Failed
 
 _TABLES = """
 CREATE TABLE task (value TEXT NOT NULL);
@@ -61,12 +62,15 @@ class JournalFull(Exception):  # noqa: N818 - named after its cause
 
 
 class Journal:
-    """An open journal; `task` is what is being sent. One thread uses it."""
+    """An open journal; `task` is what is being sent. One thread uses it. Raises Failed if the file is damaged."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.db = sqlite3.connect(path, isolation_level=None)
-        self.db.execute("PRAGMA synchronous = FULL")  # a claim must survive a power cut
+        try:
+            self.db.execute("PRAGMA synchronous = FULL")  # a claim must survive a power cut
+        except sqlite3.DatabaseError as error:
+            raise damaged(path, error) from None
 
     @classmethod
     def create(cls, path: Path) -> "Journal":
@@ -94,9 +98,12 @@ class Journal:
 
     @property
     def task(self) -> Task:
-        """The task."""
-        (value,) = self.db.execute("SELECT value FROM task").fetchone()
-        return msgspec.json.decode(value, type=Task)
+        """The task. Raises Failed if the file is damaged."""
+        try:
+            (value,) = self.db.execute("SELECT value FROM task").fetchone()
+            return msgspec.json.decode(value, type=Task)
+        except (sqlite3.DatabaseError, msgspec.MsgspecError, TypeError) as error:
+            raise damaged(self.path, error) from None
 
     @task.setter
     def task(self, task: Task) -> None:
@@ -187,10 +194,23 @@ class Journal:
             self.db.execute("PRAGMA locking_mode = NORMAL")
             self.db.execute("PRAGMA journal_mode = WAL")
             self.db.close()
-            for target in (self.path, path.parent):
-                descriptor = os.open(target, os.O_RDONLY)
-                os.fsync(descriptor)
-                os.close(descriptor)
+            _sync(self.path)
             self.path.replace(path)
+            _sync(path.parent)  # after the renaming, or a power cut may undo it once messages are out
         except (OSError, sqlite3.Error) as error:
             raise JournalFull(str(error)) from None
+
+
+def damaged(path: Path, error: object) -> Failed:
+    """Return the failure of a journal that cannot be read."""
+    return Failed(
+        f"the journal {path} is damaged ({error}): restore it, or move it away to give its task up",
+        f"日志 {path} 已损坏（{error}）：请恢复该文件，或将其移走以放弃该任务",
+    )
+
+
+def _sync(path: Path) -> None:
+    """Write a file, or the names in a folder, through to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)

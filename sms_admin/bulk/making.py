@@ -84,9 +84,11 @@ def template(run: Run, new: Path, variables: int) -> None:
 def preview(run: Run, journal: Path | None, rejected_file: Path | None, **given: Any) -> int:
     """Return 1 if the sheet could not be sent as it is."""
     folder, draft = Folder.of(run.environ, journal), Draft.of(run.environ, given)
-    made, task, count = draft.read(folder, rejected_file or _beside(given["sheet"]))
-    made.discard()
-    return 1 if _show(run, draft, task, count, rejected_file or _beside(given["sheet"])) else 0
+    rejected = rejected_file or _beside(given["sheet"])
+    with folder.making(draft.task.id):
+        made, task, count = draft.read(folder, rejected)
+        made.discard()
+    return 1 if _show(run, draft, task, count, rejected) else 0
 
 
 @command(
@@ -109,18 +111,22 @@ def send(run: Run, journal: Path | None, *, test: Phone | None, dry_run: bool, a
     if not again:
         _refuse_twice(folder, draft.task)
     rejected = folder.file(draft.task.id, "rejected.csv")
-    made, task, count = draft.read(folder, rejected)
-    try:
-        problems = _show(run, draft, task, count, rejected)
-        if problems or dry_run:
-            rejected.unlink(missing_ok=True)
-            return 1 if problems else 0
-        _ask(run, made, draft, task, test)
-        made.publish(folder.file(task.id))
-    except JournalFull as error:
-        raise full(str(error)) from None
-    finally:
-        made.discard()
+    with folder.making(draft.task.id):
+        made, task, count = draft.read(folder, rejected)
+        try:
+            problems = _show(run, draft, task, count, rejected)
+            if problems or dry_run:
+                rejected.unlink(missing_ok=True)
+                return 1 if problems else 0
+            _ask(run, made, draft, task, test)
+            with folder.locked("publish", wait=True):
+                if not again:  # another process may have sent the sheet since
+                    _refuse_twice(folder, task)
+                made.publish(folder.file(task.id))
+        except JournalFull as error:
+            raise full(str(error)) from None
+        finally:
+            made.discard()
     return work(run, folder, task.id, draft.account)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from sms_admin.bulk.cells import Bad, Line, column
+from sms_admin.bulk.safe_csv import original
 from sms_admin.bulk.texts import Rules, fault
 from sms_admin.language import tr
 from sms_login.errors import InvalidPhone
@@ -62,12 +63,13 @@ class Reader:
         return empty
 
     def _row(self, line: Line) -> Recipient | Rejected:
-        first, count = line.cells[0], self._rules.variables
+        cells = [cell if isinstance(cell, Bad) else original(cell) for cell in line.cells]
+        first, count = cells[0], self._rules.variables
         found = first.why if isinstance(first, Bad) else self.phone(first)
-        why = found if isinstance(found, str) else self._values(line.cells, count)
+        why = found if isinstance(found, str) else self._values(cells, count)
         if isinstance(found, str) or why:
-            return Rejected(line.row, ["" if isinstance(cell, Bad) else cell for cell in line.cells], why)
-        return Recipient(line.row, found, line.cells[1 : count + 1])  # type: ignore[arg-type] # none of them is Bad
+            return Rejected(line.row, ["" if isinstance(cell, Bad) else cell for cell in cells], why)
+        return Recipient(line.row, found, cells[1 : count + 1])  # type: ignore[arg-type] # none of them is Bad
 
     def phone(self, text: str) -> int | str:
         """Return a number, or the reason why a text is none."""

@@ -92,7 +92,9 @@ def write_html(journal: Journal, found: Report, path: Path) -> None:
     rows = "".join(f"<tr><td>{_word(fate)}<td>{count}" for fate, count in [*fates, ("charged", found.charged)])
     reasons = "".join(f"<tr><td>{_word(one.fate)}<td>{html.escape(one.reason)}<td>{one.rows}" for one in found.reasons)
     title = html.escape(f"{found.task} · {task.sheet}")
-    page = f"""<!doctype html><meta charset="utf-8"><title>{title}</title>
+    page = f"""<!doctype html><html lang="{tr("en", "zh-CN")}"><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>{title}</title>
 <style>body{{font:16px system-ui,sans-serif;max-width:48em;margin:2em auto;padding:0 1em}}svg{{width:100%}}
 table{{border-collapse:collapse;margin:1em 0}}td{{padding:.2em 1em .2em 0;border-bottom:1px solid #ddd}}</style>
 <h1>{title}</h1><p>{html.escape(words(found.state))} · {moment(found.begun)} – {moment(found.ended)}</p>

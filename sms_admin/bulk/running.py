@@ -1,5 +1,6 @@
 """One run of a task: its lock, the rows of an interrupted run, the sending, and the phase in which it ends."""
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from sms_admin.bulk.account import Account
 from sms_admin.bulk.exclusions import Exclusions
-from sms_admin.bulk.journal import Journal, JournalFull, Result, State
+from sms_admin.bulk.journal import Journal, JournalFull, Result, State, damaged
 from sms_admin.bulk.sender import End, Sender, Wait
 from sms_admin.bulk.task import Folder, Phase
 from sms_admin.bulk.unknown import RATE, look_up
@@ -64,6 +65,7 @@ def run(
     with folder.locked(task):
         journal = Journal(folder.file(task))
         try:
+            _check(journal)
             return _run(folder, journal, account, stop, unknown, on_begin, on_results, on_wait, clock, look_ups)
         except JournalFull as error:
             raise full(str(error)) from None
@@ -106,6 +108,20 @@ def _run(
         look_up(journal, account, rate=look_ups, clock=clock, sleep=stop.wait)
     journal.change(phase=end.phase, reason=end.reason)
     return end
+
+
+def _check(journal: Journal) -> None:
+    """Raise Failed for a damaged journal, and for a copy, whose rows the task itself may have sent."""
+    try:
+        (found,) = journal.db.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        found = str(error)
+    if found != "ok":
+        raise damaged(journal.path, found)
+    name, task = journal.path.stem, journal.task.id
+    if name != task:
+        why = f"{name} is a copy of the task {task}: resume {task}", f"{name} 是任务 {task} 的副本：请继续 {task}"
+        raise Failed(*why)
 
 
 def _skip_excluded(folder: Folder, journal: Journal) -> None:

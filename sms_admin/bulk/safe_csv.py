@@ -8,7 +8,8 @@ from typing import Any
 
 from sms_admin.failures import Failed
 
-_CHANGED = "0123456789=+-@\t\r"  # at the start of a cell: a spreadsheet may read it as a number or a formula
+# At the start of a cell: a spreadsheet may read it as a number or a formula, those of full width too.
+_CHANGED = tuple("0123456789=+-@\uff1d\uff0b\uff0d\uff20\t\r\n")
 
 
 class SafeCsv:
@@ -41,5 +42,10 @@ class SafeCsv:
 
 
 def text(cell: str) -> str:
-    """Return a cell with an apostrophe in front if a spreadsheet would change it; `bulk` ignores it."""
-    return f"'{cell}" if cell.startswith(tuple(_CHANGED)) else cell
+    """Return a cell with an apostrophe in front if a spreadsheet would change it; `bulk` drops it again."""
+    return f"'{cell}" if cell.lstrip("'").startswith(_CHANGED) else cell
+
+
+def original(cell: str) -> str:
+    """Return a cell without the apostrophe that `text` has put in front of it."""
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(_CHANGED) else cell

@@ -105,12 +105,33 @@ class Folder:
             return int(self.file(task, "lock").read_text() or os.getpid())
 
     @contextmanager
-    def locked(self, task: str) -> Iterator[None]:
-        """Keep other processes from the task meanwhile; the system frees it if this process dies. Raises Failed."""
+    def making(self, task: str) -> Iterator[None]:
+        """Make a task: meanwhile no other process takes its files for those of a process that was killed."""
+        for path in self.path.glob("*.new"):
+            if not self.holder(path.stem):
+                self._forget(path.stem)
+        with self.locked(task):
+            try:
+                yield
+            finally:
+                if not self.file(task).exists():
+                    self.file(task, "lock").unlink(missing_ok=True)
+
+    def _forget(self, task: str) -> None:
+        """Delete the files of a task that was not published."""
+        for kind in ("new", "rejected.csv", "lock"):
+            self.file(task, kind).unlink(missing_ok=True)
+
+    @contextmanager
+    def locked(self, task: str, *, wait: bool = False) -> Iterator[None]:
+        """Keep other processes from the task meanwhile; the system frees it if this process dies.
+
+        Raises Failed if another process has it, unless it is to `wait` for that one.
+        """
         descriptor = os.open(self.file(task, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except OSError:
                 raise Failed(f"another process works on the task {task}", f"另一个进程正在处理任务 {task}") from None
             os.ftruncate(descriptor, 0)

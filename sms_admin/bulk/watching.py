@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,7 +14,7 @@ from msgspec import Struct
 from sms_admin.bulk.draft import account_of, journal_option
 from sms_admin.bulk.journal import Journal, State
 from sms_admin.bulk.task import Folder, Phase
-from sms_admin.bulk.working import columns, status, work
+from sms_admin.bulk.working import Status, columns, status, work
 from sms_admin.commands import command
 from sms_admin.failures import Failed
 from sms_admin.language import tr
@@ -39,8 +40,16 @@ class Row(Struct, rename="camel"):
 def list_(run: Run, journal: Path | None) -> None:
     """Print a line for each task."""
     folder = Folder.of(run.environ, journal)
-    found = [status(folder, name) for name in folder.tasks()]
+    found = [_status(folder, name) for name in folder.tasks()]
     run.out.rows(sorted(found, key=lambda one: one.created), columns())
+
+
+def _status(folder: Folder, name: str) -> Status:
+    """Return the status of a task, also if its journal is damaged: the others are listed all the same."""
+    try:
+        return status(folder, name)
+    except (Failed, sqlite3.DatabaseError) as error:
+        return Status(name, "unusable", str(error), "", *[0] * 10)
 
 
 @command("show", example="bulk show wkfqrt", help=tr("Show the rows that were not accepted.", "查看未被接受的行。"))

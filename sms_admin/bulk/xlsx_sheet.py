@@ -14,15 +14,16 @@ from sms_admin.bulk.cells import Bad, Line
 from sms_admin.failures import Failed
 from sms_admin.language import tr
 
-_CHUNK = 1 << 20  # bytes
+_CHUNK, _HEAD = 1 << 20, 1 << 12  # bytes: read at once, and in front of the first row
 _PARTS = re.compile(
-    rb'<row\b[^>]*?\br="(?P<row>[0-9]+)"[^>]*?\bhidden="(?:1|true)"'
-    rb'|<col\b[^>]*?\bhidden="(?P<column>1|true)"'
-    rb'|<c\b[^>]*?\br="(?P<error>[A-Z]+[0-9]+)"[^>]*?\bt="e"'
+    rb'<row\b(?=[^>]*?\bhidden="(?:1|true)")(?:[^>]*?\br="(?P<row>[0-9]+)")?(?P<hidden>)'
+    rb'|<col\b[^>]*?\b(?:hidden="(?P<column>1|true)"|width="(?P<none>0)")'
+    rb'|<c\b(?=[^>]*?\bt="e")[^>]*?\br="(?P<error>[A-Z]+[0-9]+)"'
     rb'|<c\b[^>]*?\br="(?P<formula>[A-Z]+[0-9]+)"[^>]*>\s*<f\b[^>]*?(?:/>|>[^<]*</f>)'
     rb"(?P<empty>\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>)?"
 )
-_MARKS = (b"<f", b"hidden=", b't="e"')  # a chunk without them has no part of interest
+_MARKS = (b"<f", b"hidden=", b'width="0"', b't="e"')  # a chunk without them has no part of interest
+_PREFIX = re.compile(rb"<(\w+:)worksheet\b")  # of all names in the XML, as the Open XML SDK writes it
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 
 
@@ -102,10 +103,14 @@ def _chosen(path: Path, workbook: Any, sheet: str) -> str:
 def _scan(file: zipfile.ZipFile, part: str, *, all_formulas: bool) -> Scan:
     """Read the XML of a sheet. `all_formulas`: none of them has been calculated, even if it has a value."""
     bad: dict[int, dict[int, Bad]] = {}
-    hidden, kept = "", b""
+    hidden, kept, prefix = "", b"", b""
     with file.open(part) as xml:
         while chunk := xml.read(_CHUNK):
             text = kept + chunk
+            if not prefix and (found := _PREFIX.search(text, 0, _HEAD)):
+                prefix = found[1]
+            if prefix:
+                text = text.replace(b"<" + prefix, b"<").replace(b"</" + prefix, b"</")
             cut = max(text.rfind(b"</c>"), text.rfind(b"<row"), text.rfind(b"</row>"))
             text, kept = (text[:cut], text[cut:]) if cut > 0 else (b"", text)
             if any(mark in text for mark in _MARKS):
@@ -117,8 +122,10 @@ def _find(text: bytes, bad: dict[int, dict[int, Bad]], *, all_formulas: bool) ->
     """Add the bad cells of a part of the XML; return "row" or "column" if one is hidden."""
     hidden = ""
     for found in _PARTS.finditer(text):
-        if found["row"] or found["column"]:
-            hidden = f"row ({found['row'].decode()})" if found["row"] else "column"
+        if found["column"] or found["none"]:
+            hidden = "column"
+        elif found["hidden"] is not None:
+            hidden = f"row ({found['row'].decode()})" if found["row"] else "row"
         elif found["error"]:
             _put(bad, found["error"], Bad(tr("the error of a formula, such as #N/A", "公式错误，例如 #N/A")))
         elif found["empty"] is not None or all_formulas:
