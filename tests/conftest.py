@@ -1,6 +1,7 @@
 """The Redis servers that tests run on, and a clock that they can move."""
 
 import functools
+import gc
 import hashlib
 import json
 import logging
@@ -53,6 +54,17 @@ class Scheduler(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
     """Return the scheduler that hands out the tests."""
     return Scheduler(config, log)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Keep the garbage collector from the thousands of collected tests, each of which it would visit again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -110,8 +110,8 @@ def handler() -> Iterator[Any]:
     index._app = app  # noqa: SLF001 - as above
 
 
-# 3,000 events, by tens: what Hypothesis does for each example takes longer than the handler.
-@settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+# 2,000 events, by tens: what Hypothesis does for each example takes longer than the handler.
+@settings(max_examples=200, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(calls=st.lists(st.tuples(events(), st.sampled_from([{"request_id": "c"}, *ODD])), min_size=10, max_size=10))
 def test_no_event_reaches_the_catch_all(handler: Any, calls: list[tuple[Any, Any]]) -> None:
     """Bad input gets a specific answer; the catch-all is for our own bugs."""

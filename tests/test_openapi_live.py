@@ -297,7 +297,7 @@ def check(live: Live, case: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["drawn"])  # without parameters, schemathesis gives all operations one name
 @DRAWN.parametrize()
-@settings(max_examples=45, **SETTINGS)
+@settings(max_examples=20, **SETTINGS)
 def test_every_answer_is_as_described(live: Live, case: Any, kind: str) -> None:
     """Good and bad requests are drawn for each method, and every answer is as described."""
     live.rounds.add(f"{kind} {case.operation.label}")
@@ -306,7 +306,7 @@ def test_every_answer_is_as_described(live: Live, case: Any, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["good"])
 @GOOD.parametrize()
-@settings(max_examples=45, **SETTINGS)
+@settings(max_examples=20, **SETTINGS)
 def test_every_answer_to_a_known_user_is_as_described(live: Live, case: Any, kind: str) -> None:
     """Good requests carry valid numbers, codes and tokens."""
     live.rounds.add(f"{kind} {case.operation.label}")

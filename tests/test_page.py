@@ -195,7 +195,7 @@ def test_the_person_who_waits_is_told_the_fate_of_the_message(visit: Visit, plac
     expect(calls).to_have_text(["getSmsStatus", "getSms"])
     page.reload()
     expect(fate).to_have_text(words["delivered"].replace("{wait}", "3 秒" if locale == "zh-CN" else "3 s"))
-    for reason in get_args(Reason) if locale == "en-US" else ["unreachable"]:
+    for reason in get_args(Reason)[:2]:  # the others differ in their words alone
         page.locator("#back").click()
         waits(reason, 2)
         expect(fate).to_have_text(words[reason])
@@ -207,7 +207,7 @@ def test_the_person_who_waits_is_told_the_fate_of_the_message(visit: Visit, plac
     waits("blocked", 2)
     page.clock.resume()  # axe-core waits for time to pass
     expect(fate).to_have_class("small failed")
-    assert person.violations(within="#code") == ""
+    assert locale != "en-US" or person.violations(within="#code") == ""
 
 
 def test_a_person_without_a_message_gets_a_call(visit: Visit, place: Place) -> None:
@@ -908,7 +908,8 @@ def test_a_code_confirms_a_password_reset_and_a_payment(visit: Visit, locale: st
         detail = {"detail": bound(purpose, "order 4711, 99.00 CNY").detail} if purpose == "pay" else {}
         wanted = {"purpose": purpose, "phone": f"+86{person.number}", "amr": "sms", "jti": claims["jti"]}
         assert claims == {**wanted, **detail}
-        assert person.violations(within=".phone") == ""
+        if (locale, purpose) == ("en-US", "pay"):  # whose proof has the most claims
+            assert person.violations(within=".phone") == ""
         person.press(done)
         expect(person.screen("home")).to_be_visible()
     assert "proof" in person.page.locator("#requests").inner_text()
@@ -960,7 +961,8 @@ def test_a_person_changes_their_number(visit: Visit) -> None:
         expect(person.screen("code")).to_be_visible()
         person.type_code(person.codes[0])
         expect(person.screen("new-number")).to_be_visible()
-        assert person.violations(within=".phone") == ""
+        if number == other.number:
+            assert person.violations(within=".phone") == ""
         person.press("Send me a code")
         person.says("Enter your mobile number.")
         person.number = number

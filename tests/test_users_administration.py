@@ -12,7 +12,7 @@ from sqlalchemy import insert
 from local.cloud import ADMIN, local_cloud
 from sms_admin.failures import Failed
 from sms_admin.place import Place
-from sms_admin.users import records
+from sms_admin.users import operations, records, redis_records, sql_records
 from sms_admin.users.records import Who
 from sms_admin.users_table import create
 from sms_login.adapters.redis.client import RedisClient, connect
@@ -28,7 +28,7 @@ from sms_login.users import User, Users
 from tests.testkit.admin import Done, admin
 from tests.testkit.world import OTHER_PHONE, PHONE
 
-MANY = 1_100  # more than two pages
+MANY = 110  # more than two pages of 50 users
 PHONES = [Phone.from_e164(f"+86138{i:08}") for i in range(MANY)]
 SESSION = "s" * 22
 
@@ -77,8 +77,14 @@ class Deployment:
 
 
 @pytest.fixture(params=["redis", "cluster", "sqlite", "mariadb"])
-def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deployment]:
-    """A deployment without users."""
+def deployment(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Deployment]:
+    """A deployment without users, whose lists have pages of a tenth of their usual size."""
+    monkeypatch.setattr(redis_records, "_PAGE", 25)
+    monkeypatch.setattr(redis_records, "_COUNT", 50)
+    monkeypatch.setattr(sql_records, "_PAGE", 50)
+    monkeypatch.setattr(operations, "_ROWS", 10)
     server = request.getfixturevalue("redis_cluster" if request.param == "cluster" else "redis_server")
     client = connect(
         server.host if request.param != "cluster" else "127.0.0.1", server.port, cluster=request.param == "cluster"
@@ -127,10 +133,10 @@ def test_users_are_found_by_the_beginning_of_a_number_and_by_name(deployment: De
     """A prefix that cannot begin a number is a wrong command line; a name without users finds none."""
     deployment.fill()
     deployment.sign_in(OTHER_PHONE)
-    for prefix, count in (("+8613800000", 1000), ("+8613800001", 100), ("+861380000101", 10), ("+", MANY + 1)):
+    for prefix, count in (("+86138000000", 100), ("+861380000010", 10), ("+8613800000101", 1), ("+", MANY + 1)):
         assert len(deployment.rows("list", "--number", prefix)) == count if prefix != "+" else True
-    assert [row["userId"] for row in deployment.rows("list", "--name", "name 77")].count("id-77") == 1
-    assert len(deployment.rows("list", "--name", "name 77")) == 11
+    assert [row["userId"] for row in deployment.rows("list", "--name", "name 7")].count("id-7") == 1
+    assert len(deployment.rows("list", "--name", "name 7")) == 11
     assert deployment.rows("list", "--number", "+4479", "--name", "x") == []
     for wrong in ("138", "+", "+86x", "+86*", "+86?"):
         assert deployment.call("list", "--number", wrong).code == 2
@@ -140,23 +146,23 @@ def test_one_user_is_found_by_number_and_by_id(deployment: Deployment) -> None:
     """Sessions are counted while they last; an unknown user is a failure."""
     deployment.fill()
     for _ in range(2):
-        deployment.sign_in(PHONES[1_099], f"{_}" * 22)
-    (row,) = deployment.rows("show", PHONES[1_099].e164)
+        deployment.sign_in(PHONES[109], f"{_}" * 22)
+    (row,) = deployment.rows("show", PHONES[109].e164)
     assert row == {
-        "userId": "id-1099",
-        "phone": str(PHONES[1_099]),
-        "name": "Name 1099",
+        "userId": "id-109",
+        "phone": str(PHONES[109]),
+        "name": "Name 109",
         "created": 1_700_000_000,
         "lastLogin": row["lastLogin"],
         "banned": False,
         "avatar": "",
         "sessions": 2,
     }
-    assert deployment.rows("show", "id-1099") == deployment.rows("show", f" {PHONES[1_099].e164} ") == [row]
-    deployment.client.delete(f"session:{{{PHONES[1_099].e164}}}:{'0' * 22}")  # as if it had expired
-    assert deployment.rows("show", "id-1099")[0]["sessions"] == 1
+    assert deployment.rows("show", "id-109") == deployment.rows("show", f" {PHONES[109].e164} ") == [row]
+    deployment.client.delete(f"session:{{{PHONES[109].e164}}}:{'0' * 22}")  # as if it had expired
+    assert deployment.rows("show", "id-109")[0]["sessions"] == 1
     assert deployment.rows("show", "id-0")[0]["sessions"] == 0
-    for nobody in ("id-1100", "ID-7", "id-7_", PHONE.e164):
+    for nobody in ("id-110", "ID-7", "id-7_", PHONE.e164):
         done = deployment.call("show", nobody)
         assert (done.code, done.out, done.err) == (1, "", "there is no such user\n")
     for wrong in ("", "+86", "8613800138000 ", "x" * 65, "名字"):
@@ -207,15 +213,15 @@ def test_a_user_is_banned_and_the_ban_lifted(deployment: Deployment) -> None:
 def test_a_user_is_deleted_after_a_yes(deployment: Deployment) -> None:
     """The user and all sessions are gone, found by id; all others stay, and a repeat fails."""
     deployment.fill()
-    deployment.sign_in(PHONES[500]), deployment.sign_in(PHONES[501])
-    assert deployment.call("delete", "id-500").code == 2
-    assert deployment.users.find(PHONES[500]).answer() is not None
-    done = deployment.call("delete", "id-500", "--yes")
+    deployment.sign_in(PHONES[50]), deployment.sign_in(PHONES[51])
+    assert deployment.call("delete", "id-50").code == 2
+    assert deployment.users.find(PHONES[50]).answer() is not None
+    done = deployment.call("delete", "id-50", "--yes")
     assert (done.code, done.out.splitlines()[-1]) == (0, "Deleted.")
-    assert deployment.users.find(PHONES[500]).answer() is None
-    assert deployment.sessions.owner(PHONES[500], SESSION).answer() is None
-    assert deployment.sessions.owner(PHONES[501], SESSION).answer() == "id-501"
-    assert deployment.call("delete", "id-500", "--yes").code == 1
+    assert deployment.users.find(PHONES[50]).answer() is None
+    assert deployment.sessions.owner(PHONES[50], SESSION).answer() is None
+    assert deployment.sessions.owner(PHONES[51], SESSION).answer() == "id-51"
+    assert deployment.call("delete", "id-50", "--yes").code == 1
     assert [line["action"] for line in deployment.log()] == ["users.delete"]
     assert "@" in deployment.log()[0]["by"]
 
@@ -259,7 +265,7 @@ def test_a_cursor_that_leads_nowhere_is_told(deployment: Deployment) -> None:
     with pytest.raises(Failed, match="begin again"):
         records.page(place, cursors["SQL" if "USERS_URL" in deployment.environ else "Redis"])
     assert json.loads(json.dumps(some.cursor)) is not None  # it travels as JSON
-    assert len(records.page(place, json.loads(json.dumps(some.cursor))).users) > 100
+    assert len(records.page(place, json.loads(json.dumps(some.cursor))).users) > 10
     assert not any(phone.e164[1:] in json.dumps(some.cursor) for phone in PHONES)
     with pytest.raises(Failed, match="no such user"):
         records.find(place, Who(phone=PHONE.e164), None)
@@ -268,7 +274,7 @@ def test_a_cursor_that_leads_nowhere_is_told(deployment: Deployment) -> None:
 def test_the_admin_function_gives_the_same_users_and_logs_the_caller(deployment: Deployment) -> None:
     """It is asked page by page, and neither its rows nor its cursors have a clear number."""
     deployment.fill()
-    deployment.sign_in(PHONES[1_099])
+    deployment.sign_in(PHONES[109])
     here, log = deployment.rows("list"), list[str]()
     with local_cloud(deployment.environ, on_log=log.append) as cloud:
         deployment.environ |= cloud.environ
@@ -276,13 +282,13 @@ def test_the_admin_function_gives_the_same_users_and_logs_the_caller(deployment:
         there = deployment.rows("list", "--function", ADMIN)
         assert sorted(row["userId"] for row in there) == sorted(row["userId"] for row in here)
         assert cloud.tencent.requests("Invoke") - before > 2
-        (row,) = deployment.rows("sign-out", "id-1099", "--yes", "--operator", "x", "--function", ADMIN)
-        assert (row["userId"], row["sessions"]) == ("id-1099", 1)
+        (row,) = deployment.rows("sign-out", "id-109", "--yes", "--operator", "x", "--function", ADMIN)
+        assert (row["userId"], row["sessions"]) == ("id-109", 1)
         done = deployment.call("show", PHONE.e164, "--function", ADMIN)
         assert (done.code, done.err) == (1, "there is no such user\n")
-    assert deployment.sessions.owner(PHONES[1_099], SESSION).answer() is None
+    assert deployment.sessions.owner(PHONES[109], SESSION).answer() is None
     (line,) = (json.loads(line) for line in log if '"action"' in line)
-    assert (line["action"], line["phone"]) == ("users.sign-out", str(PHONES[1_099]))
+    assert (line["action"], line["phone"]) == ("users.sign-out", str(PHONES[109]))
     assert line["by"].startswith("qcs::cam::")
     assert deployment.log() == []
 
