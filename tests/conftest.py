@@ -23,7 +23,7 @@ from sms_login.adapters.redis.client import connect
 from sms_login.adapters.sql.client import SqlClient
 from sms_login.adapters.sql.client import connect as connect_sql
 from sms_login.adapters.sql.users import SqlUsers
-from tests.testkit.backends import NOON, Backend, fake_backend
+from tests.testkit.backends import NOON, Backend, fake_backend, patient
 from tests.testkit.limits import IP, NOW, Make, Printed
 from tests.testkit.mariadb import MariaDbServer, find_mariadb
 from tests.testkit.servers import RedisCluster, RedisServer, find_redis_6, find_redis_server, redis_4_server, require
@@ -58,7 +58,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """Keep the garbage collector from the thousands of collected tests, each of which it would visit again and again."""
+    """Keep the garbage collector from the thousands of collected tests, which it would visit again and again."""
     gc.disable()
     try:
         return (yield)
@@ -124,7 +124,8 @@ def client_of() -> Iterator[Callable[[str, RedisServer | RedisCluster], Any]]:
 
         @functools.cache
         def client_of(kind: str, server: RedisServer | RedisCluster) -> Any:
-            return stack.enter_context(closing(connect("127.0.0.1", server.port, cluster=kind == "cluster")))
+            client = connect("127.0.0.1", server.port, cluster=kind == "cluster")
+            return patient(stack.enter_context(closing(client)))
 
         yield client_of
 

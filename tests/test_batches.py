@@ -23,7 +23,7 @@ from sms_login.errors import (
 )
 from sms_login.limits.policy import Limits
 from sms_login.otp.rules import Rules
-from tests.testkit.backends import Backend
+from tests.testkit.backends import Backend, patient
 from tests.testkit.limits import FORGED, IP, KEY, Make, Printed, alerts, counts, range_of, stranger, totals, unverified
 from tests.testkit.races import outcomes, race
 from tests.testkit.relay import Direction, Relay
@@ -38,7 +38,7 @@ PARTS = 12  # cuts in each direction of a batch, at equal distances
 def relayed(redis_server: RedisServer, clock: time_machine.Traveller) -> Iterator[tuple[Relay, World]]:
     """A service whose Redis is behind a relay that can cut."""
     relay = Relay(redis_server.port)
-    client = connect("127.0.0.1", relay.port)
+    client = patient(connect("127.0.0.1", relay.port))
     yield relay, World(Backend(client), clock, ip=IP)
     client.close()
     relay.close()

@@ -27,7 +27,7 @@ from sms_login.otp.rules import Rules
 from sms_login.phone import Phone
 from sms_login.sms import Receipt
 from sms_login.users import User
-from tests.testkit.backends import NOON, Backend, fake_backend
+from tests.testkit.backends import NOON, Backend, fake_backend, patient
 from tests.testkit.outside import Outbox
 from tests.testkit.servers import RedisServer
 from tests.testkit.world import PHONE, UNLIMITED, World
@@ -377,7 +377,7 @@ class RulebookOnRealRedis(Rulebook):
     @classmethod
     def backend(cls) -> Backend:
         """Empty the real Redis, and return it."""
-        client = connect(RedisServer.host, cls.port)
+        client = patient(connect(RedisServer.host, cls.port))
         client.flushall()
         return Backend(client)
 

@@ -77,9 +77,7 @@ class Deployment:
 
 
 @pytest.fixture(params=["redis", "cluster", "sqlite", "mariadb"])
-def deployment(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Deployment]:
+def deployment(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
     """A deployment without users, whose lists have pages of a tenth of their usual size."""
     monkeypatch.setattr(redis_records, "_PAGE", 25)
     monkeypatch.setattr(redis_records, "_COUNT", 50)

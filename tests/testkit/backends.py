@@ -7,6 +7,7 @@ from typing import Any
 
 import fakeredis
 
+PATIENCE = 20.0  # s
 NOON = datetime(2026, 11, 21, 12, tzinfo=timezone(timedelta(hours=8)))
 
 # The command that reads a key of each type, by the name that TYPE has for it.
@@ -53,6 +54,18 @@ class Backend:
             getattr(pipeline, command)(*args)
         answers: list[Any] = pipeline.execute()
         return answers
+
+
+def patient(client: Any) -> Any:
+    """Let a client wait for as long as a busy machine may need, where the function waits a second; return it."""
+    if hasattr(client, "nodes_manager"):  # a cluster's
+        nodes = [node.redis_connection for node in client.get_nodes()]
+        options = [client.nodes_manager.connection_kwargs, *(node.connection_pool.connection_kwargs for node in nodes)]
+    else:
+        options = [client.connection_pool.connection_kwargs]
+    for each in options:
+        each.update(socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE)
+    return client
 
 
 def fake_backend() -> Backend:
