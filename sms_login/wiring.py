@@ -82,7 +82,7 @@ def assemble(environ: Mapping[str, str], *, origins: type[Origins] = Origins) ->
         users=connect_users(settings, redis),
         sms=tencent_sms(settings, environ),
         captcha=tencent_captcha(settings, environ) if settings.captcha_app_id else None,
-        voice=tencent_voice(settings, environ) if settings.vms_app_id else None,
+        voice=tencent_voice(settings, environ) if settings.vms_sdkappid else None,
     )
     return app(settings, outside, origins=origins)
 
@@ -183,7 +183,7 @@ def tencent_voice(settings: Settings, environ: Mapping[str, str]) -> TencentVoic
     """Return voice calls with the application of the settings, which must have one."""
     region, timeout = settings.sms_region, settings.sms_timeout
     api = voice_api(environ, region=region, endpoint=settings.vms_endpoint, timeout=timeout)
-    return TencentVoice(api, settings.vms_app_id)
+    return TencentVoice(api, settings.vms_sdkappid)
 
 
 def tencent_captcha(settings: Settings, environ: Mapping[str, str]) -> TencentCaptcha:

@@ -40,7 +40,7 @@ def test_the_smallest_environment_works_with_the_documented_defaults() -> None:
         "sms_region": "ap-guangzhou",
         "sms_endpoint": "sms.tencentcloudapi.com",
         "sms_timeout": 5,
-        "vms_app_id": "",
+        "vms_sdkappid": "",
         "vms_endpoint": "vms.tencentcloudapi.com",
         "jwt_issuer": "sms-login",
         "jwt_audience": "sms-login",

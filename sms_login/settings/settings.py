@@ -61,7 +61,7 @@ class Settings(Struct, frozen=True):
     sms_region: Annotated[str, Setting("SMS_REGION", kinds.text, "ap-guangzhou")]
     sms_endpoint: Annotated[str, Setting("SMS_ENDPOINT", kinds.text, "sms.tencentcloudapi.com", pattern=_HOST)]
     sms_timeout: Annotated[float, Setting("SMS_TIMEOUT", kinds.number, 5, 0.1, 30)]
-    vms_app_id: Annotated[str, Setting("VMS_SDKAPPID", kinds.text)]  # empty: no voice calls
+    vms_sdkappid: Annotated[str, Setting("VMS_SDKAPPID", kinds.text)]  # empty: no voice calls
     vms_endpoint: Annotated[str, Setting("VMS_ENDPOINT", kinds.text, "vms.tencentcloudapi.com", pattern=_HOST)]
     sms_receipt_key: Annotated[Secret, Setting("SMS_RECEIPT_KEY", kinds.url_key, secret=True)]  # empty: no receipts
     sms_receipt_key_previous: Annotated[Secret, Setting("SMS_RECEIPT_KEY_PREVIOUS", kinds.url_key, secret=True)]
