@@ -244,6 +244,28 @@ def test_a_broken_file_is_refused_with_a_sentence(tmp_path: Path) -> None:
     assert len(rows_of(named)[0]) == len(rows_of(text(tmp_path / "members.xlsx", "13800138000,王"))[0]) == 1
 
 
+def test_a_number_that_excel_shows_in_another_form_is_refused(tmp_path: Path) -> None:
+    """Its reader means 50%, 12.50 or 0042, and the file has 0.5, 12.5 or 42; a format of all digits changes nothing."""
+    formats = {
+        "0%": False, "0.00": False, "¥#,##0.00": False, "0000": False, "[$-804]aaaa": False, "General": True, "0": True,
+        "@": True, "0_ ": True, "0_);[Red]\\(0\\)": True,
+    }  # fmt: skip
+    rows = [[f"138001380{row:02}", "王"] for row in range(len(formats) + 2)]
+
+    def write(made: Any, sheet: Any) -> None:
+        for row, code in enumerate(formats):
+            sheet.write(row, 1, 0.5 if code == "0%" else 42, made.add_format({"num_format": code}))
+        sheet.write(len(formats), 0, 13800138099, made.add_format({"num_format": "000-0000-0000"}))
+        sheet.write(len(formats) + 1, 1, "50%", made.add_format({"num_format": "0%"}))
+        sheet.write_blank(len(formats) + 1, 2, None, made.add_format({"num_format": "0.00"}))
+
+    good, rejected = rows_of(book(tmp_path / "formats.xlsx", rows, write))
+    plain = [row for row, whole in enumerate(formats.values(), 1) if whole]
+    assert [one.row for one in good] == [*plain, len(formats) + 1, len(formats) + 2]
+    assert {one.values[0] for one in good} == {"42", "王", "50%"}
+    assert ["shows in another form" in one.why for one in rejected] == [True] * (len(formats) - len(plain))
+
+
 def changed(old: Path, new: Path, change: Callable[[bytes], bytes]) -> Path:
     """Write a workbook whose first sheet has other XML; return the new one."""
     with zipfile.ZipFile(old) as source, zipfile.ZipFile(new, "w") as target:

@@ -4,6 +4,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
@@ -14,6 +15,7 @@ from sms_admin.bulk.cells import Bad, Line
 from sms_admin.failures import Failed
 from sms_admin.language import tr
 
+_COLUMNS = 1 << 14  # of a sheet of Excel
 _CHUNK, _HEAD = 1 << 20, 1 << 12  # bytes: read at once, and in front of the first row
 _PARTS = re.compile(
     rb'<row\b(?=[^>]*?\bhidden="(?:1|true)")(?:[^>]*?\br="(?P<row>[0-9]+)")?(?P<hidden>)'
@@ -23,15 +25,21 @@ _PARTS = re.compile(
     rb"(?P<empty>\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>)?"
 )
 _MARKS = (b"<f", b"hidden=", b'width="0"', b't="e"')  # a chunk without them has no part of interest
+_WHOLE = {"0", "1", "49"}  # numFmtId of General, 0 and @, which show all of a number (ECMA-376 part 1, 18.8.30)
+_AS_IT_IS = re.compile(r"(?i)(?:\[[a-z]+\])?(?:general|0|@)(?:[_\\].)*(?:;.*)?")  # such formats of a workbook's own
 _PREFIX = re.compile(rb"<(\w+:)worksheet\b")  # of all names in the XML, as the Open XML SDK writes it
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 
 
 class Scan(NamedTuple):
-    """The cells without a value, by row and column, and whether a row or a column is hidden."""
+    """The cells without a value, by row and column, and whether a row or a column is hidden.
+
+    `formatted` has the numbers that Excel shows in another form: their places, each as row * _COLUMNS + column.
+    """
 
     bad: dict[int, dict[int, Bad]]
     hidden: str
+    formatted: set[int]
 
 
 def lines(path: Path, sheet: str = "") -> Iterator[Line]:
@@ -41,7 +49,7 @@ def lines(path: Path, sheet: str = "") -> Iterator[Line]:
             parts, fresh = _parts(file)
             workbook = CalamineWorkbook.from_path(path)
             name = _chosen(path, workbook, sheet)
-            scan = _scan(file, parts[name], all_formulas=fresh)
+            scan = _scan(file, parts[name], _formats(file), all_formulas=fresh)
         table = workbook.get_sheet_by_name(name)
     except (zipfile.BadZipFile, CalamineError, ParseError, KeyError) as error:
         raise Failed(
@@ -58,7 +66,16 @@ def lines(path: Path, sheet: str = "") -> Iterator[Line]:
         for place, bad in scan.bad.get(row, {}).items():
             if place < len(line.cells):
                 line.cells[place] = bad
+        if scan.formatted:
+            _refuse_formatted(line, scan.formatted)
         yield line
+
+
+def _refuse_formatted(line: Line, formatted: set[int]) -> None:
+    for place in range(1, len(line.cells)):  # in the first column, a format groups the digits of a phone number
+        if line.row * _COLUMNS + place in formatted and isinstance(line.cells[place], str):
+            why = "a number that Excel shows in another form, such as 50% or 12.50: enter it as text"
+            line.cells[place] = Bad(tr(why, "数字在 Excel 中以其他形式显示（如 50%、12.50）：请以文本输入"))
 
 
 def _parts(file: zipfile.ZipFile) -> tuple[dict[str, str], bool]:
@@ -71,6 +88,17 @@ def _parts(file: zipfile.ZipFile) -> tuple[dict[str, str], bool]:
     parts = {str(one.get("name")): f"xl/{targets[one.get(_RELATION)]}" for one in _named(book, "sheet")}
     fresh = any(one.get("fullCalcOnLoad") in ("1", "true") for one in _named(book, "calcPr"))
     return parts, fresh
+
+
+def _formats(file: zipfile.ZipFile) -> list[bytes]:
+    """Return the styles of cells, by their numbers, whose number Excel shows in another form than its digits."""
+    if "xl/styles.xml" not in file.namelist():
+        return []
+    root = fromstring(file.read("xl/styles.xml"))  # noqa: S314 - the operator's own file
+    own = {one.get("numFmtId"): one.get("formatCode") or "" for one in _named(root, "numFmt")}
+    whole = _WHOLE | {number for number, code in own.items() if number and _AS_IT_IS.fullmatch(code)}
+    styles = (one for cells in _named(root, "cellXfs") for one in _named(cells, "xf"))
+    return [b"%d" % place for place, one in enumerate(styles) if one.get("numFmtId", "0") not in whole]
 
 
 def _named(root: Element, name: str) -> list[Element]:
@@ -100,9 +128,12 @@ def _chosen(path: Path, workbook: Any, sheet: str) -> str:
     return sheet or (used or workbook.sheet_names)[0]
 
 
-def _scan(file: zipfile.ZipFile, part: str, *, all_formulas: bool) -> Scan:
+def _scan(file: zipfile.ZipFile, part: str, formats: list[bytes], *, all_formulas: bool) -> Scan:
     """Read the XML of a sheet. `all_formulas`: none of them has been calculated, even if it has a value."""
     bad: dict[int, dict[int, Bad]] = {}
+    formatted = set[int]()
+    numbers = rb'<c\b(?=[^>]*?\bs="(?:%s)")(?![^>]*?\bt="(?!n"))[^>]*?\br="([A-Z]+)([0-9]+)"[^>]*?>(?=\s*<[vf])'
+    odd = re.compile(numbers % b"|".join(formats)) if formats else None
     hidden, kept, prefix = "", b"", b""
     with file.open(part) as xml:
         while chunk := xml.read(_CHUNK):
@@ -113,9 +144,11 @@ def _scan(file: zipfile.ZipFile, part: str, *, all_formulas: bool) -> Scan:
                 text = text.replace(b"<" + prefix, b"<").replace(b"</" + prefix, b"</")
             cut = max(text.rfind(b"</c>"), text.rfind(b"<row"), text.rfind(b"</row>"))
             text, kept = (text[:cut], text[cut:]) if cut > 0 else (b"", text)
+            if odd:
+                formatted.update(int(row) * _COLUMNS + _index(letters) for letters, row in odd.findall(text))
             if any(mark in text for mark in _MARKS):
                 hidden = _find(text, bad, all_formulas=all_formulas) or hidden
-    return Scan(bad, _find(kept, bad, all_formulas=all_formulas) or hidden)
+    return Scan(bad, _find(kept, bad, all_formulas=all_formulas) or hidden, formatted)
 
 
 def _find(text: bytes, bad: dict[int, dict[int, Bad]], *, all_formulas: bool) -> str:
@@ -138,8 +171,13 @@ def _find(text: bytes, bad: dict[int, dict[int, Bad]], *, all_formulas: bool) ->
 
 
 def _put(bad: dict[int, dict[int, Bad]], place: bytes, why: Bad) -> None:
-    letters, row = re.match(r"([A-Z]+)([0-9]+)", place.decode()).groups()  # type: ignore[union-attr] # the pattern above
+    row = place.lstrip(ascii_uppercase.encode())
+    bad.setdefault(int(row), {})[_index(place.removesuffix(row))] = why
+
+
+def _index(letters: bytes) -> int:
+    """Return the number of a column, 0 for A."""
     index = 0
     for letter in letters:
-        index = index * 26 + ord(letter) - ord("A") + 1
-    bad.setdefault(int(row), {})[index - 1] = why
+        index = index * 26 + letter - ord("A") + 1
+    return index - 1
