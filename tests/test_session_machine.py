@@ -346,7 +346,7 @@ class HouseholdOnRealRedis(Household):
         super().teardown()
 
 
-STEPS = settings(max_examples=80, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck))
+STEPS = settings(max_examples=65, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def test_sessions_follow_the_model_on_fakeredis() -> None:
