@@ -236,7 +236,7 @@ def test_a_number_that_signs_up_during_our_sign_up_has_one_user(
 def test_a_number_that_has_a_user_for_a_moment_is_an_outage(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    """If that user is gone before we look, nobody is signed up or moved, and the user keeps the old number."""
+    """If that user is gone before we look, the sign-up and the move are refused, and the user keeps the old number."""
     closing: list[Callable[[], None]] = []
     url = sql_url(kind, request, tmp_path)
     other = sql_table(url, closing).open()
@@ -275,7 +275,7 @@ def test_a_missing_table_is_an_outage(kind: str, request: pytest.FixtureRequest,
 
 @pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
 def test_an_id_of_another_user_is_refused(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """A repeated login whose user has moved meanwhile signs nobody up, and the message has no number."""
+    """A repeated login whose user has moved meanwhile is refused, and the message has no number."""
     closing: list[Callable[[], None]] = []
     users = sql_table(sql_url(kind, request, tmp_path), closing).open()
     users.sign_in(PHONE, "id").answer()

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 import time_machine
 
+from sms_login.adapters.redis.changes import KEPT
 from sms_login.adapters.redis.keys import user_key
 from sms_login.adapters.sql.users import SqlUsers
 from sms_login.otp.purposes import CHANGE_PHONE, LOGIN
@@ -74,6 +75,7 @@ def test_the_user_has_the_new_number_and_nothing_else_has_changed(everywhere: Ma
     assert first.tries() == device.tries() == {"TokenInvalid"}
     assert world.call("getUserInfo", token=data["token"])["data"]["phone"] == NEW.e164
     assert world.call("refresh", refreshToken=data["refreshToken"])["data"]["userId"] == device.user_id
+    world.wait(KEPT + 1)
     kept = {key for key in world.backend.dump() if PHONE.e164 in key and not key.startswith("otp:")}
     assert kept == set()
     world.cool_down()
@@ -212,6 +214,24 @@ def test_race_of_two_users_to_one_number(everywhere: Make) -> None:
     for device in devices:
         assert user_of(world, device.phone) == (None if device.user_id == winner else device.user_id)
         assert device.is_in is (device.user_id != winner)
+
+
+def test_repeated_login_meets_a_user_who_leaves_the_number(everywhere: Make) -> None:
+    """If a user leaves between the two steps of a repeat of their first login, their id stays theirs."""
+    world = everywhere(limits=UNLIMITED, rules=Rules(cooldown=1))
+    session = world.get_sms().session_id
+    login = {"phone": PHONE.e164, "code": world.outbox.code, "sessionId": session}
+    token = world.call("login", KEY, **login)["data"]["token"]
+    change = {"token": token, "proof": prove(world, PHONE), **ask(world, NEW)}
+    moved = []
+    world.redis.after("redeem", lambda: moved.append(world.call("changePhone", **change)["data"]["userId"]))
+    assert world.call("login", KEY, **login)["codeStr"] == "ServiceUnavailable"
+    assert (user_of(world, PHONE), [user_of(world, NEW)]) == (None, moved)
+    assert world.call("login", KEY, **login)["codeStr"] == "CodeHasValid"
+    world.cool_down()
+    stranger = Device(world)
+    assert stranger.data["isNewUser"] is True
+    assert [stranger.user_id] != moved
 
 
 def test_race_of_one_user_to_two_numbers(everywhere: Make) -> None:

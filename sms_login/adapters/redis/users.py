@@ -84,7 +84,7 @@ def _now() -> int:
 
 def _user(phone: Phone, record: Sequence[str | None]) -> User:
     if not (record and record[0]):
-        raise ServiceUnavailable("redis: a user record without an id, or a cancelled change of the number")
+        raise ServiceUnavailable("redis: a record without an id, a cancelled change, or a repeat of an older login")
     user_id, name, avatar, created, banned, last_login, returned = (field or "" for field in record[:7])
     return User(user_id, phone, name, avatar, _ms(created), bool(banned), _ms(last_login), bool(returned))
 
