@@ -2,6 +2,7 @@
 
 import csv
 import json
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import xlsxwriter
 
 from local.describe_sms import PENDING, REFUSED, Sign, Template
 from local.tencent import TencentStandIn
-from sms_admin.bulk import making
+from sms_admin.bulk import making, working
 from sms_admin.bulk.journal import Journal
 from sms_admin.bulk.task import Folder, Phase
 from tests.testkit.admin import Done, admin
@@ -378,3 +379,21 @@ def test_names_and_texts_from_outside_reach_neither_terminal_nor_page_as_they_ar
     assert "no template 9" in gap.err
     monkeypatch.setattr(desk.cloud.catalogue, "templates", [Template(9, "您好{2}")])
     assert "without a gap" in desk("preview", str(sheet), "--template", "9", code=1).err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_a_run_cleanly_unless_the_process_ignores_it(number: signal.Signals) -> None:
+    """A lost connection hangs the terminal up, and leaves no row of unknown fate; under nohup it is not heard."""
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with working._stoppable() as stop:  # noqa: SLF001 - the signals of a command
+            signal.raise_signal(number)
+        assert not stop.is_set()
+        signal.signal(number, signal.default_int_handler)
+        with working._stoppable() as stop:  # noqa: SLF001 - as above
+            signal.raise_signal(number)
+            assert stop.is_set()
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(number)
+    finally:
+        signal.signal(number, before)

@@ -171,13 +171,14 @@ def test_an_unknown_row_is_left_to_the_operator_by_name(folder: Folder, cloud: T
 
 
 def test_a_second_process_is_refused(folder: Folder, cloud: TencentStandIn) -> None:
-    """The lock is the system's, so a killed process leaves none behind."""
+    """The lock is the system's, so a killed process leaves none behind; a free lock names no process."""
     task = make_task(folder, members(3))
     with folder.locked(task):
         assert folder.holder(task) == os.getpid()
         with pytest.raises(Failed, match="another process works on the task"):
             sent(folder, task, cloud)
     assert (folder.holder(task), sent(folder, task, cloud)) == (0, End(Phase.FINISHED))
+    assert folder.file(task, "lock").read_bytes() == b""
 
 
 def test_a_stopped_task_ends_its_requests_and_goes_on_later(folder: Folder, cloud: TencentStandIn) -> None:

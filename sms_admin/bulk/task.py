@@ -97,7 +97,7 @@ class Folder:
         return found[0]
 
     def holder(self, task: str) -> int:
-        """Return the id of the process that works on a task, or 0."""
+        """Return the id of the process that works on a task, 0 for none; this one's for one that just begins."""
         try:
             with self.locked(task):
                 return 0
@@ -136,6 +136,9 @@ class Folder:
                 raise Failed(f"another process works on the task {task}", f"另一个进程正在处理任务 {task}") from None
             os.ftruncate(descriptor, 0)
             os.write(descriptor, str(os.getpid()).encode())
-            yield
+            try:
+                yield
+            finally:
+                os.ftruncate(descriptor, 0)  # the system may give the id to another process
         finally:
             os.close(descriptor)

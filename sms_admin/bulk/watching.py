@@ -124,8 +124,9 @@ def _stop(folder: Folder, name: str) -> None:
     """Ask the process that works on a task to stop, and wait for it. Raises Failed."""
     until = time.monotonic() + _PATIENCE
     while (holder := folder.holder(name)) and time.monotonic() < until:
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(holder, signal.SIGTERM)
+        if holder != os.getpid():
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(holder, signal.SIGTERM)
         time.sleep(0.1)
     if folder.holder(name):
         raise Failed(f"the process of {name} does not stop", f"任务 {name} 的进程没有停止")

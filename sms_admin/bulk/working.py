@@ -104,9 +104,12 @@ def work(run: Run, folder: Folder, name: str, account: Account, *, unknown: str 
     return 0 if end.phase == Phase.FINISHED and not found.unknown else 1
 
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 @contextmanager
 def _stoppable() -> Iterator[threading.Event]:
-    """Give an event that the first Ctrl-C or SIGTERM sets; the second one ends the process."""
+    """Give an event that the first Ctrl-C, SIGTERM or hang-up of the terminal sets; the second one ends the process."""
     stop = threading.Event()
     before: dict[int, Any] = {}
 
@@ -116,7 +119,8 @@ def _stoppable() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
     if threading.current_thread() is threading.main_thread():
-        before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        heard = [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_IGN]  # as nohup has it
+        before = {number: signal.signal(number, on_signal) for number in heard}
     try:
         yield stop
     finally:
