@@ -59,7 +59,7 @@ def test_the_file_is_right(there: Path) -> None:
         require(False, f"tencent-component-toolkit: {reason};")  # noqa: FBT003 - reads well enough
     assert check.check(there, check.example()) == []
     inputs = yaml.safe_load(there.read_text())["inputs"]
-    assert [event["timer"]["parameters"]["name"] for event in inputs["events"]] == [*function.TIMERS]
+    assert [event["timer"]["parameters"]["name"] for event in inputs["events"]] == [function.RECEIPTS, function.ALERTS]
     broken = {**inputs, "events": [{"timer": {"parameters": {"name": "a", "cronexpression": "0 * * * * * *"}}}]}
     assert "events.0.timer.parameters.cronexpression" in component.dropped(broken)
 
@@ -141,6 +141,10 @@ def test_the_documented_policies_allow_what_the_function_and_its_callers_need() 
     """The role has the actions of the timers, the operator's policy names the function."""
     page = (ROOT / "docs/admin.md").read_text(encoding="utf-8")
     policies = re.findall(r'"action": \[("[^]]+)\]', page)
-    assert policies == ['"sms:PullSmsSendStatus", "sms:SmsPackagesStatistics"', '"scf:InvokeFunction"', '"sts:GetCallerIdentity"']
+    assert policies == [
+        '"sms:PullSmsSendStatus", "sms:SmsPackagesStatistics"',
+        '"scf:InvokeFunction"',
+        '"sts:GetCallerIdentity"',
+    ]
     name = yaml.safe_load((ROOT / FILE).read_text())["inputs"]["name"]
     assert f"/function/{name}" in page
