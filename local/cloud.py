@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from local import captcha
-from local.describe_sms import ABROAD, MAINLAND, Catalogue, Sign, Template, content
+from local.describe_sms import ABROAD, MAINLAND, MARKETING, Catalogue, Sign, Template, content
 from local.embedded_redis import embedded_redis
 from local.inbox import Message
 from local.invoke import Function
@@ -26,8 +26,12 @@ _DEFAULTS = {
     "SMS_INTL_TEMPLATE_ID": "1000001",
     "SMS_INTL_PURPOSES": "resetPassword=1000003,pay=1000005,changePhone=1000007",
     "VMS_SDKAPPID": "1400000002",
+    "BULK_SDKAPPID": "1400000003",
     "ALLOWED_COUNTRIES": "CN",
 }
+_WISH = Template(
+    1000010, "尊敬的{1}，公司A祝您{2}快乐！拒收请回复R", name="wish", sms_type=MARKETING
+)  # of docs/bulk.md
 _REDIS = (
     "REDIS_HOST",
     "REDIS_PORT",
@@ -113,10 +117,10 @@ def _admin_function(environ: Mapping[str, str], on_log: Callable[[str], None] | 
 
 
 def _catalogue(settings: Mapping[str, str]) -> Catalogue:
-    """Return an account in which the templates and signatures of the settings are approved."""
+    """Return an account with the templates and signatures of the settings, and with a template for bulk messages."""
     sides = {MAINLAND: "SMS_", ABROAD: "SMS_INTL_"}
     return Catalogue(
-        [template for side, prefix in sides.items() for template in _templates(settings, prefix, side)],
+        [*(template for side, prefix in sides.items() for template in _templates(settings, prefix, side)), _WISH],
         [Sign(side + 1, settings[f"{prefix}SIGN"], side) for side, prefix in sides.items()],
     )
 

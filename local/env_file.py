@@ -9,7 +9,8 @@ from pathlib import Path
 from sms_login.settings.settings import TABLE
 
 _PATH = Path(__file__).parents[1] / ".env.run"  # git ignores it
-_KEYS = ("TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN", "ADMIN_ENDPOINT")
+_KEYS = ("TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN")
+_OPERATORS = ("ADMIN_ENDPOINT", "BULK_SDKAPPID")  # settings of the operator's commands alone
 
 
 @contextlib.contextmanager
@@ -23,7 +24,7 @@ def env_file(environ: Mapping[str, str]) -> Iterator[None]:
     if path.is_symlink() or (path.exists() and not path.is_file()):
         yield
         return
-    names = [*(setting.name for setting in TABLE), *_KEYS]
+    names = [*(setting.name for setting in TABLE), *_KEYS, *_OPERATORS]
     text = "".join(f'{name}="{_escaped(environ[name])}"\n' for name in names if environ.get(name))
     descriptor, new = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")  # readable for its owner
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -1,6 +1,7 @@
 """The classes of commands: each has an example in its help, and the options that all commands share."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -38,6 +39,10 @@ class Command(click.Command):
             formatter.write_text(f"{ctx.find_root().info_name} {self._example}")
         formatter.write_paragraph()
         formatter.write_text(_EXIT)
+
+    def get_short_help_str(self, limit: int = 45) -> str:  # noqa: ARG002 - Click's own, which would cut the sentence
+        """Return the first sentence of the help, whole and in either language."""
+        return re.split(r"(?<=。)|(?<=\.)\s", self.help or "")[0]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the command line; an error of Click's parser too shows the usage."""

@@ -1,5 +1,7 @@
 """The one exception of a command that cannot do its work."""
 
+from pathlib import Path
+
 from sms_admin.language import tr
 
 
@@ -12,3 +14,8 @@ class Failed(Exception):  # noqa: N818 - it may be an answer, such as "the signa
 
     def __str__(self) -> str:
         return tr(self.english, self.chinese)
+
+
+def unwritable(path: Path, error: OSError) -> Failed:
+    """Return the failure of a file that cannot be written."""
+    return Failed(f"{path} cannot be written: {error.strerror}", f"无法写入 {path}：{error.strerror}")

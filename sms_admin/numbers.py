@@ -168,9 +168,9 @@ _LIFTED = [
     example="number show +8613800138000",
     needs_redis=True,
     help=tr(
-        "Show what stands against a number: cooldown, sendings of the day, failures, lock, and full budgets; also "
-        "whether a code works, and who is signed in.",
-        "显示号码受到的限制：冷却、今日发送次数、连续失败、锁定和已满的额度，以及验证码是否有效、有多少会话。",
+        "Show what stands against a number. That is the cooldown, the sendings of the day, failures, the lock, and "
+        "full budgets; also whether a code works, and who is signed in.",
+        "显示号码受到的限制。包括冷却、今日发送次数、连续失败、锁定和已满的额度，以及验证码是否有效、有多少会话。",
     ),
 )
 @_PHONE
@@ -187,7 +187,7 @@ def show(run: Run, phone: Phone) -> None:
     help=tr(
         "Lift the cooldown, the count of the day and the lock of a number. Budgets that it shares with other numbers "
         "stay, and so do its sessions.",
-        "解除号码的冷却、当日计数和锁定；与其他号码共用的额度以及会话不受影响。",
+        "解除号码的冷却、当日计数和锁定。与其他号码共用的额度以及会话不受影响。",
     ),
 )
 @_PHONE

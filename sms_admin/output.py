@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from rich import box
 from rich.console import Console
@@ -23,12 +23,16 @@ _DASH = "–"
 
 
 class Column(NamedTuple):
-    """A column of a table, or a line of a single row: the key of a row, its title, and the text of its values."""
+    """A column of a table, or a line of a single row: the key of a row, its title, and the text of its values.
+
+    A narrow terminal breaks a value over two lines, except in a `whole` column.
+    """
 
     key: str
     title: str
     text: Callable[[Any], str | Text] | None = None
     right: bool = False
+    whole: bool = False
 
 
 def moment(seconds: float | None) -> str:
@@ -98,7 +102,8 @@ class Output:
     def _table(self, rows: Sequence[dict[str, Any]], columns: Sequence[Column]) -> Table:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for column in columns:
-            table.add_column(column.title, justify="right" if column.right else "left", overflow="fold")
+            justify: Literal["left", "right"] = "right" if column.right else "left"
+            table.add_column(column.title, justify=justify, overflow="fold", no_wrap=column.whole)
         for row in rows:
             table.add_row(*(_cell(column, row.get(column.key)) for column in columns))
         return table

@@ -91,9 +91,9 @@ command = commands.Group(
     example="receipts pull --follow",
     needs_redis=True,
     help=tr(
-        "Pull the receipts that wait at Tencent Cloud into Redis, where getSmsStatus finds them. Each is given once: "
+        "Pull receipts from Tencent Cloud into Redis. There getSmsStatus finds them. Each is given once: "
         "do not pull beside a callback. Tencent's support opens the interface.",
-        "把腾讯云上等待的回执拉取到 Redis，供 getSmsStatus 查询。"
+        "把腾讯云上等待的回执拉取到 Redis。getSmsStatus 从中查询。"
         "每条回执只返回一次，请勿与回调同时使用。该接口需联系腾讯云开通。",
     ),
 )

@@ -20,9 +20,9 @@ _FIRST, _LONGEST = 2.0, 60.0  # s between two looks: a review takes two hours, a
 
 
 WAIT = tr(
-    "Wait until the review is decided, and print the reviewer's words; exit code 1 if it was refused. Reviewers work "
+    "Wait until the review is decided. Print the reviewer's words; exit with code 1 if it was refused. Reviewers work "
     "Monday to Friday 9-21, weekends 9-18, China's time, and need about two hours.",
-    "等待审核结束并显示审核回复；未通过时退出码为 1。审核时间为周一至周五 9-21 点、周末 9-18 点，约需两小时。",
+    "等待审核结束。显示审核回复；未通过时退出码为 1。审核时间为周一至周五 9-21 点、周末 9-18 点，约需两小时。",
 )
 
 

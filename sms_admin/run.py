@@ -46,7 +46,7 @@ class Run:
         if self._yes:
             return
         if not sys.stdin.isatty():
-            why = tr("nobody is here to answer; repeat it with --yes", "没有终端可以回答；请加上 --yes 再执行")
+            why = tr("There is no terminal: repeat the command with --yes", "没有终端可以回答；请加上 --yes 再执行")
             raise click.UsageError(f"{question} {why}")
         if not click.confirm(question, err=True):
             raise Failed("nothing was done", "未做任何操作")

@@ -84,7 +84,7 @@ class Account:
                 return self._api.call(action, request)
             except NoCredentials:
                 raise Failed(
-                    "there is no key: set TENCENTCLOUD_SECRETID and TENCENTCLOUD_SECRETKEY",
+                    "there are no credentials: set TENCENTCLOUD_SECRETID and TENCENTCLOUD_SECRETKEY",
                     "没有密钥：请设置 TENCENTCLOUD_SECRETID 和 TENCENTCLOUD_SECRETKEY",
                 ) from None
             except TimeoutError:

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from unicodedata import east_asian_width
 
 import click
 import pytest
@@ -58,6 +59,16 @@ def test_the_help_is_in_chinese_if_the_locale_is() -> None:
     texts = re.sub(r"(?m)^示例:\n(  .*\n)+", "", done.stdout)
     english = [line for line in texts.splitlines() if line.strip() and not re.search("[一-鿿]", line)]
     assert english == []
+
+
+def test_a_groups_help_has_one_whole_line_for_each_command() -> None:
+    """No list of commands is cut, or wider than 80 columns, in either language."""
+    for group in sorted({path[:-1] for path in LEAVES}):
+        for environ in ({}, CHINESE):
+            listed = re.split(r"\n(?:Commands|命令):\n", admin(environ, *group, "--help").out)[1].split("\n\n")[0]
+            for line in listed.splitlines():
+                assert re.search(r"[^.。][.。]$", line), line
+                assert sum(2 if east_asian_width(char) in "WF" else 1 for char in line) <= 80, line
 
 
 def test_the_words_of_click_are_compiled_and_used() -> None:
@@ -145,7 +156,7 @@ def test_nothing_is_spent_without_a_yes() -> None:
     """Without a terminal and without --yes, a command that would ask ends with exit code 2 and one sentence."""
     done = admin({}, "try", "--ask")
     assert (done.code, done.out) == (2, "")
-    assert done.err.endswith("Error: Spend money? nobody is here to answer; repeat it with --yes\n")
+    assert done.err.endswith("Error: Spend money? There is no terminal: repeat the command with --yes\n")
     assert admin({}, "try", "--ask", "--yes").code == 0
 
 

@@ -168,6 +168,9 @@ def test_wrong_dates_are_a_wrong_command_line(cloud: Cloud) -> None:
     ):
         assert admin(cloud.environ, "stats", *arguments).code == 2
     assert admin({**cloud.environ, "REDIS_PORT": "1"}, "stats", "--no-tencent").code == 1
+    done = admin(cloud.environ, "stats", "--html", "/nonexistent/report.html")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "/nonexistent/report.html cannot be written: No such file or directory\n"
 
 
 def test_the_terminal_has_tables_and_bars_in_both_languages(cloud: Cloud) -> None:
@@ -182,7 +185,7 @@ def test_the_terminal_has_tables_and_bars_in_both_languages(cloud: Cloud) -> Non
     done = admin(cloud.environ, "stats", "--from", day(2), "--price", "0.05")
     for words in (
         "█▅▃",
-        "funnel: 303 → 240 → 216 → 192",
+        "funnel: asked 303 → sent 240 → delivered 216 → verified 192",
         "unreachable 18",
         "half within 10 s",
         "1.25 messages",

@@ -11,7 +11,18 @@ from tencentcloud.common.exception import TencentCloudSDKException
 from tencentcloud.sms.v20210111 import models
 
 from local.cloud import local_cloud
-from local.describe_sms import ABROAD, BOTH, MAINLAND, PENDING, REFUSED, Catalogue, Sign, Template, content
+from local.describe_sms import (
+    ABROAD,
+    BOTH,
+    MAINLAND,
+    MARKETING,
+    PENDING,
+    REFUSED,
+    Catalogue,
+    Sign,
+    Template,
+    content,
+)
 from local.tencent import TencentStandIn
 from tests.testkit.tencent_client import NOW, SECRET_ID, SECRET_KEY, client, code_of
 
@@ -106,10 +117,11 @@ def test_make_run_has_an_account_in_which_its_settings_are_approved() -> None:
         Template(7, "请于 {1} 分钟内填写付款验证码 {2}。"),
         Template(1_000_001, content("minutes,code", ABROAD), ABROAD),
     ]
-    assert [template.content for template in catalogue.templates[3:]] == [
+    assert [template.content for template in catalogue.templates[3:-1]] == [
         f"Within {{1}} minutes, enter your {use} code {{2}}."
         for use in ("password-reset", "payment", "change-of-number")
     ]
+    assert catalogue.templates[-1].sms_type == MARKETING
     assert catalogue.signs == [Sign(1, "ours"), Sign(2, "sms-login", ABROAD)]
 
 

@@ -329,7 +329,17 @@ def test_the_operators_commands_run_beside_it(tmp_path: Path) -> None:
             assert json.loads(sh(command))["errorCode"] == 0
         (told,) = re.findall(r"^Operator: make (.+)$", "\n".join(banner), re.MULTILINE)
         assert told == 'admin ARGS="check"'
-        for arguments, word in (("check", "0 problems"), ("users list --json", "+86138****8000"), ("stats", "funnel")):
+        sheet = tmp_path / "members.csv"
+        sheet.write_text("13800138001,王小明,春节\n", encoding="utf-8")
+        for arguments, word in (
+            ("check", "0 problems"),
+            ("users list --json", "+86138****8000"),
+            ("stats", "funnel: asked 1 → sent 1"),
+            (
+                f"bulk preview {sheet} --template 1000010 --notice",
+                "【sms-login】尊敬的王小明，公司A祝您春节快乐！拒收请回复R",
+            ),
+        ):
             rows = admin({**os.environ, "SMS_ADMIN_ENV_FILE": str(file)}, *arguments.split())
             assert (rows.code, word in rows.out) == (0, True), rows
         process.send_signal(signal.SIGTERM)

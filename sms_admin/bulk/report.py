@@ -8,7 +8,7 @@ from msgspec import Struct
 from sms_admin.bulk.journal import Journal, State
 from sms_admin.bulk.safe_csv import SafeCsv
 from sms_admin.bulk.working import words
-from sms_admin.failures import Failed
+from sms_admin.failures import unwritable
 from sms_admin.language import tr
 from sms_admin.output import moment
 
@@ -104,7 +104,7 @@ table{{border-collapse:collapse;margin:1em 0}}td{{padding:.2em 1em .2em 0;border
     try:
         path.write_text(page, encoding="utf-8")
     except OSError as error:
-        raise Failed(f"{path} cannot be written: {error.strerror}", f"无法写入 {path}：{error.strerror}") from None
+        raise unwritable(path, error) from None
 
 
 def _word(fate: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sms_admin.failures import Failed
+from sms_admin.failures import unwritable
 
 # At the start of a cell: a spreadsheet may read it as a number or a formula, those of full width too.
 _CHANGED = tuple("0123456789=+-@\uff1d\uff0b\uff0d\uff20\t\r\n")
@@ -30,9 +30,7 @@ class SafeCsv:
                 self._writer.writerow(self._heads)
             self._writer.writerow([text(cell) for cell in cells])
         except OSError as error:
-            raise Failed(
-                f"{self.path} cannot be written: {error.strerror}", f"无法写入 {self.path}：{error.strerror}"
-            ) from None
+            raise unwritable(self.path, error) from None
 
     def close(self) -> bool:
         """Close the file; return whether there is one."""

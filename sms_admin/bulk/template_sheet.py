@@ -4,7 +4,7 @@ from pathlib import Path
 
 import xlsxwriter
 
-from sms_admin.failures import Failed
+from sms_admin.failures import Failed, unwritable
 from sms_admin.language import tr
 
 _ROWS = 1_048_576  # of an Excel sheet
@@ -35,4 +35,4 @@ def write(path: Path, variables: int) -> None:
             sheet.write_row(0, 0, heads, head)
             sheet.write_row(1, 0, notes, note)
     except (OSError, xlsxwriter.exceptions.FileCreateError) as error:
-        raise Failed(f"{path} cannot be written: {error}", f"无法写入 {path}：{error}") from None
+        raise unwritable(path, error) from None

@@ -10,7 +10,7 @@ import click
 from rich.text import Text
 
 from sms_admin import commands
-from sms_admin.failures import Failed
+from sms_admin.failures import Failed, unwritable
 from sms_admin.language import tr
 from sms_admin.place import settings_of
 from sms_admin.run import Run
@@ -34,12 +34,22 @@ _DAY = click.DateTime(["%Y-%m-%d"])
         "统计短信和验证码：登录函数自己的计数与腾讯云的数据并列。腾讯云不再变化的数据缓存于 $XDG_CACHE_HOME。",
     ),
 )
-@click.option("--from", "first", type=_DAY, help=tr("The first day; without it, a week.", "起始日期；默认最近一周。"))
-@click.option("--to", "last", type=_DAY, help=tr("The last day; without it, today.", "结束日期；默认今天。"))
+@click.option(
+    "--from",
+    "first",
+    metavar="YYYY-MM-DD",
+    type=_DAY,
+    help=tr("The first day; without it, a week.", "起始日期；默认最近一周。"),
+)
+@click.option(
+    "--to", "last", metavar="YYYY-MM-DD", type=_DAY, help=tr("The last day; without it, today.", "结束日期；默认今天。")
+)
 @click.option(
     "--by", type=click.Choice(["hour", "day", "country"]), default="day", help=tr("The rows.", "按何种单位分行。")
 )
-@click.option("--price", type=click.FloatRange(0), help=tr("The price of one message.", "每条短信的单价。"))
+@click.option(
+    "--price", metavar="AMOUNT", type=click.FloatRange(0), help=tr("The price of one message.", "每条短信的单价。")
+)
 @click.option("--no-tencent", is_flag=True, help=tr("Ask Redis alone.", "只查询 Redis。"))
 @click.option(
     "--html",
@@ -68,7 +78,10 @@ def command(
     if html:
         from sms_admin.statistics.page import page  # noqa: PLC0415 - only this way needs it
 
-        html.write_text(page(found, by, spans.moment(now, settings.tz_offset)), encoding="utf-8")
+        try:
+            html.write_text(page(found, by, spans.moment(now, settings.tz_offset)), encoding="utf-8")
+        except OSError as error:
+            raise unwritable(html, error) from None
         run.out.say(tr(f"Written to {html}.", f"已写入 {html}。"))
         return
     rows = found.countries if by == "country" else found.periods

@@ -40,7 +40,8 @@ def trends(periods: Sequence[Row]) -> Iterator[tuple[str, str]]:
 def facts(found: Report) -> Iterator[tuple[str, str]]:
     """Yield the name of a fact about all periods, and the fact."""
     total = found.total
-    yield tr("funnel", "漏斗"), " → ".join(f"{getattr(total, name)}" for name in COUNTED)
+    titles = {column.key: column.title for column in columns("day", tencent=False)}
+    yield tr("funnel", "漏斗"), " → ".join(f"{titles[name]} {getattr(total, name)}" for name in COUNTED)
     for title, counts in (
         (tr("refused", "拒绝"), total.refused_by),
         (tr("failed", "失败"), total.failed_by),

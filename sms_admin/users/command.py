@@ -20,7 +20,7 @@ command = commands.Group("users", help=tr("Administration of the users.", "用�
 
 _ROW = [
     Column("userId", tr("id", "ID")),
-    Column("phone", tr("number", "号码")),
+    Column("phone", tr("number", "号码"), whole=True),
     Column("name", tr("name", "昵称")),
     Column("created", tr("signed up", "注册时间"), moment),
     Column("lastLogin", tr("last login", "最近登录"), moment),
@@ -63,9 +63,9 @@ _WHO = click.argument("who", metavar="PHONE|ID", type=_WhoType())
     example="users list --number +86138 --limit 20",
     needs_redis=True,
     help=tr(
-        "List users, in SQL in the order of their numbers, in Redis in no order. They are read page by page: the first "
-        "ones come at once, however many there are.",
-        "列出用户：在 SQL 中按号码排序，在 Redis 中没有顺序。逐页读取，无论用户多少，最前面的都会立即显示。",
+        "List users. In SQL they are in the order of their numbers, in Redis in none. They are read page by page: the "
+        "first ones come at once, however many there are.",
+        "列出用户。在 SQL 中按号码排序，在 Redis 中没有顺序。逐页读取，无论用户多少，最前面的都会立即显示。",
     ),
 )
 @click.option(
@@ -103,8 +103,8 @@ def show(run: Run, who: Who) -> None:
     example="users ban +8613800138000",
     needs_redis=True,
     help=tr(
-        "Ban a user: from the next request on, every login and every token is refused, until the ban is lifted.",
-        "封禁用户：从下一次请求起，登录和令牌都会被拒绝，直到解除封禁。",
+        "Ban a user. From the next request on, every login and every token is refused, until the ban is lifted.",
+        "封禁用户。从下一次请求起，登录和令牌都会被拒绝，直到解除封禁。",
     ),
 )
 @_WHO
@@ -119,7 +119,7 @@ def ban(run: Run, who: Who) -> None:
     "unban",
     example="users unban +8613800138000",
     needs_redis=True,
-    help=tr("Lift the ban of a user. Sessions that have not expired go on.", "解除封禁；尚未过期的会话继续有效。"),
+    help=tr("Lift the ban of a user. Sessions that have not expired go on.", "解除封禁。尚未过期的会话继续有效。"),
 )
 @_WHO
 def unban(run: Run, who: Who) -> None:
@@ -132,7 +132,7 @@ def unban(run: Run, who: Who) -> None:
     "sign-out",
     example="users sign-out +8613800138000",
     needs_redis=True,
-    help=tr("End all sessions of a user, who may sign in again.", "结束用户的所有会话；用户可以重新登录。"),
+    help=tr("End all sessions of a user, who may sign in again.", "结束用户的所有会话。用户可以重新登录。"),
 )
 @_WHO
 def sign_out(run: Run, who: Who) -> None:
@@ -147,8 +147,8 @@ def sign_out(run: Run, who: Who) -> None:
     example='users move +8613800138000 "+1 201 555 0123"',
     needs_redis=True,
     help=tr(
-        "Give a user another number, for a person who has lost the old one. All sessions end, and the new number signs "
-        "in as the same user. First make sure who asks: nothing here proves it.",
+        "Give a user another number. It is for a person who has lost the old one. All sessions end, and the new number "
+        "signs in as the same user. First make sure who asks: nothing here proves it.",
         "为丢失旧号码的用户更换号码。所有会话都会结束，用新号码登录后仍是同一用户。请先核实对方身份：此命令不做任何验证。",
     ),
 )
