@@ -13,7 +13,7 @@ import msgspec
 
 from sms_admin.failures import Failed
 from sms_admin.place import Place
-from sms_login.errors import Refusal
+from sms_login.errors import InvalidPhone, Refusal
 from sms_login.settings.reader import ConfigError
 
 
@@ -58,6 +58,10 @@ def page_of(found: Operation, place: Place, asked: Any, cursor: Any) -> Page:
         return found.page(place, asked, cursor)
     except ConfigError as error:
         raise Failed(str(error), f"设置有误：{error}") from None
+    except InvalidPhone:
+        raise Failed(
+            "a number is malformed: write it like +8613800138000", "号码格式错误：须形如 +8613800138000"
+        ) from None
     except Refusal as refusal:
         words = refusal.detail or refusal.name
         raise Failed(f"no answer from Redis or the database: {words}", f"Redis 或数据库没有应答：{words}") from None
@@ -65,7 +69,16 @@ def page_of(found: Operation, place: Place, asked: Any, cursor: Any) -> Page:
 
 def read(found: Operation, asked: Any) -> Any:
     """Return the request of an operation from JSON values. Raises Failed."""
+    return _converted(asked, found.asked, ("the request", "请求"))
+
+
+def cursor_of(cursor: Any, kind: Any) -> Any:
+    """Return the cursor of an operation, of the type `kind`, from JSON values. Raises Failed."""
+    return _converted(cursor, kind, ("the cursor", "游标"))
+
+
+def _converted(value: Any, kind: Any, names: tuple[str, str]) -> Any:
     try:
-        return msgspec.convert(asked, found.asked)
+        return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise Failed(f"the request is malformed: {error}", f"请求格式错误：{error}") from None
+        raise Failed(f"{names[0]} is malformed: {error}", f"{names[1]}格式错误：{error}") from None

@@ -3,14 +3,14 @@
 import time
 from collections.abc import Iterator
 from time import sleep
-from typing import Any
+from typing import Annotated, Any
 
 import click
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from sms_admin import commands
 from sms_admin.language import tr
-from sms_admin.operations import Page, operation
+from sms_admin.operations import Page, cursor_of, operation
 from sms_admin.output import Column
 from sms_admin.place import Place, settings_of
 from sms_admin.run import Run
@@ -51,7 +51,7 @@ def pull_receipts(place: Place, asked: Pull, cursor: Any) -> Page:  # noqa: ARG0
     settings = settings_of(place.environ, "SMS_SDKAPPID", "SMS_INTL_", "SMS_REGION", "SMS_ENDPOINT", "REDIS_")
     routes = [settings.sms_mainland, *([settings.sms_abroad] if settings.sms_abroad else [])]
     applications = list(dict.fromkeys(route.app_id for route in routes))
-    index = int(cursor or 0)
+    index = cursor_of(cursor or 0, Annotated[int, Meta(ge=0, lt=len(applications))])
     place.redis.check()  # a receipt that is pulled and cannot be noted is lost
     answer = Account(place.environ).call("PullSmsSendStatus", SmsSdkAppId=applications[index], Limit=_MOST)
     items = answer.PullSmsSendStatusSet or []

@@ -186,9 +186,20 @@ def test_a_malformed_request_is_refused_without_its_values(cloud: Cloud) -> None
         request(asked={"phone": 13800138000}),
         request(asked=[PHONE]),
         request(by=None),
+        request(operation="receipts.pull_receipts", asked={}, cursor="x"),
+        request(operation="receipts.pull_receipts", asked={}, cursor=2),
+        request(operation="receipts.pull_receipts", asked={}, cursor=-1),
+        request(
+            operation="statistics.counts.read_counts",
+            asked={"begin": 1, "end": 2, "hourly": True, "offset": 8},
+            cursor=["x"],
+        ),
+        request(asked={"phone": "13800138000"}),
+        request(operation="numbers.show_number", asked={"phone": "+x"}),
     ]
     for event in events:
         answer = answered(cloud, event)
+        assert "no answer" not in str(answer), event
         assert set(answer) == {"version", "failed"}, event
         assert "13800138000" not in str(answer)
 

@@ -143,6 +143,8 @@ def test_the_conditions_of_a_task_are_checked_before_it_is_made(desk: Desk, cloc
         ((*wish, "--at", "2027-02-05 23:59:59"), {}, "is past in Asia/Shanghai: it is 2027-02-06 00:00:0"),
         ((*wish, "--at", "2027-03-20 09:00"), {}, "more than a month ahead"),
         ((*wish, "--at", "noon"), {}, "'noon' is no time"),
+        ((*wish, "--at", "0001-01-01 00:00:00"), {}, "'0001-01-01 00:00:00' is no time"),
+        ((*wish, "--at", "9999-12-31 23:59", "--zone", "America/New_York"), {}, "'9999-12-31 23:59' is no time"),
         ((*wish, "--at", "2027-02-06 09:00", "--zone", "Mars"), {}, "no time zone Mars"),
         ((*wish, "--at", "2027-02-06 09:00", "--expires", "2027-02-06 08:00"), {}, "expires before it begins"),
         (("--template", "9", "--marketing", "--at", "2027-02-06 09:00"), {}, "must end with 拒收请回复R"),

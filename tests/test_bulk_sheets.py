@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import xlsxwriter
 
-from sms_admin.bulk import csv_sheet, sheets, template_sheet
+from sms_admin.bulk import csv_sheet, sheets, template_sheet, xlsx_sheet
 from sms_admin.bulk.recipients import Reader, Recipient, Rejected
 from sms_admin.bulk.safe_csv import SafeCsv
 from sms_admin.bulk.texts import Rules, Text
@@ -298,6 +298,23 @@ def test_hidden_things_and_formulas_are_found_in_the_xml_of_every_program(tmp_pa
             rows_of(changed(hidden, tmp_path / f"{place}.xlsx", change))
     good, rejected = rows_of(changed(formula, tmp_path / "prefixed.xlsx", prefixed))
     assert ([one.phone for one in good], ["not calculated" in one.why for one in rejected]) == ([GOOD + 1], [True])
+
+
+def test_a_workbook_full_of_blanks_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part that unpacks to far more than a sheet has is not read; blanks between two cells end the reading."""
+    good = book(tmp_path / "good.xlsx", [["13800138000", "王"]])
+    blanks = changed(good, tmp_path / "b.xlsx", lambda xml: xml.replace(b"</row>", b" " * (40 << 20) + b"</row>"))
+    with pytest.raises(Failed, match="damaged or no Excel workbook: more than 16 MB between two cells"):
+        rows_of(blanks)
+    after = changed(good, tmp_path / "a.xlsx", lambda xml: xml + b" " * (40 << 20))
+    assert len(rows_of(after)[0]) == 1
+    small = tmp_path / "small.xlsx"
+    with zipfile.ZipFile(after) as source, zipfile.ZipFile(small, "w", zipfile.ZIP_DEFLATED) as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    monkeypatch.setattr(xlsx_sheet, "_SMALL", 1 << 20)
+    with pytest.raises(Failed, match="unpacks to 40 MB, far more than a sheet has"):
+        rows_of(small)
 
 
 def test_a_rejected_row_is_a_sheet_again_with_the_values_as_they_were(tmp_path: Path) -> None:

@@ -163,6 +163,8 @@ def test_one_user_is_found_by_number_and_by_id(deployment: Deployment) -> None:
     for nobody in ("id-110", "ID-7", "id-7_", PHONE.e164):
         done = deployment.call("show", nobody)
         assert (done.code, done.out, done.err) == (1, "", "there is no such user\n")
+    for number in ("13800138000", "008613800138000", "138-0013-8000"):
+        assert "write its plus and country" in deployment.call("show", number).err
     for wrong in ("", "+86", "8613800138000 ", "x" * 65, "名字"):
         assert deployment.call("show", wrong).code == (1 if wrong.startswith("86") else 2)
 
@@ -196,14 +198,19 @@ def test_a_user_is_banned_and_the_ban_lifted(deployment: Deployment) -> None:
     deployment.fill()
     assert deployment.call("ban", "id-7").code == 2
     assert not deployment.rows("show", "id-7")[0]["banned"]
-    assert deployment.call("ban", "id-7", "--yes").out.splitlines()[-1] == "Banned."
+    lines = deployment.call("ban", "id-7", "--yes").out.splitlines()
+    assert ([line.split()[1:] for line in lines if line.startswith("banned")], lines[-1]) == ([["yes"]], "Banned.")
     assert deployment.call("ban", PHONES[7].e164, "--yes").code == 0  # twice is once
     assert [row["userId"] for row in deployment.rows("list", "--banned")] == ["id-7"]
     assert deployment.rows("show", "id-7")[0]["banned"]
     user = deployment.users.find(PHONES[7]).answer()
     assert user
     assert user.banned
-    assert deployment.call("unban", "id-7").out.splitlines()[-1] == "The ban is lifted."
+    lines = deployment.call("unban", "id-7").out.splitlines()
+    assert [line.split()[1:] for line in lines if line.startswith("banned")] == [["no"]]
+    assert lines[-1] == "The ban is lifted."
+    again = deployment.call("unban", "id-7")
+    assert (again.code, again.out, again.err) == (1, "", "the user is not banned: nothing was changed\n")
     assert deployment.rows("list", "--banned") == []
     assert [line["action"] for line in deployment.log()] == ["users.ban", "users.ban", "users.unban"]
 
@@ -262,6 +269,9 @@ def test_a_cursor_that_leads_nowhere_is_told(deployment: Deployment) -> None:
     cursors = {"SQL": "nobody", "Redis": ("127.0.0.1:1", 7)}
     with pytest.raises(Failed, match="begin again"):
         records.page(place, cursors["SQL" if "USERS_URL" in deployment.environ else "Redis"])
+    for malformed in (True, 7, [7, "x"], ["x"], "x" if "USERS_URL" not in deployment.environ else ["x", 7], {"x": 1}):
+        with pytest.raises(Failed, match="the cursor is malformed"):
+            records.page(place, malformed)
     assert json.loads(json.dumps(some.cursor)) is not None  # it travels as JSON
     assert len(records.page(place, json.loads(json.dumps(some.cursor))).users) > 10
     assert not any(phone.e164[1:] in json.dumps(some.cursor) for phone in PHONES)

@@ -1,5 +1,6 @@
 """The hours in which messages go out: a time that the operator names, and those in which marketing is allowed."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -27,13 +28,8 @@ def moment(text: str, place: ZoneInfo, now: float) -> float:
 
     Raises Failed for a time that is past, more than a month ahead, or skipped by summer time.
     """
-    for form in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M"):
-        try:
-            local = datetime.strptime(text, form).replace(tzinfo=place)
-            break
-        except ValueError:
-            continue
-    else:
+    local = _read(text, place)
+    if local is None or local.year in (datetime.min.year, datetime.max.year):  # in other zones, another year
         raise Failed(
             f"{text!r} is no time: write 2027-02-06 09:00:00", f"{text!r} 不是时间：请写成 2027-02-06 09:00:00"
         )
@@ -48,6 +44,13 @@ def moment(text: str, place: ZoneInfo, now: float) -> float:
     if at > now + MOST_AHEAD.total_seconds():
         raise Failed(f"{text} is more than a month ahead", f"{text} 距今超过一个月")
     return at
+
+
+def _read(text: str, place: ZoneInfo) -> datetime | None:
+    for form in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M"):
+        with suppress(ValueError):
+            return datetime.strptime(text, form).replace(tzinfo=place)
+    return None
 
 
 def possible(at: float) -> float:

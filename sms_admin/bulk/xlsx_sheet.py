@@ -17,6 +17,8 @@ from sms_admin.language import tr
 
 _COLUMNS = 1 << 14  # of a sheet of Excel
 _CHUNK, _HEAD = 1 << 20, 1 << 12  # bytes: read at once, and in front of the first row
+_LARGEST, _SMALL, _RATIO = 1 << 30, 1 << 26, 200  # bytes of an unpacked part; above the small, times the file's
+_APART = 1 << 24  # bytes between two cells or rows: a cell has at most 32,767 characters
 _PARTS = re.compile(
     rb'<row\b(?=[^>]*?\bhidden="(?:1|true)")(?:[^>]*?\br="(?P<row>[0-9]+)")?(?P<hidden>)'
     rb'|<col\b[^>]*?\b(?:hidden="(?P<column>1|true)"|width="(?P<none>0)")'
@@ -46,6 +48,7 @@ def lines(path: Path, sheet: str = "") -> Iterator[Line]:
     """Yield the rows of a sheet: the named one, else the only one that has rows. Raises Failed."""
     try:
         with zipfile.ZipFile(path) as file:
+            _refuse_large(path, file)
             parts, fresh = _parts(file)
             workbook = CalamineWorkbook.from_path(path)
             name = _chosen(path, workbook, sheet)
@@ -69,6 +72,16 @@ def lines(path: Path, sheet: str = "") -> Iterator[Line]:
         if scan.formatted:
             _refuse_formatted(line, scan.formatted)
         yield line
+
+
+def _refuse_large(path: Path, file: zipfile.ZipFile) -> None:
+    """Raise Failed for a part that unpacks to more than any sheet needs, such as gigabytes of blanks."""
+    most = min(_LARGEST, max(_SMALL, _RATIO * path.stat().st_size))
+    if largest := max((part.file_size for part in file.infolist() if part.file_size > most), default=0):
+        raise Failed(
+            f"{path.name} unpacks to {largest >> 20} MB, far more than a sheet has: open it in Excel and save it again",
+            f"{path.name} 解压后有 {largest >> 20} MB，远超正常表格：请用 Excel 打开并重新保存",
+        )
 
 
 def _refuse_formatted(line: Line, formatted: set[int]) -> None:
@@ -142,12 +155,17 @@ def _scan(file: zipfile.ZipFile, part: str, formats: list[bytes], *, all_formula
                 prefix = found[1]
             if prefix:
                 text = text.replace(b"<" + prefix, b"<").replace(b"</" + prefix, b"</")
-            cut = max(text.rfind(b"</c>"), text.rfind(b"<row"), text.rfind(b"</row>"))
+            text, end, _ = text.partition(b"</sheetData>")  # behind it are no cells
+            cut = len(text) if end else max(text.rfind(b"</c>"), text.rfind(b"<row"), text.rfind(b"</row>"))
             text, kept = (text[:cut], text[cut:]) if cut > 0 else (b"", text)
+            if len(kept) > _APART:
+                raise ParseError(f"more than {_APART >> 20} MB between two cells")
             if odd:
                 formatted.update(int(row) * _COLUMNS + _index(letters) for letters, row in odd.findall(text))
             if any(mark in text for mark in _MARKS):
                 hidden = _find(text, bad, all_formulas=all_formulas) or hidden
+            if end:
+                break
     return Scan(bad, _find(kept, bad, all_formulas=all_formulas) or hidden, formatted)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from sms_admin.operations import Page, operation
+from sms_admin.operations import Page, cursor_of, operation
 from sms_admin.place import Place
 from sms_admin.run import Run
 from sms_admin.statistics.spans import Span, day_of
@@ -38,7 +38,7 @@ class Counted(Struct, rename="camel"):
 @operation
 def read_counts(place: Place, asked: ReadCounts, cursor: Any) -> Page:
     """Return a row for each period and country that has counts. The cursor is the next hour to read."""
-    begin = int(cursor or asked.begin)
+    begin = cursor_of(cursor or asked.begin, int)
     end = min(asked.end, begin + (_HOURS if asked.hourly else _DAYS))
     found: dict[tuple[int, str], Counter[str]] = {}
     reading = {hour: place.redis.command("HGETALL", stats_key(str(hour)), read=_pairs) for hour in range(begin, end)}

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sms_admin.failures import Failed
 from sms_admin.operations import Page, operation
@@ -71,13 +72,13 @@ def show_user(place: Place, asked: Who, cursor: Any) -> Page:
 
 @operation
 def ban_user(place: Place, asked: Who, cursor: Any) -> Page:
-    """Ban a user, who is refused from the next request on; return the user as before."""
+    """Ban a user, who is refused from the next request on; return the banned user."""
     return _one(place, asked, cursor, lambda user: _ban(place, user, banned=True))
 
 
 @operation
 def unban_user(place: Place, asked: Who, cursor: Any) -> Page:
-    """Lift the ban of a user, whose sessions go on; return the user as before."""
+    """Lift the ban of a user, whose sessions go on; return the user without it. Raises Failed if there is none."""
     return _one(place, asked, cursor, lambda user: _ban(place, user, banned=False))
 
 
@@ -99,13 +100,13 @@ def delete_user(place: Place, asked: Who, cursor: Any) -> Page:
     return _one(place, asked, cursor, lambda user: _delete(place, user))
 
 
-def _one(place: Place, who: Who, cursor: Any, change: Callable[[User], None]) -> Page:
-    """Find a user, change it, and return it as it was before."""
+def _one(place: Place, who: Who, cursor: Any, change: Callable[[User], User | None]) -> Page:
+    """Find a user, change it, and return the user that `change` returns, or else as it was before."""
     users, cursor = find(place, who, cursor)
     rows = []
     for user in users:
-        rows.append(Full(*_facts(user), user.avatar, live_sessions(place, user.phone)))
-        change(user)
+        sessions = live_sessions(place, user.phone)
+        rows.append(Full(*_facts(change(user) or user), user.avatar, sessions))
     return Page(rows, cursor)
 
 
@@ -113,9 +114,13 @@ def _facts(user: User) -> tuple[str, Phone, str, int, int, bool]:
     return user.id, user.phone, user.name, user.created // 1000, user.last_login // 1000, user.banned
 
 
-def _ban(place: Place, user: User, *, banned: bool) -> None:
-    if place.users.ban(user.phone, user.id, banned=banned).answer():
-        place.record("users.ban" if banned else "users.unban", user.phone, userId=user.id)
+def _ban(place: Place, user: User, *, banned: bool) -> User:
+    if not banned and not user.banned:
+        raise Failed("the user is not banned: nothing was changed", "用户未被封禁：未做任何更改")
+    if not place.users.ban(user.phone, user.id, banned=banned).answer():
+        raise Failed("the user is gone: nothing was changed", "用户已不存在：未做任何更改")
+    place.record("users.ban" if banned else "users.unban", user.phone, userId=user.id)
+    return replace(user, banned=banned)
 
 
 def _move(place: Place, user: User, new: Phone) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import redis
 
 from sms_admin.failures import Failed
+from sms_admin.operations import cursor_of
 from sms_admin.place import Place
 from sms_login.errors import ServiceUnavailable
 from sms_login.phone import Phone
@@ -39,7 +40,7 @@ def scan(place: Place, cursor: Any, pattern: str) -> tuple[Any, Sequence[str]]:
     client = place.redis_py
     try:
         nodes = sorted(node.name for node in client.get_primaries()) if place.settings.redis_cluster else [""]
-        node, at = cursor or (nodes[0], 0)
+        node, at = cursor_of(cursor, tuple[str, int]) if cursor else (nodes[0], 0)
         if node not in nodes:
             raise _moved()
         server = client.get_redis_connection(client.get_node(node_name=node)) if node else client

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Select, select, text
 
 from sms_admin.failures import Failed
+from sms_admin.operations import cursor_of
 from sms_admin.place import Place
 from sms_login.adapters.sql.schema import USERS
 from sms_login.adapters.sql.users import user_of
@@ -24,7 +25,7 @@ def page(place: Place, cursor: Any, number: str) -> tuple[Sequence[User], Any]:
     """
     query = _USERS.where(USERS.c.phone >= number, USERS.c.phone < (number or "+") + _AFTER_DIGITS)
     if cursor:
-        last = by_id(place, cursor)
+        last = by_id(place, cursor_of(cursor, str))
         if not last:
             raise Failed("the last user of the page is gone: begin again", "该页最后一个用户已不存在，请重新开始")
         query = query.where(USERS.c.phone > last[0].phone.e164)
