@@ -19,13 +19,15 @@ from sms_admin.rows import plain
 
 _WIDE = 120  # columns of a table that goes into a file or a pipe
 _ROWS = 500  # of one table: a longer list becomes several, so that the first rows need not wait for the last
+_UNBROKEN = 10_000  # columns
 _DASH = "–"
 
 
 class Column(NamedTuple):
     """A column of a table, or a line of a single row: the key of a row, its title, and the text of its values.
 
-    A narrow terminal breaks a value over two lines, except in a `whole` column.
+    A narrow terminal breaks a value over two lines, except in a `whole` column; before that, it leaves out the `spare`
+    ones.
     """
 
     key: str
@@ -33,6 +35,7 @@ class Column(NamedTuple):
     text: Callable[[Any], str | Text] | None = None
     right: bool = False
     whole: bool = False
+    spare: bool = False
 
 
 def moment(seconds: float | None) -> str:
@@ -56,14 +59,20 @@ class Output:
 
     def rows(self, rows: Iterable[Any], columns: Sequence[Column], *, none: str = "") -> None:
         """Print rows; `none` is the sentence for an empty list. Keys without a column are in the JSON alone."""
-        left, printed = iter(rows), False
+        left, printed, narrow = iter(rows), False, False
         if self.as_json:
             for row in left:
                 self._line(row)
             return
         while page := list(islice(left, _ROWS)):
             printed = True
-            self.console.print(self._table([self.plain(row) for row in page], columns))
+            cells = [self.plain(row) for row in page]
+            table = self._table(cells, columns)
+            if any(column.spare for column in columns) and self._width(table) > self.console.width:
+                table, narrow = self._table(cells, [column for column in columns if not column.spare]), True
+            self.console.print(table)
+        if narrow:
+            self.say(tr("A wider terminal shows more columns.", "更宽的终端会显示更多列。"))
         if not printed:
             self.say(none or tr("There are none.", "没有内容。"))
 
@@ -98,6 +107,10 @@ class Output:
     def _line(self, row: Any) -> None:
         sys.stdout.write(json.dumps(self.plain(row), ensure_ascii=False) + "\n")
         sys.stdout.flush()
+
+    def _width(self, table: Table) -> int:
+        """Return the width that a table needs if no value is broken."""
+        return self.console.measure(table, options=self.console.options.update(max_width=_UNBROKEN)).maximum
 
     def _table(self, rows: Sequence[dict[str, Any]], columns: Sequence[Column]) -> Table:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

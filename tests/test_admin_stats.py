@@ -1,6 +1,7 @@
 """`stats`: the login's counts in a real Redis, beside the figures of Tencent Cloud from the real SDK."""
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -192,6 +193,14 @@ def test_the_terminal_has_tables_and_bars_in_both_languages(cloud: Cloud) -> Non
         "0.062",
     ):
         assert words in done.out, done.out
+    small = {"COLUMNS": "80", "FORCE_COLOR": "1", "TERM": "xterm"}
+    for language, heads in (
+        ("C", "day sent delivered failed verified conversion signed up"),
+        ("zh_CN.UTF-8", "日期 已发 送达 失败 验证 转化率 注册"),
+    ):
+        narrow = re.sub(r"\x1b\[[0-9;]*m", "", admin({**cloud.environ, **small, "LANG": language}, "stats").out)
+        assert heads in [" ".join(line.split()) for line in narrow.splitlines()], narrow
+        assert max(map(len, narrow.splitlines())) <= 80
     chinese = admin({**cloud.environ, "LANG": "zh_CN.UTF-8"}, "stats", "--by", "country").out
     assert "其他" in chinese
     assert "套餐余量" in chinese

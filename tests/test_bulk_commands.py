@@ -14,7 +14,7 @@ import xlsxwriter
 
 from local.describe_sms import PENDING, REFUSED, Sign, Template
 from local.tencent import TencentStandIn
-from sms_admin.bulk import making, working
+from sms_admin.bulk import hours, making, working
 from sms_admin.bulk.journal import Journal
 from sms_admin.bulk.task import Folder, Phase
 from tests.testkit.admin import Done, admin
@@ -277,10 +277,14 @@ def test_a_report_has_receipts_reasons_and_each_row(desk: Desk) -> None:
     (after,) = desk.json("report", task)
     assert (after["undelivered"], after["pending"], len(after["reasons"])) == (1, 2, 2)
     with table.open(encoding="utf-8-sig") as file:
-        _, first, *_ = csv.reader(file)
+        heads, first, *_ = csv.reader(file)
+    assert heads[6] == "time (Asia/Shanghai)"
+    assert first[6] == f"'{hours.shown(after['begun'], hours.CHINA)}"  # whatever the zone of the machine
     assert (first[1], first[2], first[3], first[7]) == (f"'{phones[0]}", "accepted", "MK:0001", "no")
     drawn = page.read_text(encoding="utf-8")
     assert drawn.count("<svg") == 2
+    assert f"– {hours.named(after['ended'], 'Asia/Shanghai')}</p>" in drawn
+    assert f"last sent {hours.named(after['ended'], 'Asia/Shanghai')}" in words
     assert "not delivered" not in drawn
     assert "<script" not in drawn
     assert "://" not in drawn

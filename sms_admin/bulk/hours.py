@@ -1,7 +1,7 @@
 """The hours in which messages go out: a time that the operator names, and those in which marketing is allowed."""
 
 from contextlib import suppress
-from datetime import datetime, timedelta, timezone
+from datetime import MAXYEAR, MINYEAR, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sms_admin.failures import Failed
@@ -29,7 +29,7 @@ def moment(text: str, place: ZoneInfo, now: float) -> float:
     Raises Failed for a time that is past, more than a month ahead, or skipped by summer time.
     """
     local = _read(text, place)
-    if local is None or local.year in (datetime.min.year, datetime.max.year):  # in other zones, another year
+    if local is None or local.year in (MINYEAR, MAXYEAR):  # in other zones, another year
         raise Failed(
             f"{text!r} is no time: write 2027-02-06 09:00:00", f"{text!r} 不是时间：请写成 2027-02-06 09:00:00"
         )
@@ -63,8 +63,13 @@ def possible(at: float) -> float:
 
 
 def shown(at: float, place: ZoneInfo | timezone) -> str:
-    """Return a time in epoch seconds as date and time of a zone."""
-    return f"{datetime.fromtimestamp(at, place):%Y-%m-%d %H:%M:%S}"
+    """Return a time in epoch seconds as date and time of a zone, a dash for 0."""
+    return f"{datetime.fromtimestamp(at, place):%Y-%m-%d %H:%M:%S}" if at else "–"
+
+
+def named(at: float, name: str) -> str:
+    """Return a time in epoch seconds as date and time of a named zone, with its name; a dash for 0."""
+    return f"{shown(at, zone(name))} {name}" if at else "–"
 
 
 def duration(seconds: float) -> str:

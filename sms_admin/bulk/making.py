@@ -173,7 +173,7 @@ def _show(run: Run, draft: Draft, task: Task, count: Count, rejected: Path) -> l
         problems.append(tr("no row can be sent", "没有可发送的行"))
     pace = min(task.rate, task.parallel / _LATENCY)
     bad = count.rejected + count.duplicates + count.excluded
-    begins = hours.shown(task.at, hours.zone(task.zone)) + f" {task.zone}" if task.at else ""
+    begins = hours.named(task.at, task.zone) if task.at else ""
     shown = Preview(
         task.sheet, count.recipients, count.abroad, count.rejected, count.duplicates, count.excluded, count.empty,
         count.heads, count.messages, count.requests, round(count.requests / pace), begins,

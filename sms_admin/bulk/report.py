@@ -5,12 +5,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from sms_admin.bulk import hours
 from sms_admin.bulk.journal import Journal, State
 from sms_admin.bulk.safe_csv import SafeCsv
 from sms_admin.bulk.working import words
 from sms_admin.failures import unwritable
 from sms_admin.language import tr
-from sms_admin.output import moment
 
 _MINUTES = 60  # bars of the picture of time, at most
 _GREEN = "#2e7d32"
@@ -70,17 +70,26 @@ def report(journal: Journal, name: str, state: str) -> Report:
 
 
 def write_csv(journal: Journal, path: Path) -> None:
-    """Write each row with its fate; a spreadsheet changes no number. Raises Failed."""
+    """Write each row with its fate, and times in the task's zone; a spreadsheet changes no number. Raises Failed."""
+    name = journal.task.zone
+    place = hours.zone(name)
     heads = [
         tr("row", "行号"), tr("phone", "手机号码"), tr("state", "状态"), tr("reason", "原因"),
-        tr("serial number", "流水号"), tr("charged", "计费"), tr("time", "时间"), tr("delivered", "送达"),
+        tr("serial number", "流水号"), tr("charged", "计费"),
+        tr(f"time ({name})", f"时间（{name}）"), tr("delivered", "送达"),
     ]  # fmt: skip
     file = SafeCsv(path, heads)
     answers = {None: "", 0: tr("no", "否"), 1: tr("yes", "是")}
     for row, phone, state, reason, serial, fee, at, delivered in journal.db.execute(
         "SELECT row, phone, state, reason, serial, fee, at, delivered FROM recipients ORDER BY row"
     ):
-        cells = State(state).name.lower(), reason or "", serial or "", str(fee or 0), moment(at) if at else ""
+        cells = (
+            State(state).name.lower(),
+            reason or "",
+            serial or "",
+            str(fee or 0),
+            hours.shown(at, place) if at else "",
+        )
         file.write(str(row), f"+{phone}", *cells, answers[delivered])
     file.close()
 
@@ -92,12 +101,13 @@ def write_html(journal: Journal, found: Report, path: Path) -> None:
     rows = "".join(f"<tr><td>{_word(fate)}<td>{count}" for fate, count in [*fates, ("charged", found.charged)])
     reasons = "".join(f"<tr><td>{_word(one.fate)}<td>{html.escape(one.reason)}<td>{one.rows}" for one in found.reasons)
     title = html.escape(f"{found.task} · {task.sheet}")
+    span = f"{hours.shown(found.begun, hours.zone(task.zone))} – {hours.named(found.ended, task.zone)}"
     page = f"""<!doctype html><html lang="{tr("en", "zh-CN")}"><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>{title}</title>
 <style>body{{font:16px system-ui,sans-serif;max-width:48em;margin:2em auto;padding:0 1em}}svg{{width:100%}}
 table{{border-collapse:collapse;margin:1em 0}}td{{padding:.2em 1em .2em 0;border-bottom:1px solid #ddd}}</style>
-<h1>{title}</h1><p>{html.escape(words(found.state))} · {moment(found.begun)} – {moment(found.ended)}</p>
+<h1>{title}</h1><p>{html.escape(words(found.state))} · {html.escape(span)}</p>
 <p>{html.escape(task.text.content)}</p>
 {_bar(fates)}<table>{rows}</table>{_times(journal, found)}<table>{reasons}</table>
 """
@@ -141,9 +151,9 @@ def _times(journal: Journal, found: Report) -> str:
     most = max((count for _, count in bars), default=0)
     if not most:
         return ""
-    drawn, width = "", 1000 / _MINUTES
+    drawn, width, zone = "", 1000 / _MINUTES, hours.zone(journal.task.zone)
     for place, count in bars:
-        height, when = 100 * count / most, moment(found.begun + place * step)
+        height, when = 100 * count / most, hours.shown(found.begun + place * step, zone)
         drawn += f'<rect x="{place * width:.1f}" y="{120 - height:.1f}" width="{width - 2:.1f}" height="{height:.1f}"'
         drawn += f' fill="{_GREEN}"><title>{when}: {count}</title></rect>'
     caption = tr(f"at most {most} in {step} s", f"每 {step} 秒最多 {most} 条")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from sms_admin.bulk import hours
 from sms_admin.bulk.draft import account_of, journal_option
 from sms_admin.bulk.journal import Journal
 from sms_admin.bulk.receipts import Mailbox
@@ -14,7 +15,7 @@ from sms_admin.bulk.task import Folder
 from sms_admin.bulk.working import status, words
 from sms_admin.commands import command
 from sms_admin.language import tr
-from sms_admin.output import Column, moment
+from sms_admin.output import Column
 from sms_admin.run import Run
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -47,7 +48,7 @@ def report(
         if pull or callbacks:
             _news(run, folder, opened, callbacks, pull=pull)
         found = report_of(opened, name, status(folder, name).state)
-        run.out.row(found, _columns())
+        run.out.row(found, _columns(opened.task.zone))
         if not run.out.as_json and found.reasons:
             run.out.rows(found.reasons, _reason_columns())
         if table:
@@ -89,7 +90,7 @@ def split(run: Run, sheet: Path, parts: int, sheet_name: str) -> None:
         run.out.say(tr(f"{path}: {count} rows", f"{path}：{count} 行"))
 
 
-def _columns() -> list[Column]:
+def _columns(zone: str) -> list[Column]:
     return [
         Column("task", tr("task", "任务")),
         Column("state", tr("state", "状态"), words),
@@ -103,8 +104,8 @@ def _columns() -> list[Column]:
         Column("skipped", tr("skipped", "已跳过")),
         Column("waiting", tr("waiting", "等待")),
         Column("charged", tr("messages charged", "计费条数")),
-        Column("begun", tr("begun", "开始时间"), moment),
-        Column("ended", tr("last sent", "最后发送"), moment),
+        Column("begun", tr("begun", "开始时间"), lambda at: hours.named(at, zone)),
+        Column("ended", tr("last sent", "最后发送"), lambda at: hours.named(at, zone)),
     ]
 
 

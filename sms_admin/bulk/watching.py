@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 from msgspec import Struct
 
+from sms_admin.bulk import hours
 from sms_admin.bulk.draft import account_of, journal_option
 from sms_admin.bulk.journal import Journal, State
 from sms_admin.bulk.task import Folder, Phase
@@ -18,7 +19,7 @@ from sms_admin.bulk.working import Status, columns, status, work
 from sms_admin.commands import command
 from sms_admin.failures import Failed
 from sms_admin.language import tr
-from sms_admin.output import Column, moment
+from sms_admin.output import Column
 from sms_admin.run import Run
 from sms_login.phone import Phone
 
@@ -71,7 +72,12 @@ def show(run: Run, task: str, journal: Path | None, state: tuple[str, ...]) -> N
     name = folder.find(task)
     run.out.rows([status(folder, name)], columns())
     states = [State[one.upper()] for one in state or ("unknown", "refused")]
-    run.out.rows(_rows(folder, name, states), _row_columns(), none=tr("All rows were accepted.", "所有行均已接受。"))
+    opened = Journal(folder.file(name))
+    zone = opened.task.zone
+    opened.close()
+    run.out.rows(
+        _rows(folder, name, states), _row_columns(zone), none=tr("All rows were accepted.", "所有行均已接受。")
+    )
 
 
 @command("resume", example="bulk resume wkfqrt", help=tr("Go on with a task.", "继续任务。"))
@@ -141,12 +147,13 @@ def _rows(folder: Folder, name: str, states: list[State]) -> Iterator[Row]:
     journal.close()
 
 
-def _row_columns() -> list[Column]:
+def _row_columns(zone: str) -> list[Column]:
     chinese = {"unknown": "未知", "refused": "被拒绝", "waiting": "等待", "skipped": "已跳过"}
+    place = hours.zone(zone)
     return [
         Column("row", tr("row", "行号"), right=True),
         Column("phone", tr("number", "号码")),
         Column("state", tr("state", "状态"), lambda state: tr(state, chinese[state])),
         Column("reason", tr("reason", "原因")),
-        Column("at", tr("time", "时间"), moment),
+        Column("at", tr(f"time ({zone})", f"时间（{zone}）"), lambda at: hours.shown(at, place)),
     ]

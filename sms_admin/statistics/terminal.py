@@ -16,17 +16,17 @@ def columns(by: str, *, tencent: bool) -> list[Column]:
     """Return the columns of a table by hour, day or country, with Tencent's figures if there are any."""
     title = {"hour": tr("hour", "小时"), "day": tr("day", "日期"), "country": tr("country", "国家/地区")}[by]
     ours = [
-        Column("asked", tr("asked", "请求"), right=True),
-        Column("refused", tr("refused", "拒绝"), right=True),
+        Column("asked", tr("asked", "请求"), right=True, spare=True),
+        Column("refused", tr("refused", "拒绝"), right=True, spare=True),
         Column("sent", tr("sent", "已发"), right=True),
         Column("delivered", tr("delivered", "送达"), right=True),
         Column("undelivered", tr("failed", "失败"), right=True),
         Column("verified", tr("verified", "验证"), right=True),
         Column("conversion", tr("conversion", "转化率"), percent, right=True),
         Column("signedUp", tr("signed up", "注册"), right=True),
-        Column("fee", tr("fee", "计费"), right=True),
+        Column("fee", tr("fee", "计费"), right=True, spare=True),
     ]
-    theirs = [Column("tencent", tr("Tencent*", "腾讯云*"), _figures, right=True)]
+    theirs = [Column("tencent", tr("Tencent*", "腾讯云*"), _figures, right=True, spare=True)]
     return [Column("period", title, name_of), *ours, *(theirs if tencent and by != "country" else [])]
 
 
