@@ -167,7 +167,11 @@ def test_nothing_is_sent_if_the_review_would_refuse_it(operator: Operator, tmp_p
     operator.cloud.catalogue.signs = [Sign(1, "示例")]
     notice = ("template", "add", "paid", "您的订单 {1} 已付款。", "--kind", "notice")
     done = operator.run(*notice)
-    assert (done.code, "warning: many accounts" in done.err, "repeat it with --yes" in done.err) == (2, True, True)
+    assert (done.code, "warning: many accounts" in done.err, "repeat the command with --yes" in done.err) == (
+        2,
+        True,
+        True,
+    )
     assert operator.json("template", "list") == []
     assert operator.run(*notice, "--yes").code == 0
     assert "提醒：" in operator.run(*notice, LANG="zh_CN.UTF-8").err or "提醒: " in operator.run(*notice, LANG="zh").err
