@@ -198,7 +198,7 @@ def test_test_numbers_near_their_end_are_warnings(until: str, state: State) -> N
 def test_a_test_number_that_somebody_may_have_is_a_warning() -> None:
     """The warning counts them and names none."""
     numbers = "+8613800138000=424242,+8615400000000=424242,+447400123456=424242"
-    with time_machine.travel("2026-11-28T00:00:00Z"):
+    with time_machine.travel("2026-11-28T00:00:00+00:00"):
         real, last = limits.test_numbers(read(TEST_NUMBERS=numbers, TEST_NUMBERS_UNTIL="2027-06-30"))
     assert (real.state, last.state) == (State.WARNING, State.OK)
     assert real.found.startswith("2 of 3 may belong to somebody")
