@@ -65,7 +65,9 @@ class Command(click.Command):
                 ),
                 ctx,
             )
-        return ctx.invoke(self.callback, Run(environ, **given), **ctx.params)  # type: ignore[arg-type] # set by the decorator
+        run = Run(environ, **given)
+        ctx.call_on_close(run.close)
+        return ctx.invoke(self.callback, run, **ctx.params)  # type: ignore[arg-type] # set by the decorator
 
 
 class Group(click.Group):

@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -56,7 +57,8 @@ def answer(
         if keys == {EVENT}:
             return _page(event[EVENT], environ, write, _request_id(context))
         if keys == _TIMER and event["Type"] == "Timer" and event["TriggerName"] in _TIMERS:
-            return _TIMERS[event["TriggerName"]](environ, write)
+            with closing(Place(environ, "timer", write)) as place:
+                return _TIMERS[event["TriggerName"]](place, write)
     except Failed as failed:
         return _refusal(redact(failed.english), redact(failed.chinese))
     write(json.dumps({"event": "admin", "alert": "refused_event", "keys": sorted(map(str, keys))[:20]}))
@@ -78,8 +80,8 @@ def _page(asked: Any, environ: Mapping[str, str], write: Callable[[str], None], 
             f"命令的版本是 {request.version}，管理函数是 {__version__}：请重新部署函数，或使用构建它的那份代码",
         )
     found = operations.find(request.operation)
-    place = Place(environ, f"{request.by} ({request_id})", write)
-    page = operations.page_of(found, place, operations.read(found, request.asked), request.cursor)
+    with closing(Place(environ, f"{request.by} ({request_id})", write)) as place:
+        page = operations.page_of(found, place, operations.read(found, request.asked), request.cursor)
     rows = mask_numbers(plain(page.rows, clear=False))
     shown = {"version": __version__, "rows": rows, "cursor": plain(page.cursor, clear=False)}
     if len(json.dumps(shown)) > MOST:
@@ -87,9 +89,9 @@ def _page(asked: Any, environ: Mapping[str, str], write: Callable[[str], None], 
     return shown
 
 
-def _pull(environ: Mapping[str, str], write: Callable[[str], None]) -> dict[str, Any]:
+def _pull(place: Place, write: Callable[[str], None]) -> dict[str, Any]:
     """Pull receipts until there are no more, or the time is up; return and log how many there were."""
-    place, cursor, pulled, end = Place(environ, "timer", write), None, 0, time.monotonic() + _LONGEST
+    cursor, pulled, end = None, 0, time.monotonic() + _LONGEST
     while True:
         page = operations.page_of(pull_receipts, place, Pull(), cursor)
         pulled, cursor = pulled + sum(row.receipts for row in page.rows), page.cursor
@@ -98,9 +100,9 @@ def _pull(environ: Mapping[str, str], write: Callable[[str], None]) -> dict[str,
             return {"version": __version__, "rows": [{"receipts": pulled}], "cursor": None}
 
 
-def _alert(environ: Mapping[str, str], write: Callable[[str], None]) -> dict[str, Any]:
+def _alert(place: Place, write: Callable[[str], None]) -> dict[str, Any]:
     """Log each alert of the statistics, and return how many there were."""
-    place, cursor, found = Place(environ, "timer", write), None, 0
+    cursor, found = None, 0
     while True:
         page = operations.page_of(find_alerts, place, FindAlerts(time.time()), cursor)
         for row in plain(page.rows, clear=False):

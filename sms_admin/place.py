@@ -59,18 +59,27 @@ class Place:
         return wiring.connect_redis(self.settings)
 
     @cached_property
-    def sql(self) -> "SqlClient":
-        """The database of the users, if they are in SQL."""
-        from sms_login.adapters.sql.client import SqlClient, connect  # noqa: PLC0415 - see above
-
-        return SqlClient(connect(self.settings.users_url.reveal()))
-
-    @cached_property
     def users(self) -> Users:
         """The table of users: in Redis, or in SQL."""
         from sms_login import wiring  # noqa: PLC0415 - see above
 
         return wiring.connect_users(self.settings, self.redis)
+
+    @property
+    def sql(self) -> "SqlClient":
+        """The database of the users, which must be in SQL."""
+        from sms_login.adapters.sql.users import SqlUsers  # noqa: PLC0415 - see above
+
+        if not isinstance(self.users, SqlUsers):
+            raise TypeError("the users are in Redis")
+        return self.users.sql
+
+    def close(self) -> None:
+        """Close the connections that were opened here: an instance of the admin function lives on."""
+        opened = [vars(self).get(name) for name in ("redis", "redis_py")]
+        opened += [getattr(vars(self).get("users"), "sql", None)]
+        for client in filter(None, opened):
+            client.close()
 
     def record(self, action: str, phone: Phone | None = None, **facts: Any) -> None:
         """Write to the log who changed what of whom: `phone` masked, `facts` without secrets."""

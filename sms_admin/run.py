@@ -69,3 +69,8 @@ class Run:
         """Return this machine as the place of operations; its changes are written to a file."""
         write = partial(append, changes_file(os.environ))
         return Place(self.environ, self._user, write)
+
+    def close(self) -> None:
+        """Close the connections of this run."""
+        if "place" in vars(self):
+            self.place.close()

@@ -90,7 +90,7 @@ def cloud(redis_server: RedisServer, mariadb: MariaDbServer) -> Iterator[Cloud]:
 def close(handler: wiring.Handler) -> None:
     """Close the connections of a handler."""
     users: Any = handler.sessions.users  # type: ignore[union-attr] # only tests close them
-    users._client.close()  # noqa: SLF001 - as above
+    users.sql.close()
 
 
 def log_in(handler: wiring.Handler, cloud: Cloud) -> tuple[str, dict[str, Any]]:

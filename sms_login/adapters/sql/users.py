@@ -20,15 +20,15 @@ _PRECISION = 3_600_000  # ms since the recorded login in which another one is no
 
 
 class SqlUsers:
-    """`users.Users` in SQL. `reverify_after` is in seconds."""
+    """`users.Users` in the database `sql`. `reverify_after` is in seconds."""
 
-    def __init__(self, client: SqlClient, reverify_after: int = 0) -> None:
-        self._client = client
+    def __init__(self, sql: SqlClient, reverify_after: int = 0) -> None:
+        self.sql = sql
         self._away = reverify_after * 1000
 
     def check(self) -> bool:
         """See `users.Users.check`. Inserts no row, and so locks none; a server that only reads refuses even that."""
-        with self._client.connection() as connection:
+        with self.sql.connection() as connection:
             none = select(*(USERS.c[name] for name in _FIRST)).where(false())
             connection.execute(insert(USERS).from_select([*_FIRST], none))
         return True
@@ -39,7 +39,7 @@ class SqlUsers:
 
     def _sign_in(self, phone: Phone, new_id: str) -> User:
         now = int(time.time() * 1000)
-        with self._client.connection() as connection:
+        with self.sql.connection() as connection:
             row = _row(connection, phone) or _sign_up(connection, phone, new_id, now)
             user = user_of(phone, row)
             if user.banned or ADDED[0].name not in row:
@@ -56,7 +56,7 @@ class SqlUsers:
         return Later(lambda: self._find(phone))
 
     def _find(self, phone: Phone) -> User | None:
-        with self._client.connection() as connection:
+        with self.sql.connection() as connection:
             return _find(connection, phone)
 
     def rename(self, phone: Phone, user_id: str, name: str, *, only_if: Call[str | None]) -> Later[User | None]:
@@ -90,7 +90,7 @@ class SqlUsers:
 
     def _write(self, phone: Phone, user_id: str, statement: Update | Delete, *, banned_too: bool = True) -> User | None:
         """Execute a statement on the row of a user, and return them as they were; None if the number is not theirs."""
-        with self._client.connection() as connection:
+        with self.sql.connection() as connection:
             user = _find(connection, phone, user_id)
             if not user or (user.banned and not banned_too):
                 return None
