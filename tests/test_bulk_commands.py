@@ -3,9 +3,9 @@
 import csv
 import json
 import signal
-import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from sms_admin.bulk import hours, making, working
 from sms_admin.bulk.journal import Journal
 from sms_admin.bulk.task import Folder, Phase
 from tests.testkit.admin import Done, admin
-from tests.testkit.bulk import FIRST, KEYS, SIGN, WISH, make_task, members, stand_in
+from tests.testkit.bulk import FIRST, KEYS, SIGN, WISH, make_task, members, sendings, stand_in
+from tests.testkit.servers import until
 
 
 class Desk:
@@ -210,13 +211,9 @@ def test_a_scheduled_task_is_cancelled_while_its_process_waits(desk: Desk) -> No
     """The process is told to stop; nothing is sent."""
     folder = Folder.of(desk.environ, desk.path / "sms-admin")
     task = make_task(folder, members(2), at=int(time.time()) + 3600)
-    from tests.testkit.bulk import sendings  # noqa: PLC0415 - the only use
-
     with sendings() as start:
         process = start(folder, task, desk.cloud.url)
-        until = time.monotonic() + 10
-        while not folder.holder(task) and time.monotonic() < until:
-            threading.Event().wait(0.02)
+        until(lambda: folder.holder(task) > 0, 60)
         assert desk.json("list")[0]["state"] == "scheduled"
         assert desk.json("cancel", task, "--yes")[0]["state"] == "cancelled"
         process.join()
@@ -256,7 +253,8 @@ def test_a_report_has_receipts_reasons_and_each_row(desk: Desk) -> None:
     desk("resume", task)
     (before,) = desk.json("report", task)
     assert (before["accepted"], before["pending"], before["refused"], before["charged"]) == (3, 3, 1, 3)
-    serials = dict(Journal(folder.file(task)).db.execute("SELECT phone, serial FROM recipients"))
+    with closing(Journal(folder.file(task))) as journal:
+        serials = dict(journal.db.execute("SELECT phone, serial FROM recipients"))
     call = {
         "user_receive_time": "2027-02-06 09:00:00",
         "nationcode": "86",

@@ -263,20 +263,27 @@ def test_a_user_is_moved_to_a_new_number_after_a_yes(deployment: Deployment) -> 
 def test_a_cursor_that_leads_nowhere_is_told(deployment: Deployment) -> None:
     """A node of a cluster may be gone after a failover, or the last user of a page be deleted: begin again."""
     deployment.fill()
-    place = Place(deployment.environ, "", lambda _: None)
-    some = records.page(place, None)
-    assert some.cursor is not None
-    cursors = {"SQL": "nobody", "Redis": ("127.0.0.1:1", 7)}
-    with pytest.raises(Failed, match="begin again"):
-        records.page(place, cursors["SQL" if "USERS_URL" in deployment.environ else "Redis"])
-    for malformed in (True, 7, [7, "x"], ["x"], "x" if "USERS_URL" not in deployment.environ else ["x", 7], {"x": 1}):
-        with pytest.raises(Failed, match="the cursor is malformed"):
-            records.page(place, malformed)
-    assert json.loads(json.dumps(some.cursor)) is not None  # it travels as JSON
-    assert len(records.page(place, json.loads(json.dumps(some.cursor))).users) > 10
-    assert not any(phone.e164[1:] in json.dumps(some.cursor) for phone in PHONES)
-    with pytest.raises(Failed, match="no such user"):
-        records.find(place, Who(phone=PHONE.e164), None)
+    with closing(Place(deployment.environ, "", lambda _: None)) as place:
+        some = records.page(place, None)
+        assert some.cursor is not None
+        cursors = {"SQL": "nobody", "Redis": ("127.0.0.1:1", 7)}
+        with pytest.raises(Failed, match="begin again"):
+            records.page(place, cursors["SQL" if "USERS_URL" in deployment.environ else "Redis"])
+        for malformed in (
+            True,
+            7,
+            [7, "x"],
+            ["x"],
+            "x" if "USERS_URL" not in deployment.environ else ["x", 7],
+            {"x": 1},
+        ):
+            with pytest.raises(Failed, match="the cursor is malformed"):
+                records.page(place, malformed)
+        assert json.loads(json.dumps(some.cursor)) is not None  # it travels as JSON
+        assert len(records.page(place, json.loads(json.dumps(some.cursor))).users) > 10
+        assert not any(phone.e164[1:] in json.dumps(some.cursor) for phone in PHONES)
+        with pytest.raises(Failed, match="no such user"):
+            records.find(place, Who(phone=PHONE.e164), None)
 
 
 def test_the_admin_function_gives_the_same_users_and_logs_the_caller(deployment: Deployment) -> None:

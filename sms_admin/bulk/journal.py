@@ -70,6 +70,7 @@ class Journal:
         try:
             self.db.execute("PRAGMA synchronous = FULL")  # a claim must survive a power cut
         except sqlite3.DatabaseError as error:
+            self.close()
             raise damaged(path, error) from None
 
     @classmethod

@@ -1,6 +1,7 @@
 """The commands that make a task: `bulk template`, `bulk preview`, `bulk send`."""
 
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -137,9 +138,8 @@ def _beside(sheet: Path) -> Path:
 def _refuse_twice(folder: Folder, task: Task) -> None:
     """Raise Failed if the same sheet was sent with the same template: that task should be resumed instead."""
     for name in folder.tasks():
-        journal = Journal(folder.file(name))
-        before = journal.task
-        journal.close()
+        with closing(Journal(folder.file(name))) as journal:
+            before = journal.task
         if (before.digest, before.template_id) == (task.digest, task.template_id):
             raise Failed(
                 f"the task {name} has this sheet and this template: `bulk resume {name}` goes on with it, --again "

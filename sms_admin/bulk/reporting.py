@@ -1,5 +1,6 @@
 """The commands that look back and ahead: `bulk report`, `bulk split`."""
 
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -43,8 +44,7 @@ def report(
     """Print the rows of a task by fate and reason."""
     folder = Folder.of(run.environ, journal)
     name = folder.find(task)
-    opened = Journal(folder.file(name))
-    try:
+    with closing(Journal(folder.file(name))) as opened:
         if pull or callbacks:
             _news(run, folder, opened, callbacks, pull=pull)
         found = report_of(opened, name, status(folder, name).state)
@@ -55,8 +55,6 @@ def report(
             write_csv(opened, table)
         if page:
             write_html(opened, found, page)
-    finally:
-        opened.close()
 
 
 def _news(run: Run, folder: Folder, journal: Journal, callbacks: Path | None, *, pull: bool) -> None:

@@ -5,7 +5,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import click
@@ -72,9 +72,8 @@ def show(run: Run, task: str, journal: Path | None, state: tuple[str, ...]) -> N
     name = folder.find(task)
     run.out.rows([status(folder, name)], columns())
     states = [State[one.upper()] for one in state or ("unknown", "refused")]
-    opened = Journal(folder.file(name))
-    zone = opened.task.zone
-    opened.close()
+    with closing(Journal(folder.file(name))) as opened:
+        zone = opened.task.zone
     run.out.rows(
         _rows(folder, name, states), _row_columns(zone), none=tr("All rows were accepted.", "所有行均已接受。")
     )
@@ -118,11 +117,9 @@ def cancel(run: Run, task: str, journal: Path | None) -> None:
         raise Failed(f"the task {name} is finished: no row waits", f"任务 {name} 已完成：没有等待的行")
     run.confirm(tr(f"Cancel {name}? {left} rows will get nothing.", f"取消 {name}？有 {left} 行将不会发送。"))
     _stop(folder, name)
-    with folder.locked(name):
-        opened = Journal(folder.file(name))
+    with folder.locked(name), closing(Journal(folder.file(name))) as opened:
         opened.forget_interrupted()
         opened.change(phase=Phase.CANCELLED, reason="")
-        opened.close()
     run.out.rows([status(folder, name)], columns())
 
 
@@ -139,12 +136,11 @@ def _stop(folder: Folder, name: str) -> None:
 
 
 def _rows(folder: Folder, name: str, states: list[State]) -> Iterator[Row]:
-    journal = Journal(folder.file(name))
     marks = ",".join("?" * len(states))
     query = f"SELECT row, phone, state, reason, at FROM recipients WHERE state IN ({marks}) ORDER BY state DESC, row"  # noqa: S608 - question marks
-    for row, phone, state, reason, at in journal.db.execute(query, states):
-        yield Row(row, Phone.from_e164(f"+{phone}"), State(state).name.lower(), reason or "", at or 0)
-    journal.close()
+    with closing(Journal(folder.file(name))) as journal:
+        for row, phone, state, reason, at in journal.db.execute(query, states):
+            yield Row(row, Phone.from_e164(f"+{phone}"), State(state).name.lower(), reason or "", at or 0)
 
 
 def _row_columns(zone: str) -> list[Column]:

@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from msgspec import Struct
@@ -65,12 +65,9 @@ def words(state: str) -> str:
 
 def status(folder: Folder, name: str) -> Status:
     """Return the status of a task."""
-    journal = Journal(folder.file(name))
-    try:
+    with closing(Journal(folder.file(name))) as journal:
         task, counts = journal.task, journal.counts()
         (fee,) = journal.db.execute("SELECT sum(fee) FROM recipients").fetchone()
-    finally:
-        journal.close()
     state = task.phase.value
     if task.phase in (Phase.RUNNING, Phase.SCHEDULED):
         running = folder.holder(name)
@@ -86,9 +83,8 @@ def status(folder: Folder, name: str) -> Status:
 
 def work(run: Run, folder: Folder, name: str, account: Account, *, unknown: str = "") -> int:
     """Send a task and tell its end; return 0 if it is finished and no row is of unknown fate."""
-    journal = Journal(folder.file(name))
-    task, total = journal.task, journal.counts()[State.WAITING]
-    journal.close()
+    with closing(Journal(folder.file(name))) as journal:
+        task, total = journal.task, journal.counts()[State.WAITING]
     with _stoppable() as stop, run.out.progress(tr("sending", "发送"), total) as advance:
 
         def on_results(results: list[Result]) -> None:
