@@ -1,20 +1,28 @@
 """`stats`: the login's counts in a real Redis, beside the figures of Tencent Cloud from the real SDK."""
 
 import json
+import os
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from contextlib import nullcontext
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import redis
 
 from local.cloud import ADMIN, Cloud, local_cloud
-from local.statistics import PACKAGE
-from sms_admin.statistics import figures
-from sms_admin.statistics.spans import HOUR
+from local.statistics import PACKAGE, Statistics
+from sms_admin.rows import plain
+from sms_admin.statistics import calls, figures, spans
+from sms_admin.statistics.page import accepted, page
+from sms_admin.statistics.report import report
+from sms_admin.statistics.spans import HOUR, Span
+from sms_admin.statistics.terminal import columns
 from sms_login import wiring
 from tests.testkit.admin import admin
 from tests.testkit.events import PHONE, gateway_json
@@ -46,7 +54,7 @@ def server() -> Iterator[RedisServer]:
 @pytest.fixture
 def cloud(server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     """The environment of `make run`, with an empty Redis, an empty cache, and calls as fast as one likes."""
-    monkeypatch.setattr(figures, "_A_SECOND", 1000)
+    monkeypatch.setattr(calls, "A_SECOND", 1000)
     monkeypatch.setattr("local.statistics.A_SECOND", 1000)
     with redis.Redis(server.host, server.port) as client:
         client.flushall()
@@ -114,7 +122,7 @@ def test_a_month_takes_thirty_calls_once(cloud: Cloud) -> None:
     """The figures of closed days are kept in a file; those that may change are asked for again."""
     fill(cloud, {noon(ago): {"CN": BUSY} for ago in range(30)})
     first = stats(cloud, "--from", day(29))
-    actions = (figures.SENT, figures.RECEIVED)
+    actions = (figures.SENT.name, figures.RECEIVED.name)
     assert [cloud.tencent.requests(action) for action in actions] == [30, 30]
     again = stats(cloud, "--from", day(29))
     assert again[-2] == first[-2]
@@ -124,26 +132,91 @@ def test_a_month_takes_thirty_calls_once(cloud: Cloud) -> None:
     assert stats(cloud, "--from", day(1))[-2]["sent"] == 80
 
 
-def test_calls_keep_to_ten_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Thirty calls take two seconds of waiting, and none is refused for its speed."""
-    now, slept = [100.0], list[float]()
+class Direct:
+    """The SMS API of the stand-in without HTTP; `asked` counts the calls of each action."""
 
-    def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        now[0] += seconds
+    def __init__(self, statistics: Statistics) -> None:
+        self._answers = {figures.SENT.name: statistics.send_status, figures.RECEIVED.name: statistics.callback_status}
+        self.asked = Counter[str]()
 
-    monkeypatch.setattr(figures, "sleep", sleep)
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    pace = figures.Pace(10)
-    for _ in range(30):
-        pace.wait()
-    assert 2 < sum(slept) < 2.1
+    def call(self, action: str, **parameters: Any) -> SimpleNamespace:
+        """Answer a call; a refused one ends the test."""
+        self.asked[action] += 1
+        return SimpleNamespace(**{action: SimpleNamespace(**self._answers[action](parameters)[action])})
+
+
+def test_a_report_asks_for_two_seconds_and_its_sums_are_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A month takes thirty calls of an action, also of two applications: older days share a sum until a later run."""
+    clock, now, zone = [100.0], 1795901405.0, 8
+    monkeypatch.setattr(calls, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    for module in (calls, figures):  # all in this thread, so that the clock moves in order
+        monkeypatch.setattr(module, "ThreadPoolExecutor", lambda _: nullcontext(SimpleNamespace(map=map)))
+    today = spans.today(now, zone)
+    month = spans.days(today - timedelta(days=29), today, zone)
+    quarter = spans.days(today - timedelta(days=89), today, zone)
+    hours = spans.hours(today, today, zone)
+    for number, (rows, home, abroad, known, exact) in enumerate(
+        (
+            (month, range(30), [], True, 30),
+            (month, range(30), range(30), True, 14),
+            (month, range(30), [0, 3, 29], True, 26),
+            (month, range(30), [0, 3, 29], False, 14),
+            (month, [2, 17], [17], False, 14),
+            (month, [], [], True, 30),
+            (quarter, range(90), [], True, 28),
+            (hours, range(24), range(24), True, 24),
+        )
+    ):
+        statistics, busy = Statistics(lambda: now, str), {"1": set[Span](), **({"2": set[Span]()} if abroad else {})}
+        expected = dict.fromkeys(rows, 0)
+        for application, places in (("1", home), ("2", abroad)):
+            for span in (rows[place] for place in places if rows[place].begin * HOUR <= now):
+                count = span.begin % 97 + 1
+                statistics.add(application, span.begin * HOUR, RequestSuccessCount=count, CallbackSuccessCount=count)
+                expected[span] += count
+                busy[application] |= {span} if known else set()
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / f"{number}"))
+        tencent = figures.Tencent({**os.environ}, busy, now)
+        alone = list[int]()
+        for complete in (False, False, False, True):
+            account, started = Direct(statistics), clock[0]
+            monkeypatch.setattr(tencent, "_account", account)
+            found = tencent.of(rows, complete=complete)
+            case = (number, complete, account.asked, len(found))
+            if not complete:
+                assert max(account.asked.values()) <= 30, case
+                assert (clock[0] - started) / 2 < 2.1, case
+            clock[0] += 2
+            for span, each in found.items():
+                last = rows.index(span)
+                shared = rows[last + 1 - (each.rows or 1) : last + 1]
+                assert each.accepted == each.delivered == sum(expected[row] for row in shared), case
+            assert sum(each.rows or 1 for each in found.values()) == len(rows), case
+            alone += [sum(each.rows is None for each in found.values())]
+        assert (alone[0], alone[-1]) == (exact, len(rows)), (number, alone)
+
+
+def test_rows_that_share_a_sum_say_so() -> None:
+    """The terminal and the page show the sum in its newest row; the curve has the mean of its rows."""
+    days = spans.days(date(2026, 11, 1), date(2026, 11, 4), 8)
+    theirs = {days[2]: figures.Figures(accepted=30, delivered=27, fee=33, rows=3), days[3]: figures.Figures(accepted=5)}
+    found = report({day: {"CN": Counter(sent=9)} for day in days}, theirs, None, None, days[-1].end * HOUR)
+    assert found.total.tencent == figures.Figures(accepted=35, delivered=27, fee=33)
+    shown = page(found, "day", "today")
+    assert re.findall(r"(?:<td>[^<]*</td>){3}</tr><tr><th[^>]*>2026-11-04", shown) == [
+        '<td>30 (Σ 3)</td><td>27 (Σ 3)</td><td>33 (Σ 3)</td></tr><tr><th scope="row">2026-11-04'
+    ]
+    assert accepted(found.periods) == [10, 10, 10, 5]
+    (column,) = (column for column in columns("day", tencent=True) if column.key == "tencent")
+    assert column.text
+    assert column.text(plain(theirs[days[2]], clear=False)) == "30 / 27 / 33 (3 days)"
 
 
 def test_our_counts_are_shown_without_tencent(cloud: Cloud) -> None:
     """If Tencent Cloud refuses, a sentence says so; Redis alone can be asked, here or in the admin function."""
     fill(cloud, {noon(1): {"CN": BUSY}})
-    cloud.tencent.fail("FailedOperation.NotEnterpriseCertification", action=figures.RECEIVED)
+    cloud.tencent.fail("FailedOperation.NotEnterpriseCertification", action=figures.RECEIVED.name)
     done = admin(cloud.environ, "stats")
     assert done.code == 0
     assert "Tencent's figures are missing: the account is a person's" in done.err

@@ -144,7 +144,7 @@ def _of_balance(place: Place, used: int, now: float) -> Iterator[Alert]:
     """Yield an alert if the packages last for less than a day; nothing if Tencent Cloud does not tell them."""
     with suppress(Failed):
         settings = settings_of(place.environ, "SMS_SDKAPPID", "SMS_REGION", "SMS_ENDPOINT")
-        packages = Tencent(place.environ, [settings.sms_mainland.app_id], now).packages()
+        packages = Tencent(place.environ, {settings.sms_mainland.app_id: ()}, now).packages()
         if packages.count and packages.left < used:  # an account without packages pays later
             yield Alert("packages", left=packages.left, used=used)
 

@@ -1,7 +1,9 @@
 """`stats`: tables in the terminal, JSON, or a page with pictures."""
 
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,11 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 )
 @click.option("--no-tencent", is_flag=True, help=tr("Ask Redis alone.", "只查询 Redis。"))
 @click.option(
+    "--complete",
+    is_flag=True,
+    help=tr("Wait for Tencent's figures of every row: ten a second.", "等待每一行的腾讯云数据：每秒十个。"),
+)
+@click.option(
     "--html",
     type=click.Path(path_type=Path, dir_okay=False),
     help=tr("Write a page with pictures.", "写入带图表的网页。"),
@@ -65,6 +72,7 @@ def command(
     html: Path | None,
     *,
     no_tencent: bool,
+    complete: bool,
 ) -> None:
     """Print or write a report."""
     settings = settings_of(run.environ, "SMS_", "TZ_OFFSET")
@@ -72,8 +80,7 @@ def command(
     periods = _periods(first, last, by, settings.tz_offset, now)
     with run.out.status(tr("Reading…", "读取中…")):
         ours = counts.of_spans(run, periods, settings.tz_offset)
-        abroad = {country for found in ours.values() for country, each in found.items() if each["sent"]} != {MAINLAND}
-        figures, packages = (None, None) if no_tencent else _theirs(run, settings, periods, now, abroad=abroad)
+        figures, packages = (None, None) if no_tencent else _theirs(run, settings, ours, now, complete=complete)
         found = report(ours, figures, packages, price, now)
     if html:
         from sms_admin.statistics.page import page  # noqa: PLC0415 - only this way needs it
@@ -95,6 +102,10 @@ def command(
         run.out.say(Text.assemble((f"{title}: ", "bold"), text))
     if found.total.tencent and by != "country":
         run.out.say(tr("* sent / delivered / fee", "* 已发 / 送达 / 计费"))
+        if any(row.tencent and row.tencent.rows for row in found.periods):
+            run.out.say(
+                tr("Older rows share a sum: --complete waits for each.", "较早的行合计显示；加 --complete 等待每一行。")
+            )
 
 
 def _periods(first: datetime | None, last: datetime | None, by: str, offset: float, now: float) -> list[spans.Span]:
@@ -110,20 +121,37 @@ def _periods(first: datetime | None, last: datetime | None, by: str, offset: flo
     return (spans.hours if by == "hour" else spans.days)(begin, end, offset)
 
 
-def _theirs(
-    run: Run, settings: Settings, periods: Sequence[spans.Span], now: float, *, abroad: bool
-) -> tuple[Any, Any]:
+Counts = Mapping[spans.Span, Mapping[str, Counter[str]]]
+
+
+def _theirs(run: Run, settings: Settings, ours: Counts, now: float, *, complete: bool) -> tuple[Any, Any]:
     """Return Tencent's figures and packages, and say which are missing (None)."""
-    routes = [settings.sms_mainland, *([settings.sms_abroad] if settings.sms_abroad and abroad else [])]
     figures: dict[spans.Span, Figures] | None = None
     packages = None
     try:
-        tencent = Tencent(run.environ, list(dict.fromkeys(route.app_id for route in routes)), now)
-        figures = tencent.of(periods)
-        packages = tencent.packages()
+        tencent = Tencent(run.environ, _applications(settings, ours), now)
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(tencent.packages)
+            figures = tencent.of([*ours], complete=complete)
+        packages = asked.result()
     except Failed as failed:
         what = (
             tr("Tencent's packages", "腾讯云套餐包") if figures is not None else tr("Tencent's figures", "腾讯云数据")
         )
         click.echo(tr(f"{what} are missing: {failed}", f"缺少{what}：{failed}"), err=True)
     return figures, packages
+
+
+def _applications(settings: Settings, ours: Counts) -> dict[str, set[spans.Span]]:
+    """Return the login's applications, each with the spans of its messages.
+
+    The one for numbers abroad is among them unless all messages went to China.
+    """
+    countries = {country for found in ours.values() for country, each in found.items() if each["sent"]}
+    abroad = settings.sms_abroad if countries != {MAINLAND} and settings.sms_abroad else settings.sms_mainland
+    busy: dict[str, set[spans.Span]] = {settings.sms_mainland.app_id: set(), abroad.app_id: set()}
+    for span, found in ours.items():
+        for country, each in found.items():
+            if each:
+                busy[(settings.sms_mainland if country == MAINLAND else abroad).app_id].add(span)
+    return busy

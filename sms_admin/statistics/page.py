@@ -111,21 +111,36 @@ def _time(periods: Sequence[Row], *, hourly: bool) -> str:
         tr("fee", "计费"),
     ]
     if any(row.tencent for row in periods):
-        series.append(
-            (
-                tr("sent, by Tencent's figures", "已发（腾讯云）"),
-                [row.tencent.accepted if row.tencent else 0 for row in periods],
-            )
-        )
+        series.append((tr("sent, by Tencent's figures", "已发（腾讯云）"), accepted(periods)))
         heads += [tr("Tencent: sent", "腾讯云：已发"), tr("delivered", "送达"), tr("fee", "计费")]
     cells = []
     for row in periods:
         ours = (row.period, row.sent, row.delivered, row.verified, percent(row.conversion), row.fee)
-        theirs = (row.tencent.accepted, row.tencent.delivered, row.tencent.fee) if row.tencent else ()
-        cells.append([f"{cell}" for cell in (*ours, *theirs)])
+        cells.append([f"{cell}" for cell in (*ours, *_theirs(row))][: len(heads)])
     heading = tr("By hour", "按小时") if hourly else tr("By day", "按天")
     names = [row.period[-11:] if hourly else row.period[5:] for row in periods]
     return _section(heading, charts.lines(heading, names, series), heads, cells)
+
+
+def _theirs(row: Row) -> tuple[str, str, str]:
+    """Return the cells of Tencent's figures; a sum of several rows says so."""
+    if row.tencent is None:
+        return ("", "", "")
+    suffix = f" (Σ {row.tencent.rows})" if row.tencent.rows else ""
+    sent, delivered, fee = (f"{n}{suffix}" for n in (row.tencent.accepted, row.tencent.delivered, row.tencent.fee))
+    return sent, delivered, fee
+
+
+def accepted(periods: Sequence[Row]) -> list[int]:
+    """Return the accepted messages of each row by Tencent's figures; rows that share a sum have their mean."""
+    values, mean, left = list[int](), 0, 0
+    for row in reversed(periods):
+        if row.tencent:
+            left = row.tencent.rows or 1
+            mean = row.tencent.accepted // left
+        values.append(mean if left > 0 else 0)
+        left -= 1
+    return values[::-1]
 
 
 def _countries(countries: Sequence[Row]) -> str:

@@ -1,6 +1,7 @@
 """The words of a report: the columns of its table, and its facts as sentences."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from sms_admin.language import tr
@@ -26,7 +27,8 @@ def columns(by: str, *, tencent: bool) -> list[Column]:
         Column("signedUp", tr("signed up", "注册"), right=True),
         Column("fee", tr("fee", "计费"), right=True, spare=True),
     ]
-    theirs = [Column("tencent", tr("Tencent*", "腾讯云*"), _figures, right=True, spare=True)]
+    units = {"hour": tr("hours", "小时"), "day": tr("days", "天")}
+    theirs = [Column("tencent", tr("Tencent*", "腾讯云*"), partial(_figures, units.get(by, "")), spare=True)]
     return [Column("period", title, name_of), *ours, *(theirs if tencent and by != "country" else [])]
 
 
@@ -89,5 +91,6 @@ def _left(messages: int, days: float | None, expires: int | None) -> str:
     return text
 
 
-def _figures(figures: dict[str, Any]) -> str:
-    return f"{figures['accepted']} / {figures['delivered']} / {figures['fee']}"
+def _figures(unit: str, figures: dict[str, Any]) -> str:
+    text = f"{figures['accepted']} / {figures['delivered']} / {figures['fee']}"
+    return text + tr(f" ({rows} {unit})", f"（{rows} {unit}）") if (rows := figures.get("rows")) else text
