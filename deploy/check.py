@@ -56,15 +56,21 @@ def rows_of(file: str, table: Collection[Setting] = TABLE) -> list[Setting]:
     return [row for row in table if file != ADMIN_FILE or not row.secret or row.name in _ADMIN_SECRETS]
 
 
-def check(path: Path, environ: Mapping[str, str]) -> list[str]:
-    """Return the problems of a file and the environment it refers to, without values.
+def check(paths: Collection[Path], environ: Mapping[str, str]) -> tuple[dict[Path, list[str]], str]:
+    """Return the problems of each file and the environment it refers to, without values.
 
-    Raises component.Unavailable if there are none, but the toolkit could not be asked.
+    The second value is the reason why the toolkit could not be asked, or "".
     """
-    problems, document = offline(path, environ)
-    if not problems:  # otherwise one mistake would be reported twice
-        problems += [f"inputs.{name}: the toolkit ignores it" for name in component.dropped(document["inputs"])]
-    return problems
+    found = {path: offline(path, environ) for path in paths}
+    problems = {path: problems for path, (problems, _) in found.items()}
+    right = [path for path in paths if not problems[path]]  # in another, one mistake would be reported twice
+    try:
+        dropped = component.dropped(*(found[path][1]["inputs"] for path in right)) if right else []
+    except component.Unavailable as reason:
+        return problems, str(reason)
+    for path, names in zip(right, dropped, strict=True):
+        problems[path] += [f"inputs.{name}: the toolkit ignores it" for name in names]
+    return problems, ""
 
 
 def offline(path: Path, environ: Mapping[str, str]) -> tuple[list[str], Any]:
@@ -182,21 +188,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m deploy.check", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--example", action="store_true", help="use deploy/env.example and made-up values")
     environ = example() if parser.parse_args().example else of_the_cli(ROOT)
-    wrong = False
-    for name in (*FILES, ADMIN_FILE):
-        if name == ADMIN_FILE and not (ROOT / ADMIN.directory).is_dir():
-            print(f"{name}: skipped: there is no {ADMIN.directory}, which `make build-admin` makes")
-            continue
-        try:
-            problems = check(ROOT / name, environ)
-        except component.Unavailable as reason:
-            if os.environ.get("CI"):
-                sys.exit(f"{name}: not checked with the toolkit: {reason}")
-            print(f"{name}: right as far as it was checked. Skipped: tencent-component-toolkit ({reason})")
-            continue
-        print(*([f"{name}:", *problems] if problems else [f"{name}: right"]), sep="\n  ")
-        wrong |= bool(problems)
-    sys.exit(wrong)
+    names = [*FILES, ADMIN_FILE] if (ROOT / ADMIN.directory).is_dir() else [*FILES]
+    found, reason = check([ROOT / name for name in names], environ)
+    right = f"right as far as it was checked. Skipped: tencent-component-toolkit ({reason})" if reason else "right"
+    for name, problems in zip(names, found.values(), strict=True):
+        print(*([f"{name}:", *problems] if problems else [f"{name}: {right}"]), sep="\n  ")
+    if ADMIN_FILE not in names:
+        print(f"{ADMIN_FILE}: skipped: there is no {ADMIN.directory}, which `make build-admin` makes")
+    if reason and os.environ.get("CI"):
+        sys.exit(f"not checked with the toolkit: {reason}")
+    sys.exit(any(found.values()))
 
 
 def example() -> dict[str, str]:

@@ -19,5 +19,6 @@ def problems(document: Any) -> list[str]:
 
 @cache
 def _validator() -> jsonschema_rs.Validator:
-    schema = yaml.safe_load(Path(__file__).with_name("serverless.schema.yml").read_text(encoding="utf-8"))
+    text = Path(__file__).with_name("serverless.schema.yml").read_text(encoding="utf-8")
+    schema = yaml.load(text, yaml.CSafeLoader)
     return jsonschema_rs.validator_for(schema, mask="the value")

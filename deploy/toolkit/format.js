@@ -1,7 +1,7 @@
 'use strict';
-// Reads the inputs of serverless.yml as JSON, and prints the paths of those that make no difference to the calls that
-// tencent-component-toolkit would send: it drops what it does not know without a word. A value is changed, and what
-// comes out is compared with what came out before, so that nothing here has to know how the toolkit renames a key.
+// Reads a list of the inputs of serverless.yml files as JSON, and prints, for each, the paths that make no difference to
+// the calls that tencent-component-toolkit would send: it drops what it does not know without a word. A value is changed,
+// and what comes out is compared with what came out before, so that nothing here has to know how the toolkit renames a key.
 
 const { formatInputs } = require('tencent-component-toolkit/lib/modules/scf/utils');
 const HttpTrigger = require('tencent-component-toolkit/lib/modules/triggers/http').default;
@@ -39,9 +39,12 @@ function without(inputs, path) {
   return copy;
 }
 
-const inputs = JSON.parse(require('fs').readFileSync(0, 'utf8'));
-const before = calls(inputs);
-const dropped = [...leaves(inputs, [])].filter(
-  (path) => !ELSEWHERE.has(path[0]) && calls(without(inputs, path)) === before,
-);
-process.stdout.write(JSON.stringify(dropped.map((path) => path.join('.'))));
+function dropped(inputs) {
+  const before = calls(inputs);
+  const ignored = [...leaves(inputs, [])].filter(
+    (path) => !ELSEWHERE.has(path[0]) && calls(without(inputs, path)) === before,
+  );
+  return ignored.map((path) => path.join('.'));
+}
+
+process.stdout.write(JSON.stringify(JSON.parse(require('fs').readFileSync(0, 'utf8')).map(dropped)));
