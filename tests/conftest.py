@@ -32,7 +32,7 @@ from tests.testkit.world import World
 
 # Groups of files that run in one worker: their fixtures are slow, and openapi_live counts over all its tests.
 TOGETHER = tuple(
-    f"tests/test_{name}" for name in ("build.", "check_deploy.", "foreign_pages.", "openapi_live.", "page.", "users")
+    f"tests/test_{name}" for name in ("build.", "foreign_pages.", "local_run.", "openapi_live.", "page.", "users")
 )
 
 

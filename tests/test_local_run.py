@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from local.__main__ import main
-from local.cloud import local_cloud
+from local import __main__ as command
+from local.cloud import Cloud, local_cloud
+from local.gateway import Gateway
 from local.redis_view import trouble
 from sms_login.limits.policy import Limits
 from tests.testkit.admin import admin
@@ -30,19 +31,19 @@ DEADLINE = 60  # s that a process has in all, far more than it needs
 
 
 @contextlib.contextmanager
-def run(*options: str, port: int | str = 0, **settings: str) -> Iterator["subprocess.Popen[str]"]:
+def run(deadline: int = DEADLINE, /, **settings: str) -> Iterator["subprocess.Popen[str]"]:
     """Start ``python -m local`` with its output in pipes, and kill it in the end."""
     # REDIS_HOST may name a real Redis that other tests use; PYTHONUNBUFFERED would hide a line that is not flushed.
     inherited = {name: value for name, value in os.environ.items() if name not in ("REDIS_HOST", "PYTHONUNBUFFERED")}
-    process = subprocess.Popen(  # noqa: S603 - our own program, with the tests' options
-        [sys.executable, "-X", "dev", "-m", "local", *options],  # -X dev reports sockets that were left open
+    process = subprocess.Popen(
+        [sys.executable, "-X", "dev", "-m", "local"],  # -X dev reports sockets that were left open
         cwd=ROOT,
-        env={**inherited, "PORT": str(port), "RUN_ENV_FILE": str(ENV_FILE), **settings},
+        env={**inherited, "PORT": "0", "RUN_ENV_FILE": str(ENV_FILE), **settings},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    watchdog = threading.Timer(DEADLINE, process.kill)  # ends a readline() that would never return
+    watchdog = threading.Timer(deadline, process.kill)  # ends a readline() that would never return
     watchdog.start()
     try:
         with process:
@@ -77,17 +78,44 @@ def sh(command: str) -> str:
     return done.stdout
 
 
-def test_the_two_curl_commands_of_the_banner_log_in() -> None:
-    """The printed commands request a code and log in, and the SMS is printed in between."""
-    with run() as process:
-        first, second = [line.strip() for line in read_banner(process) if line.startswith("  curl ")]
-        assert json.loads(sh(first))["errorCode"] == 0
-        assert process.stdout
-        shown = next(line for line in process.stdout if line.startswith("SMS to "))
-        answer = json.loads(sh(second))
+def end(process: "subprocess.Popen[str]", number: signal.Signals) -> None:
+    """Send a signal, and assert that the run ends with exit code 0, and without a traceback or a warning."""
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=DEADLINE)
+    assert (process.returncode, errors) == (0, "")
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[tuple["subprocess.Popen[str]", list[str]]]:
+    """A run without options, for several tests, with its banner."""
+    with run(10 * DEADLINE) as process:  # it waits for tests between those that use it
+        yield process, read_banner(process)
+
+
+def test_the_banner_names_page_inbox_redis_captcha_and_failure_switch_and_logs_in(
+    running: tuple["subprocess.Popen[str]", list[str]],
+) -> None:
+    """Each address in the banner works; the printed commands log in, and the SMS is printed in between."""
+    process, lines = running
+    banner = "\n".join(lines)
+    [inbox] = re.findall(r"^Inbox: +(\S+)$", banner, re.MULTILINE)
+    [captcha] = re.findall(r"^Captcha: +(curl .+)$", banner, re.MULTILINE)
+    [switch] = re.findall(r"^Failures: (curl .+)$", banner, re.MULTILINE)
+    [page] = re.findall(r"^Open (\S+) in a browser", banner, re.MULTILINE)
+    [keys] = re.findall(r"^Redis: +(\S+)$", banner, re.MULTILINE)
+    assert "<title>sms-login</title>" in sh(f"curl -s -H 'Accept: text/html' '{page}'")
+    assert json.loads(sh(f"curl -s '{inbox}'")) == []
+    assert json.loads(sh(f"curl -s '{keys}'")) == []
+    assert set(json.loads(sh(f"{captcha} -s"))) == {"ticket", "randstr"}
+    first, second = [line.strip() for line in lines if line.startswith("  curl ")]
+    assert json.loads(sh(first))["errorCode"] == 0
+    assert process.stdout
+    shown = next(line for line in process.stdout if line.startswith("SMS to "))
     assert re.fullmatch(r"SMS to \+8613800138000: 【sms-login】[0-9]{6} 为您的登录验证码，.*\n", shown)
+    answer = json.loads(sh(second))
     assert answer["errorCode"] == 0, answer
     assert answer["data"]["token"]
+    assert json.loads(sh(f"{switch} -s")) == {"mode": "timeout", "times": 1}
 
 
 def test_a_terminal_without_chinese_does_not_stop_a_login() -> None:
@@ -101,72 +129,63 @@ def test_a_terminal_without_chinese_does_not_stop_a_login() -> None:
     assert re.search(r"\\u3010sms-login\\u3011[0-9]{6} \\u4e3a", shown)
 
 
-def test_the_banner_names_page_inbox_redis_captcha_and_failure_switch() -> None:
-    """Each address in the banner works in this run."""
-    with run() as process:
-        banner = "\n".join(read_banner(process))
-        [inbox] = re.findall(r"^Inbox: +(\S+)$", banner, re.MULTILINE)
-        [captcha] = re.findall(r"^Captcha: +(curl .+)$", banner, re.MULTILINE)
-        [switch] = re.findall(r"^Failures: (curl .+)$", banner, re.MULTILINE)
-        [page] = re.findall(r"^Open (\S+) in a browser", banner, re.MULTILINE)
-        [keys] = re.findall(r"^Redis: +(\S+)$", banner, re.MULTILINE)
-        assert "<title>sms-login</title>" in sh(f"curl -s -H 'Accept: text/html' '{page}'")
-        assert json.loads(sh(f"curl -s '{inbox}'")) == []
-        assert json.loads(sh(f"curl -s '{keys}'")) == []
-        assert set(json.loads(sh(f"{captcha} -s"))) == {"ticket", "randstr"}
-        assert json.loads(sh(f"{switch} -s")) == {"mode": "timeout", "times": 1}
+@contextlib.contextmanager
+def here(monkeypatch: pytest.MonkeyPatch, *options: str, **settings: str) -> Iterator[None]:
+    """Prepare this process, which is faster than another, for `main`; REDIS_HOST may name a Redis of other tests."""
+    monkeypatch.setattr(sys, "argv", ["local", *options])
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with mock.patch.dict(os.environ, {"REDIS_HOST": "", **settings}):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
-def refusals(url: str, count: int) -> list[str]:
-    """Ask for codes for as many numbers that follow one another; return the refusals."""
+def refusals(monkeypatch: pytest.MonkeyPatch, count: int, *options: str, **settings: str) -> list[str]:
+    """Ask a run for codes for as many numbers that follow one another; return the refusals."""
     outcomes = []
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=DEADLINE)
-    with contextlib.closing(connection):
-        for number in range(count):
-            connection.request("GET", f"/?method=getSms&phone={13_800_138_000 + number}")
-            outcomes.append(json.load(connection.getresponse())["codeStr"])
+
+    def ask(cloud: Cloud) -> None:
+        """Take the place of the wait for Ctrl-C."""
+        with Gateway(command.assemble(cloud.environ).handle, cloud.tencent, port=0) as gateway:
+            connection = http.client.HTTPConnection(urlsplit(gateway.url).netloc, timeout=DEADLINE)
+            with contextlib.closing(connection):
+                for number in range(count):
+                    connection.request("GET", f"/?method=getSms&phone={13_800_138_000 + number}")
+                    outcomes.append(json.load(connection.getresponse())["codeStr"])
+
+    monkeypatch.setattr(command, "serve", ask)
+    with here(monkeypatch, *options, **settings):
+        command.main()
+    assert len(outcomes) == count
     return [outcome for outcome in outcomes if outcome != "Ok"]
 
 
-def test_an_apps_test_suite_meets_no_limit_of_its_own_address() -> None:
+def test_an_apps_test_suite_meets_no_limit_of_its_own_address(monkeypatch: pytest.MonkeyPatch) -> None:
     """More codes than one address or one range may have in a day of the deployed function are sent."""
-    with run(LOG_LEVEL="WARNING") as process:
-        assert refusals(url_of(read_banner(process)), Limits().range_day + 1) == []
+    assert refusals(monkeypatch, Limits().range_day + 1) == []
 
 
-@pytest.mark.parametrize(
-    ("options", "settings"), [(["--production-limits"], {}), ([], {"IP_HOURLY_LIMIT": str(Limits().ip_hour)})]
-)
-def test_the_limits_of_production_can_be_brought_back(options: list[str], settings: dict[str, str]) -> None:
+def test_the_limits_of_production_can_be_brought_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """An option brings all of them back, and a setting one; half of a limit later a captcha is required."""
-    with run(*options, LOG_LEVEL="WARNING", **settings) as process:
-        assert refusals(url_of(read_banner(process)), Limits().ip_hour // 2 + 1) == ["CaptchaRequired"]
+    half, limit = Limits().ip_hour // 2, str(Limits().ip_hour)
+    assert refusals(monkeypatch, half + 1, "--production-limits") == ["CaptchaRequired"]
+    assert refusals(monkeypatch, half + 1, IP_HOURLY_LIMIT=limit) == ["CaptchaRequired"]
 
 
-def test_a_page_of_the_local_network_may_call_and_a_refused_one_is_printed_with_its_setting() -> None:
+def test_a_page_of_the_local_network_may_call_and_a_refused_one_is_printed_with_its_setting(
+    running: tuple["subprocess.Popen[str]", list[str]],
+) -> None:
     """The developer of a page reads which setting would allow it."""
-    with run() as process:
-        url = url_of(read_banner(process))
-        call = f"curl -s {url} -d method=health -H 'Sec-Fetch-Site: cross-site' -H 'Origin: http"
-        allowed = sh(f"{call}://192.168.1.20:5173' -o /dev/null -D -")
-        refused = json.loads(sh(f"{call}s://preview.example'"))
-        assert process.stdout
-        printed = next(line for line in process.stdout if "OriginNotAllowed" in line)
+    process, banner = running
+    call = f"curl -s {url_of(banner)} -d method=health -H 'Sec-Fetch-Site: cross-site' -H 'Origin: http"
+    allowed = sh(f"{call}://192.168.1.20:5173' -o /dev/null -D -")
+    refused = json.loads(sh(f"{call}s://preview.example'"))
+    assert process.stdout
+    printed = next(line for line in process.stdout if "OriginNotAllowed" in line)
     assert "Access-Control-Allow-Origin: http://192.168.1.20:5173" in allowed
     assert refused["codeStr"] == "OriginNotAllowed"
     assert json.loads(printed)["detail"] == "ALLOWED_ORIGINS does not list https://preview.example"
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_make_run_ends_cleanly_on_a_signal(number: signal.Signals) -> None:
-    """SIGTERM and Ctrl-C end it with exit code 0, and without a traceback or a warning."""
-    before = signal.signal(number, signal.default_int_handler)  # a background job inherits an ignored SIGINT
-    with run() as process:
-        signal.signal(number, before)
-        read_banner(process)
-        process.send_signal(number)
-        _, errors = process.communicate(timeout=DEADLINE)
-    assert (process.returncode, errors) == (0, "")
 
 
 def test_make_run_ends_at_once_while_an_sms_hangs() -> None:
@@ -187,14 +206,9 @@ def test_make_run_ends_at_once_while_an_sms_hangs() -> None:
 
 
 def refused(monkeypatch: pytest.MonkeyPatch, **settings: str) -> object:
-    """Run it in this process, which is faster; return the sentence with which it ends."""
-    monkeypatch.setattr(sys, "argv", ["local"])
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        with mock.patch.dict(os.environ, {"REDIS_HOST": "", **settings}), pytest.raises(SystemExit) as ended:
-            main()
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    """Return the sentence with which a run ends."""
+    with here(monkeypatch, **settings), pytest.raises(SystemExit) as ended:
+        command.main()
     return ended.value.code
 
 
@@ -234,14 +248,17 @@ def test_a_missing_library_is_reported_with_the_command_that_installs_it(
     assert (ROOT / f"requirements/{extra}.txt").exists()
 
 
-def test_the_banner_warns_of_a_redis_that_does_not_answer() -> None:
+def test_the_banner_warns_of_a_redis_that_does_not_answer_and_ctrl_c_ends_the_run() -> None:
     """`make run` starts nevertheless, since Redis may come back, and refuses every call until then."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits an ignored SIGINT
     with run(REDIS_HOST="127.0.0.1", REDIS_PORT=str(port)) as process:
+        signal.signal(signal.SIGINT, before)
         banner = read_banner(process)
         [get_sms] = [line.strip() for line in banner if "getSms" in line]
         answer = json.loads(sh(get_sms))
+        end(process, signal.SIGINT)
     assert f"Redis at 127.0.0.1:{port} does not answer: every call will be refused with 503." in banner
     assert answer["codeStr"] == "ServiceUnavailable"
 
@@ -321,7 +338,7 @@ def test_the_local_cloud_adds_no_secret_to_a_private_key() -> None:
 
 
 def test_the_operators_commands_run_beside_it(tmp_path: Path) -> None:
-    """`make admin` finds the run by its file, which is gone when the run has ended."""
+    """`make admin` finds the run by its file, which is gone when SIGTERM has ended the run."""
     file = tmp_path / ".env.run"
     with run(RUN_ENV_FILE=str(file)) as process:
         banner = read_banner(process)
@@ -342,6 +359,5 @@ def test_the_operators_commands_run_beside_it(tmp_path: Path) -> None:
         ):
             rows = admin({**os.environ, "SMS_ADMIN_ENV_FILE": str(file)}, *arguments.split())
             assert (rows.code, word in rows.out) == (0, True), rows
-        process.send_signal(signal.SIGTERM)
-        process.wait()
+        end(process, signal.SIGTERM)
     assert not file.exists()

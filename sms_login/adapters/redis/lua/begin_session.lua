@@ -5,12 +5,11 @@
 -- ARGV  1 user id, or with key 3 the id for a new user   2 session id   3 ms that it lives without a refresh
 --       4 ms that it lives at most   5 sessions that a number may have
 --       6 now, epoch ms, with key 3   7 ms without a login after which a user returns, 0 for never, with key 3
---       8... with key 4: the arguments of take_number.lua from the fourth on; with key 3 alone: generation of the
---       number's sessions when the code was redeemed, "" if it is not known
+--       8... with key 4: the arguments of take_number.lua from the fourth on
 -- Gives {ms until it ends unless it is used, the user's record or {}, ids of sessions that have ended for it, to be
 --       deleted...} | {0, the record} if none begins: the user is banned, is about to change the number, or is not the
---       one who comes from another number | {0, {}} if that change cannot go on, or if this login would sign a user up
---       although all sessions have ended since its code was redeemed
+--       one who comes from another number | {0, {}} if that change cannot go on, or if this login signed a user up
+--       before who has moved to another number since
 --
 -- A session is a hash:
 --   user         id of its user
@@ -22,8 +21,8 @@
 --   <session id> serial number of a session
 --   last         serial number of the latest one
 --   owner        id of their user: if another user owned the number before, the sessions of that one end
---   generation   another one whenever all sessions have ended; redeem.lua begins one. A user is named after the login
---                that signs them up, so a repeat of it must not bring one back who has left the number since
+--   generation   another one whenever all sessions have ended
+--   gone         id of a user who has just moved away: a repeat of the login that signed them up makes no other one
 local session, index, user = unpack(KEYS)
 local user_id, session_id = unpack(ARGV)
 local idle, most, allowed = numbers_from(3)
@@ -33,9 +32,7 @@ if KEYS[4] then
   record = take_number(user, KEYS[4], user_id, unpack(ARGV, 6))
   if record[1] ~= user_id then return {0, record} end
 elseif user then
-  local generation = ARGV[8]
-  local ended = generation ~= '' and redis.call('HGET', index, 'generation') ~= generation
-  if ended and redis.call('EXISTS', user) == 0 then return {0, {}} end
+  if redis.call('EXISTS', user) == 0 and redis.call('HGET', index, 'gone') == user_id then return {0, {}} end
   record = sign_in(user, user_id, ARGV[6], ARGV[7])
 end
 if record[5] or record[8] then return {0, record} end
@@ -50,6 +47,7 @@ if owner and owner ~= user_id then
 end
 local serial = count_of(last) + 1
 redis.call('HSET', index, 'owner', user_id, 'last', serial, 'generation', generation or session_id, session_id, serial)
+redis.call('HDEL', index, 'gone')
 lengthen(index, ttl)
 redis.call('HSET', session, 'user', user_id, 'count', 1, 'left', most, 'ttl', ttl)
 redis.call('PEXPIRE', session, ttl)
