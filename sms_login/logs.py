@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Mapping
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 
 from sms_login import __version__
@@ -50,10 +51,15 @@ def redact(text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=1)
+def _clock(seconds: int) -> str:
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}."
+
+
 def _line(seconds: float, level: str, event: str, facts: Mapping[str, Any], exc_info: Any = None) -> str:
     """Return one JSON object without a newline: `time` (UTC), `level`, `event`, then the facts."""
-    clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-    line = {"time": f"{clock}.{int(seconds * 1000) % 1000:03d}Z", "level": level, "event": event, **facts}
+    clock = f"{_clock(int(seconds))}{int(seconds * 1000) % 1000:03d}Z"
+    line = {"time": clock, "level": level, "event": event, **facts}
     if exc_info:
         line["traceback"] = redact("".join(traceback.format_exception(*exc_info)))
     encoded = _encode(line)

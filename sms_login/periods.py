@@ -2,7 +2,8 @@
 
 import math
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import date, timedelta
+from functools import lru_cache
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -28,18 +29,23 @@ class Calendar:
     """Names hours and days. `tz_offset` (hours east of UTC) places midnight."""
 
     def __init__(self, tz_offset: float) -> None:
-        self._zone = timezone(timedelta(hours=tz_offset))
+        self._offset = tz_offset * 3600
 
     def now(self) -> Now:
         """Return the present hour (hours since 1970, such as "494400") and day (such as "20261121")."""
         now = time.time()
-        hour, seconds = divmod(now, 3600)
-        date = datetime.fromtimestamp(now, self._zone)
-        midnight = datetime(date.year, date.month, date.day, tzinfo=self._zone) + timedelta(days=1)
+        hour, of_hour = divmod(now, 3600)
+        day, of_day = divmod(now + self._offset, 86_400)
         return Now(
-            hour=Period(f"{hour:.0f}", math.ceil((3600 - seconds) * 1000)),
-            day=Period(f"{date:%Y%m%d}", math.ceil((midnight - date).total_seconds() * 1000)),
+            hour=Period(f"{hour:.0f}", math.ceil((3600 - of_hour) * 1000)),
+            day=Period(_name(int(day)), math.ceil((86_400 - of_day) * 1000)),
         )
+
+
+@lru_cache(maxsize=2)
+def _name(day: int) -> str:
+    """Return the name of a day, in days since 1970."""
+    return f"{date(1970, 1, 1) + timedelta(days=day):%Y%m%d}"
 
 
 def retry_after(ms: int) -> int:

@@ -21,6 +21,8 @@ def digits_of(text: str, dropped: str = "") -> str:
     Unicode NFKC is applied first, which makes full-width and superscript digits ordinary ones. Invisible are the
     format characters (category Cf), such as the marks of direction that address books add. Other characters stay.
     """
+    if text.isascii() and text.isdigit():  # as most are; the rest takes 20 us
+        return text
     kept = (
         char
         for char in unicodedata.normalize("NFKC", text)

@@ -71,7 +71,10 @@ def test_the_certificate_has_the_name_that_is_set_or_a_ca_that_is_enough(
                     client.check()
             else:
                 client.check()
-                client.check()
+                kept = str(client.command("CLIENT", "ID", read=str).answer())
+                assert client.command("CLIENT", "ID", read=str).answer() == kept, "a session ticket is no data"
+                client.command("CLIENT", "KILL", "ID", kept, "SKIPME", "no", read=str).answer()
+                client.check()  # on a new connection, since the server has closed that one
             client.close()
 
 

@@ -63,16 +63,19 @@ def _by_name(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     return params
 
 
+def _no_constant(_name: str) -> None:
+    raise ValueError  # NaN and Infinity are not JSON
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_by_name, parse_constant=_no_constant)
+
+
 def _json(text: str) -> Mapping[str, Any]:
     with suppress(ValueError, RecursionError):
-        value = json.loads(text, object_pairs_hook=_by_name, parse_constant=_no_constant)
+        value = _decoder.decode(text)
         if isinstance(value, dict):
             return value
     raise InvalidParam("the body is not a JSON object", "请求体不是 JSON 对象")
-
-
-def _no_constant(_name: str) -> None:
-    raise ValueError  # NaN and Infinity are not JSON
 
 
 def _multipart(text: str, content_type: str) -> Mapping[str, Any]:

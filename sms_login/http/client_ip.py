@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Mapping
+from functools import lru_cache
 
 from sms_login.limits.client import UNKNOWN, Client
 
@@ -30,6 +31,7 @@ def client_of(source: str, platform: str, headers: Mapping[str, str]) -> Client:
     return Client(ip, ip)
 
 
+@lru_cache(maxsize=1024)  # a client sends more than one request
 def _parsed(text: str) -> str:
     """Return an address in its canonical spelling, without port, brackets and zone; "" for any other text."""
     text = text.strip()

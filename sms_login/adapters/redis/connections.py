@@ -5,6 +5,7 @@ for that once.
 """
 
 import contextlib
+import ssl
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,6 +43,8 @@ class NamedTls(redis.SSLConnection):
     redis-py has no option for the name (redis/redis-py#3340), so this overrides a private method.
     """
 
+    _tls: Any = None
+
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(ssl_check_hostname=name != "*", **options)
         self._name = name
@@ -49,9 +52,28 @@ class NamedTls(redis.SSLConnection):
     def _wrap_socket_with_ssl(self, sock: Any) -> Any:
         address, self.host = self.host, self._name or self.host
         try:
-            return super()._wrap_socket_with_ssl(sock)  # type: ignore[no-untyped-call] # redis-py has no types here
+            self._tls = super()._wrap_socket_with_ssl(sock)  # type: ignore[no-untyped-call] # redis-py has no types here
+            return self._tls
         finally:
             self.host = address
+
+    def can_read(self, timeout: float = 0) -> bool:
+        """Return whether there is an end or data to read, not only a session ticket, which TLS 1.3 sends unasked.
+
+        redis-py takes one for data if hiredis parses, and for such a connection it has no more use.
+        """
+        if not super().can_read(timeout):
+            return False
+        self._tls.settimeout(0)
+        try:
+            self._tls.recv(1)
+        except ssl.SSLWantReadError:
+            return False
+        except OSError:
+            return True
+        finally:
+            self._tls.settimeout(self.socket_timeout)
+        return True
 
 
 class _Kept(Struct, eq=False):

@@ -27,18 +27,19 @@ local session, index, user = unpack(KEYS)
 local user_id, session_id = unpack(ARGV)
 local idle, most, allowed = numbers_from(3)
 
+local owner, last, generation, gone = unpack(redis.call('HMGET', index, 'owner', 'last', 'generation', 'gone'))
 local record = {}
 if KEYS[4] then
   record = take_number(user, KEYS[4], user_id, unpack(ARGV, 6))
   if record[1] ~= user_id then return {0, record} end
 elseif user then
-  if redis.call('EXISTS', user) == 0 and redis.call('HGET', index, 'gone') == user_id then return {0, {}} end
-  record = sign_in(user, user_id, ARGV[6], ARGV[7])
+  record = record_of(user)
+  if not record[1] and gone == user_id then return {0, {}} end
+  record = sign_in(user, record, user_id, ARGV[6], ARGV[7])
 end
 if record[5] or record[8] then return {0, record} end
 user_id = record[1] or user_id
 local ttl = math.min(idle, most)
-local owner, last, generation = unpack(redis.call('HMGET', index, 'owner', 'last', 'generation'))
 local answer = {ttl, record}
 if owner and owner ~= user_id then
   for _, id in ipairs(ids_in(index)) do table.insert(answer, id) end
@@ -47,7 +48,7 @@ if owner and owner ~= user_id then
 end
 local serial = count_of(last) + 1
 redis.call('HSET', index, 'owner', user_id, 'last', serial, 'generation', generation or session_id, session_id, serial)
-redis.call('HDEL', index, 'gone')
+if gone then redis.call('HDEL', index, 'gone') end
 lengthen(index, ttl)
 redis.call('HSET', session, 'user', user_id, 'count', 1, 'left', most, 'ttl', ttl)
 redis.call('PEXPIRE', session, ttl)

@@ -42,14 +42,15 @@ local function record_of(user)
     'moved_from')
 end
 
--- Find the user of a number, or sign them up under a new id; return the record, with the last login before this one.
+-- Sign in the user of a record, or sign one up under a new id; return the record, with the last login before this one.
 -- A user who logs in `away` ms after the last login has returned, and their last login stays for as long again: until
 -- then, each login says so.
-local function sign_in(user, new_id, now, away)
-  if redis.call('HSETNX', user, 'id', new_id) == 1 then
-    redis.call('HSET', user, 'name', '', 'avatar', '', 'created', now, 'last_login', now)
+local function sign_in(user, record, new_id, now, away)
+  if not record[1] then
+    record[1], record[2], record[3], record[4], record[6] = new_id, '', '', now, now
+    redis.call('HSET', user, 'id', new_id, 'name', '', 'avatar', '', 'created', now, 'last_login', now)
+    return record
   end
-  local record = record_of(user)
   local last, returned = record[6] or now, record[7] or now
   if record[5] or record[8] then return record end
   away = tonumber(away)
@@ -58,7 +59,7 @@ local function sign_in(user, new_id, now, away)
     record[7] = returned
   else
     redis.call('HSET', user, 'last_login', now)
-    redis.call('HDEL', user, 'returned')
+    if record[7] then redis.call('HDEL', user, 'returned') end
     record[7] = false
   end
   return record
@@ -75,7 +76,7 @@ local function take_number(user, cancelled, user_id, now, away, old, name, avata
       'last_login', last_login, 'moved_from', old)
     if returned ~= '' then redis.call('HSET', user, 'returned', returned) end
   end
-  return sign_in(user, user_id, now, away)
+  return sign_in(user, record_of(user), user_id, now, away)
 end
 
 -- The ids of the sessions in an index, and how many there are.

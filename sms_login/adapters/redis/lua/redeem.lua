@@ -39,9 +39,10 @@ if not right then
   redis.call('PEXPIRE', failures, failures_life)
   return {'wrong', allowed - guessed - 1, count}
 end
-local called, reservations, all = '', {}, redis.call('HGETALL', challenge)
+local called, serial, reservations, all = '', '', {}, redis.call('HGETALL', challenge)
 for i = 1, #all, 2 do
   local kind = string.sub(all[i], 1, 5)
+  if all[i] == 'serial' then serial = all[i + 1] end
   if kind == 'took:' then table.insert(reservations, all[i + 1]) end
   if kind == 'call:' then called = '1' end
 end
@@ -65,5 +66,4 @@ if failed then
   redis.call('HSET', challenge, 'failures', failed, 'failures_left', redis.call('PTTL', failures))
   redis.call('DEL', failures)
 end
-local serial = redis.call('HGET', challenge, 'serial') or ''
 return {'right', login_id, called, life_of(left, until_), serial, unpack(reservations)}
