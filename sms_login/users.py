@@ -57,9 +57,10 @@ class Users(Protocol):
     def move(self, old: Phone, new: Phone, user_id: str) -> Call[User]:
         """Give the user of the old number the new one, and sign them in there, also if they have it already.
 
-        Answer the new number's user, which is another one if it was taken: then the user keeps the old number. Cut off
-        anywhere, it can be repeated, and is finished or cancelled by the next use of either number. Raises
-        ServiceUnavailable, at once or as the answer, also if it was cancelled.
+        Answer the new number's user, which is another one if it was taken: then the user keeps the old number. If both
+        are one number, they are signed in, and nothing else changes. Cut off anywhere, it can be repeated, and is
+        finished or cancelled by the next use of either number. Raises ServiceUnavailable, at once or as the answer,
+        also if it was cancelled.
         """
 
     def delete(self, phone: Phone, user_id: str) -> Call[bool]:

@@ -10,6 +10,7 @@ import time_machine
 from sms_login.adapters.redis.changes import KEPT
 from sms_login.adapters.redis.keys import user_key
 from sms_login.adapters.sql.users import SqlUsers
+from sms_login.errors import ServiceUnavailable
 from sms_login.otp.purposes import CHANGE_PHONE, LOGIN
 from sms_login.otp.rules import Rules
 from sms_login.phone import Phone
@@ -110,6 +111,28 @@ def test_a_repeat_is_answered_again_and_a_replay_is_not(everywhere: Make) -> Non
     assert change.outcome(**further) == "TokenInvalid"
     assert change.outcome(**further, token=first["token"]) == "TokenMismatch"
     assert (user_of(world, PHONE), user_of(world, NEW)) == (None, change.device.user_id)
+
+
+def test_a_change_to_the_present_number_changes_nothing(everywhere: Make) -> None:
+    """In every spelling it is refused before the code is spent, and the user table itself keeps user and sessions."""
+    world = everywhere(limits=UNLIMITED, rules=Rules(cooldown=1))
+    device = Device(world)
+    device.call("setNickname", token=device.token, name="小明")
+    change = {"token": device.token, "proof": prove(world, PHONE)}
+    world.cool_down()
+    spends = ask(world, PHONE)
+    for spelling in (PHONE.e164, PHONE.e164[1:], PHONE.e164[3:], f" {PHONE.e164[3:6]}-{PHONE.e164[6:]}"):
+        assert world.call("changePhone", **{**change, **spends, "phone": spelling})["codeStr"] == "InValidParam"
+    for same in (PHONE, Phone.from_e164(PHONE.e164), Phone(PHONE.e164, "ZZ")):
+        assert world.users.move(PHONE, same, device.user_id).answer().id == device.user_id
+        found = world.users.find(PHONE).answer()
+        assert found
+        assert (found.id, found.name) == (device.user_id, "小明")
+    assert device.is_in
+    assert Change(device).outcome() == "Success"  # no note of a change is left
+    with pytest.raises(ServiceUnavailable):
+        world.users.move(OTHER_PHONE, OTHER_PHONE, "nobody").answer()
+    assert user_of(world, OTHER_PHONE) is None
 
 
 # Attacks.

@@ -60,9 +60,10 @@ class RedisUsers:
         return self._redis.script("ban_user", [user_key(phone)], [user_id, _now() if banned else ""], bool)
 
     def move(self, old: Phone, new: Phone, user_id: str) -> RedisCall[User]:
-        """See `users.Users.move`. The change has started at the old number when this returns."""
+        """See `users.Users.move`. The change has started at the old number when this returns, unless it is the new one."""
         change = f"{new.e164} {secrets.token_urlsafe(9)}"
-        record = self._changes.start(old, user_id, change) or [None] * len(_FIELDS)
+        noted = old.e164 != new.e164 and self._changes.start(old, user_id, change)
+        record = noted or [None] * len(_FIELDS)
         args: list[str | int] = [user_id, _now(), self._away, old.e164, *(field or "" for field in record[1:7])]
 
         def taken(record: Sequence[str | None]) -> User:
