@@ -25,6 +25,9 @@ class Reply(NamedTuple):
     response: dict[str, Any]
     content_type: str = "application/json"
 
+    def __repr__(self) -> str:
+        return object.__repr__(self)  # the response may have numbers
+
 
 class NoReply(Enum):
     """The ways to leave a request without an answer."""

@@ -46,7 +46,7 @@ _REDIS = (
 _PROXIES = ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Cloud:
     """``environ`` is the function's whole environment, ``tencent`` takes its SMS and judges its captchas."""
 

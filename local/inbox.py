@@ -9,7 +9,7 @@ from typing import Any
 SIZE = 1000  # messages; older ones are forgotten
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Message:
     """An accepted SMS, or a call. ``phone`` is E.164, ``sent_at`` in epoch seconds."""
 

@@ -24,6 +24,7 @@ from sms_admin.rows import mask_numbers, plain
 from sms_admin.statistics.alerts import FindAlerts, find_alerts
 from sms_login import __version__
 from sms_login.logs import redact
+from sms_login.secret import Masked
 
 EVENT = "smsAdmin"
 _TIMER = {"Type", "TriggerName", "Time", "Message"}
@@ -32,7 +33,7 @@ _LONGEST = 40.0  # s for a timer's receipts: the next timer takes the rest
 MOST = 900_000  # bytes of an answer: the operator's client reads at most 1 MiB
 
 
-class Request(msgspec.Struct, forbid_unknown_fields=True):
+class Request(Masked, frozen=True, forbid_unknown_fields=True):
     """A page of an operation: the version of the operator's commands, and `by`, who asks by CAM's own words."""
 
     version: str

@@ -22,9 +22,10 @@ from sms_login.limits.store import Verdict
 from sms_login.otp.purposes import LOGIN
 from sms_login.periods import Calendar, Now
 from sms_login.phone import Phone
+from sms_login.secret import Masked
 
 
-class Asked(Struct, frozen=True):
+class Asked(Masked, frozen=True):
     """The request of both operations."""
 
     phone: str  # in E.164

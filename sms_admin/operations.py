@@ -23,6 +23,9 @@ class Page(NamedTuple):
     rows: list[Any]
     cursor: Any = None
 
+    def __repr__(self) -> str:
+        return object.__repr__(self)  # the cursor may be a number
+
 
 class Operation(NamedTuple):
     """A function that returns a page, its name, such as `numbers.show_number`, and the type of its request."""

@@ -1,6 +1,8 @@
-"""Secrets: strings that print masked, and the keys derived from them."""
+"""Secrets: strings and structs that print masked, and the keys derived from secrets."""
 
 import hmac
+
+from msgspec import Struct
 
 
 class Secret:
@@ -24,6 +26,12 @@ class Secret:
         return "Secret('****')"
 
     __str__ = __repr__
+
+
+class Masked(Struct, frozen=True):
+    """The base of structs that hold secrets, tokens or whole numbers as text: it prints none of their fields."""
+
+    __repr__ = object.__repr__
 
 
 def derived_key(secret: bytes, use: str) -> bytes:

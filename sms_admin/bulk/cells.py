@@ -22,6 +22,9 @@ class Line(NamedTuple):
     row: int
     cells: list[str | Bad]
 
+    def __repr__(self) -> str:
+        return object.__repr__(self)  # it holds a number
+
 
 def text(value: Any) -> str | Bad:
     """Return the text of a cell that python-calamine has read."""

@@ -30,6 +30,9 @@ class Receipt(NamedTuple):
     why: str
     at: int
 
+    def __repr__(self) -> str:
+        return object.__repr__(self)  # it holds a number
+
 
 class Reply(NamedTuple):
     """The answer of a person."""
@@ -37,6 +40,9 @@ class Reply(NamedTuple):
     phone: int
     text: str
     at: int
+
+    def __repr__(self) -> str:
+        return object.__repr__(self)  # it holds a number
 
     @property
     def unsubscribes(self) -> bool:

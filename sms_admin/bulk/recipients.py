@@ -26,6 +26,9 @@ class Recipient(NamedTuple):
     phone: int
     values: list[str]
 
+    def __repr__(self) -> str:
+        return object.__repr__(self)  # it holds a number
+
     @property
     def abroad(self) -> bool:
         """Return whether the number is outside mainland China."""
@@ -38,6 +41,9 @@ class Rejected(NamedTuple):
     row: int
     cells: list[str]
     why: str
+
+    def __repr__(self) -> str:
+        return object.__repr__(self)  # it holds a number
 
 
 class Reader:

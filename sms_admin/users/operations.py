@@ -14,12 +14,13 @@ from sms_admin.users.records import SEARCHED, Who, find, page
 from sms_admin.users.sessions import live_sessions
 from sms_login.adapters.redis.sessions import RedisSessions
 from sms_login.phone import Phone
+from sms_login.secret import Masked
 from sms_login.users import User
 
 _ROWS = 100  # that end a page
 
 
-class Wanted(Struct, frozen=True):
+class Wanted(Masked, frozen=True):
     """The users to list: their numbers begin with `number`, their names contain `name`, `banned` ones alone."""
 
     number: str = ""

@@ -8,18 +8,17 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from msgspec import Struct
-
 from sms_admin.failures import Failed
 from sms_admin.place import Place
 from sms_admin.users import redis_records
 from sms_login.phone import Phone
+from sms_login.secret import Masked
 from sms_login.users import User
 
 SEARCHED = 10.0  # s for which one call looks for users: far less than the admin function has
 
 
-class Who(Struct, frozen=True):
+class Who(Masked, frozen=True):
     """A user by `phone` (E.164), or else by `id`."""
 
     phone: str = ""
@@ -31,6 +30,9 @@ class Some(NamedTuple):
 
     users: Sequence[User]
     cursor: Any
+
+    def __repr__(self) -> str:
+        return object.__repr__(self)  # in SQL, the cursor is a number
 
 
 def page(place: Place, cursor: Any, number: str = "") -> Some:

@@ -9,17 +9,16 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from msgspec import Struct
-
 from sms_login.errors import InvalidParam
 from sms_login.http.bodies import MAX_FIELDS, read_body
+from sms_login.secret import Masked
 
 _LANGUAGE = re.compile(r"[\s,]*([A-Za-z]+)")  # the first of a header
 _CHINESE = {"zh", "cmn", "yue"}  # the language, Mandarin, and Cantonese, which iOS tells apart
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-class Request(Struct, frozen=True):
+class Request(Masked, frozen=True):
     """A call whose parameters have not been read yet.
 
     `headers` have names in lower case, and a value that was sent twice once; `verb` is the HTTP method; `path` has no

@@ -28,12 +28,13 @@ from sms_login.otp.delivery import SmsStatus
 from sms_login.otp.login import LoggedIn
 from sms_login.otp.purposes import LOGIN
 from sms_login.otp.send import CodeSent
+from sms_login.secret import Masked
 from sms_login.sessions.proofs import Proven
 from sms_login.sessions.service import SignedIn, StillLoggedIn, UserInfo
 from sms_login.typed import is_visible
 
 
-class GetSms(Struct, frozen=True, tag_field="method", tag="getSms", rename="camel"):
+class GetSms(Masked, frozen=True, tag_field="method", tag="getSms", rename="camel"):
     """Send a code."""
 
     phone: Spelling
@@ -45,7 +46,7 @@ class GetSms(Struct, frozen=True, tag_field="method", tag="getSms", rename="came
     captcha_randstr: Ticket | None = None
 
 
-class GetSmsStatus(Struct, frozen=True, tag_field="method", tag="getSmsStatus", rename="camel"):
+class GetSmsStatus(Masked, frozen=True, tag_field="method", tag="getSmsStatus", rename="camel"):
     """Return the fate of a message."""
 
     phone: Spelling
@@ -53,7 +54,7 @@ class GetSmsStatus(Struct, frozen=True, tag_field="method", tag="getSmsStatus", 
     serial_no: SerialNo
 
 
-class Login(Struct, frozen=True, tag_field="method", tag="login", rename="camel"):
+class Login(Masked, frozen=True, tag_field="method", tag="login", rename="camel"):
     """Log in with a code; without one, check whether a token is still valid."""
 
     phone: Spelling
@@ -62,7 +63,7 @@ class Login(Struct, frozen=True, tag_field="method", tag="login", rename="camel"
     token: Token | None = None
 
 
-class Verify(Struct, frozen=True, tag_field="method", tag="verify", rename="camel"):
+class Verify(Masked, frozen=True, tag_field="method", tag="verify", rename="camel"):
     """Prove with a code that the number is in hand, for one purpose. Nobody is signed in."""
 
     phone: Spelling
@@ -72,13 +73,13 @@ class Verify(Struct, frozen=True, tag_field="method", tag="verify", rename="came
     detail: Detail | None = None
 
 
-class Refresh(Struct, frozen=True, tag_field="method", tag="refresh", rename="camel"):
+class Refresh(Masked, frozen=True, tag_field="method", tag="refresh", rename="camel"):
     """Get new tokens."""
 
     refresh_token: Token
 
 
-class Logout(Struct, frozen=True, tag_field="method", tag="logout", rename="camel"):
+class Logout(Masked, frozen=True, tag_field="method", tag="logout", rename="camel"):
     """End the session of either token, or every session of its user."""
 
     token: Token | None = None
@@ -86,7 +87,7 @@ class Logout(Struct, frozen=True, tag_field="method", tag="logout", rename="came
     everywhere: bool = False
 
 
-class ChangePhone(Struct, frozen=True, tag_field="method", tag="changePhone", rename="camel"):
+class ChangePhone(Masked, frozen=True, tag_field="method", tag="changePhone", rename="camel"):
     """Give the user another number. A proof of the present one and a code of the new one are needed."""
 
     token: Token
@@ -96,7 +97,7 @@ class ChangePhone(Struct, frozen=True, tag_field="method", tag="changePhone", re
     session_id: SessionId
 
 
-class DeleteAccount(Struct, frozen=True, tag_field="method", tag="deleteAccount", rename="camel"):
+class DeleteAccount(Masked, frozen=True, tag_field="method", tag="deleteAccount", rename="camel"):
     """Delete the user. A fresh code proves their identity."""
 
     token: Token
@@ -104,20 +105,20 @@ class DeleteAccount(Struct, frozen=True, tag_field="method", tag="deleteAccount"
     session_id: SessionId | None = None
 
 
-class GetUserInfo(Struct, frozen=True, tag_field="method", tag="getUserInfo"):
+class GetUserInfo(Masked, frozen=True, tag_field="method", tag="getUserInfo"):
     """Return the user of a token."""
 
     token: Token
 
 
-class SetNickname(Struct, frozen=True, tag_field="method", tag="setNickname"):
+class SetNickname(Masked, frozen=True, tag_field="method", tag="setNickname"):
     """Set the user's nickname."""
 
     token: Token
     name: NickName
 
 
-class SmsReceipt(Struct, frozen=True, tag_field="method", tag="smsReceipt"):
+class SmsReceipt(Masked, frozen=True, tag_field="method", tag="smsReceipt"):
     """Take delivery receipts, which are the body: a JSON array."""
 
     key: ReceiptKey

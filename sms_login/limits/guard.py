@@ -17,12 +17,13 @@ from sms_login.limits.policy import ALL_SENDINGS, CALLS, Policy, Reservation
 from sms_login.limits.store import LimitStore, Reserved, Subject, Verdict, WindowNames, verdict
 from sms_login.periods import Now, retry_after
 from sms_login.phone import Phone
+from sms_login.secret import Masked
 
 _WITHOUT_CAPTCHA = 2  # sendings a day to one number
 _ALERTS = (80, 100)  # % of the day's budget
 
 
-class Caller(Struct, frozen=True):
+class Caller(Masked, frozen=True):
     """A client with the captcha ticket that it sent, "" without one."""
 
     client: Client

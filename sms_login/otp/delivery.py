@@ -13,6 +13,7 @@ from sms_login import logs
 from sms_login.calls import Call, Send
 from sms_login.errors import CodeHasExpired, ReceiptKeyInvalid
 from sms_login.phone import Phone
+from sms_login.secret import Masked
 from sms_login.statistics import Statistics
 
 Reason = Literal["unreachable", "noSuchNumber", "blocked", "limited", "rejected", "carrier"]
@@ -52,7 +53,7 @@ class ReceiptStore(Protocol):
         """Return the fate of a message; None if the number has no such challenge."""
 
 
-class Deliveries(Struct, frozen=True, kw_only=True, eq=False):
+class Deliveries(Masked, frozen=True, kw_only=True, eq=False):
     """Takes the provider's receipts, and tells the fate of a message. Thread-safe.
 
     `read` returns the receipts in a callback's body and the count of unreadable ones; `keys` are the valid ones of the

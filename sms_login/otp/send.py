@@ -3,7 +3,6 @@
 import math
 import secrets
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from sms_login import errors, logs
@@ -15,10 +14,11 @@ from sms_login.otp.purposes import LOGIN, Purpose
 from sms_login.otp.store import Challenge, SendDecision, SendOutcome, SendRequest
 from sms_login.periods import Now, Seconds, retry_after
 from sms_login.phone import Phone
+from sms_login.secret import Masked
 from sms_login.sms import MAINLAND, Sms, Voice
 
 
-class CodeSent(Struct, frozen=True, rename="camel"):
+class CodeSent(Masked, frozen=True, rename="camel"):
     """A code is on its way. SendSms's own `request_id` and `serial_no` are null in the answer to a repeat."""
 
     session_id: str
@@ -28,7 +28,7 @@ class CodeSent(Struct, frozen=True, rename="camel"):
     serial_no: str | None = None
 
 
-class _Sending(Struct, frozen=True):
+class _Sending(Masked, frozen=True):
     """A sending that is reserved and recorded under its `id`, in the requested challenge or in the `new` one."""
 
     id: str

@@ -8,16 +8,15 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Protocol
 
-from msgspec import Struct
-
 from sms_login.calls import Call
 from sms_login.limits.policy import Reservation
 from sms_login.otp.purposes import LOGIN, Purpose
 from sms_login.periods import Period
 from sms_login.phone import Phone
+from sms_login.secret import Masked
 
 
-class Challenge(Struct, frozen=True):
+class Challenge(Masked, frozen=True):
     """A challenge in the store: the `nonce` that its code is derived from, and the keyed `digest` of the code."""
 
     id: str
@@ -25,7 +24,7 @@ class Challenge(Struct, frozen=True):
     digest: str
 
 
-class SendRequest(Struct, frozen=True):
+class SendRequest(Masked, frozen=True):
     """A request to send a code on a calendar `day`.
 
     `challenge_id` is the challenge to send again, if it is of this `purpose`. `stale_id` is a challenge that the
@@ -52,7 +51,7 @@ class SendOutcome(Enum):
     LOCKED = "locked"
 
 
-class SendDecision(Struct, frozen=True):
+class SendDecision(Masked, frozen=True):
     """An outcome with its facts.
 
     `challenge_id` is the challenge that a code is sent in, or the one of a repeat, and `challenge` the one to resend;
@@ -79,7 +78,7 @@ class GuessOutcome(Enum):
     LOCKED = "locked"
 
 
-class Attempt(Struct, frozen=True):
+class Attempt(Masked, frozen=True):
     """A guess by the login `login_id`: its `digests`, one under each valid secret.
 
     A `shared` guess is counted in the budget of logins without a sessionId. For the guess, only challenges of its
@@ -93,7 +92,7 @@ class Attempt(Struct, frozen=True):
     purpose: Purpose
 
 
-class Redemption(Struct, frozen=True):
+class Redemption(Masked, frozen=True):
     """An outcome with its facts.
 
     WRONG has `attempts_left` and the `failures` in a row; LOCKED has `wait_ms`; RIGHT and REPEAT have the `login_id` of

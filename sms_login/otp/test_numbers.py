@@ -3,16 +3,14 @@
 import hmac
 from collections.abc import Mapping
 
-from msgspec import Struct
-
 from sms_login import logs
 from sms_login.errors import InvalidPhone
 from sms_login.periods import Calendar
 from sms_login.phone import Phone
-from sms_login.secret import Secret
+from sms_login.secret import Masked, Secret
 
 
-class FixedCodes(Struct, frozen=True, eq=False):
+class FixedCodes(Masked, frozen=True, eq=False):
     """The `codes` of test numbers by E.164, valid through the day `until` ("YYYYMMDD")."""
 
     codes: Mapping[str, Secret]

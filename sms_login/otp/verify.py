@@ -4,8 +4,6 @@ import secrets
 from collections.abc import Callable, Collection, Sequence
 from typing import Generic, TypeVar
 
-from msgspec import Struct
-
 from sms_login import errors, logs
 from sms_login.calls import Call
 from sms_login.limits.client import Client
@@ -15,6 +13,7 @@ from sms_login.otp.purposes import LOGIN, Purpose
 from sms_login.otp.store import Attempt, GuessOutcome, Redemption
 from sms_login.periods import retry_after
 from sms_login.phone import Phone
+from sms_login.secret import Masked
 from sms_login.statistics import Statistics, seconds
 
 T = TypeVar("T")
@@ -23,7 +22,7 @@ _NO_CHALLENGE = "-"  # a lock is told also if there is no code to compare a gues
 _RIGHT = {GuessOutcome.RIGHT, GuessOutcome.REPEAT}
 
 
-class Guess(Struct, frozen=True):
+class Guess(Masked, frozen=True):
     """A code for a `purpose`. Without a `challenge_id` it is compared with the number's latest code for the purpose."""
 
     phone: Phone
@@ -34,7 +33,7 @@ class Guess(Struct, frozen=True):
     purpose: Purpose = LOGIN
 
 
-class Used(Struct, Generic[T], frozen=True):
+class Used(Masked, Generic[T], frozen=True):
     """A code that `login_id` redeemed, with the `result` of its use; `challenge_id` is None for a test number."""
 
     result: T

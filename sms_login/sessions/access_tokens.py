@@ -6,6 +6,7 @@ from secrets import token_urlsafe
 import msgspec
 
 from sms_login.phone import Phone
+from sms_login.secret import Masked
 from sms_login.sessions.tokens import LEEWAY, Payload, Tokens
 from sms_login.users import User
 
@@ -13,7 +14,7 @@ _TYPE = "at+jwt"  # RFC 9068, section 2.1: no other kind of JWT passes as an acc
 _AVATAR = 1024  # bytes of the claim as JSON: with a longer one, the token would exceed the length of a parameter
 
 
-class Claims(msgspec.Struct, frozen=True):
+class Claims(Masked, frozen=True):
     """The user and the session of a token."""
 
     user_id: str

@@ -3,25 +3,24 @@
 import time
 from secrets import token_urlsafe
 
-import msgspec
-
 from sms_login.errors import TokenInvalid
 from sms_login.periods import Seconds
 from sms_login.phone import Phone
+from sms_login.secret import Masked
 from sms_login.sessions.tokens import Payload, Tokens
 
 LIFE = 300  # s
 _TYPE = "proof+jwt"
 
 
-class Proven(msgspec.Struct, frozen=True, rename="camel"):
+class Proven(Masked, frozen=True, rename="camel"):
     """The code was right for its purpose; `proof` is a JWT that says so."""
 
     proof: str
     expires_in: Seconds
 
 
-class Proof(msgspec.Struct, frozen=True):
+class Proof(Masked, frozen=True):
     """A verified proof of a number; `detail` is the base64url of the SHA-256 of its detail, "" without one."""
 
     id: str

@@ -5,18 +5,16 @@ They rotate at every use, as RFC 9700, section 4.14.2 requires for public client
 
 import hmac
 
-from msgspec import Struct
-
 from sms_login import base64url
 from sms_login.errors import TokenInvalid
 from sms_login.phone import Phone
-from sms_login.secret import derived_key
+from sms_login.secret import Masked, derived_key
 
 _PREFIX = "rt_"  # by it, the log recognises and redacts one
 _MAC = 16  # bytes; 128 bits are plenty, since only this service can check a guess, online
 
 
-class RefreshToken(Struct, frozen=True):
+class RefreshToken(Masked, frozen=True):
     """A verified token: a `session` of a `phone`, after `count` rotations."""
 
     phone: Phone

@@ -11,13 +11,14 @@ from sms_login.calls import Call, Joint, Send
 from sms_login.errors import NotRegistered, ServiceUnavailable, TokenInvalid, TokenMismatch, UserBanned
 from sms_login.periods import Seconds
 from sms_login.phone import Phone
+from sms_login.secret import Masked
 from sms_login.sessions.access_tokens import AccessTokens, Claims
 from sms_login.sessions.refresh_tokens import RefreshToken, RefreshTokens
 from sms_login.sessions.store import Rotation, SessionStore
 from sms_login.users import User, Users
 
 
-class UserInfo(Struct, frozen=True, rename="camel"):
+class UserInfo(Masked, frozen=True, rename="camel"):
     """A user; `phone` in E.164."""
 
     user_id: str

@@ -7,12 +7,13 @@ import msgspec
 
 from sms_login.errors import InvalidPhone, TokenExpired, TokenInvalid
 from sms_login.phone import Phone
+from sms_login.secret import Masked
 from sms_login.sessions.keys import KeyRing
 
 LEEWAY = 60  # s that two machines' clocks may differ by
 
 
-class Payload(msgspec.Struct, frozen=True, kw_only=True):
+class Payload(Masked, frozen=True, kw_only=True):
     """The claims that every token must have, and `nbf` if it has one. Times in epoch seconds."""
 
     iss: str

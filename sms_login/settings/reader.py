@@ -21,6 +21,7 @@ class Reader(Struct):
 
     environ: Mapping[str, str]
     problems: list[str] = []
+    __repr__ = object.__repr__  # the environment has secrets
 
     def problem(self, name: str, what: str) -> None:
         """Keep a problem, as one sentence that begins with the name."""

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from msgspec import Struct
-
 from sms_login.limits.policy import Limits
 from sms_login.otp.rules import Rules
-from sms_login.secret import Secret
+from sms_login.secret import Masked, Secret
 from sms_login.sessions.keys import Key
 from sms_login.sessions.store import LONGEST_SESSION, SessionRules
 from sms_login.settings import kinds
@@ -27,7 +25,7 @@ def _limit(name: str, field: str) -> Setting:
     return Setting(name, kinds.integer, getattr(Limits(), field), 1, 1_000_000_000, field=field)
 
 
-class Settings(Struct, frozen=True):
+class Settings(Masked, frozen=True):
     """All settings, checked. Each field names the settings that it is made of; durations are in seconds.
 
     `make settings` writes documentation and deployment files from this table, in its order.

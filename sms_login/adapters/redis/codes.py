@@ -59,28 +59,12 @@ class RedisChallenges:
         rules, key, purpose = self._rules, request.idempotency_key, _word(request.purpose.name)
         tail_ms = rules.repeat_for * 1000  # a spent code is kept for as long as its login may be repeated
         latest, sent = _of(purpose, "latest"), _of(purpose, f"sent:{key}") if key else "cooldown"
-        names = (
-            request.challenge_id or new.id,
-            new.id,
-            latest,
-            "cooldown",
-            f"day:{request.day.name}",
-            "failures",
-            sent,
-        )
+        requested, day = request.challenge_id or "", f"day:{request.day.name}"
+        names = (requested or new.id, new.id, latest, "cooldown", day, "failures", sent)
         keys = [otp_key(request.phone, name) for name in names]
-        ids = (request.challenge_id or "", new.id, request.stale_id or "")
-        texts = (
-            mode,
-            *ids,
-            1 if key else 0,
-            new.nonce,
-            new.digest,
-            purpose,
-            sending_id,
-            reservation,
-            1 if request.call else 0,
-        )
+        ids = (requested, new.id, request.stale_id or "")
+        keyed, call = 1 if key else 0, 1 if request.call else 0
+        texts = (mode, *ids, keyed, new.nonce, new.digest, purpose, sending_id, reservation, call)
         lives = (rules.life * 1000, rules.age * 1000 + tail_ms, tail_ms)
         limits = (rules.guesses, rules.lock_at, rules.daily, request.day.left_ms, rules.cooldown * 1000)
         return self._redis.script("issue", keys, [*texts, *lives, *limits], partial(_decision, request, new))

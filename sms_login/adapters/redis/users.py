@@ -60,7 +60,7 @@ class RedisUsers:
         return self._redis.script("ban_user", [user_key(phone)], [user_id, _now() if banned else ""], bool)
 
     def move(self, old: Phone, new: Phone, user_id: str) -> RedisCall[User]:
-        """See `users.Users.move`. The change has started at the old number when this returns, unless it is the new one."""
+        """See `users.Users.move`. The change has started when this returns, unless it is to the same number."""
         change = f"{new.e164} {secrets.token_urlsafe(9)}"
         noted = old.e164 != new.e164 and self._changes.start(old, user_id, change)
         record = noted or [None] * len(_FIELDS)

@@ -25,6 +25,9 @@ class Answer(NamedTuple):
     headers: Message
     content: bytes
 
+    def __repr__(self) -> str:
+        return object.__repr__(self)  # the content has numbers
+
 
 class Transport:
     """Sends the SDK's requests to one host, in place of its `ApiRequest`. All threads share the kept connections.

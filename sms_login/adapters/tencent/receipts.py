@@ -4,24 +4,25 @@ from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from sms_login.adapters.tencent.receipt_codes import reason_of
 from sms_login.errors import InvalidParam, InvalidPhone
 from sms_login.otp.delivery import DeliveryReceipt, Reason
 from sms_login.phone import Phone
+from sms_login.secret import Masked
 
 _MAX_BODY = 64 * 1024  # bytes; a receipt has about 250
 _Digits = Annotated[str, Meta(pattern=r"\A[0-9]{1,15}\Z")]
 _Id = Annotated[str, Meta(pattern=r"\A[\x21-\x7e]{1,64}\Z")]
 
 
-class _Number(Struct):
+class _Number(Masked, frozen=True):
     nationcode: _Digits
     mobile: _Digits  # without the country code
 
 
-class _Sms(_Number):
+class _Sms(_Number, frozen=True):
     """`sid` is the SerialNo of SendSms, `errmsg` the carrier's code."""
 
     sid: _Id
@@ -32,7 +33,7 @@ class _Sms(_Number):
         return None if self.report_status == "SUCCESS" else reason_of(self.errmsg or "")
 
 
-class _Call(_Number):
+class _Call(_Number, frozen=True):
     """`callid` is the CallId of SendCodeVoice; `result` 0 is an answered call, 1 an unanswered one."""
 
     sid: _Id = msgspec.field(name="callid")
