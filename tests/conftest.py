@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from sqlalchemy import Engine, event
 from xdist.scheduler import LoadScopeScheduling
 
 from local.tencent import TencentStandIn
@@ -78,6 +80,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items.sort(
             key=lambda item: [hashlib.sha256(f"{seed} {name}".encode()).digest() for name in (item.path, item.nodeid)]
         )
+
+
+def _without_fsync(connection: Any, _record: Any) -> None:
+    """Let SQLite leave its writes to the kernel, which loses none unless the machine itself stops."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
+
+
+event.listen(Engine, "connect", _without_fsync)
 
 
 @pytest.fixture(scope="session")

@@ -79,7 +79,8 @@ def test_a_slot_is_followed_to_other_nodes(stack: ExitStack) -> None:
 
     # A new node, which the client has never heard of, takes a slot of the first one.
     new, replica = add(stack, cluster), add(stack, cluster)
-    until(lambda: all(is_complete(admin_of(stack, node)) for node in cluster.nodes), 20)
+    admins = [admin_of(stack, node) for node in cluster.nodes]
+    until(lambda: all(map(is_complete, admins)), 20)
     new_id = new.execute_command("CLUSTER MYID")
     slot = first.execute_command("CLUSTER KEYSLOT", "user:{b}")
     new.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", first.execute_command("CLUSTER MYID"))

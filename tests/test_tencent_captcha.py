@@ -17,6 +17,7 @@ from sms_login.adapters.tencent.captcha import TencentCaptcha
 from sms_login.errors import ServiceUnavailable
 from sms_login.otp.rules import Rules
 from tests.testkit.leaks import Raw
+from tests.testkit.servers import until
 
 APP_ID, APP_SECRET, IP = "190000042", "app-secret", "203.0.113.9"
 KEYS = {"TENCENTCLOUD_SECRETID": "id", "TENCENTCLOUD_SECRETKEY": "key", "TENCENTCLOUD_SESSIONTOKEN": "token"}
@@ -41,8 +42,8 @@ def captcha(tencent: TencentStandIn, environ: dict[str, str] | None = None, **ch
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait one second for the service instead of three."""
-    monkeypatch.setattr("sms_login.adapters.tencent.captcha._TIMEOUT", 1.0)
+    """Wait half a second for the service instead of three seconds."""
+    monkeypatch.setattr("sms_login.adapters.tencent.captcha._TIMEOUT", 0.5)
 
 
 # Tickets.
@@ -114,7 +115,7 @@ def test_a_service_that_does_not_answer_is_an_outage(tencent: TencentStandIn) ->
     with pytest.raises(ServiceUnavailable) as outage:
         adapter.refusal(*tencent.captcha_ticket(), IP)
     assert outage.value.detail in {"captcha: timeout", "captcha: ClientNetworkError"}
-    assert tencent.captcha_calls == 1
+    until(lambda: tencent.captcha_calls == 1, 20)  # the service may be slower than the timeout
     assert adapter.refusal(*tencent.captcha_ticket(), IP) is None
 
 

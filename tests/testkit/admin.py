@@ -23,9 +23,10 @@ class Done(NamedTuple):
 
 def admin(environ: Mapping[str, str], *arguments: str) -> Done:
     """Run `sms-admin` with arguments in an environment, without a terminal."""
+    kept = {name: os.environ[name] for name in ("SSL_CERT_FILE",) if name in os.environ}  # see the fixture of MariaDB
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="", write_through=True) for _ in range(2))
     with (
-        mock.patch.dict(os.environ, environ, clear=True),
+        mock.patch.dict(os.environ, {**kept, **environ}, clear=True),
         mock.patch("sys.argv", ["sms-admin", *arguments]),
         mock.patch("sys.stdin", io.StringIO()),
         contextlib.redirect_stdout(out),

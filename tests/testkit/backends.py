@@ -1,21 +1,30 @@
 """A Redis inside the process of the tests, and the time at which their clock starts."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import fakeredis
 
-PATIENCE = 20.0  # s
+PATIENCE = 20.0  # s, which a busy machine may need; the function waits for one
 NOON = datetime(2026, 11, 21, 12, tzinfo=timezone(timedelta(hours=8)))
 
-# The command that reads a key of each type, by the name that TYPE has for it.
-_READS: dict[str, Callable[[str], tuple[Any, ...]]] = {
-    "hash": lambda key: ("hgetall", key),
-    "string": lambda key: ("get", key),
-    "list": lambda key: ("lrange", key, 0, -1),
-}
+# Lua that returns each key with the milliseconds it has left; that sets them; and that returns keys, types and values.
+_EXPIRIES = """
+local found = {}
+for i, key in ipairs(redis.call('KEYS', '*')) do found[i] = {key, redis.call('PTTL', key)} end
+return found
+"""
+_EXPIRE = "for i = 1, #ARGV, 2 do redis.call('PEXPIRE', ARGV[i], ARGV[i + 1]) end"
+_DUMP = """
+local reads, found = {hash = {'HGETALL'}, string = {'GET'}, list = {'LRANGE', 0, -1}}, {}
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  local kind = redis.call('TYPE', key).ok
+  local command, from, to = unpack(reads[kind])
+  found[#found + 1] = {key, kind, from and redis.call(command, key, from, to) or redis.call(command, key)}
+end
+return found
+"""
 
 
 @dataclass
@@ -27,44 +36,38 @@ class Backend:
 
     def age(self, seconds: float) -> None:
         """Let `seconds` pass for every key that expires, which is all the time that the scripts know."""
-        left = {key: ms - int(seconds * 1000) for key, ms in self.expiries().items() if ms != -1}
-        self._at_once(("pexpire", *key_and_ms) for key_and_ms in left.items())
+        for node in self._nodes():
+            left = {key: ms - int(seconds * 1000) for key, ms in node.eval(_EXPIRIES, 0) if ms != -1}
+            node.eval(_EXPIRE, 0, *(word for each in left.items() for word in each))
 
     def expiries(self) -> dict[str, int]:
         """Return the keys with the milliseconds that they have left, -1 for ever."""
-        keys = self._keys()
-        expiries = zip(keys, self._at_once(("pttl", key) for key in keys), strict=True)
-        return {key: ms for key, ms in expiries if ms != -2}
+        return {key: ms for node in self._nodes() for key, ms in node.eval(_EXPIRIES, 0) if ms != -2}
 
     def dump(self) -> dict[str, Any]:
         """Return all that Redis holds."""
-        keys = self._keys()
-        kinds = zip(keys, self._at_once(("type", key) for key in keys), strict=True)
-        reads = {key: _READS[kind](key) for key, kind in kinds if kind != "none"}  # of a key that has just expired
-        found = zip(reads, self._at_once(reads.values()), strict=True)
-        return {key: value for key, value in found if value is not None}  # as before
+        dumped = {}
+        for node in self._nodes():
+            for key, kind, value in node.eval(_DUMP, 0):
+                dumped[key] = dict(zip(value[::2], value[1::2], strict=True)) if kind == "hash" else value
+        return dumped
 
-    def _keys(self) -> list[str]:
-        return [*dict.fromkeys(self.client.scan_iter(count=1000))]
-
-    def _at_once(self, calls: Iterable[tuple[Any, ...]]) -> list[Any]:
-        """Send commands with their arguments in one round trip, on a cluster in one for each node."""
-        pipeline = self.client.pipeline(transaction=False)
-        for command, *args in calls:
-            getattr(pipeline, command)(*args)
-        answers: list[Any] = pipeline.execute()
-        return answers
+    def _nodes(self) -> list[Any]:
+        """Return a client of each server, which needs no slots."""
+        if not hasattr(self.client, "get_primaries"):
+            return [self.client]
+        return [self.client.get_redis_connection(node) for node in self.client.get_primaries()]
 
 
-def patient(client: Any) -> Any:
-    """Let a client wait for as long as a busy machine may need, where the function waits a second; return it."""
+def patient(client: Any, seconds: float = PATIENCE) -> Any:
+    """Let new connections of a client wait so many seconds for an answer; return it."""
     if hasattr(client, "nodes_manager"):  # a cluster's
         nodes = [node.redis_connection for node in client.get_nodes()]
         options = [client.nodes_manager.connection_kwargs, *(node.connection_pool.connection_kwargs for node in nodes)]
     else:
         options = [client.connection_pool.connection_kwargs]
     for each in options:
-        each.update(socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE)
+        each.update(socket_timeout=seconds, socket_connect_timeout=seconds)
     return client
 
 
