@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sms_admin.check import settings as lenient
+from sms_admin.check.settings_words import in_chinese
 from sms_admin.failures import Failed
 from sms_login.phone import Phone
 from sms_login.settings.settings import Settings
@@ -28,7 +29,7 @@ def settings_of(environ: Mapping[str, str], *prefixes: str) -> Settings:
     read, problems, broken = lenient.read(environ)
     if read is None or any(name.startswith(prefixes) for name in broken):
         needed = [sentence for sentence in problems if any(prefix in sentence for prefix in prefixes)] or problems
-        raise Failed("; ".join(needed), "设置有误：" + "; ".join(needed))
+        raise Failed("; ".join(needed), "设置有误：" + "；".join(map(in_chinese, needed)))
     return read
 
 

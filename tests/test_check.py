@@ -1,5 +1,6 @@
 """`python -m sms_admin check`: its output and exit code; no check hides another, and no secret is printed."""
 
+import ast
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,10 @@ import pytest
 from local.cloud import ADMIN, Cloud, local_cloud
 from sms_admin.__main__ import main
 from sms_admin.check.checks import examine
-from sms_admin.check.command import summary
+from sms_admin.check.command import Inside, check_inside, summary
 from sms_admin.check.report import Check, Finding, State, ok, problem, run, warning
 from sms_admin.check.settings import Net
+from sms_admin.place import Place
 from tests.testkit.admin import admin
 from tests.testkit.findings import SLOW, bad, states
 from tests.testkit.servers import RedisServer
@@ -284,3 +287,49 @@ def test_redis_and_users_are_checked_from_the_admin_function(cloud: Cloud) -> No
     found = [line for line in map(json.loads, done.out.splitlines()) if line["state"] == "problem"]
     assert (done.code, [line["check"] for line in found]) == (1, ["function"])
     assert found[0]["found"] == "there is no function of this name: --function"
+
+
+CHECKS = sorted(path for path in (ROOT / "sms_admin/check").glob("*.py") if path.stem != "settings_words")
+
+
+def values(text: ast.expr) -> set[str]:
+    """Return the names of the values that an f-string has in it."""
+    called = {ast.unparse(node.func) for node in ast.walk(text) if isinstance(node, ast.Call)}
+    return {node.id for node in ast.walk(text) if isinstance(node, ast.Name)} - called
+
+
+@pytest.mark.parametrize("path", CHECKS, ids=lambda path: path.stem)
+def test_every_sentence_of_a_check_is_in_both_languages(path: Path) -> None:
+    """A text of three words stands beside its Chinese, which has the same values in it."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    told = set[ast.AST]()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name("tr"), args=[english, chinese]) | ast.Tuple(elts=[english, chinese]):
+                if re.search("[一-鿿]", ast.unparse(chinese)):
+                    assert values(english) == values(chinese), ast.unparse(english)
+                    told |= {*ast.walk(english), *ast.walk(chinese)}
+            case ast.Expr(value=docstring):
+                told.add(docstring)
+            case ast.Dict(keys=words):  # of errors, to be recognised
+                told |= {*filter(None, words)}
+            case ast.Compare(left=word):
+                told.add(word)
+    texts = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node not in told)
+    assert [text.value for text in texts if re.search("[a-z]{2,} [a-z]{2,} [a-z]{2,}", str(text.value))] == []
+
+
+def test_the_findings_are_in_chinese_if_the_locale_is(cloud: Cloud) -> None:
+    """Here and from the admin function, whose own locale is English; the names of checks and the JSON's keys stay."""
+    latin = {"redis.version", "countries"}  # a number, and codes of countries
+    chinese = {**cloud.environ, "LANG": "zh_CN.UTF-8"}
+    done = admin(chinese, "check", "--json", "--url=http://127.0.0.1:1")
+    found = [json.loads(line) for line in done.out.splitlines()]
+    assert [each for each in found if each["check"] not in latin and not re.search("[一-鿿]", each["found"])] == []
+    assert [each for each in found if each["todo"] and not re.search("[一-鿿]", each["todo"])] == []
+    done = admin(chinese, "check")
+    assert "正常     users                保存在 Redis 中" in done.out.splitlines()
+    assert re.fullmatch(r"0 个问题，\d+ 个警告，\d+ 项正常", done.out.splitlines()[-1])
+    with closing(Place(cloud.environ, "", print)) as place:
+        rows = check_inside.page(place, Inside(chinese=True), None).rows
+    assert [row.found for row in rows if row.check == "users"] == ["保存在 Redis 中"]

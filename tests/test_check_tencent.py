@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from local.cloud import Cloud, local_cloud
 from local.describe_sms import ABROAD, APPROVED, BOTH, PENDING, REFUSED, Sign, Template
 from local.tencent import TencentStandIn
-from sms_admin.check import captcha, clock, send, tencent
+from sms_admin.check import account, captcha, clock, send, tencent
 from sms_admin.check.report import Finding, State
 from sms_login.phone import Phone
 from sms_login.settings.settings import Settings
@@ -132,7 +132,7 @@ def test_an_api_that_is_not_allowed_is_a_warning(cloud: Cloud, code: str, todo: 
 @pytest.mark.parametrize("mode", ["timeout", "reset"])
 def test_no_answer_is_one_problem(cloud: Cloud, mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The advice says that a function in a VPC needs public access."""
-    monkeypatch.setattr(tencent, "_TIMEOUT", 0.2)
+    monkeypatch.setattr(account, "_TIMEOUT", 0.2)
     cloud.tencent.fail(mode, action="DescribeSmsTemplateList")
     findings = check(cloud)
     assert bad(findings) == {"tencent": State.PROBLEM}

@@ -1,11 +1,13 @@
 """Settings: the documented defaults; all problems at once, by name and without secrets."""
 
+import re
 from typing import Any
 
 import pytest
 from msgspec.structs import asdict, replace
 from sqlalchemy import make_url
 
+from sms_admin.check.settings_words import in_chinese
 from sms_admin.users_table import users_url
 from sms_login.limits.policy import Limits
 from sms_login.otp.rules import Rules
@@ -205,6 +207,29 @@ _BAD = {
 def test_a_value_that_cannot_work_is_refused_by_name(name: str, value: str) -> None:
     """The problem of an impossible value begins with the name of its variable."""
     assert {problem.split()[0] for problem in problems({**LEAST, name: value})} == {name}
+
+
+def test_the_operators_commands_tell_each_problem_in_chinese() -> None:
+    """Each sentence has its Chinese one, which names the same settings."""
+    told = {*problems({}), *problems({**LEAST, "REDIS_HOST": "undefined", "SMS_SIGN": "'x'"})}
+    told |= {
+        problem for name, values in _BAD.items() for value in values for problem in problems({**LEAST, name: value})
+    }
+    for changes in (
+        {"JWT_PRIVATE_KEY": "x"},
+        {"JWT_SECRET": "", "JWT_PUBLIC_KEYS_PREVIOUS": "x", "JWT_PRIVATE_KEY": "x"},
+        {"REDIS_CLUSTER": "1", "REDIS_DB": "1"},
+        {"REDIS_TLS": "1", "REDIS_TLS_NAME": "*"},
+        {"CAPTCHA_MODE": "always"},
+        {"CAPTCHA_APP_ID": "1"},
+        {"SMS_INTL_SDKAPPID": "1"},
+    ):
+        told |= {*problems({**LEAST, **changes})}
+    chinese = {problem: in_chinese(problem) for problem in told}
+    assert [problem for problem, words in chinese.items() if words.startswith("有误") or problem in words] == []
+    names = re.compile("[A-Z][A-Z_]{3,}[A-Z]")
+    for problem, words in chinese.items():
+        assert {*names.findall(problem.split(":")[0])} <= {*names.findall(words)}, (problem, words)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from functools import partial
 
 from sms_admin.check import captcha, clock, key_set, keys, limits, redis, send, settings, tencent
 from sms_admin.check.report import Check, Finding, ok, problem, run
+from sms_admin.language import tr
 from sms_login.phone import Phone
 from sms_login.settings.settings import Settings
 
@@ -73,9 +74,10 @@ def _checks(read: Settings, environ: Mapping[str, str]) -> list[Check]:
 def _users(read: Settings) -> Iterable[Finding]:
     url = read.users_url.reveal()
     if not url:
-        return [ok("users", "in Redis")]
+        return [ok("users", tr("in Redis", "保存在 Redis 中"))]
     try:
         from sms_admin.check import users  # noqa: PLC0415 - SQLAlchemy is optional
     except ModuleNotFoundError as missing:
-        return [problem("users", f"USERS_URL needs {missing.name}", "deploy with requirements/sql.txt")]
+        found = tr(f"USERS_URL needs {missing.name}", f"USERS_URL 需要 {missing.name}")
+        return [problem("users", found, tr("deploy with requirements/sql.txt", "部署时请加上 requirements/sql.txt"))]
     return users.check(url)

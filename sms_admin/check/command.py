@@ -13,7 +13,7 @@ from sms_admin.check.checks import INSIDE, examine, examine_inside
 from sms_admin.check.report import Finding, State, ok, problem
 from sms_admin.check.settings import Net
 from sms_admin.failures import Failed
-from sms_admin.language import tr
+from sms_admin.language import is_chinese, speaking, tr
 from sms_admin.operations import Page, operation
 from sms_admin.place import Place
 from sms_admin.run import Run
@@ -37,14 +37,17 @@ class _Url(click.ParamType[str]):
 
 
 class Inside(Struct):
-    """The request for the findings from the function's network."""
+    """The request for the findings from the function's network, in Chinese or English."""
+
+    chinese: bool
 
 
 @operation
-def check_inside(place: Place, asked: Inside, cursor: Any) -> Page:  # noqa: ARG001 - an operation has a request
+def check_inside(place: Place, asked: Inside, cursor: Any) -> Page:  # noqa: ARG001 - an operation has a cursor
     """Return the findings on Redis and the users, without the secrets of the environment that they are about."""
     net = Net(place.environ)
-    return Page([net.let_through(finding) for finding in examine_inside(place.environ)])
+    with speaking(chinese=asked.chinese):
+        return Page([net.let_through(finding) for finding in examine_inside(place.environ)])
 
 
 @commands.command(
@@ -90,16 +93,25 @@ def _findings(run: Run, phone: Phone | None, url: str | None) -> Iterator[Findin
         return
     yield from examine(run.environ, phone, url, without=INSIDE)
     try:
-        found = [msgspec.convert(row, Finding) for row in run.rows(check_inside, Inside())]
+        found = [msgspec.convert(row, Finding) for row in run.rows(check_inside, Inside(is_chinese()))]
     except Failed as failed:
-        todo = "see docs/admin.md, “Inside the VPC”: until it answers, Redis and the users are not checked"
-        yield problem("function", failed.english, todo)
+        todo = tr(
+            "see docs/admin.md, “Inside the VPC”: until it answers, Redis and the users are not checked",
+            "见 docs/admin.md 的“Inside the VPC”：在有应答之前，Redis 和用户不会被检查",
+        )
+        yield problem("function", str(failed), todo)
         return
-    yield ok("function", "answers, and has the version of these commands")
+    yield ok("function", tr("answers, and has the version of these commands", "有应答，版本与本命令一致"))
     yield from found
 
 
 def summary(problems: int, warnings: int, fine: int) -> str:
     """Return the last line of a report: how many findings there are of each kind."""
-    some = [f"{count} {noun}{'s' * (count != 1)}" for count, noun in ((problems, "problem"), (warnings, "warning"))]
-    return f"{', '.join(some)}, {fine} ok"
+    return tr(
+        f"{_some(problems, 'problem')}, {_some(warnings, 'warning')}, {fine} ok",
+        f"{problems} 个问题，{warnings} 个警告，{fine} 项正常",
+    )
+
+
+def _some(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from sms_admin.check.redis_errors import refused, unreachable
 from sms_admin.check.redis_memory import memory
 from sms_admin.check.report import Finding, ok, problem, warning
+from sms_admin.language import tr
 from sms_login.adapters.redis.client import RedisClient
 from sms_login.adapters.redis.connections import Client
 from sms_login.adapters.redis.limits import RedisLimits
@@ -36,14 +37,21 @@ def check(settings: Settings) -> Iterator[Finding]:
     """Check Redis: transport, password, and if it answers, version, latency, memory, clock and scripts."""
     yield from _line(settings)
     if not settings.redis_password:
-        todo = "set a password there, and in REDIS_PASSWORD, unless only the function can reach it"
-        yield warning("redis.password", "none: anyone who can reach this Redis can sign in as any user", todo)
+        found = tr(
+            "none: anyone who can reach this Redis can sign in as any user",
+            "没有：任何能访问此 Redis 的人都可以冒充任何用户登录",
+        )
+        todo = tr(
+            "set a password there, and in REDIS_PASSWORD, unless only the function can reach it",
+            "请在实例和 REDIS_PASSWORD 中设置密码，除非只有函数能访问它",
+        )
+        yield warning("redis.password", found, todo)
     # One connection even if REDIS_CLUSTER is set: the server itself tells whether it is a cluster.
     client = connect_redis(replace(settings, redis_cluster=False))
     address = f"{settings.redis_host}:{settings.redis_port}"
     try:
         client.ping()
-        yield ok("redis", f"answers at {address}")
+        yield ok("redis", tr(f"answers at {address}", f"{address} 有应答"))
         yield from _each_by_itself(settings, client)
     except redis.RedisError as error:
         yield problem("redis", f"{address}: {_said(error)}", unreachable(settings, error))
@@ -67,7 +75,7 @@ def _each_by_itself(settings: Settings, client: Client) -> Iterator[Finding]:
         try:
             yield from step()
         except redis.RedisError as error:  # noqa: PERF203 - five steps, and one that fails must not stop the others
-            yield problem(name, _said(error), "look in the server's own log")
+            yield problem(name, _said(error), tr("look in the server's own log", "请查看服务器自己的日志"))
 
 
 def _line(settings: Settings) -> Iterator[Finding]:
@@ -76,31 +84,49 @@ def _line(settings: Settings) -> Iterator[Finding]:
         try:
             ssl.create_default_context(cafile=settings.redis_ca_file or None)
         except OSError as error:  # ssl.SSLError among them
-            todo = "name a PEM file that exists: docs/deploy.md says how to deploy it"
-            yield problem("redis.tls", f"REDIS_CA_FILE cannot be used: {type(error).__name__}", todo)
+            why = type(error).__name__
+            found = tr(f"REDIS_CA_FILE cannot be used: {why}", f"REDIS_CA_FILE 无法使用：{why}")
+            todo = tr(
+                "name a PEM file that exists: docs/deploy.md says how to deploy it",
+                "请指定存在的 PEM 文件；部署方法见 docs/deploy.md",
+            )
+            yield problem("redis.tls", found, todo)
             return
-        whose = "against REDIS_CA_FILE" if settings.redis_ca_file else "against the system's CAs"
-        name = {"": settings.redis_host, "*": "any host"}.get(settings.redis_tls_name, settings.redis_tls_name)
-        yield ok("redis.tls", f"on, the certificate is verified {whose}, and must name {name}")
+        whose = "REDIS_CA_FILE" if settings.redis_ca_file else tr("the system's CAs", "系统的 CA")
+        names = {"": settings.redis_host, "*": tr("any host", "任意主机")}
+        name = names.get(settings.redis_tls_name, settings.redis_tls_name)
+        found = tr(
+            f"on, the certificate is verified against {whose}, and must name {name}",
+            f"已启用，按{whose}校验证书，证书须含 {name}",
+        )
+        yield ok("redis.tls", found)
         return
     try:
-        found = [str(entry[4][0]) for entry in socket.getaddrinfo(settings.redis_host, None)]
+        addresses = [str(entry[4][0]) for entry in socket.getaddrinfo(settings.redis_host, None)]
     except OSError:  # a name that does not resolve: `check` reports it
         return
-    if all(ipaddress.ip_address(address.partition("%")[0]).is_private for address in found):
-        yield ok("redis.tls", "off, at a private address")
+    if all(ipaddress.ip_address(address.partition("%")[0]).is_private for address in addresses):
+        yield ok("redis.tls", tr("off, at a private address", "未启用，地址为内网地址"))
         return
-    todo = "set REDIS_TLS=1, or use the instance's address inside the VPC"
-    yield warning("redis.tls", "off, at a public address: password and sessions travel in the clear", todo)
+    found = tr(
+        "off, at a public address: password and sessions travel in the clear",
+        "未启用，而地址为公网地址：密码和会话以明文传输",
+    )
+    todo = tr(
+        "set REDIS_TLS=1, or use the instance's address inside the VPC", "请设置 REDIS_TLS=1，或使用实例的内网地址"
+    )
+    yield warning("redis.tls", found, todo)
 
 
 def _version(info: dict[str, Any]) -> Iterator[Finding]:
     version = str(info.get("redis_version", ""))
     numbers = tuple(map(int, re.findall(r"[0-9]+", version)))
     if not numbers:
-        yield warning("redis.version", "the server does not tell", "check in the console that it is 4.0 or newer")
+        todo = tr("check in the console that it is 4.0 or newer", "请在控制台确认版本不低于 4.0")
+        yield warning("redis.version", tr("the server does not tell", "服务器没有告知"), todo)
     elif numbers < _OLDEST:
-        yield problem("redis.version", f"{version}: the scripts need 4.0", "upgrade the instance to 4.0 or newer")
+        found = tr(f"{version}: the scripts need 4.0", f"{version}：脚本需要 4.0")
+        yield problem("redis.version", found, tr("upgrade the instance to 4.0 or newer", "请将实例升级到 4.0 或更新"))
     else:
         yield ok("redis.version", version)
 
@@ -112,11 +138,13 @@ def _latency(client: Client) -> Iterator[Finding]:
         client.ping()
         times.append((time.perf_counter() - start) * 1000)
     median = statistics.median(times)
-    found = f"{median:.1f} ms, the median of {_PINGS} PINGs"
+    found = tr(f"{median:.1f} ms, the median of {_PINGS} PINGs", f"{median:.1f} 毫秒（{_PINGS} 次 PING 的中位数）")
     if median > _SLOW:
-        yield warning(
-            "redis.latency", found, "run function and Redis in one region and zone; from elsewhere, ignore it"
+        todo = tr(
+            "run function and Redis in one region and zone; from elsewhere, ignore it",
+            "函数与 Redis 应在同一地域和可用区；若从别处检查，可忽略",
         )
+        yield warning("redis.latency", found, todo)
     else:
         yield ok("redis.latency", found)
 
@@ -127,17 +155,31 @@ def _clock(client: Client) -> Iterator[Finding]:
     ours = (before + time.time()) / 2
     skew = ours - (seconds + micros / 1e6)
     if abs(skew) > _SKEW:
-        found = f"our clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} Redis's"
-        yield warning("redis.clock", found, "check which of them is right: days and tokens go by the function's clock")
+        found = tr(
+            f"our clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} Redis's",
+            f"本机时钟比 Redis {'快' if skew > 0 else '慢'} {abs(skew):.0f} 秒",
+        )
+        todo = tr(
+            "check which of them is right: days and tokens go by the function's clock",
+            "请核对哪个正确：日期和令牌以函数的时钟为准",
+        )
+        yield warning("redis.clock", found, todo)
     else:
-        yield ok("redis.clock", f"differs from ours by {abs(skew):.1f} s")
+        yield ok("redis.clock", tr(f"differs from ours by {abs(skew):.1f} s", f"与本机相差 {abs(skew):.1f} 秒"))
 
 
 def _scripts(settings: Settings, info: dict[str, Any]) -> Iterator[Finding]:
     """Reserve from counters of our own, which expire after a second, with the function's own code."""
     if settings.redis_cluster and not int(info.get("cluster_enabled", 1)):
-        todo = "set REDIS_CLUSTER=0: TencentDB's cluster edition has a proxy"
-        yield problem("redis.cluster", "REDIS_CLUSTER is 1, but this server is not a native cluster", todo)
+        found = tr(
+            "REDIS_CLUSTER is 1, but this server is not a native cluster",
+            "REDIS_CLUSTER 为 1，但此服务器不是原生集群",
+        )
+        todo = tr(
+            "set REDIS_CLUSTER=0: TencentDB's cluster edition has a proxy",
+            "请设置 REDIS_CLUSTER=0：云数据库的集群版自带代理",
+        )
+        yield problem("redis.cluster", found, todo)
         return
     window = Window("check", limit=None, left_ms=1000)
     takes = [Subject(f"check-{secrets.token_hex(8)}", [window]) for _ in range(_SUBJECTS)]
@@ -148,12 +190,18 @@ def _scripts(settings: Settings, info: dict[str, Any]) -> Iterator[Finding]:
     lost = [taken.detail for taken in map(verdict, reserving) if taken.verdict is Verdict.NO_ANSWER]
     if not lost:
         client.send(*budgets.refund(*(take.counted() for take in takes)))
-        kind = "native" if settings.redis_cluster else "behind a proxy" if int(info.get("cluster_enabled", 0)) else "no"
-        yield ok("redis.cluster", kind)
-        yield ok("redis.scripts", "EVALSHA runs our scripts, and they may write")
+        proxied = int(info.get("cluster_enabled", 0))
+        kind = tr("behind a proxy", "在代理之后") if proxied else tr("no", "否")
+        yield ok("redis.cluster", tr("native", "原生集群") if settings.redis_cluster else kind)
+        found = tr("EVALSHA runs our scripts, and they may write", "EVALSHA 可执行脚本，脚本可写入")
+        yield ok("redis.scripts", found)
     elif "MovedError" in lost[0]:
-        found = "REDIS_CLUSTER is 0, but this is a native cluster without a proxy"
-        yield problem("redis.cluster", found, "set REDIS_CLUSTER=1, or connect to the proxy")
+        found = tr(
+            "REDIS_CLUSTER is 0, but this is a native cluster without a proxy",
+            "REDIS_CLUSTER 为 0，但这是没有代理的原生集群",
+        )
+        todo = tr("set REDIS_CLUSTER=1, or connect to the proxy", "请设置 REDIS_CLUSTER=1，或连接代理")
+        yield problem("redis.cluster", found, todo)
     else:
         yield problem("redis.scripts", redact(lost[0]), refused(lost[0]))
 

@@ -6,6 +6,7 @@ from typing import Any
 import redis
 
 from sms_admin.check.report import Finding, ok, problem, warning
+from sms_admin.language import tr
 from sms_login.adapters.redis.connections import Client
 
 _FILLING, _FULL = 0.75, 0.95  # shares of maxmemory
@@ -16,13 +17,17 @@ def memory(info: dict[str, Any], client: Client, *, users_here: bool) -> Iterato
     yield _policy(info.get("maxmemory_policy") or _config(client), users_here=users_here)
     used, most = (int(info.get(name) or 0) for name in ("used_memory", "maxmemory"))
     if "used_memory" not in info:
-        yield warning("redis.memory", "the server does not tell", "check in the console how full it is")
-    elif not most:
-        yield ok("redis.memory", f"{_mb(used)} used, no limit set")
-    elif used < most * _FILLING:
-        yield ok("redis.memory", f"{_mb(used)} of {_mb(most)} used")
+        todo = tr("check in the console how full it is", "请在控制台查看用量")
+        yield warning("redis.memory", tr("the server does not tell", "服务器没有告知"), todo)
+        return
+    if not most:
+        yield ok("redis.memory", tr(f"{_mb(used)} used, no limit set", f"已用 {_mb(used)}，没有上限"))
+        return
+    found = tr(f"{_mb(used)} of {_mb(most)} used", f"已用 {_mb(used)}，共 {_mb(most)}")
+    if used < most * _FILLING:
+        yield ok("redis.memory", found)
     else:
-        found, todo = f"{_mb(used)} of {_mb(most)} used", "enlarge the instance: when it is full, logins fail"
+        todo = tr("enlarge the instance: when it is full, logins fail", "请扩容实例：内存用满后登录会失败")
         yield (problem if used >= most * _FULL else warning)("redis.memory", found, todo)
 
 
@@ -34,15 +39,24 @@ def _config(client: Client) -> str:
 
 
 def _policy(policy: str, *, users_here: bool) -> Finding:
-    todo = "set maxmemory-policy to noeviction (in the console: the instance's parameters)"
+    todo = tr(
+        "set maxmemory-policy to noeviction (in the console: the instance's parameters)",
+        "请将 maxmemory-policy 设为 noeviction（控制台的实例参数）",
+    )
     if not policy:
-        return warning("redis.eviction", "the server does not tell maxmemory-policy", f"check there, and {todo}")
+        found = tr("the server does not tell maxmemory-policy", "服务器没有告知 maxmemory-policy")
+        return warning("redis.eviction", found, tr(f"check there, and {todo}", f"请查看；{todo}"))
     if policy == "noeviction":
-        return ok("redis.eviction", "noeviction: nothing is dropped")
+        return ok("redis.eviction", tr("noeviction: nothing is dropped", "noeviction：不会丢弃任何数据"))
     if policy.startswith("allkeys-") and users_here:
-        return problem("redis.eviction", f"{policy}: when memory is full, users are dropped", todo)
+        found = tr(f"{policy}: when memory is full, users are dropped", f"{policy}：内存用满时会丢弃用户")
+        return problem("redis.eviction", found, todo)
     # Every key but the users' has a TTL, so the volatile policies drop the same.
-    return warning("redis.eviction", f"{policy}: when memory is full, codes, limits and sessions are dropped", todo)
+    found = tr(
+        f"{policy}: when memory is full, codes, limits and sessions are dropped",
+        f"{policy}：内存用满时会丢弃验证码、限额和会话",
+    )
+    return warning("redis.eviction", found, todo)
 
 
 def _mb(size: int) -> str:

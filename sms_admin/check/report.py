@@ -4,11 +4,15 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import copy_context
 from enum import Enum
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from rich.cells import cell_len
+
+from sms_admin.language import tr
 
 _EACH, _ALL = 20.0, 60.0  # s for one check, and for all together
 
@@ -21,6 +25,9 @@ class State(Enum):
     PROBLEM = "problem"  # logins fail, or will soon
 
 
+_STATES = {State.OK: ("ok", "正常"), State.WARNING: ("warning", "警告"), State.PROBLEM: ("problem", "问题")}
+
+
 class Finding(Struct, frozen=True):
     """One line of the report: name of the check, state, fact found, and advice ("" if none is needed)."""
 
@@ -31,7 +38,8 @@ class Finding(Struct, frozen=True):
 
     def text(self) -> str:
         """Return the line for a person; the advice is a second line."""
-        line = f"{self.state.value:8} {self.check:20} {_plain(self.found)}"
+        state = tr(*_STATES[self.state])
+        line = f"{state}{' ' * (8 - cell_len(state))} {self.check:20} {_plain(self.found)}"
         return f"{line}\n{'':8} {'':20} → {_plain(self.todo)}" if self.todo else line
 
     def json(self) -> str:
@@ -71,14 +79,17 @@ def run(checks: Sequence[Check], broken: Iterable[str], each: float = _EACH, in_
     for check in checks:
         wrong = sorted(name for name in broken if name.startswith(check.needs)) if check.needs else []
         if wrong:
-            yield warning(check.name, f"not checked: {', '.join(wrong)} is wrong", "correct it, then check again")
+            names = ", ".join(wrong)
+            found = tr(f"not checked: {names} is wrong", f"未检查：{names} 有误")
+            yield warning(check.name, found, tr("correct it, then check again", "请改正后再检查"))
             continue
         yield from _run(check, min(each, end - time.monotonic()))
 
 
 def _run(check: Check, seconds: float) -> Iterator[Finding]:
     if seconds <= 0:
-        yield warning(check.name, "not checked: the others took too long", "fix those first, then check again")
+        found = tr("not checked: the others took too long", "未检查：其他检查耗时过长")
+        yield warning(check.name, found, tr("fix those first, then check again", "请先解决那些问题，再检查一次"))
         return
     findings: queue.SimpleQueue[Finding | None] = queue.SimpleQueue()
 
@@ -91,13 +102,17 @@ def _run(check: Check, seconds: float) -> Iterator[Finding]:
         findings.put(None)
 
     # A daemon: a check that hangs must not keep the process alive.
-    threading.Thread(target=collect, daemon=True, name=check.name).start()
+    # It speaks the language of this thread.
+    context = copy_context()
+    threading.Thread(target=context.run, args=(collect,), daemon=True, name=check.name).start()
     end = time.monotonic() + seconds
     try:
         while finding := findings.get(timeout=max(0, end - time.monotonic())):
             yield finding
     except queue.Empty:
-        yield problem(check.name, f"not finished after {seconds:.0f} s", "the server or the network hangs: check both")
+        found = tr(f"not finished after {seconds:.0f} s", f"{seconds:.0f} 秒后仍未完成")
+        todo = tr("the server or the network hangs: check both", "服务器或网络没有响应：请都检查")
+        yield problem(check.name, found, todo)
 
 
 def _crash(name: str, error: BaseException) -> Finding:
@@ -105,8 +120,10 @@ def _crash(name: str, error: BaseException) -> Finding:
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next
-    where = f" at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
-    return problem(name, f"the check itself failed: {type(error).__name__}{where}", "please report it with this line")
+    place = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "?"
+    kind = type(error).__name__
+    found = tr(f"the check itself failed: {kind} at {place}", f"检查本身出错：{kind}，位于 {place}")
+    return problem(name, found, tr("please report it with this line", "请连同此行反馈"))
 
 
 def _plain(text: str) -> str:

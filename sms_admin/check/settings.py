@@ -7,6 +7,8 @@ from itertools import chain
 from msgspec.structs import replace
 
 from sms_admin.check.report import Finding, ok, problem
+from sms_admin.check.settings_words import in_chinese
+from sms_admin.language import tr
 from sms_login.settings.reader import ConfigError
 from sms_login.settings.settings import TABLE, Settings
 
@@ -14,7 +16,7 @@ _NAME = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)*")
 # Placeholders for required settings that are missing, so that the rest can be read. No check examines them.
 _INSTEAD = {
     **{row.name: "missing" for row in TABLE if row.required},
-    "JWT_SECRET": "not a secret, only long enough to pass for one",
+    "JWT_SECRET": "not-a-secret-only-long-enough-to-pass-for-one",
 }
 _SECRETS = [row.name for row in TABLE if row.secret]
 _SECRETS += ["TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY", "TENCENTCLOUD_SESSIONTOKEN"]
@@ -51,9 +53,13 @@ def read(environ: Mapping[str, str]) -> tuple[Settings | None, list[str], frozen
 def check(problems: list[str]) -> Iterator[Finding]:
     """Yield a finding for each problem of the settings; no value is in it."""
     for sentence in problems:
-        yield problem("settings", sentence, "correct it (docs/settings.md): until then every call answers 500")
+        todo = tr(
+            "correct it (docs/settings.md): until then every call answers 500",
+            "请改正（docs/settings.zh-CN.md）：在此之前每次调用都返回 500",
+        )
+        yield problem("settings", tr(sentence, in_chinese(sentence)), todo)
     if not problems:
-        yield ok("settings", "complete, and each by itself possible")
+        yield ok("settings", tr("complete, and each by itself possible", "完整，且每一项本身有效"))
 
 
 class Net:
