@@ -26,6 +26,9 @@ FILES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "requirements/dev.txt": (("admin", "asymmetric", "sql"), ("local", "dev")),
 }
 
+# The environments ask for the same texts.
+_requirement, _wheel_name = functools.cache(Requirement), functools.cache(parse_wheel_filename)
+
 
 class Release(msgspec.Struct, forbid_unknown_fields=True):
     """A pinned version of a package, with its metadata in the index."""
@@ -78,7 +81,7 @@ def _asked_for(
 ) -> Iterator[tuple[str, Requirement]]:
     """Yield all requirements that apply in an environment, each with its source: ours, then the packages' in turn."""
     variables = environment.markers()
-    waiting = [("pyproject.toml", Requirement(text), "") for text in requirements]
+    waiting = [("pyproject.toml", _requirement(text), "") for text in requirements]
     seen: set[tuple[str, str]] = set()
     while waiting:
         by, requirement, extra = waiting.pop()
@@ -89,7 +92,7 @@ def _asked_for(
         for asked in ("", *requirement.extras):
             if pin and str(pin) in releases and (pin.name, asked) not in seen:
                 seen.add((pin.name, asked))
-                waiting += [(pin.name, Requirement(text), asked) for text in releases[str(pin)].requires]
+                waiting += [(pin.name, _requirement(text), asked) for text in releases[str(pin)].requires]
 
 
 def _unfit(pin: Pin, release: Release, environment: Environment) -> Iterator[str]:
@@ -101,7 +104,7 @@ def _unfit(pin: Pin, release: Release, environment: Environment) -> Iterator[str
 
 def _fits(wheel: str, environment: Environment) -> bool:
     """Tell whether an environment can install a wheel, by its file name."""
-    return not _tags(environment).isdisjoint(parse_wheel_filename(wheel)[3])
+    return not _tags(environment).isdisjoint(_wheel_name(wheel)[3])
 
 
 @functools.cache
