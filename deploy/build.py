@@ -55,8 +55,11 @@ def make(
     root: Path = ROOT,
     python: str | None = None,
     package: Package = LOGIN,
+    cache: Path | None = None,
 ) -> Build:
     """Make a build in `directory` and its archive beside it; `python`, a Python 3.10, compiles it.
+
+    `cache` keeps the wheels of earlier builds; without it, .build-wheels of the sources does.
 
     Both are made in a temporary directory first, so that a failed build leaves the old one intact. Raises BuildError.
     """
@@ -66,7 +69,7 @@ def make(
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".build-") as temporary:
         new = Path(temporary, "build")
         requirements = [root / package.requirements, *(root / OPTIONS[name].requirements for name in sorted(options))]
-        vendor.install(requirements, new)
+        vendor.install(requirements, new, cache or root / ".build-wheels")
         for path in ours:
             if (new / path).exists():
                 raise BuildError(f"a library brings {path}, which is ours")
@@ -131,7 +134,7 @@ def _archive(directory: Path, archive: Path) -> None:
             info = zipfile.ZipInfo(path.relative_to(directory).as_posix(), _TIME)
             info.create_system = 3  # Unix: otherwise the modes are ignored
             info.external_attr = (0o100000 | _mode(path)) << 16
-            file.writestr(info, path.read_bytes(), zipfile.ZIP_DEFLATED, 9)
+            file.writestr(info, path.read_bytes(), zipfile.ZIP_DEFLATED, 7)  # 9 takes twice as long, for 0.3 %
 
 
 def main() -> None:

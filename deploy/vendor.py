@@ -4,6 +4,7 @@ No installer unpacks them: if two packages bring one path, it would keep only th
 """
 
 import fnmatch
+import hashlib
 import os
 import shutil
 import subprocess
@@ -41,8 +42,8 @@ _NEVER_RUNS = (
 )
 
 
-def install(requirements: Collection[Path], target: Path) -> None:
-    """Put the libraries of requirements files into `target`.
+def install(requirements: Collection[Path], target: Path, cache: Path) -> None:
+    """Put the libraries of requirements files into `target`; their wheels stay in `cache` for the next build.
 
     Raises BuildError with pip's reason, or with the names of two packages that bring different files of one path.
     """
@@ -50,12 +51,10 @@ def install(requirements: Collection[Path], target: Path) -> None:
     pins = {str(pin): pin for path in requirements for pin in _read(path) if pin.name not in _NOT_NEEDED}
     if not pins:
         return
-    with tempfile.TemporaryDirectory(dir=target.parent) as directory:
-        _download(pins.values(), Path(directory))
-        for name, content in merge(Path(directory)).items():
-            path = target / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+    for name, content in merge(_wheels(pins.values(), cache)).items():
+        path = target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
 def _read(path: Path) -> list[Pin]:
@@ -65,25 +64,32 @@ def _read(path: Path) -> list[Pin]:
         raise BuildError(f"no libraries: {error}") from None
 
 
-def _download(pins: Collection[Pin], directory: Path) -> None:
-    """Fetch the platform's wheels with pip, from the source in its settings."""
-    listed = directory / "requirements.txt"  # without markers, which pip would evaluate for the Python that it runs on
+def _wheels(pins: Collection[Pin], cache: Path) -> Path:
+    """Return a directory with the platform's wheels of all pins, which are downloaded unless they are in the cache."""
+    # Without markers, which pip would evaluate for the Python that it runs on.
     lines = (" ".join([str(pin), *(f"--hash=sha256:{digest}" for digest in pin.hashes)]) for pin in pins)
-    listed.write_text("\n".join(lines), encoding="utf-8")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    command += [
-        "--dest",
-        str(directory),
-        "--no-deps",
-        "--require-hashes",
-        "--only-binary",
-        ":all:",
-        "--requirement",
-        str(listed),
-    ]
-    command += ["--python-version", PYTHON, "--implementation", "cp"]
+    requirements, options = "\n".join(lines), ["--python-version", PYTHON, "--implementation", "cp"]
     for tag in manylinux(GLIBC, MACHINE):
-        command += ["--platform", tag]
+        options += ["--platform", tag]
+    wheels = cache / hashlib.sha256(" ".join([requirements, *options]).encode()).hexdigest()
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in wheels.glob("*.whl")]
+    if len(digests) == len(pins) and {digest for pin in pins for digest in pin.hashes}.issuperset(digests):
+        return wheels
+    cache.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as directory:
+        _download(requirements, options, Path(directory, "new"))
+        shutil.rmtree(wheels, ignore_errors=True)
+        Path(directory, "new").rename(wheels)
+    return wheels
+
+
+def _download(requirements: str, options: Collection[str], target: Path) -> None:
+    """Fetch wheels with pip, from the source in its settings; its own cache would keep a second copy of them."""
+    listed = target.with_suffix(".txt")
+    listed.write_text(requirements, encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-cache-dir"]
+    command += ["--no-deps", "--require-hashes", "--only-binary", ":all:", *options]
+    command += ["--requirement", str(listed), "--dest", str(target)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - pip, with our own options
     if done.returncode:
         raise BuildError(f"no libraries:\n{done.stderr.strip()}")

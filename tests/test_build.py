@@ -9,6 +9,7 @@ import subprocess
 import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -47,21 +48,6 @@ MAGIC_3_10 = (3439).to_bytes(2, "little") + b"\r\n"
 
 
 @pytest.fixture(scope="session")
-def pip_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache for pip, which is empty for the first build and filled for the second."""
-    return tmp_path_factory.mktemp("pip-cache")
-
-
-def build_or_skip(directory: Path, python: str | None) -> Build:
-    """Return a build; skip the test if the libraries cannot be downloaded, such as on a train."""
-    try:
-        return make(directory, python=python)
-    except BuildError as error:
-        require(not str(error).startswith("no libraries"), f"the package index: {error}")
-        raise
-
-
-@pytest.fixture(scope="session")
 def python() -> str:
     """A CPython 3.10 of this machine."""
     found = vendor.find_python()
@@ -70,27 +56,36 @@ def python() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
-def build(tmp_path_factory: pytest.TempPathFactory, python: str, pip_cache: Path) -> Build:
-    """A build without options, on a machine that has never made one."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("PIP_NO_CACHE_DIR", raising=False)
-        patch.setenv("PIP_CACHE_DIR", str(pip_cache))
-        return build_or_skip(tmp_path_factory.mktemp("made") / "build", python)
-
-
-@pytest.fixture
-def elsewhere(monkeypatch: pytest.MonkeyPatch, pip_cache: Path) -> Iterator[None]:
+@contextmanager
+def elsewhere() -> Iterator[None]:
     """Another machine: its time zone, language, hash seed and settings of pip; its files are private by default."""
-    monkeypatch.delenv("PIP_NO_CACHE_DIR", raising=False)
-    for name, value in {**ELSEWHERE, "PIP_CACHE_DIR": str(pip_cache)}.items():
-        monkeypatch.setenv(name, value)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ELSEWHERE.items():
+            patch.setenv(name, value)
+        time.tzset()
+        umask = os.umask(0o077)
+        try:
+            yield
+        finally:
+            os.umask(umask)
     time.tzset()
-    umask = os.umask(0o077)
-    yield
-    os.umask(umask)
-    monkeypatch.undo()
-    time.tzset()
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of wheels, which is empty for the first build and filled for the second."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory, python: str, cache: Path) -> Build:
+    """A build without options, on another machine that has never made one; skips tests without a package index."""
+    try:
+        with elsewhere():
+            return make(tmp_path_factory.mktemp("made") / "build", python=python, cache=cache)
+    except BuildError as error:
+        require(not str(error).startswith("no libraries"), f"the package index: {error}")
+        raise
 
 
 def tree(directory: Path) -> dict[str, tuple[int, int, str]]:
@@ -103,10 +98,15 @@ def tree(directory: Path) -> dict[str, tuple[int, int, str]]:
     return seen
 
 
-@pytest.mark.usefixtures("elsewhere")
-def test_two_builds_are_the_same_bytes(build: Build, python: str, tmp_path: Path) -> None:
-    """Place, user, settings and pip's cache do not change a build, so an old tag can be deployed again as it was."""
-    again = build_or_skip(tmp_path / "another-name", python)
+def test_two_builds_are_the_same_bytes(
+    build: Build, python: str, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Place, user, settings and cache do not change a build, so an old tag can be deployed again as it was.
+
+    The second build needs no package index.
+    """
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    again = make(tmp_path / "another-name", python=python, cache=cache)
     assert tree(again.directory) == tree(build.directory)
     assert again.archive.read_bytes() == build.archive.read_bytes()
     assert again.digest == hashlib.sha256(build.archive.read_bytes()).hexdigest()
@@ -276,7 +276,7 @@ def test_a_library_without_a_wheel_is_named_and_the_old_build_stays(
 def test_a_library_that_brings_a_file_of_ours_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A library's file at the path of ours is refused, since one of the two would be lost silently."""
 
-    def install(_requirements: list[Path], target: Path) -> None:
+    def install(_requirements: list[Path], target: Path, _cache: Path) -> None:
         target.mkdir()
         (target / "index.py").touch()
 

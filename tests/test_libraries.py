@@ -1,6 +1,7 @@
 """How `make build` puts libraries together: from pip's own index, and by rules instead of the order of installation."""
 
 import hashlib
+import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,15 +45,44 @@ def publish(index: Path, name: str, files: Mapping[str, str]) -> str:
 def test_the_build_downloads_from_pips_own_index(tmp_path: Path, index: Path) -> None:
     """The build asks the index of pip's settings, which in China is a mirror, since the main one is slow there."""
     (tmp_path / "requirements.txt").write_text(publish(index, "lamp", {"lamp.py": "LIGHT = 1\n"}))
-    vendor.install([tmp_path / "requirements.txt"], tmp_path / "libraries")
+    vendor.install([tmp_path / "requirements.txt"], tmp_path / "libraries", tmp_path / "cache")
     assert (tmp_path / "libraries/lamp.py").read_text() == "LIGHT = 1\n"
+
+
+def test_a_wheel_in_the_cache_is_used_unless_its_hash_or_its_pin_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second build downloads nothing; a damaged, missing or other wheel is downloaded."""
+    (tmp_path / "requirements.txt").write_text(wheel(tmp_path / "index", "lamp", {"lamp.py": "LIGHT = 1\n"}))
+    downloads = []
+
+    def download(requirements: str, _options: list[str], target: Path) -> None:
+        downloads.append(requirements)
+        shutil.copytree(tmp_path / "index", target)
+
+    monkeypatch.setattr(vendor, "_download", download)
+
+    def install() -> int:
+        target = tmp_path / f"libraries-{len(list(tmp_path.iterdir()))}"
+        vendor.install([tmp_path / "requirements.txt"], target, tmp_path / "cache")
+        assert (target / "lamp.py").read_text() == "LIGHT = 1\n"
+        return len(downloads)
+
+    assert [install(), install()] == [1, 1]
+    (cached,) = tmp_path.glob("cache/*/*.whl")
+    cached.write_bytes(cached.read_bytes()[:-1])
+    assert [install(), install()] == [2, 2]
+    cached.unlink()
+    assert [install(), install()] == [3, 3]
+    (tmp_path / "requirements.txt").write_text(f"{downloads[0]} --hash=sha256:{'0' * 64}\n")
+    assert [install(), install()] == [4, 4]
 
 
 def test_an_unpinned_requirement_is_refused(tmp_path: Path) -> None:
     """A requirement without version and hash fails the build before any download."""
     (tmp_path / "requirements.txt").write_text("lamp>=1\n")
     with pytest.raises(BuildError, match=r"^no libraries: requirements\.txt: neither name==version nor hashed: lamp"):
-        vendor.install([tmp_path / "requirements.txt"], tmp_path / "libraries")
+        vendor.install([tmp_path / "requirements.txt"], tmp_path / "libraries", tmp_path / "cache")
 
 
 def test_two_packages_with_different_files_of_one_path_are_refused(tmp_path: Path) -> None:
