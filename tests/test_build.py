@@ -146,8 +146,8 @@ def test_a_build_holds_only_files_that_run(build: Build) -> None:
     assert {Path(name).suffix for name in rest} == {".py", ".so", ".pem"}
     assert {name for name in rest if name.endswith(".pem")} == {"certifi/cacert.pem"}
     assert {Path(name).parts[0].removesuffix(".py") for name in rest} == {
-        *("async_timeout", "certifi", "charset_normalizer", "idna", "jwt", "msgspec", "phonenumbers", "redis"),
-        *("requests", "tencentcloud", "typing_extensions", "urllib3", "waitress"),
+        *("async_timeout", "certifi", "charset_normalizer", "hiredis", "idna", "jwt", "msgspec", "phonenumbers"),
+        *("redis", "requests", "tencentcloud", "typing_extensions", "urllib3", "waitress"),
     }
     assert [name for name in notes if not name.endswith("METADATA") and "LICEN" not in name.upper()] == []
     licensed = {name.partition(".dist-info/")[0] for name in notes if "LICEN" in name.upper()}
