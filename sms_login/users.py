@@ -31,9 +31,11 @@ class Users(Protocol):
     def check(self) -> bool:
         """Return whether a user could sign up, False if this is for Redis to say. Raises ServiceUnavailable."""
 
-    def sign_in(self, phone: Phone, new_id: str) -> Call[User]:
+    def sign_in(self, phone: Phone, new_id: str, generation: str = "", /) -> Call[User]:
         """Return the number's user, signed up now as `new_id` if there is none; record the time, unless banned.
 
+        If the login repeats the one that made `new_id`, that user may have been deleted or have moved since. A table in
+        the Redis of the sessions then signs nobody up, once they have another `generation`: raises ServiceUnavailable.
         A user who has been away for the table's `reverify_after` seconds, if it is not 0, is a returning one, and stays
         so at each login for as long again: a second login must not say less than the first.
         """

@@ -1,5 +1,6 @@
 """deleteAccount: its callers, and the data that it removes and keeps, on every kind of Redis."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from sms_login.phone import Phone
 from tests.testkit.backends import fake_backend
 from tests.testkit.devices import Device, devices
 from tests.testkit.limits import counts
-from tests.testkit.world import OTHER_PHONE, PHONE, REVIEW_CODE, REVIEW_PHONE, World
+from tests.testkit.world import OTHER_PHONE, PHONE, REVIEW_CODE, REVIEW_PHONE, UNLIMITED, World
 
 KEY = {"Idempotency-Key": "idempotency-key-1"}
 SESSION, USER = (f"{kind}:{{{PHONE.e164}}}" for kind in ("session", "user"))
@@ -115,6 +116,43 @@ def test_a_repeat_of_the_login_that_signed_up_does_not_bring_the_user_back(world
     assert world.call("deleteAccount", token=data["token"], **ask(world))["codeStr"] == "Success"
     assert world.call("login", KEY, **login)["codeStr"] in {"CodeHasValid", "CodeHasExpired"}
     assert world.users.find(PHONE).answer() is None
+
+
+def test_a_first_login_that_a_deletion_overtakes_does_not_bring_the_user_back(world: World) -> None:
+    """The deletion comes after the code of the first request, or of its repeat, was right, and before the sign-in."""
+    fast = World(world.backend, world.clock, limits=UNLIMITED, rules=Rules(cooldown=1, daily=100))
+    for phone, then in itertools.product((PHONE, OTHER_PHONE), ("nothing", "a lost login", "a login")):
+        asked = []
+        for _ in range(3):
+            fast.cool_down()
+            asked.append({"phone": phone.e164, **ask(fast, phone)})
+        first, deletes, later = asked
+        ids: list[str | None] = []
+
+        def overtake(
+            first: dict[str, str] = first,
+            deletes: dict[str, str] = deletes,
+            later: dict[str, str] = later,
+            then: str = then,
+            ids: list[str | None] = ids,
+        ) -> None:
+            data = fast.call("login", KEY, **first)["data"]
+            assert fast.call("deleteAccount", token=data["token"], **deletes)["codeStr"] == "Success"
+            ids.append(data["userId"])
+            if then != "nothing":
+                with fast.redis.losing(*(["begin_session"] if then == "a lost login" else []), arrives=False):
+                    ids.append(fast.call("login", **later)["data"].get("userId"))
+
+        if phone == PHONE:
+            fast.call("login", KEY, **first)
+        fast.redis.after("redeem", overtake)
+        answer = fast.call("login", KEY, **first)
+        found = fast.users.find(phone).answer()
+        if then == "a login":
+            assert answer["data"]["userId"] == ids[1] != ids[0]
+        else:
+            assert (answer["codeStr"], found) == ("ServiceUnavailable", None)
+            assert fast.call("login", KEY, **first)["codeStr"] == "CodeHasValid"
 
 
 def test_a_code_that_deleted_an_account_does_nothing_more(world: World) -> None:

@@ -491,7 +491,7 @@ def test_failures_during_a_failed_sign_in_are_added_to_the_earlier_ones(
     with pytest.raises(CodeIsError):
         world.log_in(session_id, world.wrong)
 
-    def fails_after_a_failure(_phone: Phone, _id: str) -> User:
+    def fails_after_a_failure(*_: object) -> User:
         world.set_failures(1)
         raise ServiceUnavailable
 
@@ -505,7 +505,7 @@ def test_unredeeming_a_code_whose_record_is_gone_creates_nothing(world: World, m
     """Unredeeming a code creates no key."""
     session_id = world.get_sms().session_id
 
-    def loses_everything(_phone: Phone, _id: str) -> User:
+    def loses_everything(*_: object) -> User:
         world.backend.client.flushall()
         raise ServiceUnavailable
 
@@ -520,7 +520,7 @@ def test_a_code_whose_login_was_repeated_is_not_unredeemed(world: World, monkeyp
     session_id = world.get_sms().session_id
     sign_in = world.users.sign_in
 
-    def fails_after_a_repeat(_phone: Phone, _id: str) -> User:
+    def fails_after_a_repeat(*_: object) -> User:
         monkeypatch.setattr(world.users, "sign_in", sign_in)
         assert world.log_in(session_id, key=KEY).token
         raise ServiceUnavailable
@@ -539,7 +539,7 @@ def test_a_login_and_its_repeat_that_both_fail_leave_the_code_valid(
     """Only the later failure makes the code valid again, since until then the other login may succeed."""
     session_id = world.get_sms().session_id
 
-    def fails_after_its_repeat(_phone: Phone, _id: str) -> User:
+    def fails_after_its_repeat(*_: object) -> User:
         down.setattr(world.users, "sign_in", unavailable)
         with pytest.raises(ServiceUnavailable) as repeat:
             world.log_in(session_id, key=KEY)
@@ -563,7 +563,7 @@ def test_a_repeat_whose_redemption_is_not_answered_does_not_hold_the_code(
     """The repeat has failed like its login, so the code is valid again."""
     session_id = world.get_sms().session_id
 
-    def fails_after_its_repeat(_phone: Phone, _id: str) -> User:
+    def fails_after_its_repeat(*_: object) -> User:
         with world.redis.losing("redeem"), pytest.raises(ServiceUnavailable):
             world.log_in(session_id, key=KEY)
         raise ServiceUnavailable
@@ -575,7 +575,7 @@ def test_a_repeat_whose_redemption_is_not_answered_does_not_hold_the_code(
     assert world.log_in(session_id).token
 
 
-def unavailable(_phone: Phone, _id: str) -> User:
+def unavailable(*_: object) -> User:
     """Stand for a user table that is down."""
     raise ServiceUnavailable("sql: away")
 

@@ -17,7 +17,6 @@ from sms_login.otp.codes import CodeMaker
 from sms_login.otp.rules import Rules
 from sms_login.otp.store import Challenge, SendRequest
 from sms_login.periods import Period
-from sms_login.phone import Phone
 from sms_login.users import User
 from tests.testkit.backends import Backend
 from tests.testkit.limits import Printed, alerts
@@ -332,7 +331,7 @@ def test_a_repeat_that_fails_does_not_unredeem_the_code(world: World, monkeypatc
     session_id = world.get_sms().session_id
     world.log_in(session_id, key=KEY)
 
-    def down(_phone: Phone, _id: str) -> User:
+    def down(*_: object) -> User:
         raise ServiceUnavailable
 
     monkeypatch.setattr(world.users, "sign_in", down)

@@ -7,7 +7,6 @@ from collections import Counter
 import pytest
 import time_machine
 
-from sms_login.adapters.redis.changes import KEPT
 from sms_login.adapters.redis.keys import user_key
 from sms_login.adapters.sql.users import SqlUsers
 from sms_login.errors import ServiceUnavailable
@@ -76,7 +75,6 @@ def test_the_user_has_the_new_number_and_nothing_else_has_changed(everywhere: Ma
     assert first.tries() == device.tries() == {"TokenInvalid"}
     assert world.call("getUserInfo", token=data["token"])["data"]["phone"] == NEW.e164
     assert world.call("refresh", refreshToken=data["refreshToken"])["data"]["userId"] == device.user_id
-    world.wait(KEPT + 1)
     kept = {key for key in world.backend.dump() if PHONE.e164 in key and not key.startswith("otp:")}
     assert kept == set()
     world.cool_down()
@@ -239,22 +237,29 @@ def test_race_of_two_users_to_one_number(everywhere: Make) -> None:
         assert device.is_in is (device.user_id != winner)
 
 
-def test_repeated_login_meets_a_user_who_leaves_the_number(everywhere: Make) -> None:
+@pytest.mark.parametrize("cut", [False, True])
+def test_repeated_login_meets_a_user_who_leaves_the_number(everywhere: Make, *, cut: bool) -> None:
     """If a user leaves between the two steps of a repeat of their first login, their id stays theirs."""
     world = everywhere(limits=UNLIMITED, rules=Rules(cooldown=1))
     session = world.get_sms().session_id
     login = {"phone": PHONE.e164, "code": world.outbox.code, "sessionId": session}
-    token = world.call("login", KEY, **login)["data"]["token"]
+    moved, token = (world.call("login", KEY, **login)["data"][name] for name in ("userId", "token"))
     change = {"token": token, "proof": prove(world, PHONE), **ask(world, NEW)}
-    moved = []
-    world.redis.after("redeem", lambda: moved.append(world.call("changePhone", **change)["data"]["userId"]))
+
+    def leave() -> None:
+        last = CUTS[isinstance(world.users, SqlUsers)][0] - 2  # the end of the old number
+        with world.redis.cut_at(last, "dies before") if cut else contextlib.nullcontext(), contextlib.suppress(Killed):
+            world.call("changePhone", **change)
+
+    world.redis.after("redeem", leave)
     assert world.call("login", KEY, **login)["codeStr"] == "ServiceUnavailable"
-    assert (user_of(world, PHONE), [user_of(world, NEW)]) == (None, moved)
-    assert world.call("login", KEY, **login)["codeStr"] == "CodeHasValid"
+    assert (user_of(world, PHONE), user_of(world, NEW)) == (None, moved)
+    again = "ServiceUnavailable" if cut and isinstance(world.users, SqlUsers) else "CodeHasValid"
+    assert world.call("login", KEY, **login)["codeStr"] == again
     world.cool_down()
     stranger = Device(world)
     assert stranger.data["isNewUser"] is True
-    assert [stranger.user_id] != moved
+    assert stranger.user_id != moved
 
 
 def test_race_of_one_user_to_two_numbers(everywhere: Make) -> None:
@@ -304,7 +309,7 @@ ACTIONS = {  # after the cut, with the outcomes if the user has kept the number,
 # By whether users are in SQL: the batches of a change, and in how many of them each fate leaves the new number.
 CUTS = {
     False: (6, {"dies before": 2, "is lost": 3, "never arrives": 2}),
-    True: (4, {"dies before": 2, "is lost": 2, "never arrives": 2}),
+    True: (5, {"dies before": 2, "is lost": 2, "never arrives": 2}),
 }
 
 
@@ -334,6 +339,28 @@ def test_a_change_that_is_cut_off_anywhere_is_finished_or_cancelled(everywhere: 
         assert (then(world, "repeat", change, old) == "Success") is not taken, (batch, action)
         assert [user_of(world, phone) for phone in (old, new)].count(user.id) == 1, (batch, action)
     assert moved_by == dict.fromkeys(ACTIONS, left_new[fate])
+
+
+@pytest.mark.parametrize("everywhere", ["sqlite", "mariadb"], indirect=True)
+def test_sessions_that_a_change_left_behind_stay_ended_when_the_user_moves_back(everywhere: Make) -> None:
+    """In SQL, a change that was cut off and is not repeated leaves the sessions of the old number to the way back."""
+    world = everywhere(limits=UNLIMITED, rules=Rules(cooldown=1))
+    batches, left_new = CUTS[True]
+    moved = 0
+    for i in range(batches):
+        old, new = numbers(i)
+        first = Device(world, old)
+        world.cool_down()
+        change = Change(Device(world, old), new)
+        with world.redis.cut_at(i, "dies before"), contextlib.suppress(Killed):
+            change.outcome()
+        if user_of(world, new):
+            moved += 1
+            world.cool_down()
+            assert Change(Device(world, new), old).outcome() == "Success"
+            assert user_of(world, old) == first.user_id
+            assert [each.is_in or each.refresh() == "Success" for each in (first, change.device)] == [False] * 2
+    assert moved == left_new["dies before"]
 
 
 def test_a_corrupt_note_of_a_change_is_an_outage(backend: Backend, clock: time_machine.Traveller) -> None:

@@ -127,11 +127,14 @@ def _ban(place: Place, user: User, *, banned: bool) -> User:
 def _move(place: Place, user: User, new: Phone) -> None:
     if user.banned:  # or the ban would be lost, or the user be left between two numbers
         raise Failed("the user is banned: lift the ban first", "用户已被封禁：请先解除封禁")
-    there = place.users.find(new).answer()
-    if there or place.users.move(user.phone, new, user.id).answer().id != user.id:
+    sessions = RedisSessions(place.redis, place.settings.session_rules)
+    free = place.users.find(new).answer() is None
+    if free:  # a move from there, cut off between SQL and Redis, may have left sessions
+        sessions.end_all(new, user.id).answer()
+    if not free or place.users.move(user.phone, new, user.id).answer().id != user.id:
         raise Failed("the new number has a user already: nothing was changed", "新号码已有用户：未做任何更改")
     place.users.find(new).answer()  # in Redis, the first use of the new number leaves the old one
-    RedisSessions(place.redis, place.settings.session_rules).end_all(user.phone, user.id).answer()
+    sessions.end_all(user.phone, user.id).answer()
     place.record("users.move", user.phone, userId=user.id, to=str(new))
 
 

@@ -4,7 +4,7 @@ from sms_admin.place import Place
 from sms_login.adapters.redis.keys import session_key
 from sms_login.phone import Phone
 
-_OTHER_FIELDS = {"generation", "owner", "last", "gone"}  # of the index: sms_login/adapters/redis/lua/begin_session.lua
+_OTHER_FIELDS = {"generation", "owner", "last"}  # of the index, as sms_login/adapters/redis/lua/begin_session.lua tells
 
 
 def live_sessions(place: Place, phone: Phone) -> int:

@@ -38,7 +38,8 @@ class LoginService(Struct, frozen=True, kw_only=True, eq=False):
         """Sign the number's user in or up, and begin a session. Raises UserBanned, and as `Verifier.redeem` does."""
 
         def sign_in(redeemed: Redemption) -> Call[tuple[User, SignedIn | None]]:
-            return self.sessions.begin(guess.phone, self.users.sign_in(guess.phone, redeemed.login_id))
+            signing_in = self.users.sign_in(guess.phone, redeemed.login_id, redeemed.generation)
+            return self.sessions.begin(guess.phone, signing_in)
 
         login = self.verifier.redeem(guess, sign_in)
         # A user is named after the login that signed them up, so a repeated login gives the same answer.

@@ -96,9 +96,9 @@ class Redemption(Masked, frozen=True):
     """An outcome with its facts.
 
     WRONG has `attempts_left` and the `failures` in a row; LOCKED has `wait_ms`; RIGHT and REPEAT have the `login_id` of
-    the login that spent the code, and whether a number was `called`. RIGHT also has the `left_ms` of the code's life,
-    the `serial_no` of its latest message, if it was noted, and the `reservations` of the challenge's sendings, to be
-    refunded.
+    the login that spent the code, whether a number was `called`, and the `generation` of the number's sessions, which
+    is another one once all of them have ended. RIGHT also has the `left_ms` of the code's life, the `serial_no` of its
+    latest message, if it was noted, and the `reservations` of the challenge's sendings, to be refunded.
     """
 
     outcome: GuessOutcome
@@ -107,6 +107,7 @@ class Redemption(Masked, frozen=True):
     wait_ms: int = 0
     login_id: str = ""
     called: bool = False
+    generation: str = ""
     left_ms: int = 0
     serial_no: str = ""
     reservations: Sequence[Reservation] = ()

@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from sms_login import logs
-from sms_login.calls import Call, Joint, Send
+from sms_login.calls import Call, Joint, Later, Send
 from sms_login.errors import NotRegistered, ServiceUnavailable, TokenInvalid, TokenMismatch, UserBanned
 from sms_login.periods import Seconds
 from sms_login.phone import Phone
@@ -118,6 +118,8 @@ class Sessions(Struct, frozen=True, kw_only=True, eq=False):
         if not (user := there.answer()) or user.id != claims.user_id:
             _check(claims, owner)
             _owner(claims.user_id, finding.answer())
+            if isinstance(there, Later):  # a change from there, cut off between SQL and Redis, may have left sessions
+                self.store.end_all(new, claims.user_id).answer()
         return claims
 
     def still_logged_in(self, phone: Phone, token: str) -> StillLoggedIn:

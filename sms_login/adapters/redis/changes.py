@@ -19,7 +19,6 @@ from sms_login.adapters.redis.keys import session_key, user_key
 from sms_login.errors import InvalidPhone, ServiceUnavailable
 from sms_login.phone import Phone
 
-KEPT = 120  # s that an index of sessions outlives the last one: for longer than a login can be repeated
 _REMEMBERED = 3600 * 1000  # ms that a cancelled change is kept
 _MOVING, _MOVED_FROM = 7, 8  # places in a record of lua/prelude.lua
 
@@ -60,7 +59,7 @@ class PhoneChanges:
 
     def _leave(self, old: Phone, user_id: str, new: Phone) -> None:
         keys = [session_key(old, "index"), user_key(old)]
-        _, *ended = self._redis.script("end_sessions", keys, [user_id, new.e164, KEPT * 1000], list).answer()
+        _, *ended = self._redis.script("end_sessions", keys, [user_id, new.e164], list).answer()
         calls = [self.forget(new, "moved_from", old.e164)]
         if ended:
             first, *rest = (session_key(old, session) for session in ended)

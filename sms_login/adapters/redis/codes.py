@@ -156,12 +156,12 @@ def _redemption(answer: list[Any]) -> Redemption:
         case GuessOutcome.LOCKED:
             return Redemption(outcome, wait_ms=facts[0])
         case GuessOutcome.RIGHT:
-            login_id, called, left_ms, serial_no, *reservations = facts
+            login_id, called, generation, left_ms, serial_no, *reservations = facts
             taken = [*filter(None, map(_decode, reservations))]
-            right = Redemption(outcome, login_id=login_id, called=bool(called), left_ms=left_ms, serial_no=serial_no)
-            return replace(right, reservations=taken)
+            right = Redemption(outcome, login_id=login_id, called=bool(called), generation=generation)
+            return replace(right, left_ms=left_ms, serial_no=serial_no, reservations=taken)
         case GuessOutcome.REPEAT:
-            return Redemption(outcome, login_id=facts[0], called=bool(facts[1]))
+            return Redemption(outcome, login_id=facts[0], called=bool(facts[1]), generation=facts[2])
     return Redemption(outcome)
 
 

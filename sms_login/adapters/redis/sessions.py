@@ -7,7 +7,9 @@ session:{+86…}:index    hash  the sessions that have not ended; lua/begin_sess
 from collections.abc import Sequence
 from typing import Any
 
-from sms_login.adapters.redis.changes import KEPT, PhoneChanges
+from msgspec.structs import replace
+
+from sms_login.adapters.redis.changes import PhoneChanges
 from sms_login.adapters.redis.client import RedisCall, RedisClient, nothing
 from sms_login.adapters.redis.keys import session_key
 from sms_login.calls import Call, Joint
@@ -18,6 +20,7 @@ from sms_login.sessions.store import Begun, Rotated, Rotation, SessionRules
 from sms_login.users import User
 
 _AT_ONCE = 100  # sessions of one number; one more ends the oldest
+_KEPT = 120  # s that an index outlives its last session: for longer than a login can be repeated
 
 
 class RedisSessions:
@@ -45,6 +48,9 @@ class RedisSessions:
             ttl, record, *ended = beginning.answer()
             self._delete(phone, ended)
             if record and self._changes.settle(phone, record):
+                # If another user has left, it says nothing about this login that their sessions have ended.
+                if isinstance(user, RedisCall) and not mover and record[0] != user.args[0]:
+                    return self.begin(phone, session, replace(user, args=[*user.args[:3], ""])).answer()
                 return self.begin(phone, session, user, mover).answer()
             if mover and not isinstance(user, RedisCall):
                 self.end_all(mover.phone, mover.user_id).answer()
@@ -55,7 +61,7 @@ class RedisSessions:
     def rotate(self, phone: Phone, session: str, count: int, user: Call[User | None]) -> RedisCall[Rotated]:
         """See `sessions.store.SessionStore.rotate`."""
         keys, rules = _keys(phone, session), self._rules
-        args: list[str | int] = [session, count, rules.repeat_for * 1000, rules.idle * 1000, KEPT * 1000]
+        args: list[str | int] = [session, count, rules.repeat_for * 1000, rules.idle * 1000, _KEPT * 1000]
         if isinstance(user, RedisCall):
             keys = [*keys, *user.keys]
         elif (found := user.answer()) and found.banned:
@@ -68,7 +74,7 @@ class RedisSessions:
 
     def end(self, phone: Phone, session: str) -> RedisCall[None]:
         """See `sessions.store.SessionStore.end`."""
-        return self._redis.script("end_session", _keys(phone, session), [session, KEPT * 1000], nothing)
+        return self._redis.script("end_session", _keys(phone, session), [session, _KEPT * 1000], nothing)
 
     def end_all(self, phone: Phone, user_id: str = "", deleting: Call[Any] | None = None) -> Call[None]:
         """See `sessions.store.SessionStore.end_all`."""
@@ -76,7 +82,7 @@ class RedisSessions:
         if deleting and not in_redis:
             deleting.answer()
         keys = [session_key(phone, "index"), *in_redis]
-        ending = self._redis.script("end_sessions", keys, [user_id, "", ""], list)
+        ending = self._redis.script("end_sessions", keys, [user_id, ""], list)
 
         def ended() -> None:
             word, *sessions = ending.answer()

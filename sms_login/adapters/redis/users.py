@@ -34,9 +34,9 @@ class RedisUsers:
         """See `users.Users.check`: `RedisClient.check` says it."""
         return False
 
-    def sign_in(self, phone: Phone, new_id: str) -> RedisCall[User]:
-        """See `users.Users.sign_in`."""
-        args: list[str | int] = [new_id, _now(), self._away]
+    def sign_in(self, phone: Phone, new_id: str, generation: str = "", /) -> RedisCall[User]:
+        """See `users.Users.sign_in`. The script that begins a session judges the generation."""
+        args: list[str | int] = [new_id, _now(), self._away, generation]
         return self._redis.script("sign_in", [user_key(phone)], args, lambda record: _user(phone, record))
 
     def find(self, phone: Phone) -> RedisCall[User | None]:

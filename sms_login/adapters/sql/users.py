@@ -33,7 +33,7 @@ class SqlUsers:
             connection.execute(insert(USERS).from_select([*_FIRST], none))
         return True
 
-    def sign_in(self, phone: Phone, new_id: str) -> Later[User]:
+    def sign_in(self, phone: Phone, new_id: str, _generation: str = "", /) -> Later[User]:
         """See `users.Users.sign_in`."""
         return Later(lambda: self._sign_in(phone, new_id))
 

@@ -2,7 +2,6 @@
 --
 -- KEYS  1 index of the number's sessions   2 user, to be deleted, if users are in this Redis
 -- ARGV  1 id of the deleted user, "" to end the sessions of any   2 number that the user has moved to, "" if none
---       3 ms for which the index remembers a user who has moved
 -- Gives {"ended", ids of the sessions, to be deleted...} | {"moving"} if the record notes another change of the number
 local index, user = unpack(KEYS)
 local user_id, new = unpack(ARGV)
@@ -12,11 +11,7 @@ if record[1] == user_id then
   redis.call('DEL', user)
 end
 local owner = redis.call('HGET', index, 'owner')
-if user_id ~= '' and owner and owner ~= user_id then return {'ended'} end
+if user_id ~= '' and owner ~= user_id then return {'ended'} end
 local sessions = ids_in(index)
 redis.call('DEL', index)
-if record[1] == user_id and new ~= '' then
-  redis.call('HSET', index, 'gone', user_id)
-  redis.call('PEXPIRE', index, ARGV[3])
-end
 return {'ended', unpack(sessions)}

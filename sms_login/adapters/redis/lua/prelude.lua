@@ -83,7 +83,7 @@ end
 local function ids_in(index)
   local ids = {}
   for _, field in ipairs(redis.call('HKEYS', index)) do
-    if not string.find(' generation owner last gone ', ' ' .. field .. ' ', 1, true) then table.insert(ids, field) end
+    if field ~= 'generation' and field ~= 'owner' and field ~= 'last' then table.insert(ids, field) end
   end
   return ids
 end

@@ -6,8 +6,9 @@
 --       5 guesses allowed   6 failures that lock   7 life of the failures, ms   8 ms in which a login may be repeated
 --       9... digests of the guess
 -- Gives {"unknown" | "expired" | "spent"} | {"locked", ms} | {"wrong", guesses left, failures}
---       | {"right", this login, "1" if it was called, ms of the code's life left, serial number or "",
---          reservation of each sending...} | {"repeat", login that spent the code, "1" if it was called}
+--       | {"right", this login, "1" if it was called, generation of the number's sessions, ms of the code's life left,
+--          serial number or "", reservation of each sending...}
+--       | {"repeat", login that spent the code, "1" if it was called, generation}
 --
 -- The fields of a challenge are explained in issue.lua. A user who has signed out everywhere since, or has deleted the
 -- account, is not signed in by a repeat: the generation is another one then.
@@ -53,7 +54,7 @@ if repeated then
   else
     redis.call('HDEL', challenge, 'undoable_by')
   end
-  return {'repeat', login, called}
+  return {'repeat', login, called, generation or ''}
 end
 if not generation then
   generation = login_id
@@ -66,4 +67,4 @@ if failed then
   redis.call('HSET', challenge, 'failures', failed, 'failures_left', redis.call('PTTL', failures))
   redis.call('DEL', failures)
 end
-return {'right', login_id, called, life_of(left, until_), serial, unpack(reservations)}
+return {'right', login_id, called, generation, life_of(left, until_), serial, unpack(reservations)}
