@@ -1,24 +1,25 @@
-"""Make the documents' screenshots of the page: `python -m tests.screenshots`."""
+"""Make the documents' pictures: `python -m tests.screenshots`, or with the word `bulk` only those of docs/bulk.md."""
 
 import os
+import re
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redis
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from local.cloud import local_cloud
 from local.gateway import Gateway
-from sms_admin.bulk.journal import Journal
-from sms_admin.bulk.report import report, write_html
-from sms_admin.bulk.task import Folder
 from sms_login import wiring
+from tests.testkit.admin import Done
 from tests.testkit.backends import Backend
 from tests.testkit.browser import Person, launch
-from tests.testkit.bulk import make_task, members
+from tests.testkit.bulk_page import PAGES, follow, picture, picture_of
 
 DOCS = Path(__file__).parent.parent / "docs"
 NUMBER = "13800138000"
@@ -27,7 +28,9 @@ NUMBER = "13800138000"
 def main() -> None:
     """Take screenshots of a login in English in a wide window and on a phone, and of half a code in Chinese."""
     with sync_playwright() as playwright, launch(playwright) as browser:
-        _report_of_a_task(browser)
+        _bulk(browser)
+        if sys.argv[1:] == ["bulk"]:
+            return
         with _fresh_service(browser) as visit:
             wide = visit(locale="en-US", viewport={"width": 1360, "height": 880})
             wide.ask_for_code()
@@ -55,24 +58,28 @@ def main() -> None:
             _save(chinese, "page-zh.png")
 
 
-def _report_of_a_task(browser: Browser) -> None:
-    """Take a screenshot of the page with which `bulk report --html` tells what became of a task."""
-    with tempfile.TemporaryDirectory() as path:
-        folder, page = Folder(Path(path)), browser.new_page(viewport={"width": 860, "height": 640})
-        journal = Journal(folder.file(make_task(folder, members(900))))
-        journal.db.execute(
-            "UPDATE recipients SET state = 2, fee = 1, at = 1801875600 + row / 20, delivered = row % 9 > 0"
-        )
-        journal.db.execute("UPDATE recipients SET reason = 'MK:0001' WHERE delivered = 0")
-        journal.db.execute("UPDATE recipients SET delivered = NULL WHERE row % 11 = 0")
-        journal.db.execute(
-            "UPDATE recipients SET state = 3, reason = 'LimitExceeded.PhoneNumberDailyLimit' WHERE row % 31 = 0"
-        )
-        write_html(journal, report(journal, "wkfqrt", "finished"), Path(path, "report.html"))
-        journal.close()
-        page.goto(Path(path, "report.html").as_uri())
-        page.screenshot(path=DOCS / "bulk-report.png")
-        page.close()
+def _bulk(browser: Browser) -> None:
+    """Take pictures of the commands of docs/bulk.md in a terminal, and of the page that `bulk report --html` writes."""
+    for name in PAGES:
+        with tempfile.TemporaryDirectory() as path, pytest.MonkeyPatch.context() as patch:
+            folder = Path(path)
+            terminal = {"FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "112"}
+            for (command, _), done in follow(name, folder, patch, terminal, slow=True):
+                if file := picture_of(command, name):
+                    printed = done.out if "bulk send" not in command else _half_way(done)
+                    (DOCS / file).write_text(picture(command, printed.rstrip()), encoding="utf-8")
+            page = browser.new_page(viewport={"width": 860, "height": 400})
+            page.goto((folder / "wkfqrt.html").as_uri())
+            file = name.replace("bulk", "bulk-report").replace(".md", ".png")
+            page.screenshot(path=DOCS / file, full_page=True)
+            page.close()
+
+
+def _half_way(done: Done) -> str:
+    """Return the terminal of a sending when half of it is done: all until the final table, and the bar."""
+    bars = [frame for frame in re.split(r"\r|\n|\x1b\[[0-9;?]*[A-KSThl]", done.err) if " 50%" in frame]
+    before, _, _ = done.out.rpartition(")\n")
+    return f"{before})\n{bars[-1]}"
 
 
 @contextmanager

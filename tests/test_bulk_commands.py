@@ -270,7 +270,7 @@ def test_a_report_has_receipts_reasons_and_each_row(desk: Desk) -> None:
     page, table = desk.path / "report.html", desk.path / "rows.csv"
     files = ("--callbacks", str(callbacks), "--csv", str(table), "--html", str(page))
     words = " ".join(desk("report", task, "--pull", *files).out.split())
-    assert "1 receipts noted, 1 of other messages; 2 people have unsubscribed." in words
+    assert "receipts noted: 1, of other messages: 1; unsubscribed: 2" in words
     assert "undelivered MK:0001 1" in words
     (after,) = desk.json("report", task)
     assert (after["undelivered"], after["pending"], len(after["reasons"])) == (1, 2, 2)

@@ -66,7 +66,7 @@ def _news(run: Run, folder: Folder, journal: Journal, callbacks: Path | None, *,
     noted, foreign, unsubscribed = mailbox.noted, mailbox.foreign, mailbox.unsubscribed
     run.out.say(
         tr(
-            f"{noted} receipts noted, {foreign} of other messages; {unsubscribed} people have unsubscribed.",
+            f"receipts noted: {noted}, of other messages: {foreign}; unsubscribed: {unsubscribed}",
             f"记录 {noted} 条回执，{foreign} 条属于其他短信；{unsubscribed} 人退订。",
         )
     )
