@@ -161,13 +161,14 @@ def callers(cloud: Cloud, sink: SmsSink, redis_port: int) -> Iterator[dict[str, 
 
 
 @contextmanager
-def functions(cloud: Cloud, sink: SmsSink, *redis_ports: int) -> Iterator[list[Caller]]:
-    """Start the function in a process for each port of a Redis, all on the callers' core."""
+def functions(cloud: Cloud, sink: SmsSink, *redis_ports: int, floor: bool = False) -> Iterator[list[Caller]]:
+    """Start the function, or the floor, in a process for each port of a Redis, all on the callers' core."""
+    code, make_event = (FLOOR, floor_event) if floor else (FUNCTION, event)
     with ExitStack() as stack, pinned(CALLERS):
         build = stack.enter_context(deploy())
         started = []
         for port in redis_ports:
-            started.append(Caller(build.start(FUNCTION + LOOP, environment(cloud, sink, port)), sink))
+            started.append(Caller(build.start(code + LOOP, environment(cloud, sink, port)), sink, make_event))
             stack.callback(started[-1].close)
         with pinned(SERVERS):
             yield started

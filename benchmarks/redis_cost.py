@@ -1,12 +1,14 @@
 """The cost of a login for Redis: its CPU, and whether a login becomes slower with more users or more processes."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from statistics import mean
 from typing import Any
 
 import redis
 
-from benchmarks.callers import OTHERS, SERVERS, callers, functions, pinned
+from benchmarks.callers import OTHERS, SERVERS, Caller, callers, functions, pinned
 from benchmarks.calls import sign_ins
 from benchmarks.cloud import Cloud, call
 from benchmarks.sms_sink import SmsSink
@@ -25,8 +27,9 @@ HOW = f"""\
 A login is a getSms and a login of a new number. Redis's CPU is that of its process (INFO cpu) over {LOGINS} of them,
 one after another; INFO commandstats counts its scripts and its commands, also those inside of scripts. For the other
 rows {ROUNDS} rounds of {CALLS} logins, with each in turn: the CPU of a login, in the function's processes and in Redis,
-with several processes at once on one core and with one; and the time of a login by the clock with {MANY:,} users in
-one Redis and with {FEW:,} in another."""
+with several processes at once on one core and with one. The floor's processes (see above) share the core in the same
+way, and the machine makes both dearer. Last, the time of a login by the clock with {MANY:,} users in one Redis and with
+{FEW:,} in another."""
 AT_ONCE = 10_000  # copies that one script makes
 COPY = """
 -- Copy a key of a number for others.
@@ -78,27 +81,40 @@ def _spent(client: redis.Redis) -> tuple[float, int, int]:
 
 
 def _processes(cloud: Cloud, sink: SmsSink, table: Table) -> None:
-    """Add the CPU of a login with several processes at once."""
-    ours: dict[int, list[float]] = {count: [] for count in PROCESSES}
-    redis_s: dict[int, list[float]] = {count: [] for count in PROCESSES}
+    """Add the CPU of a login with several processes at once, beside the floor, whose processes share a core as ours."""
+    cpu: dict[tuple[str, int], list[float]] = defaultdict(list)  # of ours, the floor's and Redis's
     most = max(PROCESSES)
     with (
         RedisServer() as server,
         _client(server) as client,
         ThreadPoolExecutor(most) as threads,
-        functions(cloud, sink, *[server.port] * most) as them,
+        functions(cloud, sink, *[server.port] * most) as ours,
+        functions(cloud, sink, *[server.port] * most, floor=True) as floor,
     ):
         for i in range(-1, ROUNDS):
             for count in PROCESSES if i % 2 else PROCESSES[::-1]:
                 before = _spent(client)[0]
-                rounds = threads.map(lambda one: sign_ins(cloud, one, CALLS), them[:count])
-                cpu = mean(sum(cost.cpu for cost in costs.values()) for costs in rounds)
+                of_ours = _cpu_of(cloud, threads, ours[:count])
+                of_redis = (_spent(client)[0] - before) / (count * CALLS)
+                of_floor = _cpu_of(cloud, threads, floor[:count])
                 if i >= 0:
-                    ours[count].append(cpu)
-                    redis_s[count].append((_spent(client)[0] - before) / (count * CALLS))
-    for name, costs in (("CPU per login", ours), ("Redis's CPU per login", redis_s)):
-        for count in PROCESSES[1:]:
-            _flat(table, f"{name}, {count} processes / 1", Ratio(costs[count], costs[1]))
+                    for name, spent in (("ours", of_ours), ("Redis", of_redis), ("floor", of_floor)):
+                        cpu[name, count].append(spent)
+    for count in PROCESSES[1:]:
+        ratio = {name: Ratio(cpu[name, count], cpu[name, 1]) for name in ("ours", "floor")}
+        beside = [one * few for one, few in zip(cpu["ours", count], cpu["floor", 1], strict=True)]
+        growth = Ratio(beside, [one * few for one, few in zip(cpu["floor", count], cpu["ours", 1], strict=True)])
+        table.add(f"CPU per login, {count} processes / 1", str(ratio["ours"]), "", "")
+        table.add("  the floor's", str(ratio["floor"]), "", "")
+        _flat(table, "  ours / the floor's", growth)
+    for count in PROCESSES[1:]:
+        _flat(table, f"Redis's CPU per login, {count} processes / 1", Ratio(cpu["Redis", count], cpu["Redis", 1]))
+
+
+def _cpu_of(cloud: Cloud, threads: ThreadPoolExecutor, callers: Sequence[Caller]) -> float:
+    """Return the CPU seconds of a login if all callers sign in at once."""
+    rounds = threads.map(lambda one: sign_ins(cloud, one, CALLS), callers)
+    return mean(sum(cost.cpu for cost in costs.values()) for costs in rounds)
 
 
 def _users(cloud: Cloud, sink: SmsSink, table: Table) -> None:
