@@ -8,6 +8,9 @@ PIP_CONF = $(shell $(BIN)/python -m pip config get global.index-url 2>/dev/null)
 INDEX = $(eval INDEX := $(or $(UV_DEFAULT_INDEX),$(PIP_INDEX_URL),$(PIP_CONF)))$(INDEX)
 COMPILE = $(if $(INDEX),UV_DEFAULT_INDEX=$(INDEX) )$(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make pins"
 
+# The folders whose npm packages the tests use.
+NPM := deploy/toolkit clients/typescript tests/verifiers
+
 # The tests start many processes; with this variable, each of them would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -25,9 +28,11 @@ admin: $(VENV)/admin ## Run a command of the operator's half against a running `
 	@SMS_ADMIN_ENV_FILE=$(or $(RUN_ENV_FILE),.env.run) $(BIN)/python -m sms_admin $(ARGS)
 
 test: $(VENV)/ready ## Run every test, also on a real Redis (ARGS="-k races" for some)
+	@$(BIN)/python -m deploy.component $(NPM)
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 cover: $(VENV)/ready ## Run every test and list the lines of sms_login that no test reaches; fails under 95 %
+	@$(BIN)/python -m deploy.component $(NPM)
 	$(BIN)/python -m pytest -n auto \
 		--cov=sms_login --cov-report=term-missing:skip-covered --cov-fail-under=95 $(ARGS)
 
@@ -76,7 +81,7 @@ pins: $(VENV)/ready ## Write the requirements files anew from pyproject.toml
 	$(BIN)/python -m deploy.metadata
 
 clean: ## Remove everything that the commands above made
-	rm -rf build build.zip build-admin build-admin.zip .build-* deploy/toolkit/node_modules clients/typescript/node_modules tests/generators/node_modules .venv* .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage test-screenshots
+	rm -rf build build.zip build-admin build-admin.zip .build-* deploy/toolkit/node_modules clients/typescript/node_modules tests/generators/node_modules tests/verifiers/node_modules .venv* .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage test-screenshots
 
 # Two steps, so that `make run` does not wait for the browser driver and the checkers.
 $(VENV)/local: requirements/local.txt

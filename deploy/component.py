@@ -1,11 +1,16 @@
-"""The request that the real tencent-component-toolkit would send: node runs its pure functions, without a network."""
+"""The request that the real tencent-component-toolkit would send: node runs its pure functions, without a network.
+
+`python -m deploy.component FOLDER…` installs the npm packages of folders, each by its lock file.
+"""
 
 import fcntl
 import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -62,3 +67,22 @@ def dropped(*inputs: Mapping[str, Any]) -> list[list[str]]:
         raise Unavailable(f"the toolkit failed: {done.stderr.strip()[-500:]}")
     paths: list[list[str]] = json.loads(done.stdout)
     return paths
+
+
+def main() -> None:
+    """Run the command. Without node it prints the reason, and leaves it to the tests to skip or to fail."""
+
+    def reason(folder: str) -> str:
+        try:
+            install(Path(folder))
+        except Unavailable as unavailable:
+            return f"{folder}: {unavailable}"
+        return ""
+
+    with ThreadPoolExecutor() as threads:  # an npm waits for the network and the disk
+        for said in filter(None, threads.map(reason, sys.argv[1:])):
+            print(said)
+
+
+if __name__ == "__main__":
+    main()

@@ -300,28 +300,30 @@ def test_the_build_must_exist_with_the_libraries_of_its_settings(
     assert problem.endswith(": make build")
 
 
-@FILES
-@pytest.mark.parametrize(
-    ("changed", "content"),
-    [
-        ("index.py", "handler = None\n"),
-        ("sms_login/adapters/redis/lua/issue.lua", "return 1\n"),
+def test_a_build_of_other_sources_is_not_deployed(there: Path, changeable_build: Path) -> None:
+    """A build is refused if a source was changed, added or removed since it was made."""
+    for changed, content in (
+        ("index.py", b"handler = None\n"),
+        ("sms_login/adapters/redis/lua/issue.lua", b"return 1\n"),
         ("sms_login/otp/verify.py", None),
-        ("sms_login/gone.py", "GONE = True\n"),
-    ],
-)
-def test_a_build_of_other_sources_is_not_deployed(
-    there: Path, changeable_build: Path, name: str, changed: str, content: str | None
-) -> None:
-    """A build is refused if its sources have changed since it was made."""
-    file = changeable_build / changed
+        ("sms_login/gone.py", b"GONE = True\n"),
+    ):
+        file = changeable_build / changed
+        before = file.read_bytes() if file.exists() else None
+        put(file, content)
+        for name in check.FILES:
+            assert check.offline(there / name, check.example())[0] == [
+                f"inputs.src.src: build was made from other sources, see {changed}: make build"
+            ]
+        put(file, before)
+
+
+def put(file: Path, content: bytes | None) -> None:
+    """Give a file a content, or remove it."""
     if content is None:
         file.unlink()
     else:
-        file.write_text(content)
-    assert check.offline(there / name, check.example())[0] == [
-        f"inputs.src.src: build was made from other sources, see {changed}: make build"
-    ]
+        file.write_bytes(content)
 
 
 def test_a_web_function_needs_an_executable_script(there: Path, changeable_build: Path) -> None:
@@ -415,6 +417,19 @@ def test_simultaneous_installs_run_npm_once(tmp_path: Path, monkeypatch: pytest.
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(lambda _: component.install(), range(4))) == [None] * 4
     assert (tmp_path / "runs").read_text() == "installed\n"
+
+
+def test_make_test_installs_the_npm_packages_of_all_folders_or_says_why_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The tests then need not wait for npm; a fault in one folder keeps no other from its packages."""
+    (named,) = re.findall(r"(?m)^NPM := (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    locks = {str(path.parent.relative_to(ROOT)) for path in ROOT.glob("*/*/package-lock.json")}
+    assert set(named.split()) == locks - {"tests/generators"}  # which only tests with GENERATORS use
+    monkeypatch.setattr("sys.argv", ["component", *named.split()])
+    monkeypatch.setenv("PATH", "")
+    component.main()
+    assert capsys.readouterr().out == "".join(f"{name}: node and npm are missing\n" for name in named.split())
 
 
 def blocks(language: str) -> list[str]:
