@@ -17,6 +17,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from sms_login.forks import in_child
+
 OTHER = "ZZ"  # all countries that are not allowed, and numbers without one: ISO 3166 assigns it to no country
 SECONDS = (5, 10, 20, 30, 60, 120, 300, 600)  # since the sending; a code works for 600 at most
 
@@ -31,6 +33,7 @@ class Statistics:
         self._countries, self._on = countries, on
         self._lock = threading.Lock()
         self.waiting: dict[str, dict[str, int]] = {}  # by hour, in hours since 1970
+        in_child(self, lambda own: own.waiting.clear())
 
     def count(self, country: str, counts: Mapping[str, int], *, times: int = 1) -> None:
         """Add counts to those of a country in the present hour; -1 times takes them back."""

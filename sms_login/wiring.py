@@ -127,8 +127,9 @@ def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origin
     )
     abroad = settings.sms_abroad.purposes if settings.sms_abroad else {}
     purposes = BUILT_IN.union(settings.sms_mainland.purposes, abroad)
-    required = settings.require_session
-    verifier = Verifier(**asdict(parts), require_session=required, statistics=statistics, purposes=purposes)
+    verifier = Verifier(
+        **asdict(parts), require_session=settings.require_session, statistics=statistics, purposes=purposes
+    )
     proofs = Proofs(ring, settings.jwt_issuer, settings.jwt_audience)
     return App(
         sender=Sender(**asdict(parts), sms=outside.sms, voice=outside.voice),

@@ -26,8 +26,7 @@ class CodeMaker:
     """
 
     def __init__(self, current: bytes, *previous: bytes) -> None:
-        ring = (current, *previous)
-        self._keys = [(derived_key(secret, "code"), derived_key(secret, "digest")) for secret in ring]
+        self._keys = [(derived_key(secret, "code"), derived_key(secret, "digest")) for secret in (current, *previous)]
 
     def new(self, phone: Phone, purpose: Purpose = LOGIN) -> tuple[Challenge, str]:
         """Return a new challenge for the store, and the digits of its code for the SMS."""

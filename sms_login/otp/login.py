@@ -72,8 +72,7 @@ class LoginService(Struct, frozen=True, kw_only=True, eq=False):
             raise TokenMismatch("the proof is of another number")
 
         def move(_: Redemption) -> Call[tuple[User, SignedIn | None]]:
-            moving = self.users.move(claims.phone, guess.phone, claims.user_id)
-            return self.sessions.begin(guess.phone, moving, claims)
+            return self.sessions.begin(guess.phone, self.users.move(claims.phone, guess.phone, claims.user_id), claims)
 
         user, tokens = self.verifier.redeem(guess, move).result
         if user.id != claims.user_id:

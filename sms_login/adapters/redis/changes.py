@@ -31,8 +31,7 @@ class PhoneChanges:
 
     def start(self, old: Phone, user_id: str, change: str) -> list[str | None]:
         """Note a change, "<new number> <id>", and return the user's record; [] if the old number is not theirs."""
-        starting = self._redis.script("start_change", [user_key(old)], [user_id, change], list)
-        record: list[str | None] = starting.answer()
+        record: list[str | None] = self._redis.script("start_change", [user_key(old)], [user_id, change], list).answer()
         return self.start(old, user_id, change) if record and self.settle(old, record) else record
 
     def settle(self, phone: Phone, record: Sequence[str | None]) -> bool:

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import redis
 from msgspec import Struct, field
 
+from sms_login.forks import in_child
+
 Client = Any  # redis.Redis or redis.RedisCluster; redis-py types their methods for sync and async at once
 Connection = Any  # as above
 
@@ -106,6 +108,7 @@ class Server:
     def __init__(self, client: Client) -> None:
         self._pool = client.connection_pool  # its class and options only; it keeps no connection
         self._idle: deque[_Kept] = deque()
+        in_child(self._idle, deque.clear)  # redis-py closes a connection without shutting it down there
         self._given_up = 0.0  # when all connections were given up
 
     def exchange(self, commands: Sequence[Command]) -> None:

@@ -81,8 +81,7 @@ class RedisSessions:
         in_redis = deleting.keys if isinstance(deleting, RedisCall) else []
         if deleting and not in_redis:
             deleting.answer()
-        keys = [session_key(phone, "index"), *in_redis]
-        ending = self._redis.script("end_sessions", keys, [user_id, ""], list)
+        ending = self._redis.script("end_sessions", [session_key(phone, "index"), *in_redis], [user_id, ""], list)
 
         def ended() -> None:
             word, *sessions = ending.answer()

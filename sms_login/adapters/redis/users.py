@@ -62,8 +62,7 @@ class RedisUsers:
     def move(self, old: Phone, new: Phone, user_id: str) -> RedisCall[User]:
         """See `users.Users.move`. The change has started when this returns, unless it is to the same number."""
         change = f"{new.e164} {secrets.token_urlsafe(9)}"
-        noted = old.e164 != new.e164 and self._changes.start(old, user_id, change)
-        record = noted or [None] * len(_FIELDS)
+        record = (old.e164 != new.e164 and self._changes.start(old, user_id, change)) or [None] * len(_FIELDS)
         args: list[str | int] = [user_id, _now(), self._away, old.e164, *(field or "" for field in record[1:7])]
 
         def taken(record: Sequence[str | None]) -> User:
@@ -71,8 +70,7 @@ class RedisUsers:
                 self._changes.forget(old, "moving", change).answer()
             return _user(new, record)
 
-        keys = [user_key(new), change_key(change)]
-        return self._redis.script("take_number", keys, args, taken)
+        return self._redis.script("take_number", [user_key(new), change_key(change)], args, taken)
 
     def delete(self, phone: Phone, user_id: str) -> RedisCall[bool]:
         """See `users.Users.delete`."""

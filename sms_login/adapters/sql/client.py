@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, exc, make_url
 
 from sms_login import logs
 from sms_login.errors import ServiceUnavailable
+from sms_login.forks import in_child
 
 _POOL = 8  # connections per instance at most; a new one is opened only if none is free
 _WAIT = 2.0  # s that a thread waits for a free one
@@ -59,6 +60,7 @@ class SqlClient:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        in_child(engine, lambda engine: engine.dispose(close=False))
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:

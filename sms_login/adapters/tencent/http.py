@@ -10,23 +10,24 @@ import socket
 import ssl
 import threading
 import time
+from collections import deque
 from email.message import Message
 from http.client import HTTPConnection, HTTPException
-from typing import Any, NamedTuple
+from typing import Any
+
+from sms_login.forks import in_child
+from sms_login.secret import Masked
 
 _IDLE = 30.0  # s; the network may drop a connection that is idle for longer, and a sending would end without an answer
 _MOST = 1 << 20  # bytes of an answer's body; that of SendSms has 300
 
 
-class Answer(NamedTuple):
+class Answer(Masked, frozen=True):
     """The part of an HTTP answer that the SDK reads."""
 
     status_code: int
     headers: Message
     content: bytes
-
-    def __repr__(self) -> str:
-        return object.__repr__(self)  # the content has numbers
 
 
 class Transport:
@@ -43,7 +44,8 @@ class Transport:
             self._tls.sslsocket_class = _TlsSocket
         self._timeout = timeout
         self._lock = threading.Lock()
-        self._kept: list[_Connection] = []  # the one that was used last is the last
+        self._kept: deque[_Connection] = deque()  # the one that was used last is the last
+        in_child(self._kept, deque.clear)
 
     def send_request(self, request: Any) -> Answer:
         """Send a request that the SDK has signed, and return the answer, whatever its status.
@@ -79,7 +81,7 @@ class Transport:
         connection.used = time.monotonic()
         with self._lock:
             while self._kept and not self._kept[0].usable():  # of an earlier burst
-                self._kept.pop(0).close()
+                self._kept.popleft().close()
             self._kept.append(connection)
 
 
