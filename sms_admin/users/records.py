@@ -32,7 +32,7 @@ class Some(NamedTuple):
     cursor: Any
 
     def __repr__(self) -> str:
-        return object.__repr__(self)  # in SQL, the cursor is a number
+        return object.__repr__(self)  # it has numbers
 
 
 def page(place: Place, cursor: Any, number: str = "") -> Some:

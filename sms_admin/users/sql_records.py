@@ -14,6 +14,7 @@ from sms_login.phone import Phone
 from sms_login.users import User
 
 _PAGE = 500  # users
+_LATEST = 9  # users: it is unlikely that half of them go while a page is shown
 _AFTER_DIGITS = ":"  # in ASCII
 _USERS = select(text("*")).select_from(USERS)  # an old table lacks columns
 
@@ -21,16 +22,20 @@ _USERS = select(text("*")).select_from(USERS)  # an old table lacks columns
 def page(place: Place, cursor: Any, number: str) -> tuple[Sequence[User], Any]:
     """Return the next users whose number begins with `number`, and the cursor of those after. See `records.page`.
 
-    The cursor is the id of the last user: a number would be in the answers of the admin function, which are logged.
+    The cursor has the ids of the latest users: numbers would be in the answers of the admin function, which are logged.
+    The page begins in the middle of those that are still there, and leaves them out: so the list goes on if some of
+    them are deleted or get another number meanwhile.
     """
     query = _USERS.where(USERS.c.phone >= number, USERS.c.phone < (number or "+") + _AFTER_DIGITS)
-    if cursor:
-        last = by_id(place, cursor_of(cursor, str))
-        if not last:
-            raise Failed("the last user of the page is gone: begin again", "该页最后一个用户已不存在，请重新开始")
-        query = query.where(USERS.c.phone > last[0].phone.e164)
+    latest = cursor_of(cursor, list[str]) if cursor else []
+    if latest:
+        there = sorted(user.phone.e164 for user in _users(place, _USERS.where(USERS.c.id.in_(latest))))
+        if not there:
+            raise Failed("the last users of the page are gone: begin again", "该页最后的用户已不存在，请重新开始")
+        query = query.where(USERS.c.phone > there[(len(there) - 1) // 2])
     users = _users(place, query.order_by(USERS.c.phone).limit(_PAGE))
-    return users, users[-1].id if len(users) == _PAGE else None
+    fresh = [user for user in users if user.id not in latest]
+    return fresh, [user.id for user in users[-_LATEST:]] if len(users) == _PAGE else None
 
 
 def by_id(place: Place, user_id: str) -> Sequence[User]:
