@@ -113,6 +113,8 @@ def test_a_sending_asks_for_a_yes_and_reaches_each_number_once(desk: Desk) -> No
     }  # fmt: skip
     assert desk.cloud.fates.counts == {"+8613800138000": 1, "+8613800138001": 1, "+8613800138009": 1}
     assert desk.json("list") == [done]
+    with closing(Journal(Folder.of(desk.environ, None).file(done["task"]))) as journal:
+        assert len(journal.task.tests) == 1
     assert (
         f"the task {done['task']} has this sheet and this template" in desk("send", sheet, *NOTICE, "--yes", code=1).err
     )

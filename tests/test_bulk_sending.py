@@ -1,11 +1,14 @@
 """Each person once: a task that is killed, stopped, refused, or out of disk space reaches all and repeats none."""
 
+import fcntl
 import os
 import random
+import shutil
 import stat
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,14 @@ import pytest
 from local.tencent import TencentStandIn
 from sms_admin.bulk.exclusions import Exclusions
 from sms_admin.bulk.journal import Journal, JournalFull, Result, State
+from sms_admin.bulk.receipts import Mailbox, Receipt
 from sms_admin.bulk.recipients import Recipient
 from sms_admin.bulk.running import run
 from sms_admin.bulk.sender import End
 from sms_admin.bulk.task import Folder, Phase
+from sms_admin.bulk.unknown import look_up
 from sms_admin.failures import Failed
+from tests.testkit.admin import admin
 from tests.testkit.bulk import FIRST, KEYS, account, make_task, members, sendings, stand_in
 
 
@@ -181,6 +187,35 @@ def test_a_second_process_is_refused(folder: Folder, cloud: TencentStandIn) -> N
     assert folder.file(task, "lock").read_bytes() == b""
 
 
+def test_a_look_at_a_task_keeps_no_process_from_it(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes no lock that is free, makes no file, and knows a killed process from a living one."""
+    task = make_task(folder, members(3))
+    folder.file(task, "lock").unlink(missing_ok=True)
+    assert (folder.holder(task), folder.file(task, "lock").exists()) == (0, False)
+    with folder.locked(task):
+        assert folder.holder(task) == os.getpid()
+    with monkeypatch.context() as patch:
+        patch.setattr(fcntl, "flock", None)
+        assert folder.holder(task) == 0
+    folder.file(task, "lock").write_text(f"{os.getpid()}")
+    assert folder.holder(task) == 0
+
+
+def test_the_receipt_of_a_test_message_is_no_rows(folder: Folder, cloud: TencentStandIn) -> None:
+    """A row of the same number whose fate is unknown stays unknown, by look-up as by receipt."""
+    task = make_task(folder, members(1))
+    with closing(Journal(folder.file(task))) as journal:
+        (tested,) = account(cloud.url).send(journal.task, members(1))
+        journal.change(tests=(tested.serial,))
+        with journal.changes():
+            journal.claim([1], time.time())
+        journal.forget_interrupted()
+        assert look_up(journal, account(cloud.url), rate=10_000.0) == 0
+    mailbox = Mailbox(folder)
+    mailbox.note([Receipt(FIRST + 1, tested.serial, delivered=True, why="", at=int(time.time()))])
+    assert (mailbox.noted, mailbox.foreign, states(folder, task)) == (0, 1, {"UNKNOWN": 1})
+
+
 def test_a_stopped_task_ends_its_requests_and_goes_on_later(folder: Folder, cloud: TencentStandIn) -> None:
     """After Ctrl-C the answers on their way are awaited, so no row is unknown."""
     task, stop = make_task(folder, members(300), parallel=4), threading.Event()
@@ -291,6 +326,33 @@ def test_a_published_journal_survives_a_power_cut(folder: Folder, monkeypatch: p
     monkeypatch.setattr(Path, "replace", record_replace)
     make_task(folder, members(1))
     assert steps == ["file", "rename", "folder"]
+
+
+def test_a_journal_that_was_moved_is_sent_after_a_question(folder: Folder, cloud: TencentStandIn) -> None:
+    """A renamed folder goes on; a copy beside its original is refused; a moved or restored one needs a yes."""
+    task = make_task(folder, members(2))
+    other = Folder.of({}, folder.path.with_name("other"))
+    shutil.copy(folder.file(task), other.file(task))
+    environ = KEYS | {"SMS_ENDPOINT": cloud.url}
+    resume = ["bulk", "resume", task, "--journal", str(other.path)]
+    with pytest.raises(Failed, match="this journal is a copy"):
+        sent(other, task, cloud)
+    beside = admin(environ, *resume, "--yes")
+    assert (beside.code, "resume it there" in beside.err) == (1, True)
+    folder.file(task).rename(folder.file("away", "gone"))
+    with pytest.raises(Failed, match="asks whether it was moved"):
+        sent(other, task, cloud)
+    asked = admin(environ, *resume)
+    assert (asked.code, "Was it moved" in asked.err, cloud.fates.counts) == (2, True, {})
+    assert admin(environ, *resume, "--yes").code == 0
+    assert sent(other, task, cloud) == End(Phase.FINISHED)  # from now on, this is the original
+    renamed = Folder(other.path.rename(folder.path.with_name("renamed")))
+    assert sent(renamed, task, cloud) == End(Phase.FINISHED)
+    backup = folder.file("backup", "copy")
+    shutil.copy(renamed.file(task), backup)
+    backup.replace(renamed.file(task))
+    assert admin(environ, *resume[:-1], str(renamed.path)).code == 2
+    check_nobody_twice(renamed, task, cloud)
 
 
 def test_a_copied_or_damaged_journal_sends_nothing(folder: Folder, cloud: TencentStandIn) -> None:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from sms_admin.bulk.recipients import CHINA, Recipient
-from sms_admin.bulk.task import Task
+from sms_admin.bulk.task import Origin, Task
 from sms_admin.failures import Failed
 
 _TABLES = """
@@ -192,6 +192,7 @@ class Journal:
     def publish(self, path: Path) -> None:
         """Move a new journal to its place, whole: from now on it survives a crash. It is closed. Raises JournalFull."""
         try:
+            self.change(origin=Origin.of(self.path, path))
             self.db.execute("PRAGMA locking_mode = NORMAL")
             self.db.execute("PRAGMA journal_mode = WAL")
             self.db.close()

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 from msgspec import Struct
+from msgspec.structs import replace
 
 from sms_admin.bulk import hours, template_sheet
 from sms_admin.bulk.draft import Draft, options
@@ -156,6 +157,8 @@ def _ask(run: Run, journal: Journal, draft: Draft, task: Task, test: Phone | Non
         (result,) = draft.account.send(task, [first])
         outcome = tr("was accepted", "已接受") if result.serial else result.reason
         run.out.say(tr(f"The test message {outcome}.", f"测试短信{outcome}。"))
+        with journal.changes():
+            journal.task = replace(task, tests=(result.serial,))  # its receipt is no row's
         if not result.serial:
             raise Failed(f"the test message was refused: {result.reason}", f"测试短信被拒绝：{result.reason}")
     run.confirm(

@@ -10,6 +10,7 @@ from pathlib import Path
 from sms_admin.bulk.account import Account
 from sms_admin.bulk.exclusions import Exclusions
 from sms_admin.bulk.journal import Journal, JournalFull, Result, State, damaged
+from sms_admin.bulk.moving import origin_elsewhere
 from sms_admin.bulk.sender import End, Sender, Wait
 from sms_admin.bulk.task import Folder, Phase
 from sms_admin.bulk.unknown import RATE, look_up
@@ -122,6 +123,11 @@ def _check(journal: Journal) -> None:
     if name != task:
         why = f"{name} is a copy of the task {task}: resume {task}", f"{name} 是任务 {task} 的副本：请继续 {task}"
         raise Failed(*why)
+    if origin := origin_elsewhere(journal):
+        raise Failed(
+            f"this journal was {origin.path}: `bulk resume` asks whether it was moved",
+            f"此日志原为 {origin.path}：`bulk resume` 会询问它是否为移动过来的",
+        )
 
 
 def _skip_excluded(folder: Folder, journal: Journal) -> None:

@@ -27,6 +27,18 @@ class Phase(Enum):
     FINISHED = "finished"  # no row waits
 
 
+class Origin(Struct, frozen=True):
+    """The file that a journal was made as: its path, and its number in the file system, which a copy does not have."""
+
+    path: str
+    inode: int
+
+    @classmethod
+    def of(cls, file: Path, path: Path) -> "Origin":
+        """Return the origin of a file that is, or will be, at a path."""
+        return cls(str(path.resolve()), file.stat().st_ino)
+
+
 class Task(Struct, frozen=True, rename="camel", kw_only=True):
     """The messages of one sheet. Times are in epoch seconds; 0: none."""
 
@@ -52,6 +64,8 @@ class Task(Struct, frozen=True, rename="camel", kw_only=True):
     messages: int = 0  # as many are charged if all are accepted
     phase: Phase = Phase.SCHEDULED
     reason: str = ""  # of a pause
+    tests: tuple[str, ...] = ()  # serial numbers of test messages
+    origin: Origin | None = None
 
 
 def new_id() -> str:
@@ -97,12 +111,17 @@ class Folder:
         return found[0]
 
     def holder(self, task: str) -> int:
-        """Return the id of the process that works on a task, 0 for none; this one's for one that just begins."""
+        """Return the id of the process that works on a task, 0 for none. No process is kept from the task meanwhile."""
         try:
-            with self.locked(task):
-                return 0
-        except Failed:
-            return int(self.file(task, "lock").read_text() or os.getpid())
+            with self.file(task, "lock").open() as file:
+                if not (holder := int(file.read() or 0)):
+                    return 0
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # free only if the process was killed
+        except FileNotFoundError:
+            return 0
+        except OSError:
+            return holder
+        return 0
 
     @contextmanager
     def making(self, task: str) -> Iterator[None]:

@@ -24,7 +24,7 @@ def look_up(
 ) -> int:
     """Mark the unknown rows as accepted that have a receipt; return their number. Raises JournalFull.
 
-    A receipt counts if its time is near that of the request, and if it does not name another task.
+    A receipt counts if its time is near that of the request, and if it names neither another task nor a test message.
     """
     task, pace, found, failures = journal.task, Pace(rate, time.monotonic()), 0, 0
     query = "SELECT row, phone, at FROM recipients WHERE state = ? AND at > ?"
@@ -41,7 +41,7 @@ def look_up(
             if failures == _TRIES:
                 break
             continue
-        ours = [one for one in receipts if one.SessionContext in (None, "", task.id)]
+        ours = [one for one in receipts if one.SessionContext in (None, "", task.id) and one.SerialNo not in task.tests]
         if ours:
             accept(
                 journal,

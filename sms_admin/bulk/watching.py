@@ -13,7 +13,9 @@ from msgspec import Struct
 
 from sms_admin.bulk import hours
 from sms_admin.bulk.draft import account_of, journal_option
-from sms_admin.bulk.journal import Journal, State
+from sms_admin.bulk.journal import Journal, JournalFull, State
+from sms_admin.bulk.moving import origin_elsewhere, question, settle
+from sms_admin.bulk.running import full
 from sms_admin.bulk.task import Folder, Phase
 from sms_admin.bulk.working import Status, columns, status, work
 from sms_admin.commands import command
@@ -94,6 +96,11 @@ def resume(run: Run, task: str, journal: Path | None, unknown: str | None) -> in
     """Send the rows that surely were not sent."""
     folder = Folder.of(run.environ, journal)
     name = folder.find(task)
+    with closing(Journal(folder.file(name))) as opened:
+        if origin := origin_elsewhere(opened):
+            run.confirm(question(origin))
+            with folder.locked(name):
+                _settle(opened)
     count = status(folder, name).unknown
     if unknown == "send" and count:
         run.confirm(
@@ -103,6 +110,13 @@ def resume(run: Run, task: str, journal: Path | None, unknown: str | None) -> in
             )
         )
     return work(run, folder, name, account_of(run.environ), unknown=unknown or "")
+
+
+def _settle(journal: Journal) -> None:
+    try:
+        settle(journal)
+    except JournalFull as error:
+        raise full(str(error)) from None
 
 
 @command("cancel", example="bulk cancel wkfqrt", help=tr("End a task for good.", "取消任务。"))
