@@ -3,11 +3,11 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
 from local.cloud import ADMIN, Cloud, local_cloud
 from local.statistics import PACKAGE
@@ -16,7 +16,7 @@ from sms_admin.statistics.spans import HOUR
 from sms_login.periods import Calendar
 from tests.testkit.admin import admin
 from tests.testkit.servers import RedisServer
-from tests.testkit.statistics import APPLICATION, fill
+from tests.testkit.statistics import APPLICATION, connected, fill
 
 TIMER = {"Type": "Timer", "TriggerName": "alerts", "Time": "2026-11-28T00:00:00Z", "Message": ""}
 
@@ -29,11 +29,14 @@ def server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def cloud(server: RedisServer, tmp_path: Path) -> Iterator[Cloud]:
+def cloud(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cloud]:
     """A week in which 70 % of the messages to China and Britain brought a login, and 5 % failed."""
-    environ = {"REDIS_HOST": server.host, "REDIS_PORT": str(server.port), "XDG_CACHE_HOME": str(tmp_path)}
-    with redis.Redis(server.host, server.port) as client, local_cloud(environ) as cloud:
-        client.flushall()
+    on_cluster = getattr(request, "param", "") == "cluster"
+    server = request.getfixturevalue("redis_cluster" if on_cluster else "server")
+    environ = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(server.port), "XDG_CACHE_HOME": str(tmp_path)}
+    with local_cloud({**environ, "REDIS_CLUSTER": "1" if on_cluster else "0"}) as cloud:
+        with closing(connected(cloud)) as client:
+            client.flushall()
         usual = {"sent": 100, "fee": 1, "verified:login": 60, "verified:pay": 10, "delivered": 95, "failed:carrier": 5}
         fill(cloud, {hours_ago(ago): {"CN": usual, "GB": usual} for ago in range(8, 150, 20)})
         yield cloud
@@ -59,10 +62,11 @@ def test_everyday_life_gives_no_alert(cloud: Cloud) -> None:
     assert "Nothing is out of the ordinary." in admin(cloud.environ, "alerts").out
 
 
-def test_each_kind_of_alert_says_how_it_differs_from_the_usual(cloud: Cloud, server: RedisServer) -> None:
+@pytest.mark.parametrize("cloud", ["real", "cluster"], indirect=True)
+def test_each_kind_of_alert_says_how_it_differs_from_the_usual(cloud: Cloud) -> None:
     """Countries with and without a usual share, a range, receipts and the balance; the timer logs the same."""
     day = Calendar(8).now().day.name
-    with redis.Redis(server.host, server.port) as client:
+    with closing(connected(cloud)) as client:
         for name, sent, unverified in (("+861380013", 60, 58), ("+861380014", 60, 30), ("+861380015", 49, 49)):
             client.set(f"budget:{{range:{name}}}:total:{day}", sent)
             client.set(f"budget:{{range:{name}}}:day:{day}", unverified)

@@ -6,14 +6,13 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import redis
 
 from local.cloud import ADMIN, Cloud, local_cloud
 from local.statistics import PACKAGE, Statistics
@@ -27,7 +26,7 @@ from sms_login import wiring
 from tests.testkit.admin import admin
 from tests.testkit.events import PHONE, gateway_json
 from tests.testkit.servers import RedisServer
-from tests.testkit.statistics import APPLICATION, BUSY, fill
+from tests.testkit.statistics import APPLICATION, BUSY, connected, fill
 
 CHINA = timezone(timedelta(hours=8))
 DAYS = 3
@@ -52,14 +51,16 @@ def server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def cloud(server: RedisServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+def cloud(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     """The environment of `make run`, with an empty Redis, an empty cache, and calls as fast as one likes."""
     monkeypatch.setattr(calls, "A_SECOND", 1000)
     monkeypatch.setattr("local.statistics.A_SECOND", 1000)
-    with redis.Redis(server.host, server.port) as client:
-        client.flushall()
-    environ = {"REDIS_HOST": server.host, "REDIS_PORT": str(server.port), "ALLOWED_COUNTRIES": "*"}
-    with local_cloud(environ | {"XDG_CACHE_HOME": str(tmp_path)}) as cloud:
+    on_cluster = getattr(request, "param", "") == "cluster"
+    server = request.getfixturevalue("redis_cluster" if on_cluster else "server")
+    environ = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(server.port), "REDIS_CLUSTER": "1" if on_cluster else "0"}
+    with local_cloud({**environ, "ALLOWED_COUNTRIES": "*", "XDG_CACHE_HOME": str(tmp_path)}) as cloud:
+        with closing(connected(cloud)) as client:
+            client.flushall()
         yield cloud
 
 
@@ -88,6 +89,7 @@ def test_a_login_is_in_the_counts_of_both(cloud: Cloud, monkeypatch: pytest.Monk
     assert (total["conversion"], total["halfWithin"], rest["packages"]["left"]) == (1, 5, PACKAGE - 1)
 
 
+@pytest.mark.parametrize("cloud", ["real", "cluster"], indirect=True)
 def test_rows_are_hours_days_or_countries_and_their_sums_are_right(cloud: Cloud) -> None:
     """Every count of a period is in its row, and all of them in the total; Tencent's figures are of the same hours."""
     small = {"asked": 1, "sent": 1, "fee": 2, "verified:login": 1, "seconds:5": 1}

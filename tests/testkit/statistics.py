@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import closing
+from typing import Any
 
 import time_machine
 
@@ -31,9 +32,15 @@ BUSY = {
 }
 
 
+def connected(cloud: Cloud) -> Any:
+    """Return redis-py's client of a Redis or of a cluster."""
+    environ = cloud.environ
+    return connect(environ["REDIS_HOST"], int(environ["REDIS_PORT"]), cluster=environ.get("REDIS_CLUSTER") == "1")
+
+
 def fill(cloud: Cloud, hours: Mapping[int, Mapping[str, Mapping[str, int]]]) -> None:
     """Write counts by hour and country as an instance does; messages to China are in Tencent's figures too."""
-    with closing(connect(cloud.environ["REDIS_HOST"], int(cloud.environ["REDIS_PORT"]))) as client:
+    with closing(connected(cloud)) as client:
         for hour, countries in hours.items():
             redis, counts = RedisClient(lambda: client), Statistics(None, on=True)
             with time_machine.travel(hour * HOUR, tick=False):
