@@ -16,7 +16,7 @@ from sms_login.otp.rules import Rules
 from sms_login.phone import Phone
 from tests.testkit.backends import fake_backend
 from tests.testkit.devices import Device, devices
-from tests.testkit.limits import counts
+from tests.testkit.limits import Make, counts
 from tests.testkit.world import OTHER_PHONE, PHONE, REVIEW_CODE, REVIEW_PHONE, UNLIMITED, World
 
 KEY = {"Idempotency-Key": "idempotency-key-1"}
@@ -153,6 +153,44 @@ def test_a_first_login_that_a_deletion_overtakes_does_not_bring_the_user_back(wo
         else:
             assert (answer["codeStr"], found) == ("ServiceUnavailable", None)
             assert fast.call("login", KEY, **first)["codeStr"] == "CodeHasValid"
+
+
+@pytest.mark.parametrize("everywhere", ["real", "cluster", "sqlite", "mariadb"], indirect=True)
+def test_a_logout_everywhere_in_the_middle_of_a_deletion_changes_nothing(everywhere: Make) -> None:
+    """The token was valid when the deletion began: user and sessions are gone, also those that began in between."""
+    world = everywhere(limits=UNLIMITED, rules=Rules(cooldown=1, daily=100))
+    for step, again in itertools.product(("redeem", "end_sessions"), (False, True)):
+        first, device = devices(world, 2)
+        spends = ask(world)
+        world.cool_down()
+        later = ask(world)
+        logins: list[dict[str, str]] = []
+
+        def log_out(
+            device: Device = device,
+            again: bool = again,  # noqa: FBT001 - a value of this round
+            later: dict[str, str] = later,
+            logins: list[dict[str, str]] = logins,
+        ) -> None:
+            assert device.call("logout", token=device.token, everywhere=True) == "Success"
+            if again:
+                logins.append(world.call("login", phone=PHONE.e164, **later)["data"])
+
+        world.redis.before(step, log_out)
+        assert delete(device, **spends) == "Success"
+        assert first.tries() | device.tries() <= {"TokenInvalid", "NotRegistered"}
+        found = world.users.find(PHONE).answer()
+        for login in logins:  # in SQL the number may have signed up anew by then
+            is_in = world.call("getUserInfo", token=login["token"])["codeStr"] == "Success"
+            assert is_in is (login["userId"] != device.user_id) is (found is not None)
+        world.cool_down()
+        new = Device(world)
+        assert new.user_id != device.user_id
+        assert first.tries() | device.tries() == {"TokenInvalid"}
+        assert new.is_in
+        world.cool_down()
+        assert delete(new, **ask(world)) == "Success"
+        world.cool_down()
 
 
 def test_a_code_that_deleted_an_account_does_nothing_more(world: World) -> None:
