@@ -27,6 +27,7 @@ from tests.testkit.servers import RedisServer
 
 ROOT = Path(__file__).parent.parent
 ENV_FILE = Path(tempfile.gettempdir()) / f"sms-login-tests-{os.getpid()}.env"  # of each run that names no other
+SDK = "ignore::DeprecationWarning:tencentcloud.common.abstract_client"  # it warns on 3.12 and newer
 DEADLINE = 60  # s that a process has in all, far more than it needs
 
 
@@ -35,8 +36,8 @@ def run(deadline: int = DEADLINE, /, **settings: str) -> Iterator["subprocess.Po
     """Start ``python -m local`` with its output in pipes, and kill it in the end."""
     # REDIS_HOST may name a real Redis that other tests use; PYTHONUNBUFFERED would hide a line that is not flushed.
     inherited = {name: value for name, value in os.environ.items() if name not in ("REDIS_HOST", "PYTHONUNBUFFERED")}
-    process = subprocess.Popen(
-        [sys.executable, "-X", "dev", "-m", "local"],  # -X dev reports sockets that were left open
+    process = subprocess.Popen(  # noqa: S603 - our own program, with the name of a warning
+        [sys.executable, "-X", "dev", "-W", SDK, "-m", "local"],  # -X dev reports sockets that were left open
         cwd=ROOT,
         env={**inherited, "PORT": "0", "RUN_ENV_FILE": str(ENV_FILE), **settings},
         stdout=subprocess.PIPE,
