@@ -8,10 +8,9 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from sms_login.errors import InvalidPhone, PhoneFault
-from sms_login.otp.store import SendRequest
-from sms_login.periods import Period
 from sms_login.phone import Phone
 from sms_login.typed import digits_of
+from sms_login.users import User
 
 CLEAR = "+8613800138000"
 _EVERY_PUNCTUATION = "".join(char for char in map(chr, range(0x110000)) if unicodedata.category(char)[0] == "P")
@@ -183,7 +182,7 @@ def test_a_number_is_masked_wherever_it_is_printed(clear: str, masked: str) -> N
     assert repr(phone) == f"Phone({masked})"
     assert f"{phone} {phone!r} {phone!s} {phone:}" == f"{masked} Phone({masked}) {masked} {masked}"
     assert "{} {!r} %s".format(phone, [phone]) % phone == f"{masked} [Phone({masked})] {masked}"  # noqa: UP032 - on purpose
-    assert f"phone=Phone({masked})," in repr(SendRequest(phone, Period("20261121", 1)))
+    assert f"phone=Phone({masked})," in repr(User("id", phone, "", "", 1))
     assert phone.e164 == clear
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from sms_login.errors import InvalidPhone, ServiceUnavailable, UserStoreFailed
 from sms_login.otp.rules import Rules
-from sms_login.phone import Phone
 from sms_login.users import User
 from tests.testkit.limits import IP, Make, counts, down, totals, unverified
 from tests.testkit.world import OTHER_PHONE, World
@@ -82,7 +81,7 @@ def test_a_resend_that_is_refused_while_a_login_fails_is_refunded(
     resend.start()
     assert at_sendsms.wait(10)
 
-    def undone_meanwhile(_phone: Phone, _id: str) -> User:
+    def undone_meanwhile(*_: object) -> User:
         spent.set()
         resend.join()
         raise ServiceUnavailable
