@@ -189,6 +189,5 @@ STEPS = settings(max_examples=25, stateful_step_count=15, deadline=None, suppres
 def test_changes_follow_the_model() -> None:
     """Over at least 300 steps and 10 cuts, the service behaves like the model."""
     Movers.steps = Movers.cuts = 0
-    run_state_machine_as_test(Movers, settings=STEPS)
-    assert Movers.steps >= 300
-    assert Movers.cuts >= 10
+    while Movers.steps < 300 or Movers.cuts < 10:  # one run in a hundred draws fewer
+        run_state_machine_as_test(Movers, settings=STEPS)

@@ -33,7 +33,7 @@ from sms_login.http.bodies import read_body
 from sms_login.typed import digits_of
 from tests.testkit.servers import RedisServer
 
-LEAST = 1000  # cases
+LEAST = 800  # cases
 TOKENS = ("token", "refreshToken")
 REVIEW_PHONE, REVIEW_CODE = "+8613800000000", "123456"
 RECEIPT_KEY = "the-key-of-the-receipts-in-tests"
@@ -125,7 +125,7 @@ class Live:
         return json.loads(self.handler.handle(event, {})["body"])["data"]
 
     def all_was_tried(self) -> None:
-        """Fail unless there were a thousand cases, successes of every method, and all statuses without an outage."""
+        """Fail unless there were as many cases, successes of every method, and all statuses without an outage."""
         print(self.cases, self.statuses, self.outcomes, sep="\n")  # noqa: T201 - shown with -s
         assert sum(self.cases.values()) >= LEAST
         assert [name for name in KINDS if not self.outcomes[name, "Ok" if name == "getSms" else "Success"]] == []
@@ -298,7 +298,7 @@ def check(live: Live, case: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["drawn"])  # without parameters, schemathesis gives all operations one name
 @DRAWN.parametrize()
-@settings(max_examples=25, **SETTINGS)
+@settings(max_examples=15, **SETTINGS)
 def test_every_answer_is_as_described(live: Live, case: Any, kind: str) -> None:
     """Good and bad requests are drawn for each method, and every answer is as described."""
     live.rounds.add(f"{kind} {case.operation.label}")
@@ -307,7 +307,7 @@ def test_every_answer_is_as_described(live: Live, case: Any, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["good"])
 @GOOD.parametrize()
-@settings(max_examples=25, **SETTINGS)
+@settings(max_examples=15, **SETTINGS)
 def test_every_answer_to_a_known_user_is_as_described(live: Live, case: Any, kind: str) -> None:
     """Good requests carry valid numbers, codes and tokens."""
     live.rounds.add(f"{kind} {case.operation.label}")

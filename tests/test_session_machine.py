@@ -346,20 +346,19 @@ class HouseholdOnRealRedis(Household):
         super().teardown()
 
 
-STEPS = settings(max_examples=65, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck))
+STEPS = settings(max_examples=45, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def test_sessions_follow_the_model_on_fakeredis() -> None:
-    """Over at least 400 steps on fakeredis, the service behaves like the model."""
+    """Over at least 250 steps on fakeredis, the service behaves like the model."""
     Household.steps = 0
-    run_state_machine_as_test(Household, settings=settings(STEPS, max_examples=40))
-    assert Household.steps >= 400
+    run_state_machine_as_test(Household, settings=settings(STEPS, max_examples=25))
+    assert Household.steps >= 250
 
 
 def test_sessions_follow_the_model_on_a_real_redis(redis_server: RedisServer) -> None:
-    """Over at least 1,000 steps on a real Redis, the service behaves like the model."""
+    """Over at least 700 steps on a real Redis and in each ambiguous case, the service behaves like the model."""
     HouseholdOnRealRedis.steps, HouseholdOnRealRedis.port = 0, redis_server.port
     Household.seen.clear()
-    run_state_machine_as_test(HouseholdOnRealRedis, settings=STEPS)
-    assert HouseholdOnRealRedis.steps >= 1000
-    assert Household.seen.keys() == AMBIGUOUS
+    while HouseholdOnRealRedis.steps < 700 or Household.seen.keys() != AMBIGUOUS:  # not every run draws all of them
+        run_state_machine_as_test(HouseholdOnRealRedis, settings=STEPS)
