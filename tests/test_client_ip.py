@@ -61,12 +61,12 @@ GARBAGE = [
 ]
 
 
-@pytest.mark.parametrize("garbage", GARBAGE, ids=lambda garbage: ascii(garbage)[:30])
-def test_text_that_is_not_an_address_is_an_unknown_client(garbage: str) -> None:
+def test_text_that_is_not_an_address_is_an_unknown_client() -> None:
     """Text that a strict parser rejects gives the unknown client, and never a crash."""
-    assert platform(garbage) == platform("", garbage) == NO_CLIENT
-    assert client_of("forwarded:1", V4, {"x-forwarded-for": garbage.replace(",", " ")}) == NO_CLIENT
-    assert client_of("none", garbage, {}) == Client("", None)
+    for garbage in GARBAGE:
+        assert platform(garbage) == platform("", garbage) == NO_CLIENT, ascii(garbage)[:30]
+        assert client_of("forwarded:1", V4, {"x-forwarded-for": garbage.replace(",", " ")}) == NO_CLIENT, ascii(garbage)
+        assert client_of("none", garbage, {}) == Client("", None)
 
 
 def test_an_ipv4_address_is_counted_as_itself() -> None:

@@ -68,16 +68,16 @@ def test_every_setting_and_every_kind_is_described() -> None:
     assert {row.kind.__name__ for row in TABLE} == WORDS["kinds"].keys()
 
 
-@pytest.mark.parametrize("name", [row.name for row in TABLE])
-def test_a_setting_is_described_by_one_sentence_in_each_language(name: str) -> None:
+def test_a_setting_is_described_by_one_sentence_in_each_language() -> None:
     """Both sentences name the same settings, values and numbers."""
-    english, chinese = WORDS["settings"][name]["en"], WORDS["settings"][name]["zh"]
-    assert re.fullmatch(r"[A-Z0-9`].*[^.]\.", english)
-    assert re.fullmatch(r".*[^。]。", chinese)
-    assert not re.search(r"\. [A-Z]", english)
-    assert "。" not in chinese[:-1]
-    for words in (r"`[^`]+`", r"\]\([a-z-]+\.md\)", r"[0-9]+(?:\.[0-9]+)?"):
-        assert sorted(re.findall(words, chinese)) == sorted(re.findall(words, english))
+    for sentences in (WORDS["settings"][row.name] for row in TABLE):
+        english, chinese = sentences["en"], sentences["zh"]
+        assert re.fullmatch(r"[A-Z0-9`].*[^.]\.", english)
+        assert re.fullmatch(r".*[^。]。", chinese)
+        assert not re.search(r"\. [A-Z]", english)
+        assert "。" not in chinese[:-1]
+        for words in (r"`[^`]+`", r"\]\([a-z-]+\.md\)", r"[0-9]+(?:\.[0-9]+)?"):
+            assert sorted(re.findall(words, chinese)) == sorted(re.findall(words, english)), english
 
 
 def test_names_are_unique() -> None:
@@ -85,12 +85,12 @@ def test_names_are_unique() -> None:
     assert len({row.name for row in TABLE}) == len(TABLE)
 
 
-@pytest.mark.parametrize("field", [field for field, hint in HINTS.items() if len(hint.__metadata__) == 1])
-def test_the_kind_of_a_setting_determines_the_type_of_its_field(field: str) -> None:
+def test_the_kind_of_a_setting_determines_the_type_of_its_field() -> None:
     """A field of one setting has the setting's name and the type of its kind, which no type checker compares."""
-    (row,) = HINTS[field].__metadata__
-    assert row.name == field.upper()
-    assert get_type_hints(row.kind)["return"] == HINTS[field].__origin__
+    rows = {field: hint.__metadata__[0] for field, hint in HINTS.items() if len(hint.__metadata__) == 1}
+    assert [row.name for row in rows.values()] == [field.upper() for field in rows]
+    for field, row in rows.items():
+        assert get_type_hints(row.kind)["return"] == HINTS[field].__origin__, field
 
 
 @pytest.mark.parametrize("field", [field for field, hint in HINTS.items() if hint.__metadata__[0].field])

@@ -203,10 +203,11 @@ _BAD = {
 }
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in _BAD.items() for value in values])
-def test_a_value_that_cannot_work_is_refused_by_name(name: str, value: str) -> None:
+def test_a_value_that_cannot_work_is_refused_by_name() -> None:
     """The problem of an impossible value begins with the name of its variable."""
-    assert {problem.split()[0] for problem in problems({**LEAST, name: value})} == {name}
+    cases = [(name, value) for name, values in _BAD.items() for value in values]
+    named = {case: {problem.split()[0] for problem in problems({**LEAST, case[0]: case[1]})} for case in cases}
+    assert {case: names for case, names in named.items() if names != {case[0]}} == {}
 
 
 def test_the_operators_commands_tell_each_problem_in_chinese() -> None:
@@ -232,56 +233,50 @@ def test_the_operators_commands_tell_each_problem_in_chinese() -> None:
         assert {*names.findall(problem.split(":")[0])} <= {*names.findall(words)}, (problem, words)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "expected"),
-    [
-        ("REDIS_HOST", " redis.example.com ", "redis.example.com"),
-        ("REDIS_PORT", "65535", 65535),
-        ("REDIS_DB", "255", 255),
-        ("REDIS_TLS", "1", True),
-        *(("REDIS_TLS", text, True) for text in ("True", "on", "ON", "Yes")),
-        *(("REDIS_CLUSTER", text, False) for text in ("false", "FALSE", "off", "No", "0")),
-        ("REQUIRE_SESSION", "1", True),
-        *(
-            ("REDIS_HOST", host, host)
-            for host in ("redis", "crs-1a2b.sql.tencentcdb.com", "redis.", "my_redis", "fd00::1")
-        ),
-        ("REDIS_CA_FILE", "/opt/ca.pem", "/opt/ca.pem"),
-        ("SMS_TIMEOUT", "0.5", 0.5),
-        ("SMS_ENDPOINT", "http://127.0.0.1:1234", "http://127.0.0.1:1234"),
-        ("SMS_ENDPOINT", "https://sms.internal.tencentcloudapi.com/", "https://sms.internal.tencentcloudapi.com/"),
-        ("SMS_ENDPOINT", "localhost:1234", "localhost:1234"),
-        ("SMS_TEMPLATE_PARAMS", "code", ("code",)),
-        ("SMS_TEMPLATE_PARAMS", "minutes, code", ("minutes", "code")),
-        ("TOKEN_TTL", "60", 60),
-        ("TZ_OFFSET", "-3.5", -3.5),
-        ("DEFAULT_COUNTRY", "gb", "GB"),
-        ("ALLOWED_COUNTRIES", "*", None),
-        ("ALLOWED_COUNTRIES", "cn, HK ,mo", {"CN", "HK", "MO"}),
-        ("LOG_LEVEL", "DEBUG", "DEBUG"),
-        ("LOG_LEVEL", "debug", "DEBUG"),
-        ("LOG_LEVEL", "Warning", "WARNING"),
-        *(("SENDING", text, True) for text in ("on", "ON", "1", "true", "Yes")),
-        *(
-            ("SENDING", text, False)
-            for text in ("off", "OFF", "0", "False", "no", "stop", '"off"', "'on'", "ｏｆｆ", "\0")
-        ),
-        ("CAPTCHA_MODE", "off", "off"),
-        ("CAPTCHA_MODE", "Adaptive", "adaptive"),
-        ("CAPTCHA_ENDPOINT", "http://127.0.0.1:1234", "http://127.0.0.1:1234"),
-        ("CLIENT_IP_SOURCE", "none", "none"),
-        ("CLIENT_IP_SOURCE", "forwarded:1", "forwarded:1"),
-        ("CLIENT_IP_SOURCE", "forwarded:9", "forwarded:9"),
-        ("ALLOWED_ORIGINS", "https://app.example.com", {"https://app.example.com"}),
-        ("ALLOWED_ORIGINS", " HTTPS://App.Example.com , null,", {"https://app.example.com", "null"}),
-        ("ALLOWED_ORIGINS", "capacitor://localhost,ionic://localhost", {"capacitor://localhost", "ionic://localhost"}),
-        ("ALLOWED_ORIGINS", "FILE://,null", {"file://", "null"}),
-        ("ALLOWED_ORIGINS", "http://[::1]:9000,http://127.0.0.1:5173", {"http://[::1]:9000", "http://127.0.0.1:5173"}),
-    ],
-)
-def test_a_value_that_works_is_accepted(name: str, value: str, expected: Any) -> None:
+_GOOD: list[tuple[str, str, Any]] = [
+    ("REDIS_HOST", " redis.example.com ", "redis.example.com"),
+    ("REDIS_PORT", "65535", 65535),
+    ("REDIS_DB", "255", 255),
+    ("REDIS_TLS", "1", True),
+    *(("REDIS_TLS", text, True) for text in ("True", "on", "ON", "Yes")),
+    *(("REDIS_CLUSTER", text, False) for text in ("false", "FALSE", "off", "No", "0")),
+    ("REQUIRE_SESSION", "1", True),
+    *(("REDIS_HOST", host, host) for host in ("redis", "crs-1a2b.sql.tencentcdb.com", "redis.", "my_redis", "fd00::1")),
+    ("REDIS_CA_FILE", "/opt/ca.pem", "/opt/ca.pem"),
+    ("SMS_TIMEOUT", "0.5", 0.5),
+    ("SMS_ENDPOINT", "http://127.0.0.1:1234", "http://127.0.0.1:1234"),
+    ("SMS_ENDPOINT", "https://sms.internal.tencentcloudapi.com/", "https://sms.internal.tencentcloudapi.com/"),
+    ("SMS_ENDPOINT", "localhost:1234", "localhost:1234"),
+    ("SMS_TEMPLATE_PARAMS", "code", ("code",)),
+    ("SMS_TEMPLATE_PARAMS", "minutes, code", ("minutes", "code")),
+    ("TOKEN_TTL", "60", 60),
+    ("TZ_OFFSET", "-3.5", -3.5),
+    ("DEFAULT_COUNTRY", "gb", "GB"),
+    ("ALLOWED_COUNTRIES", "*", None),
+    ("ALLOWED_COUNTRIES", "cn, HK ,mo", {"CN", "HK", "MO"}),
+    ("LOG_LEVEL", "DEBUG", "DEBUG"),
+    ("LOG_LEVEL", "debug", "DEBUG"),
+    ("LOG_LEVEL", "Warning", "WARNING"),
+    *(("SENDING", text, True) for text in ("on", "ON", "1", "true", "Yes")),
+    *(("SENDING", text, False) for text in ("off", "OFF", "0", "False", "no", "stop", '"off"', "'on'", "ｏｆｆ", "\0")),
+    ("CAPTCHA_MODE", "off", "off"),
+    ("CAPTCHA_MODE", "Adaptive", "adaptive"),
+    ("CAPTCHA_ENDPOINT", "http://127.0.0.1:1234", "http://127.0.0.1:1234"),
+    ("CLIENT_IP_SOURCE", "none", "none"),
+    ("CLIENT_IP_SOURCE", "forwarded:1", "forwarded:1"),
+    ("CLIENT_IP_SOURCE", "forwarded:9", "forwarded:9"),
+    ("ALLOWED_ORIGINS", "https://app.example.com", {"https://app.example.com"}),
+    ("ALLOWED_ORIGINS", " HTTPS://App.Example.com , null,", {"https://app.example.com", "null"}),
+    ("ALLOWED_ORIGINS", "capacitor://localhost,ionic://localhost", {"capacitor://localhost", "ionic://localhost"}),
+    ("ALLOWED_ORIGINS", "FILE://,null", {"file://", "null"}),
+    ("ALLOWED_ORIGINS", "http://[::1]:9000,http://127.0.0.1:5173", {"http://[::1]:9000", "http://127.0.0.1:5173"}),
+]
+
+
+def test_a_value_that_works_is_accepted() -> None:
     """A value is read in each of its allowed forms."""
-    assert getattr(read(**{name: value}), name.lower()) == expected
+    found = [(name, value, getattr(read(**{name: value}), name.lower())) for name, value, _ in _GOOD]
+    assert found == _GOOD
 
 
 @pytest.mark.parametrize(

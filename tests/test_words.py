@@ -1,7 +1,6 @@
 """Docstrings, comments and documents are plain English: each clause names its noun, and its actor before its verb."""
 
 import ast
-import functools
 import io
 import math
 import re
@@ -70,7 +69,6 @@ def in_markdown(path: Path, text: str) -> Iterator[Words]:
     yield Words(path, 1, re.sub(r"(?ms)^ *```.*?^ *```$", lambda block: "\n" * block[0].count("\n"), text))
 
 
-@functools.cache
 def words_of(place: Path) -> list[Words]:
     """Return the docstrings and comments in Python and Lua files, and the text of documents, in a folder or a file."""
     files = [place] if place.is_file() else sorted(place.rglob("*"))
@@ -87,6 +85,8 @@ def occurrences(pattern: str, texts: list[Words]) -> list[str]:
     """Return each place where a pattern occurs in texts, as file:line: words; quoted words do not count."""
     places = []
     for path, line, text in texts:
+        if not re.search(pattern, text, re.IGNORECASE):
+            continue
         plain = re.sub(r'`[^`]*`|"[^"\n]*"', lambda quoted: "·" * len(quoted[0]), text)
         for match in re.finditer(pattern, plain, re.IGNORECASE):
             around = " ".join(text[max(0, match.start() - 40) : match.end() + 40].split())
@@ -94,17 +94,18 @@ def occurrences(pattern: str, texts: list[Words]) -> list[str]:
     return places
 
 
-@pytest.mark.parametrize("word", LIMITS)
 @pytest.mark.parametrize("place", [*CODE, *DOCUMENTS])
-def test_clauses_without_a_noun_are_rare(place: str, word: str) -> None:
+def test_clauses_without_a_noun_are_rare(place: str) -> None:
     """Each folder and document stays below the limits, or has at most one such clause; the message lists all places."""
     texts = words_of(ROOT / place)
     total = sum(len(text.text.split()) for text in texts)
-    pattern, limit = LIMITS[word]
-    allowed = max(1, math.floor(limit * total / 10_000))
-    places = occurrences(pattern, texts)
-    listed = "\n".join(places)
-    assert len(places) <= allowed, f'"{word}" {len(places)} times in {total} words, {allowed} allowed:\n{listed}'
+    too_many = ""
+    for word, (pattern, limit) in LIMITS.items():
+        allowed = max(1, math.floor(limit * total / 10_000))
+        places = occurrences(pattern, texts)
+        if len(places) > allowed:
+            too_many += f'"{word}" {len(places)} times in {total} words, {allowed} allowed:\n' + "\n".join(places)
+    assert not too_many, too_many
 
 
 def test_every_docstring_and_comment_is_counted() -> None:
