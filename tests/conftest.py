@@ -37,14 +37,23 @@ TOGETHER = tuple(
     f"tests/test_{name}" for name in ("build.", "foreign_pages.", "local_run.", "openapi_live.", "page.", "users")
 )
 
+# Files with tests that take seconds, the longest first: begun at the end, they would run while other workers are idle.
+FIRST = tuple(
+    f"tests/test_{name}"
+    for name in (
+        *("page.", "users", "build.", "clients.", "check_deploy.", "openapi_live.", "local_run.", "admin_stats_page."),
+        *("statistics_day.", "cluster_failover.", "machine.", "session_machine.", "redis_tls.", "words.", "attacks"),
+    )
+)
+
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return the number of workers of `-n auto`: one more than cores, since many tests wait for a server or browser."""
-    return min(4, (os.cpu_count() or 1) + 1)
+    """Return the number of workers of `-n auto`: two more than cores, since many tests wait for a server or browser."""
+    return min(6, (os.cpu_count() or 1) + 2)
 
 
 class Scheduler(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
-    """Hands out each test with all its parameters, and each group of `TOGETHER` to one worker; large lots first.
+    """Hands out each test with all its parameters, and each group of `TOGETHER` to one worker.
 
     xdist's public way, the mark xdist_group, would append the group to each test's name: pytest-dev/pytest-xdist#1119.
     """
@@ -72,7 +81,8 @@ def pytest_collection() -> Iterator[None]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Refuse two tests of the same name: the workers would run only one of them.
 
-    If the environment has a SEED, shuffle the modules and the tests within each, in the same way in every worker.
+    Begin with `FIRST`. If the environment has a SEED, shuffle the modules and the tests within each, in the same way in
+    every worker.
     """
     if twice := sorted(name for name, count in Counter(item.nodeid for item in items).items() if count > 1):
         raise pytest.UsageError(f"more than one test is called {', '.join(twice)}")
@@ -80,6 +90,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items.sort(
             key=lambda item: [hashlib.sha256(f"{seed} {name}".encode()).digest() for name in (item.path, item.nodeid)]
         )
+    items.sort(key=lambda item: next((i for i, start in enumerate(FIRST) if item.nodeid.startswith(start)), len(FIRST)))
 
 
 def _without_fsync(connection: Any, _record: Any) -> None:
