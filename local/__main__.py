@@ -37,7 +37,7 @@ LIMITS = dict.fromkeys(
         *("IP_HOURLY_LIMIT", "IP_DAILY_LIMIT", "IP_GUESS_LIMIT", "IP_REFUSED_LIMIT"),
         *("RANGE_HOURLY_LIMIT", "RANGE_DAILY_LIMIT", "RANGE_DAILY_BUDGET"),
     ),
-    "100000",
+    "10000",  # as many as DAILY_BUDGET lets out
 )
 
 BANNER = """

@@ -57,13 +57,16 @@ class Output:
         """Return a row, such as a Struct, as JSON has it: camelCase keys, and numbers as the options say."""
         return plain(row, clear=self._clear)
 
-    def rows(self, rows: Iterable[Any], columns: Sequence[Column], *, none: str = "") -> None:
-        """Print rows; `none` is the sentence for an empty list. Keys without a column are in the JSON alone."""
+    def rows(self, rows: Iterable[Any], columns: Sequence[Column], *, none: str = "") -> bool:
+        """Print rows; `none` is the sentence for an empty list. Keys without a column are in the JSON alone.
+
+        Return whether all columns fitted.
+        """
         left, printed, narrow = iter(rows), False, False
         if self.as_json:
             for row in left:
                 self._line(row)
-            return
+            return True
         while page := list(islice(left, _ROWS)):
             printed = True
             cells = [self.plain(row) for row in page]
@@ -75,6 +78,7 @@ class Output:
             self.say(tr("A wider terminal shows more columns.", "更宽的终端会显示更多列。"))
         if not printed:
             self.say(none or tr("There are none.", "没有内容。"))
+        return not narrow
 
     def row(self, row: Any, columns: Sequence[Column]) -> None:
         """Print one row: a line for each column, or one JSON object."""

@@ -104,7 +104,9 @@ def test_a_sending_asks_for_a_yes_and_reaches_each_number_once(desk: Desk) -> No
     sheet = desk.sheet(ROWS)
     refused = desk("send", sheet, *NOTICE, code=2)
     assert "Send to 3 recipients, 3 messages charged?" in refused.err
-    assert desk("send", sheet, *NOTICE, "--dry-run").code == 0
+    (shown,) = desk.json("send", sheet, *NOTICE, "--dry-run")
+    assert Path(shown["rejectedFile"]) == desk.path / "members.rejected.csv"  # it stays, as that of a preview
+    assert Path(shown["rejectedFile"]).exists()
     assert (desk.cloud.fates.counts, desk.json("list")) == ({}, [])
     desk.cloud.fates.refused["+8613800138002"] = "FailedOperation.PhoneNumberInBlacklist"
     (done,) = [row for row in desk.json("send", sheet, *NOTICE, "--yes", "--test", "+8613800138009") if "task" in row]

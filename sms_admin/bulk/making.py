@@ -112,13 +112,13 @@ def send(run: Run, journal: Path | None, *, test: Phone | None, dry_run: bool, a
     folder, draft = Folder.of(run.environ, journal), Draft.of(run.environ, given)
     if not again:
         _refuse_twice(folder, draft.task)
-    rejected = folder.file(draft.task.id, "rejected.csv")
+    only_shown = dry_run or draft.problems
+    rejected = _beside(given["sheet"]) if only_shown else folder.file(draft.task.id, "rejected.csv")
     with folder.making(draft.task.id):
         made, task, count = draft.read(folder, rejected)
         try:
             problems = _show(run, draft, task, count, rejected)
             if problems or dry_run:
-                rejected.unlink(missing_ok=True)
                 return 1 if problems else 0
             _ask(run, made, draft, task, test)
             with folder.locked("publish", wait=True):

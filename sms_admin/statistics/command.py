@@ -97,10 +97,10 @@ def command(
         run.out.rows([*rows, found.total, rest], [])
         return
     columns = terminal.columns(by, tencent=bool(found.total.tencent))
-    run.out.rows(rows, columns, none=tr("There are no counts.", "没有计数。"))
+    whole = run.out.rows(rows, columns, none=tr("There are no counts.", "没有计数。"))
     for title, text in [*terminal.trends(found.periods), *terminal.facts(found)]:
         run.out.say(Text.assemble((f"{title}: ", "bold"), text))
-    if found.total.tencent and by != "country":
+    if found.total.tencent and by != "country" and whole:
         run.out.say(tr("* sent / delivered / fee", "* 已发 / 送达 / 计费"))
         if any(row.tencent and row.tencent.rows for row in found.periods):
             run.out.say(

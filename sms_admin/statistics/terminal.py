@@ -11,6 +11,8 @@ from sms_login.statistics import OTHER
 
 _BARS = "▁▂▃▄▅▆▇█"
 _DASH = "–"
+_WIDEST = 60  # bars
+_YEAR = 365  # days
 
 
 def columns(by: str, *, tencent: bool) -> list[Column]:
@@ -29,7 +31,7 @@ def columns(by: str, *, tencent: bool) -> list[Column]:
     ]
     units = {"hour": tr("hours", "小时"), "day": tr("days", "天")}
     theirs = [Column("tencent", tr("Tencent*", "腾讯云*"), partial(_figures, units.get(by, "")), spare=True)]
-    return [Column("period", title, name_of), *ours, *(theirs if tencent and by != "country" else [])]
+    return [Column("period", title, name_of, whole=True), *ours, *(theirs if tencent and by != "country" else [])]
 
 
 def trends(periods: Sequence[Row]) -> Iterator[tuple[str, str]]:
@@ -72,7 +74,9 @@ def percent(share: float | None) -> str:
 
 
 def sparkline(values: Sequence[int]) -> str:
-    """Return a bar for each value, the highest one for the greatest."""
+    """Return a bar for each value, or for the sum of a few if there are many; the highest one for the greatest."""
+    each = -(-len(values) // _WIDEST) or 1
+    values = [sum(values[i : i + each]) for i in range(0, len(values), each)]
     most = max(values, default=0) or 1
     return "".join(_BARS[value * (len(_BARS) - 1) // most] for value in values)
 
@@ -84,7 +88,9 @@ def _cost(messages: float, money: float | None) -> str:
 
 def _left(messages: int, days: float | None, expires: int | None) -> str:
     text = f"{messages}"
-    if days is not None:
+    if days is not None and days > _YEAR:
+        text += tr(", for more than a year at this rate", "，按此速度可用一年以上")
+    elif days is not None:
         text += tr(f", for {days:.0f} days at this rate", f"，按此速度可用 {days:.0f} 天")
     if expires is not None:
         text += tr(f"; the first expires {moment(expires)}", f"；最早 {moment(expires)} 到期")

@@ -19,10 +19,10 @@ from sms_login.phone import Phone
 command = commands.Group("users", help=tr("Administration of the users.", "用户管理。"))
 
 _ROW = [
-    Column("userId", tr("id", "ID")),
+    Column("userId", tr("id", "ID"), whole=True),
     Column("phone", tr("number", "号码"), whole=True),
     Column("name", tr("name", "昵称")),
-    Column("created", tr("signed up", "注册时间"), moment),
+    Column("created", tr("signed up", "注册时间"), moment, spare=True),
     Column("lastLogin", tr("last login", "最近登录"), moment),
     Column("banned", tr("banned", "已封禁")),
 ]
