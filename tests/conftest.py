@@ -34,7 +34,8 @@ from tests.testkit.world import World
 
 # Groups of files that run in one worker: their fixtures are slow, and openapi_live counts over all its tests.
 TOGETHER = tuple(
-    f"tests/test_{name}" for name in ("build.", "foreign_pages.", "local_run.", "openapi_live.", "page.", "users")
+    f"tests/test_{name}"
+    for name in ("admin_deploy.", "build.", "foreign_pages.", "local_run.", "openapi_live.", "page.", "users")
 )
 
 # Files with tests that take seconds, the longest first: begun at the end, they would run while other workers are idle.
