@@ -200,7 +200,7 @@ def test_a_task_is_resumed_shown_and_cancelled(desk: Desk) -> None:
     (before,) = desk.json("list")
     assert (before["state"], before["unknown"], before["waiting"]) == ("interrupted", 1, 4)
     done = desk("resume", task, code=1)
-    assert "1 rows are of unknown fate" in " ".join(done.out.split())
+    assert "Rows of unknown fate: 1." in " ".join(done.out.split())
     assert "who may have got the message?" in desk("resume", task, "--unknown", "send", code=2).err
     (after,) = desk.json("resume", task, "--unknown", "send", "--yes")
     assert (after["state"], after["accepted"]) == ("finished", 5)

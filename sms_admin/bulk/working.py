@@ -156,7 +156,7 @@ def _tell_end(run: Run, found: Status) -> None:
     if found.unknown:
         run.out.say(
             tr(
-                f"{found.unknown} rows are of unknown fate: `bulk show {name}` lists them, and `bulk resume {name} "
+                f"Rows of unknown fate: {found.unknown}. `bulk show {name}` lists them, and `bulk resume {name} "
                 "--unknown send` or `skip` decides.",
                 f"有 {found.unknown} 行结果未知：`bulk show {name}` 列出这些行，"
                 f"`bulk resume {name} --unknown send` 或 `skip` 决定。",

@@ -45,7 +45,7 @@ def _policy(policy: str, *, users_here: bool) -> Finding:
     )
     if not policy:
         found = tr("the server does not tell maxmemory-policy", "服务器没有告知 maxmemory-policy")
-        return warning("redis.eviction", found, tr(f"check there, and {todo}", f"请查看；{todo}"))
+        return warning("redis.eviction", found, tr(f"check there, and {todo}", f"请先查看它；如有必要，{todo}"))
     if policy == "noeviction":
         return ok("redis.eviction", tr("noeviction: nothing is dropped", "noeviction：不会丢弃任何数据"))
     if policy.startswith("allkeys-") and users_here:
