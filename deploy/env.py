@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from sms_admin import env_file as operators
+
 UNSET = "\0"  # in place of a variable that is not set: no file can contain it
 _LINE = re.compile(r"\s*([\w.-]+)\s*=\s*(.*)?\s*")
 REFERENCE = re.compile(r"\$\{env:([\w.-]+)\}")
@@ -19,7 +21,7 @@ _OWN = re.compile(r"\$\{(name|stage|app)\}")
 def read_file(path: Path) -> dict[str, str]:
     r"""Return the values of a .env file, as the CLI's dotenv 8 reads it: no trailing comments, \n in double quotes."""
     values = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in re.split(r"\r\n?|\n", path.read_text(encoding="utf-8-sig")):  # splitlines would split at U+2028, too
         match = _LINE.fullmatch(line)
         if match and not line.lstrip().startswith("#"):
             value = match[2] or ""
@@ -39,13 +41,20 @@ def env_file(directory: Path, stage: str) -> Path | None:
 def of_the_cli(directory: Path) -> dict[str, str]:
     """Return the environment that the CLI would use in a directory; variables of the process override the file.
 
-    Exits if there is neither: otherwise every setting would be reported as not set.
+    Exits if there is neither: otherwise every setting would be reported as not set. Exits, too, if other readers of the
+    file would read another value than the CLI, which keeps comments behind values, and quotes before them.
     """
     stage = yaml.safe_load((directory / "serverless.yml").read_text(encoding="utf-8")).get("stage", "dev")
     file = env_file(directory, stage)
     if not file and "DEPLOY_ROLE" not in os.environ:
         sys.exit("There is no .env: cp deploy/env.example .env, and fill it in. EXAMPLE=1 checks with made-up values.")
-    return {**(read_file(file) if file else {}), **os.environ}
+    values = read_file(file) if file else {}
+    others = operators.read(file) if file else {}
+    if unclear := sorted(name for name, value in values.items() if others.get(name) != value):
+        sys.exit(
+            f"{file}: {', '.join(unclear)}: write the value without quotes, and no comment behind it: it would stay."
+        )
+    return {**values, **os.environ}
 
 
 def resolve(value: Any, environ: Mapping[str, str], problems: list[str], path: str = "") -> Any:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -38,4 +39,5 @@ def env_file(environ: Mapping[str, str]) -> Iterator[None]:
 
 
 def _escaped(value: str) -> str:
-    return value.replace("\n", "\\n")  # in a key in PEM
+    """Return a value for double quotes, as `sms_admin.env_file` reads them; a key in PEM has line breaks."""
+    return re.sub(r'["\\]', r"\\\g<0>", value).replace("\n", "\\n").replace("\r", "\\r")

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.env import read_file
+from deploy.env import of_the_cli, read_file
 from deploy.sources import ROOT
+from local.env_file import env_file as kept
 from sms_admin import env_file
+from sms_admin.failures import Failed
 from sms_login.settings.settings import TABLE, Settings
 from tests.testkit.key_files import private_pem, public_pem
 from tests.testkit.servers import require
@@ -80,6 +82,51 @@ def test_all_readers_agree_on_every_value(env: Path) -> None:
     assert [key.algorithm for key in settings.jwt_keys] == ["ES256", "RS256", "EdDSA"]
     assert settings.users_url.reveal().endswith("?ssl_ca=/opt/ca.pem&ssl_check_hostname=false")
     assert {row.name for row in TABLE} <= docker.keys()
+
+
+ODD = r"""
+A="b" # c
+export B='b' #c
+C=b # c
+ D = b#c
+E= # c
+F="two
+lines" # c
+G="a\"b\\n\n"
+H='a\nb'
+"""
+
+
+def test_comments_quotes_and_odd_line_breaks_are_read_as_python_dotenv_reads_them(tmp_path: Path) -> None:
+    """A comment may follow a value; what else follows a closing quote is an error; only ends of lines end a line."""
+    path = tmp_path / ".env"
+    path.write_text(ODD + "I=\t\u2028x\x0cy\u2028z\n", encoding="utf-8")
+    assert env_file.read(path) == {
+        "A": "b",
+        "B": "b",
+        "C": "b",
+        "D": "b#c",
+        "E": "",
+        "F": "two\nlines",
+        "G": 'a"b\\n\n',
+        "H": "a\\nb",
+        "I": "x\x0cy\u2028z",
+    }
+    for number, line in ((1, 'A="b" c'), (3, "A=1\r\n\nA='b"), (2, "A=1\nA"), (2, "\u2028A=1\nB C=1")):
+        path.write_bytes(line.encode())
+        with pytest.raises(Failed, match=f"line {number}: must be NAME=value"):
+            env_file.read(path)
+    every = {"SMS_SIGN": "\\n\"'\n\r\t\x0c\u2028#$ ", "SECRET": "\\"}
+    with kept({**every, "RUN_ENV_FILE": str(path)}):
+        assert env_file.read(path) == every
+
+
+def test_a_file_that_the_cli_reads_in_another_way_is_not_deployed(tmp_path: Path) -> None:
+    """The CLI keeps a comment, and quotes before it; the check before a deployment names the variables."""
+    (tmp_path / "serverless.yml").write_text("stage: prod\n")
+    (tmp_path / ".env").write_text('A="b" # c\nB=b # c\nC=b#c\nD="d"\nE=\u2028x\n', encoding="utf-8")
+    with pytest.raises(SystemExit, match="A, B: write the value without quotes, and no comment"):
+        of_the_cli(tmp_path)
 
 
 def test_quotes_are_where_the_readers_differ(env: Path) -> None:
