@@ -12,6 +12,8 @@ from local import redis_view
 from local.page_files import page_file
 from local.tencent import TencentStandIn
 
+_SWITCHES = ("SendSms", "DescribeCaptchaResult", "Receipt")
+
 
 class Control:
     """Answers events for paths that are not the function's, in the function's format.
@@ -26,6 +28,7 @@ class Control:
             "GET /_local/inbox": self._inbox,
             "GET /_local/fail": self._failing,
             "POST /_local/fail": self._fail,
+            "GET /_local/failures": self._failures,
             "POST /_local/captcha": self._captcha,
             "GET /_local/redis": self._redis,
             "GET /_local/countries": self._countries,
@@ -63,6 +66,10 @@ class Control:
     def _failing(self, query: dict[str, Any]) -> dict[str, Any]:
         mode, times = self._tencent.failing_of(_action(query))
         return {"mode": mode, "times": times}
+
+    def _failures(self, _query: dict[str, Any]) -> dict[str, str]:
+        """Return the mode of each action for which the page has a switch."""
+        return {action: self._tencent.failing_of(action)[0] for action in _SWITCHES}
 
     def _captcha(self, query: dict[str, Any]) -> dict[str, Any]:
         ticket, randstr = self._tencent.captcha_ticket(str(query.get("kind", "good")))

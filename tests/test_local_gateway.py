@@ -75,6 +75,8 @@ def test_the_failure_switch_sets_shows_and_ends_a_mode(gateway: Gateway, tencent
     answer = (200, {"mode": "throttle", "times": 2})
     assert call_json(gateway, "POST", "/_local/fail?mode=throttle&times=2") == answer
     assert call_json(gateway, "GET", "/_local/fail") == answer
+    modes = {"SendSms": "throttle", "DescribeCaptchaResult": "off", "Receipt": "delivered"}
+    assert call_json(gateway, "GET", "/_local/failures") == (200, modes)
     assert tencent.failing == ("throttle", 2)
     assert call_json(gateway, "POST", "/_local/fail?mode=off") == (200, {"mode": "off", "times": None})
 

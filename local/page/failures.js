@@ -59,8 +59,7 @@ function paint() {
 // Show what is set now: a failure that was to happen once is over when it has happened.
 export async function showFailures(get) {
   const before = changes;
-  const found = {};
-  for (const action of Object.keys(MODES)) found[action] = (await get(`/_local/fail?action=${action}`)).mode;
+  const found = await get("/_local/failures");
   if (pending || changes !== before) return;
   Object.assign(present, found);
   paint();
