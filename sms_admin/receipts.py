@@ -21,6 +21,7 @@ from sms_login.adapters.redis.statistics import RedisStatistics
 from sms_login.adapters.tencent.receipt_codes import reason_of
 from sms_login.errors import InvalidPhone
 from sms_login.otp.delivery import DeliveryReceipt, NoteOutcome
+from sms_login.otp.purposes import BUILT_IN
 from sms_login.phone import Phone
 from sms_login.statistics import Statistics
 
@@ -56,7 +57,8 @@ def pull_receipts(place: Place, asked: Pull, cursor: Any) -> Page:  # noqa: ARG0
     answer = Account(place.environ).call("PullSmsSendStatus", SmsSdkAppId=applications[index], Limit=_MOST)
     items = answer.PullSmsSendStatusSet or []
     found = list(_read(items))
-    store = RedisReceipts(place.redis)
+    abroad = settings.sms_abroad.purposes if settings.sms_abroad else {}
+    store = RedisReceipts(place.redis, BUILT_IN.union(settings.sms_mainland.purposes, abroad))
     calls = [store.note(receipt, at) for receipt, at in found]
     place.redis.send(*calls)
     new = [receipt for (receipt, _), call in zip(found, calls, strict=True) if call.answer() is NoteOutcome.NOTED]

@@ -134,7 +134,7 @@ def app(settings: Settings, outside: Outside, *, origins: type[Origins] = Origin
     return App(
         sender=Sender(**asdict(parts), sms=outside.sms, voice=outside.voice),
         deliveries=Deliveries(
-            store=RedisReceipts(redis),
+            store=RedisReceipts(redis, purposes),
             read=receipts.read,
             keys=[key.key() for key in (settings.sms_receipt_key, settings.sms_receipt_key_previous) if key],
             send=send,

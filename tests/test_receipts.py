@@ -8,11 +8,12 @@ import pytest
 
 from sms_login.adapters.redis.codes import otp_key
 from sms_login.adapters.tencent.receipt_codes import reason_of
+from sms_login.otp.purposes import CHANGE_PHONE
 from sms_login.otp.send import CodeSent
 from sms_login.phone import Phone
 from tests.testkit.limits import FORGED, Printed
 from tests.testkit.receipts import receipt
-from tests.testkit.world import ENVIRON, OTHER_PHONE, PHONE, World
+from tests.testkit.world import ENVIRON, OTHER_PHONE, PAY, PHONE, World
 
 RECEIVED = (200, {"result": 0, "errmsg": "OK"})
 KEY = ENVIRON["SMS_RECEIPT_KEY"]
@@ -49,6 +50,17 @@ def test_the_fate_of_a_message_is_told_to_the_person_who_waits(world: World) -> 
     assert all(ms > 0 for key, ms in world.backend.expiries().items() if not key.startswith("user"))
     world.wait(world.rules.age + world.rules.repeat_for + 1)
     assert not [key for key in world.backend.expiries() if key.startswith("otp:") and ":day:" not in key]
+
+
+def test_a_message_for_another_purpose_has_a_fate_too(world: World) -> None:
+    """Also if the number has had no code for a login."""
+    for purpose in (PAY, CHANGE_PHONE):
+        sent = world.get_sms(purpose=purpose)
+        at = int(time.time())
+        assert world.receive([receipt(sent.serial_no)]) == RECEIVED
+        assert status(world, sent) == ("delivered", None, at)
+        world.wait(world.rules.age + world.rules.repeat_for + 1)
+        assert not [key for key in world.backend.expiries() if key.startswith("otp:") and ":day:" not in key]
 
 
 def test_a_receipt_for_nothing_we_know_is_accepted_and_forgotten(world: World) -> None:

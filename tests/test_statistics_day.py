@@ -60,8 +60,9 @@ class Day(Struct):
         self.world.outbox.refuse.clear()
         passed = solved and "ticket" not in self.world.captchas.good
         self.see(country, "asked", *(["captcha"] if passed else []))
-        self.see(country, *(["sent", "fee"] if outcome == "Ok" else [f"refused:{outcome}"]))
-        return {**data, "phone": phone} if outcome == "Ok" else {}
+        accepted = ["voice"] if "channel" in params else ["sent", "fee"]
+        self.see(country, *(accepted if outcome == "Ok" else [f"refused:{outcome}"]))
+        return {**data, "phone": phone, "purpose": params.get("purpose", "")} if outcome == "Ok" else {}
 
     def deliver(self, sent: dict[str, Any], code: str) -> None:
         """Post the receipt of a message, twice; then ask for its status."""
@@ -78,19 +79,21 @@ class Day(Struct):
             assert (told["status"], told["reason"]) == status
 
     def log_in(self, sent: dict[str, Any], code: str) -> None:
-        """Guess wrong, perhaps, then log in; one in five then deletes the account."""
+        """Guess wrong, perhaps, then log in or verify; one login in five then deletes the account."""
         phone, login = sent["phone"], {"phone": sent["phone"].e164, "sessionId": sent["sessionId"]}
+        purpose = sent["purpose"]
+        method, login = ("verify", {**login, "purpose": purpose}) if purpose else ("login", login)
         wait = self.random.choice((3, 25))
         self.world.wait(wait)
         if self.random.random() < 0.3:
             wrong = f"{(int(code) + 1) % 1_000_000:06}"
-            if self.call("login", **login, code=wrong)[0] == "CodeIsError":
+            if self.call(method, **login, code=wrong)[0] == "CodeIsError":
                 self.see(phone.region, "wrong")
-        outcome, data = self.call("login", **login, code=code)
+        outcome, data = self.call(method, **login, code=code)
         if outcome == "Success":
-            new = ["signed_up"] if data["isNewUser"] else []
-            self.see(phone.region, "verified:login", f"seconds:{5 if wait == 3 else 30}", *new)
-            if self.random.random() < 0.2:
+            new = ["signed_up"] if data.get("isNewUser") else []
+            self.see(phone.region, f"verified:{purpose or 'login'}", f"seconds:{5 if wait == 3 else 30}", *new)
+            if not purpose and self.random.random() < 0.2:
                 self.world.cool_down()
                 if again := self.get_sms(phone):
                     self.delete(data["token"], again)
@@ -106,8 +109,12 @@ class Day(Struct):
         for _ in range(people):
             number = self.random.choice(("+86138{:08}", "+86138{:08}", "+4474001{:05}", "+1201555{:04}"))
             phone = Phone.parse(number.format(self.random.randrange(10_000)), "CN")
-            if sent := self.get_sms(phone):
+            if sent := self.get_sms(phone, **self.random.choice(({}, {}, {}, {"purpose": "pay"}))):
                 code = self.world.outbox.code
+                if phone.region == "CN" and self.random.random() < 0.2:
+                    self.world.cool_down()
+                    purpose = {"purpose": sent["purpose"]} if sent["purpose"] else {}
+                    self.get_sms(phone, **purpose, sessionId=sent["sessionId"], channel="voice")
                 fate = self.random.choices(list(FATES), list(FATES.values()))[0]
                 self.deliver(sent, fate)
                 if fate in {"DELIVRD", ""} and self.random.random() < 0.8:
@@ -139,8 +146,9 @@ def test_the_sums_of_a_day_are_right_to_the_unit(any_backend: Backend, clock: ti
     names = {name.partition(":")[2].partition(":")[0] for _, name in day.seen}
     assert names == {
         *("asked", "captcha", "refused", "sent", "fee", "delivered", "failed", "wrong", "verified", "seconds"),
-        "signed_up",
+        *("signed_up", "voice"),
     }
+    assert {"CN:verified:login", "CN:verified:pay", "CN:verified:deleteAccount"} <= {name for _, name in day.seen}
 
 
 class Killable(Struct):
@@ -188,6 +196,8 @@ def test_no_sum_is_too_high_after_redis_was_killed_twice(killable: Killable, clo
         world.redis.before(dies, partial(killable.kill, node if dies == "begin_session" else of_counts))
         if dies == "begin_session":
             day.log_in(sent, world.outbox.code)
+        else:
+            world.cool_down()
         for _ in range(3):
             day.get_sms(phone)
         assert day.failed

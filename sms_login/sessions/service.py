@@ -97,8 +97,7 @@ class Sessions(Struct, frozen=True, kw_only=True, eq=False):
         else:
             token, owner = self._verified(access or "")
             _check(token, owner)
-        ending = self.store.end_all(token.phone) if everywhere else self.store.end(token.phone, token.session)
-        ending.answer()
+        (self.store.end_all(token.phone) if everywhere else self.store.end(token.phone, token.session)).answer()
 
     def claims(self, token: str) -> Claims:
         """Return the claims of an access token whose session has not ended, and whose user is not banned."""

@@ -18,13 +18,14 @@ _NOTED = re.compile(r"(delivered|failed) ([0-9]{1,15}) ([A-Za-z]*)")
 class RedisReceipts:
     """`otp.delivery.ReceiptStore` on Redis."""
 
-    def __init__(self, redis: RedisClient) -> None:
+    def __init__(self, redis: RedisClient, purposes: frozenset[str]) -> None:
         self._redis = redis
+        self._names = ["receipts", "latest", *(f"latest:{purpose}" for purpose in purposes)]
 
     def note(self, receipt: DeliveryReceipt, at: int) -> RedisCall[NoteOutcome]:
         """See `otp.delivery.ReceiptStore.note`."""
         status = "failed" if receipt.reason else "delivered"
-        keys = [otp_key(receipt.phone, "latest"), otp_key(receipt.phone, "receipts")]
+        keys = [otp_key(receipt.phone, name) for name in self._names]
         args: list[str | int] = [receipt.serial_no, f"{status} {at} {receipt.reason or ''}", _MOST]
         return self._redis.script("note_receipt", keys, args, NoteOutcome)  # an unknown word is a crash
 
