@@ -442,6 +442,22 @@ def noting(events: list[tuple[str, int]], name: str, method: Any) -> Any:
     return noted
 
 
+def test_health_notices_each_primary_that_takes_no_write(redis_cluster: RedisCluster) -> None:
+    """The other primaries take theirs; a new instance notices it at once."""
+    for node in redis_cluster.nodes:
+        cluster = RedisClient(lambda: connect("127.0.0.1", redis_cluster.port, cluster=True))
+        with redis.Redis(node.host, node.port) as client:
+            client.config_set("min-replicas-to-write", 1)
+            try:
+                for _ in range(2):
+                    with pytest.raises(ServiceUnavailable, match="replicas"):
+                        cluster.check()
+            finally:
+                client.config_set("min-replicas-to-write", 0)
+        cluster.check()
+        cluster.close()
+
+
 def test_connections_to_a_cluster_are_made_anew_after_a_pause(redis_cluster: RedisCluster, now: list[float]) -> None:
     """Those to each of its nodes."""
     client = RedisClient(lambda: connect("127.0.0.1", redis_cluster.port, cluster=True))

@@ -24,6 +24,7 @@ from sms_login.errors import ServiceUnavailable
 
 T = TypeVar("T")
 _LUA = Path(__file__).with_name("lua")
+_MARKS = 50  # the chance that one of three primaries gets none is one in 200 million, of ten, one in 20
 NOT_SENT = object()  # the reply of a call before it is sent
 
 # At DEBUG the cluster client logs whole commands, keys and numbers included.
@@ -172,8 +173,15 @@ class RedisClient:
         self._riding.append(call)
 
     def check(self) -> None:
-        """Return if Redis answers and takes a write, as every login needs. Raises ServiceUnavailable."""
-        self.command("SET", "health", 1, "PX", 1, read=bool).answer()  # the mark lives for a millisecond
+        """Return if Redis answers and takes a write, as every login needs. Raises ServiceUnavailable.
+
+        A cluster is given so many marks that hardly ever one of its primaries gets none. They live for a millisecond.
+        """
+        keys = ["health"] if isinstance(self._servers, Server) else [f"health:{i}" for i in range(_MARKS)]
+        marks = [self.command("SET", key, 1, "PX", 1, read=bool) for key in keys]
+        self.send(*marks)
+        for mark in marks:
+            mark.answer()
 
     def close(self) -> None:
         """Close the connections that are not in use."""

@@ -129,8 +129,7 @@ def _of(purpose: str, name: str) -> str:
 
 
 def _challenges(sendings: str | None) -> Sequence[str]:
-    ids = (sending.partition(":")[0] for sending in (sendings or "").split(" ") if sending)
-    return [*dict.fromkeys(ids)]
+    return [*dict.fromkeys(sending.partition(":")[0] for sending in (sendings or "").split(" ") if sending)]
 
 
 def _decision(request: SendRequest, new: Challenge, answer: list[Any]) -> SendDecision:

@@ -44,8 +44,7 @@ def _key(subject: str, window: str) -> str:
 
 def _args(window: Window) -> list[str | int]:
     limit = "" if window.limit is None else window.limit
-    captcha_at = "" if window.captcha_at is None else window.captcha_at
-    return [limit, captcha_at, window.left_ms, 1 if window.counts else 0]
+    return [limit, "" if window.captcha_at is None else window.captcha_at, window.left_ms, 1 if window.counts else 0]
 
 
 def _reserved(reply: list[Any]) -> Reserved:

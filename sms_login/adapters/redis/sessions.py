@@ -66,7 +66,8 @@ class RedisSessions:
             keys = [*keys, *user.keys]
         elif (found := user.answer()) and found.banned:
             args.append("1")
-        return self._redis.script("rotate_session", keys, args, _rotated)
+        # An unknown word is a crash, not a token.
+        return self._redis.script("rotate_session", keys, args, lambda reply: Rotated(Rotation(reply[0]), *reply[1:]))
 
     def owner(self, phone: Phone, session: str) -> RedisCall[str | None]:
         """See `sessions.store.SessionStore.owner`."""
@@ -96,11 +97,6 @@ class RedisSessions:
         if sessions:
             first, *rest = (session_key(phone, session) for session in sessions)
             self._redis.send(self._redis.command("DEL", first, *rest, read=nothing))
-
-
-def _rotated(reply: list[Any]) -> Rotated:
-    word, *facts = reply
-    return Rotated(Rotation(word), *facts)  # an unknown word is a crash, not a token
 
 
 def _keys(phone: Phone, session: str) -> list[str]:
