@@ -89,11 +89,11 @@ class Service:
 
 
 @contextmanager
-def service() -> Iterator[tuple[Service, str]]:
+def service(sms_timeout: str = "10") -> Iterator[tuple[Service, str]]:
     """Run the function on this machine, and yield it with its address."""
     with (
         time_machine.travel(NOON) as clock,
-        local_cloud({"SMS_TIMEOUT": "0.2"}) as cloud,
+        local_cloud({"SMS_TIMEOUT": sms_timeout}) as cloud,
     ):
         service = Service(cloud, clock)
         with Gateway(service, cloud.tencent, port=0) as gateway:
@@ -178,7 +178,7 @@ def test_a_client_loses_an_answer_sends_again_and_outlives_its_token(
 ) -> None:
     """A lost answer and an expired token cost no SMS, code or second refresh, and the user notices neither."""
     command = request.getfixturevalue(language)
-    with service() as (function, url):
+    with service("0.5") as (function, url):
         function.bad_luck, function.wait = LOST[lost], int(lost == "ours")
         printed = log_in(command, function, url)
         codes = {message.params[0] for message in function.cloud.tencent.inbox(PHONE)}
