@@ -1,4 +1,4 @@
-"""The rules of codes, one by one, on fakeredis, a real Redis, a stand-in for Redis 4.0, and a cluster."""
+"""The rules of codes, one by one, on fakeredis, a stand-in for Redis 4.0, and a cluster."""
 
 import re
 from collections.abc import Callable
