@@ -9,8 +9,8 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",  # an edited file shows at the next reload
 }
+_KEPT = "private, max-age=10"  # opening the page again soon fetches no file again; an edited one shows after 10 s
 # Every file that is served: a path is looked up here, never joined to a directory.
 _FILES = {f"/page/{file.name}": file for file in Path(__file__).with_name("page").iterdir() if file.suffix in _TYPES}
 
@@ -28,9 +28,14 @@ def page_file(event: dict[str, Any]) -> dict[str, Any] | None:
     file = _FILES.get(path)
     if file is None:
         return None
+    headers = {
+        "Content-Type": f"{_TYPES[file.suffix]}; charset=utf-8",
+        "Cache-Control": "no-store" if file.suffix == ".html" else _KEPT,  # at / the function answers, too
+        **_HEADERS,
+    }
     return {
         "isBase64Encoded": False,
         "statusCode": 200,
-        "headers": {"Content-Type": f"{_TYPES[file.suffix]}; charset=utf-8", **_HEADERS},
+        "headers": headers,
         "body": file.read_text(encoding="utf-8"),
     }

@@ -40,19 +40,22 @@ def status(answer: dict[str, Any] | None) -> int | None:
 
 
 def test_a_browser_gets_the_page(tencent: TencentStandIn) -> None:
-    """The page and its files load nothing from elsewhere, and no other page may frame it."""
+    """The page and its files load nothing from elsewhere, no other page may frame it, and an edit shows within 10 s."""
     control = Control(tencent, {})
     page = get(control, "/", **BROWSER)
     assert page
     assert page["headers"]["Content-Type"] == "text/html; charset=utf-8"
     policy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     assert page["headers"]["Content-Security-Policy"] == policy
+    assert page["headers"]["Cache-Control"] == "no-store"
     assert page["body"] == (PAGE / "index.html").read_text(encoding="utf-8")
     kinds = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html"}
     for file in PAGE.iterdir():
         answer = get(control, f"/page/{file.name}")
         assert answer
         assert answer["headers"]["Content-Type"] == f"{kinds[file.suffix]}; charset=utf-8"
+        kept = "no-store" if file.suffix == ".html" else "private, max-age=10"
+        assert answer["headers"]["Cache-Control"] == kept
         assert answer["body"] == file.read_text(encoding="utf-8")
 
 

@@ -114,7 +114,7 @@ def visit(place: Place, windows: Windows, request: pytest.FixtureRequest) -> Ite
             if request.session.testsfailed > failed:
                 keep_screenshot(person.page, f"{request.node.name}-{number}")
             person.leave()
-            windows.give_back(person.page, person.url)
+            windows.give_back(person.page)
     assert [problem for person in people for problem in person.problems] == []
 
 

@@ -75,15 +75,16 @@ class Windows:
             self._lent[page] = clock
         return page
 
-    def give_back(self, page: Page, site: str) -> None:
-        """Empty the storage of `site`, a URL with a slash at its end, and keep the window; close one with options."""
+    def give_back(self, page: Page) -> None:
+        """Empty the storage of the page's site and keep the window; close a window with options."""
         if page not in self._lent:
             page.context.close()
             return
         page.unroute_all()
         page.context.clear_cookies()
-        page.goto(f"{site}page/icon.svg")  # of the same origin, without a script that could write again
-        page.evaluate("localStorage.clear(); sessionStorage.clear()")
+        # The page's scripts still run: they must not write again before the window is empty.
+        page.evaluate("Storage.prototype.setItem = () => {}; localStorage.clear(); sessionStorage.clear()")
+        page.goto("about:blank")
         self._free[self._lent.pop(page)].append(page)
 
 
