@@ -1,6 +1,7 @@
 """The one Redis client: nothing is sent twice, and no dead socket costs a request."""
 
 import contextlib
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -213,6 +214,13 @@ def test_a_new_connection_begins_with_the_command_itself(redis_server: RedisServ
     with through_a_relay(redis_server) as (relay, client):
         client.command("GET", "key", read=str).answer()
         assert relay.first_words == [b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n"]
+
+
+def test_health_of_a_single_redis_is_one_command_from_the_first_time_on(redis_server: RedisServer) -> None:
+    """Only a cluster is given several keys."""
+    with through_a_relay(redis_server) as (relay, client):
+        client.check()
+        assert relay.first_words == [b"*5\r\n$3\r\nSET\r\n$6\r\nhealth\r\n$1\r\n1\r\n$2\r\nPX\r\n$1\r\n1\r\n"]
 
 
 # Connections.
@@ -456,6 +464,17 @@ def test_health_notices_each_primary_that_takes_no_write(redis_cluster: RedisClu
                 client.config_set("min-replicas-to-write", 0)
         cluster.check()
         cluster.close()
+
+
+def test_each_server_of_a_cluster_is_made_once(redis_cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python keeps what a server has registered for forked children, so one for each command would fill the memory."""
+    registered: list[Any] = []
+    monkeypatch.setattr(os, "register_at_fork", lambda **handler: registered.append(handler))
+    client = RedisClient(lambda: connect("127.0.0.1", redis_cluster.port, cluster=True))
+    for _ in range(2):
+        client.check()
+    assert len(registered) == len(redis_cluster.nodes)
+    client.close()
 
 
 def test_connections_to_a_cluster_are_made_anew_after_a_pause(redis_cluster: RedisCluster, now: list[float]) -> None:

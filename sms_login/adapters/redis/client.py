@@ -156,8 +156,7 @@ class RedisClient:
         with suppress(IndexError):
             while True:
                 batch.insert(0, self._riding.popleft())
-        batch = [*self.riders(), *batch]
-        self._exchange(batch)
+        self._exchange(batch := [*self.riders(), *batch])
         # A server that has forgotten its scripts has run none of these, and is sent their texts, in the same order.
         if forgotten := [call for call in batch if isinstance(call.reply, redis.exceptions.NoScriptError)]:
             for call in forgotten:
@@ -177,7 +176,10 @@ class RedisClient:
 
         A cluster is given so many marks that hardly ever one of its primaries gets none. They live for a millisecond.
         """
-        keys = ["health"] if isinstance(self._servers, Server) else [f"health:{i}" for i in range(_MARKS)]
+        try:
+            keys = ["health"] if isinstance(self._ready(), Server) else [f"health:{i}" for i in range(_MARKS)]
+        except FAILURES as error:
+            raise ServiceUnavailable(f"redis: {type(error).__name__}: {error}") from None
         marks = [self.command("SET", key, 1, "PX", 1, read=bool) for key in keys]
         self.send(*marks)
         for mark in marks:

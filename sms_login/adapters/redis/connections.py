@@ -45,8 +45,6 @@ class NamedTls(redis.SSLConnection):
     redis-py has no option for the name (redis/redis-py#3340), so this overrides a private method.
     """
 
-    _tls: Any = None
-
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(ssl_check_hostname=name != "*", **options)
         self._name = name
@@ -54,27 +52,26 @@ class NamedTls(redis.SSLConnection):
     def _wrap_socket_with_ssl(self, sock: Any) -> Any:
         address, self.host = self.host, self._name or self.host
         try:
-            self._tls = super()._wrap_socket_with_ssl(sock)  # type: ignore[no-untyped-call] # redis-py has no types here
-            return self._tls
+            return super()._wrap_socket_with_ssl(sock)  # type: ignore[no-untyped-call] # redis-py has no types here
         finally:
             self.host = address
 
     def can_read(self, timeout: float = 0) -> bool:
-        """Return whether there is an end or data to read, not only a session ticket, which TLS 1.3 sends unasked.
+        """Return whether the connection has ended or has data; a session ticket of TLS 1.3, sent unasked, is neither.
 
-        redis-py takes one for data if hiredis parses, and for such a connection it has no more use.
+        With hiredis, redis-py takes a ticket for data. If there is data, a byte of it is lost: the connection is of no
+        further use.
         """
         if not super().can_read(timeout):
             return False
-        self._tls.settimeout(0)
+        tls: Any = self._sock
+        tls.settimeout(0)
         try:
-            self._tls.recv(1)
-        except ssl.SSLWantReadError:
-            return False
-        except OSError:
-            return True
+            tls.recv(1)
+        except OSError as error:
+            return not isinstance(error, ssl.SSLWantReadError)
         finally:
-            self._tls.settimeout(self.socket_timeout)
+            tls.settimeout(self.socket_timeout)
         return True
 
 
