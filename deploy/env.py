@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from sms_admin import env_file as operators
+from sms_admin.failures import Failed
 
 UNSET = "\0"  # in place of a variable that is not set: no file can contain it
 _LINE = re.compile(r"\s*([\w.-]+)\s*=\s*(.*)?\s*")
@@ -42,14 +43,17 @@ def of_the_cli(directory: Path) -> dict[str, str]:
     """Return the environment that the CLI would use in a directory; variables of the process override the file.
 
     Exits if there is neither: otherwise every setting would be reported as not set. Exits, too, if other readers of the
-    file would read another value than the CLI, which keeps comments behind values, and quotes before them.
+    file would refuse it, or would read another value than the CLI, which keeps comments and the quotes before them.
     """
     stage = yaml.safe_load((directory / "serverless.yml").read_text(encoding="utf-8")).get("stage", "dev")
     file = env_file(directory, stage)
     if not file and "DEPLOY_ROLE" not in os.environ:
         sys.exit("There is no .env: cp deploy/env.example .env, and fill it in. EXAMPLE=1 checks with made-up values.")
     values = read_file(file) if file else {}
-    others = operators.read(file) if file else {}
+    try:
+        others = operators.read(file) if file else {}
+    except Failed as failed:
+        sys.exit(failed.english)
     if unclear := sorted(name for name, value in values.items() if others.get(name) != value):
         sys.exit(
             f"{file}: {', '.join(unclear)}: write the value without quotes, and no comment behind it: it would stay."

@@ -127,6 +127,9 @@ def test_a_file_that_the_cli_reads_in_another_way_is_not_deployed(tmp_path: Path
     (tmp_path / ".env").write_text('A="b" # c\nB=b # c\nC=b#c\nD="d"\nE=\u2028x\n', encoding="utf-8")
     with pytest.raises(SystemExit, match="A, B: write the value without quotes, and no comment"):
         of_the_cli(tmp_path)
+    (tmp_path / ".env").write_text("A=1\nB-C=1\n")
+    with pytest.raises(SystemExit, match="line 2: must be NAME=value"):
+        of_the_cli(tmp_path)
 
 
 def test_quotes_are_where_the_readers_differ(env: Path) -> None:

@@ -114,13 +114,12 @@ class Folder:
         """Return the id of the process that works on a task, 0 for none. No process is kept from the task meanwhile."""
         try:
             with self.file(task, "lock").open() as file:
-                if not (holder := int(file.read() or 0)):
-                    return 0
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # free only if the process was killed
-        except FileNotFoundError:
-            return 0
-        except OSError:
+                if holder := int(file.read() or 0):
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # free only if the process was killed
+        except BlockingIOError:
             return holder
+        except FileNotFoundError:
+            pass
         return 0
 
     @contextmanager

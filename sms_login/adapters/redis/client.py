@@ -24,7 +24,7 @@ from sms_login.errors import ServiceUnavailable
 
 T = TypeVar("T")
 _LUA = Path(__file__).with_name("lua")
-_MARKS = 50  # the chance that one of three primaries gets none is one in 200 million, of ten, one in 20
+_MARKS = 50  # each of up to 12 primaries gets one if they have equal shares of the slots
 NOT_SENT = object()  # the reply of a call before it is sent
 
 # At DEBUG the cluster client logs whole commands, keys and numbers included.
@@ -174,7 +174,7 @@ class RedisClient:
     def check(self) -> None:
         """Return if Redis answers and takes a write, as every login needs. Raises ServiceUnavailable.
 
-        A cluster is given so many marks that hardly ever one of its primaries gets none. They live for a millisecond.
+        A cluster is given so many marks that hardly a primary gets none. They live for a millisecond.
         """
         try:
             keys = ["health"] if isinstance(self._ready(), Server) else [f"health:{i}" for i in range(_MARKS)]
