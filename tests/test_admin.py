@@ -29,13 +29,14 @@ from sms_admin.run import Run
 from sms_login.phone import Phone
 from tests.compile_locale import SOURCE, compiled, target
 from tests.testkit.admin import LEAVES, admin
+from tests.testkit.cases import each_case
 from tests.testkit.project import ROOT
 
 PHONE = Phone.from_e164("+8613800138000")
 CHINESE = {"LANG": "zh_CN.UTF-8"}
 
 
-@pytest.mark.parametrize("path", LEAVES, ids=" ".join)
+@each_case("path", LEAVES, ids=" ".join)
 def test_every_command_has_a_help_with_an_example_and_the_common_options(path: tuple[str, ...]) -> None:
     """The example is a call of this very command, and its options exist."""
     done = admin({}, *path, "--help")
@@ -190,7 +191,7 @@ def test_an_operation_is_asked_page_by_page() -> None:
     assert rows[0]["phone"] == "+86138****8000"
 
 
-@pytest.mark.parametrize("name", ["", "os.system", "check", "place.Place", "no_such.thing", "operations.find", "..x.y"])
+@each_case("name", ["", "os.system", "check", "place.Place", "no_such.thing", "operations.find", "..x.y"])
 def test_only_operations_can_be_found_by_name(name: str) -> None:
     """A name of anything else is refused."""
     with pytest.raises(Failed, match="no such operation"):

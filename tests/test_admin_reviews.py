@@ -13,6 +13,7 @@ from local.tencent import TencentStandIn
 from sms_admin import standards
 from sms_admin.standards import Complaint
 from tests.testkit.admin import Done, admin
+from tests.testkit.cases import each_case
 from tests.testkit.tencent_client import SECRET_ID, SECRET_KEY
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40) + b"IEND\xaeB`\x82"
@@ -182,7 +183,7 @@ def said(complaints: Iterator[Complaint]) -> list[str]:
     return [f"[{it.english}]" if it.warning else it.english for it in complaints]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "kind", "words"),
     [
         (TEXT, "otp", []),

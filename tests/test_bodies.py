@@ -12,6 +12,7 @@ from sms_login.http.bodies import MAX_BODY
 from sms_login.http.events import read_head, read_params
 from sms_login.http.messages import parse
 from sms_login.http.wsgi import Application
+from tests.testkit.cases import each_case
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -29,8 +30,8 @@ def refused(event: Any, words: str) -> None:
     assert refusal.value.message("zh").startswith("参数错误：")
 
 
-@pytest.mark.parametrize("body", [None, "", " ", "\r\n"])
-@pytest.mark.parametrize("kind", [None, "application/json", FORM["Content-Type"], "image/png"])
+@each_case("body", [None, "", " ", "\r\n"])
+@each_case("kind", [None, "application/json", FORM["Content-Type"], "image/png"])
 def test_an_empty_body_of_any_type_has_no_parameters(body: str | None, kind: str | None) -> None:
     """An empty body is accepted with any type, since clients name a type for a body that they do not send."""
     assert params({"body": body, "headers": {"Content-Type": kind}, "queryString": {"a": "1"}}) == {"a": "1"}
@@ -59,7 +60,7 @@ TWICE = "phone is given twice"
 PARAMS = {"method": "getSms", "phone": "1"}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("event", "words"),
     [
         ({"body": "method=getSms&phone=1&phone=2", "headers": FORM}, TWICE),
@@ -82,24 +83,24 @@ def test_a_parameter_has_one_plain_value(event: Any, words: str) -> None:
     refused(event, words)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body", ["{", "[]", "{'a': 1}", '{"a": NaN}', '{"a": "\x00"}', "{} {}", "[" * 8000, '{"a":' * 3000, "\ufeff{"]
 )
-@pytest.mark.parametrize("kind", [None, "application/json", "text/plain", FORM["Content-Type"]])
+@each_case("kind", [None, "application/json", "text/plain", FORM["Content-Type"]])
 def test_a_body_that_is_not_a_json_object_is_refused(body: str, kind: str | None) -> None:
     """A body that begins like JSON is read as JSON under the type of any text; deeply nested JSON is refused too."""
     refused({"body": body, "headers": {"Content-Type": kind}}, "not a JSON object")
 
 
-@pytest.mark.parametrize("kind", ["application/json", "application/vnd.api+json; charset=utf-8"])
-@pytest.mark.parametrize("body", ["a=1", '"a"', "1", "null"])
+@each_case("kind", ["application/json", "application/vnd.api+json; charset=utf-8"])
+@each_case("body", ["a=1", '"a"', "1", "null"])
 def test_a_form_under_the_type_of_json_is_refused(body: str, kind: str) -> None:
     """Under a type of JSON, nothing but an object is taken."""
     refused({"body": body, "headers": {"Content-Type": kind}}, "not a JSON object")
 
 
-@pytest.mark.parametrize("body", ["a", '"a"', "1", "null", "hello world"])
-@pytest.mark.parametrize("kind", [None, "text/plain", FORM["Content-Type"]])
+@each_case("body", ["a", '"a"', "1", "null", "hello world"])
+@each_case("kind", [None, "text/plain", FORM["Content-Type"]])
 def test_a_body_that_is_neither_json_nor_a_form_is_refused(body: str, kind: str | None) -> None:
     """The refusal of text that is neither an object nor has a pair names the accepted types."""
     refused({"body": body, "headers": {"Content-Type": kind}}, "the body must be application/json")
@@ -117,7 +118,7 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "expected"), PAIRS)
+@each_case(("text", "expected"), PAIRS)
 def test_a_form_and_a_query_string_are_read_alike(text: str, expected: dict[str, Any]) -> None:
     """Empty pairs and names without values do no harm, and unescaped text is UTF-8, in a body and in a query string."""
     form = params({"body": text, "headers": FORM})
@@ -134,7 +135,7 @@ def test_a_form_and_a_query_string_are_read_alike(text: str, expected: dict[str,
     assert {name: value for name, value in form.items() if isinstance(value, str)} == expected
 
 
-@pytest.mark.parametrize("value", ["%FF", "%C4%E3", "%ED%A0%80", "a%80"])
+@each_case("value", ["%FF", "%C4%E3", "%ED%A0%80", "a%80"])
 def test_a_form_that_is_not_utf_8_is_refused(value: str) -> None:
     """Escaped bytes that are not UTF-8 never become U+FFFD."""
     refused({"body": f"method=setNickname&token=x&name={value}", "headers": FORM}, "name is not UTF-8 text")
@@ -161,7 +162,7 @@ def test_multipart_fields_are_read_to_their_boundary() -> None:
     assert "PNG" not in str(found)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     ["--a.b", "--a.b--", "--a.b\r\nx", multipart()[:-3], multipart("X: y\r\n\r\nz")[:-5], "method=getSms", "--x--"],
 )
@@ -170,25 +171,25 @@ def test_a_body_that_is_not_multipart_is_refused(body: str) -> None:
     refused({"body": body, "headers": MULTIPART}, "application/json is simpler")
 
 
-@pytest.mark.parametrize("body", ["e30", "e30=\n", "e30=e30=", "!!!!", "é", "{}", "\ud800"])
+@each_case("body", ["e30", "e30=\n", "e30=e30=", "!!!!", "é", "{}", "\ud800"])
 def test_a_body_that_is_not_valid_base64_is_refused(body: str) -> None:
     """Broken padding and foreign characters are refused, not skipped."""
     refused({"body": body, "isBase64Encoded": True}, "does not match its encoding")
 
 
-@pytest.mark.parametrize("flag", [False, None, 0, "", "false"])
+@each_case("flag", [False, None, 0, "", "false"])
 def test_a_body_is_base64_only_if_the_event_says_true(flag: Any) -> None:
     """Text is never the flag, even if it is truthy."""
     assert params({"body": '{"a": "1"}', "isBase64Encoded": flag}) == {"a": "1"}
 
 
-@pytest.mark.parametrize("body", [{"a": "1"}, ["a"], 1, True, b"{}"])
+@each_case("body", [{"a": "1"}, ["a"], 1, True, b"{}"])
 def test_a_body_that_is_not_text_is_refused(body: Any) -> None:
     """The platform hands over text or null, so any other body is refused."""
     refused({"body": body}, "the body is not text")
 
 
-@pytest.mark.parametrize("kind", ["application/xml", "application/jsonp", "multipart/mixed", "json", "*/*"])
+@each_case("kind", ["application/xml", "application/jsonp", "multipart/mixed", "json", "*/*"])
 def test_a_body_of_another_type_is_refused(kind: str) -> None:
     """The refusal of another type names the accepted types."""
     refused(
@@ -197,7 +198,7 @@ def test_a_body_of_another_type_is_refused(kind: str) -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each_case(
     "event",
     [
         {"body": "\ud800"},

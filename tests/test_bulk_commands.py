@@ -19,6 +19,7 @@ from sms_admin.bulk.journal import Journal
 from sms_admin.bulk.task import Folder, Phase
 from tests.testkit.admin import Done, admin
 from tests.testkit.bulk import FIRST, KEYS, SIGN, WISH, make_task, members, sendings, stand_in
+from tests.testkit.cases import each_case
 from tests.testkit.servers import until
 
 
@@ -389,7 +390,7 @@ def test_names_and_texts_from_outside_reach_neither_terminal_nor_page_as_they_ar
     assert "without a gap" in desk("preview", str(sheet), "--template", "9", code=1).err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@each_case("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_a_run_cleanly_unless_the_process_ignores_it(number: signal.Signals) -> None:
     """A lost connection hangs the terminal up, and leaves no row of unknown fate; under nohup it is not heard."""
     before = signal.signal(number, signal.SIG_IGN)

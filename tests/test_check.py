@@ -22,6 +22,7 @@ from sms_admin.check.report import Check, Finding, State, ok, problem, run, warn
 from sms_admin.check.settings import Net
 from sms_admin.place import Place
 from tests.testkit.admin import admin
+from tests.testkit.cases import each_case
 from tests.testkit.findings import SLOW, bad, states
 from tests.testkit.servers import RedisServer
 
@@ -298,7 +299,7 @@ def values(text: ast.expr) -> set[str]:
     return {node.id for node in ast.walk(text) if isinstance(node, ast.Name)} - called
 
 
-@pytest.mark.parametrize("path", CHECKS, ids=lambda path: path.stem)
+@each_case("path", CHECKS, ids=lambda path: path.stem)
 def test_every_sentence_of_a_check_is_in_both_languages(path: Path) -> None:
     """A text of three words stands beside its Chinese, which has the same values in it."""
     tree = ast.parse(path.read_text(encoding="utf-8"))

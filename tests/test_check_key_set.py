@@ -12,6 +12,7 @@ from sms_admin.check.checks import examine
 from sms_admin.check.report import Finding, State
 from sms_login import wiring
 from sms_login.settings.settings import Settings
+from tests.testkit.cases import each_case
 from tests.testkit.environ import LEAST
 from tests.testkit.findings import the
 from tests.testkit.forging import key
@@ -43,7 +44,7 @@ def found(url: str, **environ: str) -> list[Finding]:
     return list(key_set.check(Settings.read({**LEAST, **environ}), url))
 
 
-@pytest.mark.parametrize("old", [OLD, {"JWT_SECRET": SECRET}], ids=["a private key", "a secret"])
+@each_case("old", [OLD, {"JWT_SECRET": SECRET}], ids=["a private key", "a secret"])
 def test_each_step_of_a_rotation_passes_after_the_step_before_it(old: dict[str, str]) -> None:
     """A key that is published may sign; a key that is not, may not. Publishing it needs no earlier step."""
     previous = OLD_IS_PREVIOUS if old is OLD else {}

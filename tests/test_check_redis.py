@@ -16,6 +16,7 @@ from sms_admin.check.redis import _line, _version
 from sms_admin.check.redis_errors import refused
 from sms_admin.check.report import Finding, State
 from sms_login.settings.settings import Settings
+from tests.testkit.cases import each_case
 from tests.testkit.environ import LEAST
 from tests.testkit.findings import bad, states, the
 from tests.testkit.servers import RedisCluster, RedisServer, find_redis_6, find_redis_server, require
@@ -116,7 +117,7 @@ def test_a_database_that_does_not_exist_is_a_problem(own: RedisServer) -> None:
     assert finding.todo == "set REDIS_DB to one that the instance has, such as 0"
 
 
-@pytest.mark.parametrize("password", ["", "wrong"])
+@each_case("password", ["", "wrong"])
 def test_a_wrong_password_is_a_problem(password: str) -> None:
     """A missing password is one too, and the advice has both of TencentDB's forms."""
     with RedisServer("--requirepass", "hunter2") as server:
@@ -273,7 +274,7 @@ def test_clocks_that_differ_from_tencents_are_reported(own: RedisServer, ahead: 
     assert (finding.state, finding.found) == (State.WARNING, f"our clock is {which} Redis's")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("host", "tls", "state"),
     [
         ("10.0.0.2", "0", State.OK),

@@ -17,6 +17,7 @@ from sms_admin.check.settings import read as read_as_far_as_possible
 from sms_admin.users_table import create
 from sms_login.adapters.sql.client import SqlClient, connect
 from sms_login.settings.settings import Settings
+from tests.testkit.cases import each_case
 from tests.testkit.environ import LEAST, read
 from tests.testkit.findings import bad
 from tests.testkit.forging import key
@@ -25,7 +26,7 @@ from tests.testkit.key_files import private_pem, public_pem
 GOOD, OTHER = "Zm9vYmFyYmF6cXV4MTIzNA9fX2lzX2ZpbmU", "fUx3Yk1zQ0VtNXB2S2hHOWRXb1R6TjJqUQ8"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("secret", "why"),
     [
         ("k" * 40, "has only 1 different characters"),
@@ -85,7 +86,7 @@ def test_a_public_key_beside_the_signing_one_is_named() -> None:
     assert bad(same) == {"keys.rotation": State.WARNING}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("kind", "found"),
     [
         ("Ed25519", "EdDSA, with a private key Ed25519"),
@@ -99,7 +100,7 @@ def test_a_private_key_is_reported_by_kind_and_size(kind: str, found: str) -> No
     assert findings[0].found == found
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("changes", "name"),
     [
         ({"DAILY_BUDGET": "40"}, "IP_DAILY_LIMIT"),
@@ -128,7 +129,7 @@ def test_the_default_limits_are_ok() -> None:
         assert bad(limits.limits(read(**changes))) == {}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("changes", "state"),
     [
         ({}, State.OK),
@@ -145,7 +146,7 @@ def test_a_sending_that_is_stopped_or_redirected_is_a_warning(changes: dict[str,
 INTL = {"SMS_INTL_SDKAPPID": "1", "SMS_INTL_TEMPLATE_ID": "2"}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("changes", "warnings"),
     [
         ({}, []),
@@ -166,16 +167,14 @@ def test_countries_that_cannot_be_reached_are_warnings(changes: dict[str, str], 
     assert findings
 
 
-@pytest.mark.parametrize(
-    ("source", "state"), [("platform", State.OK), ("forwarded:2", State.OK), ("none", State.WARNING)]
-)
+@each_case(("source", "state"), [("platform", State.OK), ("forwarded:2", State.OK), ("none", State.WARNING)])
 def test_the_source_of_addresses_is_explained(source: str, state: State) -> None:
     """CLIENT_IP_SOURCE=none is a warning, since no limit counts clients then."""
     (finding,) = limits.client_ip(read(CLIENT_IP_SOURCE=source))
     assert (finding.state, source.rpartition(":")[2] in finding.found + "platform") == (state, True)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("until", "state"),
     [
         ("2026-11-30", State.OK),
@@ -266,7 +265,7 @@ ENVIRONMENTS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("environ", ENVIRONMENTS)
+@each_case("environ", ENVIRONMENTS)
 def test_wrong_settings_never_hide_the_rest(environ: dict[str, str]) -> None:
     """Any wrong environment still gives settings to go on with, and the names of the broken variables."""
     for least in ({}, LEAST):

@@ -13,6 +13,7 @@ from sms_admin.check import account, captcha, clock, send, tencent
 from sms_admin.check.report import Finding, State
 from sms_login.phone import Phone
 from sms_login.settings.settings import Settings
+from tests.testkit.cases import each_case
 from tests.testkit.findings import bad, states, the
 
 PHONE = Phone.parse("+8613800138000", "CN")
@@ -240,7 +241,7 @@ def test_a_template_with_other_variables_than_parameters_is_a_problem(
     assert finding.found == f"the template has {variables}, but SMS_TEMPLATE_PARAMS is {params}: “{text}”"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("off", "state", "found"),
     [
         (0, State.OK, "agrees with Tencent Cloud's"),

@@ -1,9 +1,8 @@
 """The client of a request: every spelling of an IP address, and the sources that may name it."""
 
-import pytest
-
 from sms_login.http.client_ip import client_of
 from sms_login.limits.client import UNKNOWN, Client
+from tests.testkit.cases import each_case
 
 V4, V6 = "203.0.113.7", "2001:db8:1:2:3:4:5:6"
 NET = "2001:db8:1:2::/64"
@@ -42,7 +41,7 @@ SPELLINGS = {
 }
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
+@each_case("spelling", SPELLINGS)
 def test_every_spelling_of_an_address_is_the_same_client(spelling: str) -> None:
     """An address loses port, brackets and zone, and IPv4 in IPv6 becomes IPv4, from every source."""
     ip = SPELLINGS[spelling]
@@ -101,10 +100,8 @@ def test_headers_that_a_client_can_write_are_ignored() -> None:
     assert client_of("forwarded:1", V4, others) == NO_CLIENT
 
 
-@pytest.mark.parametrize(
-    ("nth", "ip"), [(1, "203.0.113.3"), (2, "203.0.113.2"), (3, "203.0.113.1"), (4, ""), (5, ""), (9, "")]
-)
-@pytest.mark.parametrize("hops", ["203.0.113.1, 203.0.113.2, 203.0.113.3", "203.0.113.1,203.0.113.2 ,\t203.0.113.3 "])
+@each_case(("nth", "ip"), [(1, "203.0.113.3"), (2, "203.0.113.2"), (3, "203.0.113.1"), (4, ""), (5, ""), (9, "")])
+@each_case("hops", ["203.0.113.1, 203.0.113.2, 203.0.113.3", "203.0.113.1,203.0.113.2 ,\t203.0.113.3 "])
 def test_the_nth_hop_from_the_right_is_the_client(hops: str, nth: int, ip: str) -> None:
     """If there are too few hops, the request bypassed the proxies, and its client is unknown."""
     assert forwarded(hops, nth).ip == ip
@@ -117,13 +114,13 @@ def test_hops_left_of_our_proxies_are_ignored() -> None:
         assert forwarded(f"{forged}203.0.113.7, 10.0.0.1", 2).ip == V4
 
 
-@pytest.mark.parametrize("hops", ["203.0.113.1,,203.0.113.3", "203.0.113.1, ,203.0.113.3", "203.0.113.1,?,203.0.113.3"])
+@each_case("hops", ["203.0.113.1,,203.0.113.3", "203.0.113.1, ,203.0.113.3", "203.0.113.1,?,203.0.113.3"])
 def test_a_hop_that_is_not_an_address_is_an_unknown_client(hops: str) -> None:
     """An invalid hop keeps its place: its neighbour, which may be forged, does not move into it."""
     assert [forwarded(hops, nth).ip for nth in (1, 2, 3)] == ["203.0.113.3", "", "203.0.113.1"]
 
 
-@pytest.mark.parametrize("hops", [None, "", ",", "unknown"])
+@each_case("hops", [None, "", ",", "unknown"])
 def test_without_hops_the_client_is_unknown(hops: str | None) -> None:
     """A request that did not pass the proxy is counted with all other unknown clients."""
     assert forwarded(hops, 1) == forwarded(hops, 2) == NO_CLIENT

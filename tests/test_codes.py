@@ -5,13 +5,13 @@ import hmac
 import re
 from collections import Counter
 
-import pytest
 from msgspec.structs import replace
 
 from sms_login.otp.codes import CodeMaker
 from sms_login.otp.store import Challenge
 from sms_login.phone import Phone
 from sms_login.secret import derived_key
+from tests.testkit.cases import each_case
 from tests.testkit.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET
 
 CHALLENGE_ID = "session-AAAAAAAAAAAAAA"
@@ -132,7 +132,7 @@ def test_no_two_uses_share_a_key() -> None:
     assert derived_key(SECRET, "code") == derived_key(SECRET, "code")
 
 
-@pytest.mark.parametrize("use", ["code", "digest"])
+@each_case("use", ["code", "digest"])
 def test_a_key_is_one_block_of_hkdf_expand(use: str) -> None:
     """A key is the HMAC of its use and the block's number, as in RFC 5869, section 2.3."""
     assert derived_key(SECRET, use) == hmac.digest(SECRET, f"sms-login {use}\x01".encode(), "sha256")

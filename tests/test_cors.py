@@ -11,6 +11,7 @@ from sms_login.errors import OriginNotAllowed
 from sms_login.http.cors import Origins
 from sms_login.wiring import build
 from tests.testkit.backends import fake_backend
+from tests.testkit.cases import each_case
 from tests.testkit.limits import Printed
 from tests.testkit.world import PHONE, World
 
@@ -46,7 +47,7 @@ def refused(**headers: str) -> bool:
 # The check of one request.
 
 
-@pytest.mark.parametrize(
+@each_case(
     "origin",
     [*sorted(ALLOWED), "HTTPS://APP.EXAMPLE.COM", "https://App.Example.com:8443", "Capacitor://localhost", "NULL"],
 )
@@ -74,7 +75,7 @@ def test_another_origin_is_refused() -> None:
     assert [(origin, host) for origin in OTHERS for host in hosts if not refused(origin=origin, **host)] == []
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("origin", "host"),
     [
         ("https://api.example.com", "api.example.com"),
@@ -95,7 +96,7 @@ def test_a_page_of_our_own_host_may_call_and_gets_no_headers(origin: str, host: 
         assert check(origin=origin, host=host, sec_fetch_site=site) == {}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("origin", "host"),
     [
         ("https://api.example.com", "api.example.com:8443"),
@@ -126,8 +127,8 @@ def test_the_origin_null_is_refused_unless_it_is_listed() -> None:
         Origins(frozenset({APP})).check({"origin": "null"}, preflight=False)
 
 
-@pytest.mark.parametrize("host", ["", "10.0.0.7:9000", "upstream"])
-@pytest.mark.parametrize("origin", ["https://api.example.com", "http://localhost", ""])
+@each_case("host", ["", "10.0.0.7:9000", "upstream"])
+@each_case("origin", ["https://api.example.com", "http://localhost", ""])
 def test_the_browsers_word_counts_if_a_proxy_has_replaced_the_host(host: str, origin: str) -> None:
     """`Sec-Fetch-Site: same-origin` is enough, since no page can write it; without it the origin is foreign."""
     assert check(origin=origin, host=host, sec_fetch_site="same-origin") == {}
@@ -151,13 +152,13 @@ def test_a_cross_site_get_of_a_listed_page_is_served() -> None:
             assert check(sec_fetch_site=site, referer=f"{APP}{path}") == {}
 
 
-@pytest.mark.parametrize("host", ["", "api.example.com"])
+@each_case("host", ["", "api.example.com"])
 def test_an_app_may_call_and_gets_no_headers(host: str) -> None:
     """A request without an Origin, as apps send it, is served without CORS headers."""
     assert check() == check(host=host) == check(origin="", host=host) == {}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("site", "passes"), [("same-origin", True), ("same-site", False), ("none", True), ("", True), ("cross-site", False)]
 )
 def test_a_cross_site_request_without_an_origin_is_refused(site: str, *, passes: bool) -> None:
@@ -304,8 +305,8 @@ def test_without_allowed_origins_only_pages_of_our_own_host_may_call(clock: time
     assert [ask(world, some, method="health")[0] for some in headers] == [403, 200, 200]
 
 
-@pytest.mark.parametrize("headers", [NONE, {"Origin": APP}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://["}])
-@pytest.mark.parametrize("verb", ["POST", "OPTIONS"])
+@each_case("headers", [NONE, {"Origin": APP}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://["}])
+@each_case("verb", ["POST", "OPTIONS"])
 def test_with_wrong_settings_every_page_gets_a_500(headers: dict[str, str], verb: str) -> None:
     """With wrong settings the allowed origins are unknown, and the caller's origin is not the error."""
     answer = build({}).handle({"httpMethod": verb, "headers": headers, "body": '{"method": "health"}'}, {})

@@ -5,8 +5,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from local.failures import MODES
 from sms_admin.users_table import OLD, users_url
 from sms_login import errors
@@ -20,6 +18,7 @@ from sms_login.phone import Phone
 from sms_login.sessions.proofs import Proven
 from sms_login.sessions.service import SignedIn, StillLoggedIn, UserInfo
 from sms_login.settings.settings import TABLE
+from tests.testkit.cases import each_case
 from tests.testkit.events import PHONE
 from tests.testkit.project import ROOT
 
@@ -80,7 +79,7 @@ ACCEPTED: dict[str, Callable[[str], str | None]] = {
 }
 
 
-@pytest.mark.parametrize("kind", ACCEPTED)
+@each_case("kind", ACCEPTED)
 def test_the_table_of_accepted_input_is_true(kind: str) -> None:
     """Each example in the table is read as the table says."""
     section = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8").split("## Accepted input")[1]

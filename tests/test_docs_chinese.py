@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
+from tests.testkit.cases import each_case
 
 ROOT = Path(__file__).parent.parent
 ENGLISH, CHINESE = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh-CN.md"))
@@ -137,7 +137,7 @@ TYPESETTING = {
 }
 
 
-@pytest.mark.parametrize("mistake", TYPESETTING)
+@each_case("mistake", TYPESETTING)
 def test_the_chinese_readme_is_typeset_as_chinese(mistake: str) -> None:
     """Text outside code has no such mistake; a failure shows each mistake with the text around it."""
     prose = [words(block.text) for block in blocks(CHINESE) if not block.kind.startswith("```")]

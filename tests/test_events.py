@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sms_login.errors import InvalidParam
 from sms_login.http.events import Request, read_head, read_params, to_event_answer
+from tests.testkit.cases import each_case
 
 EVENTS = {path.stem: json.loads(path.read_text()) for path in sorted(Path(__file__).with_name("events").glob("*.json"))}
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -23,7 +24,7 @@ def params(event: Any) -> dict[str, Any]:
     return read_params(event, read_head(event, {}).headers)
 
 
-@pytest.mark.parametrize("name", EVENTS)
+@each_case("name", EVENTS)
 def test_every_shape_of_event_gives_the_same_parameters(name: str) -> None:
     """Query, form and JSON, plain and in base64, are read through either entry, also with missing or null fields."""
     assert params(EVENTS[name]) == {"method": "getSms", "phone": "+8613800138000"}
@@ -32,7 +33,7 @@ def test_every_shape_of_event_gives_the_same_parameters(name: str) -> None:
 _GATEWAY = "c6af9ac6-7b61-11e6-9a41-93e8deadbee"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("name", "request_id", "language", "bearer"),
     [
         ("api-gateway-json", _GATEWAY + "1", "zh", "made-up-token"),
@@ -63,7 +64,7 @@ def test_names_of_headers_become_lower_case_and_values_that_are_not_text_are_dro
     }
 
 
-@pytest.mark.parametrize("event", [None, [], "event", b"event", 1, True])
+@each_case("event", [None, [], "event", b"event", 1, True])
 def test_an_event_that_is_not_an_object_has_an_empty_head_and_is_refused(event: Any) -> None:
     """A timer or a person at the console may send anything."""
     request = read_head(event, None)
@@ -73,8 +74,8 @@ def test_an_event_that_is_not_an_object_has_an_empty_head_and_is_refused(event: 
         params(event)
 
 
-@pytest.mark.parametrize("field", ["requestContext", "headers", "queryString", "queryStringParameters"])
-@pytest.mark.parametrize("value", [None, [], "a=1", 1, True])
+@each_case("field", ["requestContext", "headers", "queryString", "queryStringParameters"])
+@each_case("value", [None, [], "a=1", 1, True])
 def test_a_field_of_another_type_counts_as_absent(field: str, value: Any) -> None:
     """The rest of the event is still read."""
     event = {"body": '{"a": "1"}', field: value}
@@ -93,14 +94,14 @@ def test_the_request_id_is_the_gateways_else_the_contexts_else_our_own() -> None
     assert read_head({}, None).id != ours
 
 
-@pytest.mark.parametrize("bad", [None, 7, "", "a b", "x" * 65, "line\n", "\nline", '"', "１", "<script>", "a\u2028"])
+@each_case("bad", [None, 7, "", "a b", "x" * 65, "line\n", "\nline", '"', "１", "<script>", "a\u2028"])
 def test_a_request_id_that_is_not_a_plain_name_is_ignored(bad: Any) -> None:
     """A request id goes into the log and into the answer."""
     assert read_head({"requestContext": {"requestId": bad}}, {"request_id": "from-context"}).id == "from-context"
     assert UUID.fullmatch(read_head({}, {"request_id": bad}).id)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("header", "language"),
     [
         (text, "zh")
@@ -113,7 +114,7 @@ def test_messages_are_in_english_unless_the_first_language_is_chinese(header: st
     assert read_head({"headers": {} if header is None else {"accept-language": header}}, {}).language == language
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("header", "bearer"),
     [(None, None), ("Bearer a.b.c", "a.b.c"), ("bearer  a.b.c ", "a.b.c"), ("Bearer", None), ("Bearer ", None)]
     + [(text, None) for text in ("", "Basic YTpi", "a.b.c", "Bearera.b.c", "Token Bearer a.b.c")],
@@ -123,7 +124,7 @@ def test_a_token_may_come_in_the_authorization_header(header: str | None, bearer
     assert Request("id", {} if header is None else {"authorization": header}).bearer == bearer
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("sent", "read"),
     [
         ("a, a", "a"),

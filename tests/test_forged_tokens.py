@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sms_login.errors import TokenExpired, TokenInvalid
 from sms_login.sessions.access_tokens import Claims
+from tests.testkit.cases import each_case
 from tests.testkit.forging import claims
 from tests.testkit.tokens import HEADER, signed, tokens
 from tests.testkit.world import PHONE
@@ -20,10 +21,8 @@ def test_a_token_of_our_form_and_key_is_accepted() -> None:
     assert tokens().verify(signed(claims())) == Claims("user-1", PHONE, "s")
 
 
-@pytest.mark.parametrize(
-    "algorithm", ["none", "None", "NONE", "", "HS384", "RS256", "ES256", "EdDSA", None, 256, ["HS256"]]
-)
-@pytest.mark.parametrize("signature", ["empty", "ours"])
+@each_case("algorithm", ["none", "None", "NONE", "", "HS384", "RS256", "ES256", "EdDSA", None, 256, ["HS256"]])
+@each_case("signature", ["empty", "ours"])
 def test_a_token_never_chooses_its_algorithm(algorithm: Any, signature: str) -> None:
     """A header with another algorithm is refused, even if our secret serves as that algorithm's key."""
     token = signed(claims(), {**HEADER, "alg": algorithm})
@@ -33,7 +32,7 @@ def test_a_token_never_chooses_its_algorithm(algorithm: Any, signature: str) -> 
         tokens().verify(token)
 
 
-@pytest.mark.parametrize(("algorithm", "digest"), [("HS384", "sha384"), ("HS512", "sha512")])
+@each_case(("algorithm", "digest"), [("HS384", "sha384"), ("HS512", "sha512")])
 def test_another_hash_with_our_key_is_refused(algorithm: str, digest: str) -> None:
     """HS384 and HS512 are refused, under their own name and under HS256."""
     for named in (algorithm, "HS256"):
@@ -41,7 +40,7 @@ def test_another_hash_with_our_key_is_refused(algorithm: str, digest: str) -> No
             tokens().verify(signed(claims(), {**HEADER, "alg": named}, digest=digest))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "header",
     [
         {"alg": "HS256"},
@@ -67,7 +66,7 @@ def test_another_kind_of_token_is_not_an_access_token(header: Any) -> None:
         tokens().verify(signed(claims(), header))
 
 
-@pytest.mark.parametrize(
+@each_case(
     "changes",
     [
         *({name: None} for name in ("iss", "sub", "aud", "client_id", "iat", "exp", "jti", "sid", "phone")),
@@ -97,7 +96,7 @@ def test_claims_that_are_missing_or_wrong_are_refused(changes: dict[str, Any]) -
         tokens().verify(signed(claims(**changes)))
 
 
-@pytest.mark.parametrize("payload", [b"", b"{}", b"[]", b'"text"', b"null", b"not JSON", b"\xff", b"[" * 2000])
+@each_case("payload", [b"", b"{}", b"[]", b'"text"', b"null", b"not JSON", b"\xff", b"[" * 2000])
 def test_a_payload_that_is_not_a_set_of_claims_is_refused(payload: bytes) -> None:
     """Our signature does not make it acceptable."""
     with pytest.raises(TokenInvalid):

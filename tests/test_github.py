@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.testkit.cases import each_case
 from tests.testkit.project import ROOT
 
 GITHUB = ROOT / ".github"
@@ -59,7 +60,7 @@ def test_the_workflow_has_the_oldest_and_the_newest_python(workflow: dict[str, A
     assert {version.removeprefix("3.") for version in versions} == {looked_for[0], looked_for[-1]}
 
 
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.stem)
+@each_case("form", FORMS, ids=lambda form: form.stem)
 def test_a_form_has_its_required_parts(form: Path) -> None:
     """It has the parts that GitHub requires, ids that differ, and a required field."""
     content = read(form)

@@ -4,11 +4,10 @@ import http.client
 import json
 from typing import Any
 
-import pytest
-
 from local.cloud import local_cloud
 from local.gateway import Gateway
 from sms_login import wiring
+from tests.testkit.cases import each_case
 from tests.testkit.events import SHAPES, Shape, gateway_form, gateway_json, gateway_query, url_form, url_mixed
 from tests.testkit.forging import key
 from tests.testkit.key_files import ALGORITHMS, private_pem, public_pem
@@ -38,7 +37,7 @@ def get(path: str = "/", method: str = "", **headers: str) -> dict[str, Any]:
     return {"httpMethod": "GET", "path": path, "headers": sent, "queryString": query, "body": ""}
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
+@each_case("shape", SHAPES, ids=lambda shape: shape.__name__)
 def test_a_key_set_has_no_envelope(shape: Shape) -> None:
     """In every shape of event, a GET with a query string included, the body is {"keys": [...]}."""
     got = answer(shape, JWT_PRIVATE_KEY=private_pem("Ed25519"), SECRET=SECRET)
@@ -62,7 +61,7 @@ def test_a_key_set_never_contains_the_shared_secret() -> None:
     assert answer(JWT_SECRET=SECRET)["body"] == '{"keys":[]}'
 
 
-@pytest.mark.parametrize("kind", ALGORITHMS)
+@each_case("kind", ALGORITHMS)
 def test_a_key_set_has_no_private_member(kind: str) -> None:
     """A key set has neither d nor RSA's p, q, dp, dq, qi, oth, nor a secret's k (RFC 7518, section 6)."""
     shown = json.loads(answer(JWT_PRIVATE_KEY=private_pem(kind), SECRET=SECRET, JWT_SECRET_PREVIOUS="p" * 32)["body"])
@@ -76,7 +75,7 @@ def test_with_wrong_settings_jwks_is_an_internal_error() -> None:
     assert (got["statusCode"], json.loads(got["body"])["codeStr"]) == (500, "InternalError")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "event",
     [
         get(WELL_KNOWN),

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from sms_login.errors import TokenInvalid
 from sms_login.sessions import pem
 from sms_login.sessions.keys import Key, KeyRing, shared_key, thumbprint
+from tests.testkit.cases import each_case
 from tests.testkit.forging import KINDS, encoded, key, token_of
 from tests.testkit.key_files import ALGORITHMS, public_pem
 from tests.testkit.world import SECRET
@@ -51,7 +52,7 @@ def test_an_ed25519_key_has_the_thumbprint_of_rfc_8037() -> None:
     assert one.kid == "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each_case("kind", KINDS)
 def test_a_key_verifies_the_tokens_that_it_signs(kind: str) -> None:
     """A key and its public half verify its tokens, and another key of its kind refuses them."""
     token = KeyRing(key(kind)).sign(b"{}", "at+jwt")
@@ -62,8 +63,8 @@ def test_a_key_verifies_the_tokens_that_it_signs(kind: str) -> None:
         KeyRing(key(kind, 1)).verify(token, TYPES)
 
 
-@pytest.mark.parametrize("new", KINDS)
-@pytest.mark.parametrize("old", KINDS)
+@each_case("new", KINDS)
+@each_case("old", KINDS)
 def test_a_rotation_between_any_two_kinds_of_keys_refuses_no_token(old: str, new: str) -> None:
     """After a rotation, tokens of the old key stay valid, and the new key signs."""
     before, after = key(old), key(new, 1)
@@ -82,7 +83,7 @@ def test_a_key_that_is_given_twice_counts_once() -> None:
     assert len(ring.public()) == 1
 
 
-@pytest.mark.parametrize("kind", ALGORITHMS)
+@each_case("kind", ALGORITHMS)
 def test_a_token_is_verified_by_no_key_but_the_one_that_it_names(kind: str) -> None:
     """A token with a good signature is TokenInvalid if it names another key, an unknown one or none."""
     ring = KeyRing(key(kind), public(key(kind, 1)), shared_key(SECRET))
@@ -94,8 +95,8 @@ def test_a_token_is_verified_by_no_key_but_the_one_that_it_names(kind: str) -> N
             ring.verify(token_of(key(kind), header, b"{}"), TYPES)
 
 
-@pytest.mark.parametrize("kind", ALGORITHMS)
-@pytest.mark.parametrize("beside", ["a secret", "nothing"])
+@each_case("kind", ALGORITHMS)
+@each_case("beside", ["a secret", "nothing"])
 def test_a_public_key_is_never_taken_for_an_hmac_secret(kind: str, beside: str) -> None:
     """An HS256 token that is signed with any form of a public key is TokenInvalid, with its `kid` and without."""
     one = key(kind)

@@ -13,6 +13,7 @@ from sms_login.adapters.redis.limits import RedisLimits
 from sms_login.errors import ServiceUnavailable
 from sms_login.limits.store import Reserved, Subject, Verdict, Window, WindowNames, verdict
 from tests.testkit.backends import Backend, patient
+from tests.testkit.cases import each_case
 from tests.testkit.races import outcomes, race
 from tests.testkit.relay import Relay
 from tests.testkit.servers import RedisServer, find_redis_server, require, until
@@ -373,7 +374,7 @@ def test_a_reservation_whose_answer_is_lost_counts_once(
     assert reserve_all(store, requested) == [*reserved(3), *reserved(2)]
 
 
-@pytest.mark.parametrize("subjects", [(ANN,), (ANN, BOB)])
+@each_case("subjects", [(ANN,), (ANN, BOB)])
 def test_a_redis_that_hangs_is_an_outage(subjects: tuple[str, ...]) -> None:
     """A server that accepts connections but does not answer is an outage after the timeout."""
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -24,6 +24,7 @@ from local.describe_sms import (
     content,
 )
 from local.tencent import TencentStandIn
+from tests.testkit.cases import each_case
 from tests.testkit.tencent_client import NOW, SECRET_ID, SECRET_KEY, client, code_of
 
 TEMPLATES = [Template(1, "{1}"), Template(2, "{1} {2}", ABROAD, PENDING), Template(3, "x", BOTH, REFUSED, "为什么")]
@@ -125,7 +126,7 @@ def test_make_run_has_an_account_in_which_its_settings_are_approved() -> None:
     assert catalogue.signs == [Sign(1, "ours"), Sign(2, "sms-login", ABROAD)]
 
 
-@pytest.mark.parametrize("side", [MAINLAND, ABROAD])
+@each_case("side", [MAINLAND, ABROAD])
 def test_the_templates_name_their_parameters_in_the_order_of_the_setting(side: int) -> None:
     """The code is a word by itself, which the banner of make run finds; text for mainland China is Chinese."""
     found = [content(params, side) for params in ("", "code,minutes", "minutes, code", "code")]

@@ -5,6 +5,7 @@ import pytest
 from local.origins import LocalOrigins
 from sms_login import wiring
 from sms_login.errors import OriginNotAllowed
+from tests.testkit.cases import each_case
 from tests.testkit.world import ENVIRON
 
 HERE = [
@@ -20,7 +21,7 @@ ELSEWHERE = [
 ]
 
 
-@pytest.mark.parametrize("origin", HERE)
+@each_case("origin", HERE)
 def test_a_page_of_the_local_network_may_call_make_run(origin: str) -> None:
     """Any port will do, since development servers choose theirs; the deployed function refuses the same page."""
     headers = {"origin": origin, "host": "127.0.0.1:9000", "sec-fetch-site": "cross-site"}
@@ -33,7 +34,7 @@ def test_a_page_of_the_local_network_may_call_make_run(origin: str) -> None:
     assert status(wiring.build(ENVIRON), headers) == 403
 
 
-@pytest.mark.parametrize("origin", ELSEWHERE)
+@each_case("origin", ELSEWHERE)
 def test_a_page_from_elsewhere_may_not_call_make_run(origin: str) -> None:
     """A name that only resembles a local one is refused, and so are pages without an origin."""
     for headers in ({"origin": origin}, {"sec-fetch-site": "cross-site", "referer": f"{origin}/"}):

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from sms_login.errors import InvalidParam, Refusal, UnknownMethod
 from sms_login.http.messages import GetSms, GetUserInfo, Health, Login, Message, SetNickname, parse
 from sms_login.http.parameters import MUST_BE, idempotency_key, malformed
+from tests.testkit.cases import each_case
 
 PHONE, SESSION, TOKEN = "+8613800138000", "A" * 22, "made-up-token"
 LONGEST_TOKEN = "x" * 4096
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("params", "message"),
     [
         ({"method": "getSms", "phone": PHONE}, GetSms(PHONE)),
@@ -40,7 +41,7 @@ def test_each_method_takes_its_parameters_and_ignores_others(params: dict[str, A
     assert parse(params) == message
 
 
-@pytest.mark.parametrize("method", ["", "getsms", "GETSMS", "getSms ", "drop", 1, True])
+@each_case("method", ["", "getsms", "GETSMS", "getSms ", "drop", 1, True])
 def test_an_unknown_method_is_refused_before_anything_else(method: Any) -> None:
     """A method must be one of the names, in exactly their spelling."""
     with pytest.raises(UnknownMethod):
@@ -53,8 +54,8 @@ def test_a_request_without_a_method_is_refused() -> None:
         parse({"phone": PHONE})
 
 
-@pytest.mark.parametrize("name", ["method", "phone", "code", "sessionId"])
-@pytest.mark.parametrize("value", [[PHONE], [], {"a": "b"}, {}])
+@each_case("name", ["method", "phone", "code", "sessionId"])
+@each_case("value", [[PHONE], [], {"a": "b"}, {}])
 def test_a_parameter_has_one_plain_value(name: str, value: Any) -> None:
     """A parameter of the method that is repeated or nested is refused: no value is chosen from it."""
     with pytest.raises(InvalidParam) as refusal:
@@ -63,15 +64,15 @@ def test_a_parameter_has_one_plain_value(name: str, value: Any) -> None:
     assert refusal.value.message("zh") == f"参数错误：{name} 重复或不是普通值"
 
 
-@pytest.mark.parametrize("value", [[], {}, [{"a": []}], {"b": {"c": None}}, "\ud800", 10**30, "x" * 10_000])
-@pytest.mark.parametrize("name", ["device", "name", "__class__", "\udfff"])
+@each_case("value", [[], {}, [{"a": []}], {"b": {"c": None}}, "\ud800", 10**30, "x" * 10_000])
+@each_case("name", ["device", "name", "__class__", "\udfff"])
 def test_a_parameter_that_the_method_does_not_know_is_ignored(name: str, value: Any) -> None:
     """An unknown parameter is ignored whatever its type, and so is one of another method."""
     assert parse({"method": "login", "phone": PHONE, name: value}) == Login(PHONE)
 
 
-@pytest.mark.parametrize("name", ["phone", "code", "token"])
-@pytest.mark.parametrize("text", ["\ud800", "\udfff1", "1\ufffd"])
+@each_case("name", ["phone", "code", "token"])
+@each_case("text", ["\ud800", "\udfff1", "1\ufffd"])
 def test_text_that_was_not_utf_8_is_refused(name: str, text: str) -> None:
     """A lone surrogate cannot be stored or answered, and U+FFFD stands for bytes that a decoder could not read."""
     with pytest.raises(InvalidParam) as refusal:
@@ -80,7 +81,7 @@ def test_text_that_was_not_utf_8_is_refused(name: str, text: str) -> None:
     assert refusal.value.message("zh") == f"参数错误：{name} 不是 UTF-8 文本"
 
 
-@pytest.mark.parametrize("number", [123456, 12345, 0, 123456.0, 1e5])
+@each_case("number", [123456, 12345, 0, 123456.0, 1e5])
 def test_a_code_that_is_a_number_is_refused_with_the_reason(number: float) -> None:
     """A JSON number has lost its leading zeros, so the message asks for a string."""
     with pytest.raises(InvalidParam) as refusal:
@@ -98,7 +99,7 @@ def test_any_decoration_of_a_code_gives_that_code(decoration: str, code: str) ->
         assert parse({"method": "login", "phone": PHONE, "code": spelling}) == Login(PHONE, code)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("method", "name"),
     [
         ("getSms", "phone"),
@@ -133,7 +134,7 @@ _BAD = {
 }
 
 
-@pytest.mark.parametrize(("method", "name", "value"), [(*key, value) for key, bad in _BAD.items() for value in bad])
+@each_case(("method", "name", "value"), [(*key, value) for key, bad in _BAD.items() for value in bad])
 def test_a_malformed_parameter_is_named_in_both_languages(method: str, name: str, value: Any) -> None:
     """The message in either language has the parameter's name and rule, and never its value."""
     with pytest.raises(InvalidParam) as refusal:
@@ -142,7 +143,7 @@ def test_a_malformed_parameter_is_named_in_both_languages(method: str, name: str
     assert refusal.value.message("zh").startswith(f"参数错误：{name} 应为")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "name",
     [
         "x",
@@ -173,7 +174,7 @@ def test_a_nickname_may_be_any_visible_text_of_up_to_64_characters(name: str) ->
     assert parse({"method": "setNickname", "token": TOKEN, "name": name}) == SetNickname(TOKEN, name)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "name",
     [
         "",
@@ -201,7 +202,7 @@ def test_a_nickname_with_control_characters_or_only_spaces_is_refused(name: str)
     assert "name 应为 1 至 64 个字符" in refusal.value.message("zh")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "name",
     [
         "\u200b",  # zero-width space
@@ -237,7 +238,7 @@ def test_a_nickname_without_a_visible_character_is_refused(name: str) -> None:
     assert parse({"method": "setNickname", "token": TOKEN, "name": name + "x"})
 
 
-@pytest.mark.parametrize("key", [None, "a" * 16, "a" * 64, "0-9_A-Z" * 3, "3fa85f64-5717-4562-b3fc-2c963f66afa6"])
+@each_case("key", [None, "a" * 16, "a" * 64, "0-9_A-Z" * 3, "3fa85f64-5717-4562-b3fc-2c963f66afa6"])
 def test_an_idempotency_key_is_kept_without_its_quotes(key: str | None) -> None:
     """A request may have a valid Idempotency-Key or none, and a structured string is the key that it quotes."""
     assert idempotency_key(key) == key
@@ -248,7 +249,7 @@ _KEYS = ["", "a" * 15, "a" * 65, "a" * 15 + "\n", "a" * 16 + "\n", "a" * 15 + "�
 _KEYS += [f'"{"a" * 15}"', f'"{"a" * 16}', f'{"a" * 16}"', f'""{"a" * 16}""', f'"{"a" * 16}";x=1']
 
 
-@pytest.mark.parametrize("key", _KEYS)
+@each_case("key", _KEYS)
 def test_a_malformed_idempotency_key_is_refused(key: str) -> None:
     """A key has 16 to 64 characters of base64url; either message names the header."""
     with pytest.raises(InvalidParam) as refusal:
@@ -257,7 +258,7 @@ def test_a_malformed_idempotency_key_is_refused(key: str) -> None:
     assert refusal.value.message("zh").startswith("参数错误：Idempotency-Key 应为")
 
 
-@pytest.mark.parametrize("name", MUST_BE)
+@each_case("name", MUST_BE)
 def test_the_rule_for_each_parameter_is_typeset_as_chinese(name: str) -> None:
     """A space stands between Chinese and Latin letters or digits, and nowhere else."""
     text = malformed(name).message("zh")
@@ -265,7 +266,7 @@ def test_the_rule_for_each_parameter_is_typeset_as_chinese(name: str) -> None:
     assert re.findall(r"[一-鿿][A-Za-z0-9_]|[A-Za-z0-9_][一-鿿]|[一-鿿] [一-鿿]", text) == []
 
 
-@pytest.mark.parametrize("kind", Refusal.__subclasses__(), ids=lambda kind: kind.name)
+@each_case("kind", Refusal.__subclasses__(), ids=lambda kind: kind.name)
 def test_every_refusal_is_typeset_as_chinese(kind: type[Refusal]) -> None:
     """Spaces stand as in the test above, and a message ends without a full stop, like a label."""
     assert re.findall(r"[一-鿿][A-Za-z0-9]|[A-Za-z0-9][一-鿿]|[一-鿿] [一-鿿]|。$", kind.zh) == []

@@ -5,13 +5,13 @@ import re
 from typing import Any
 
 import jsonschema_rs
-import pytest
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from openapi import examples, refusals, schemas
 from openapi.document import as_json, build
 from sms_login.errors import Refusal
 from sms_login.http import messages
+from tests.testkit.cases import each_case
 from tests.testkit.project import ROOT
 
 DOCUMENT = build()
@@ -60,7 +60,7 @@ def test_generators_understand_every_schema() -> None:
     assert text.count('"const"') == text.count('"type": "string", "const"')
 
 
-@pytest.mark.parametrize("name", examples.ALL)
+@each_case("name", examples.ALL)
 def test_every_method_has_a_valid_example(name: str) -> None:
     """The function parses the example of a request, and the example of an answer has the method's own form."""
     sent, kind = examples.ALL[name][0], type(examples.ALL[name][0])
@@ -81,7 +81,7 @@ def test_every_method_is_in_the_tables_of_examples_and_refusals() -> None:
     assert refusals.BY_METHOD.keys() == schemas.ANSWERS.keys() == methods
 
 
-@pytest.mark.parametrize("kind", Refusal.__subclasses__(), ids=lambda kind: kind.name)
+@each_case("kind", Refusal.__subclasses__(), ids=lambda kind: kind.name)
 def test_every_refusal_has_a_valid_example(kind: type[Refusal]) -> None:
     """The example is valid, and each method that can be refused so shows it under its status."""
     example = schemas.example_of(kind)
@@ -98,7 +98,7 @@ def test_every_refusal_has_a_valid_example(kind: type[Refusal]) -> None:
     assert bool(shown) is (kind not in refusals.NO_METHOD)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("name", "params", "good"),
     [
         ("GetSms", {"phone": "1" * 64}, True),

@@ -11,6 +11,7 @@ import time_machine
 from sms_login.http import messages
 from sms_login.http.wsgi import Application
 from tests.testkit.backends import fake_backend
+from tests.testkit.cases import each_case
 from tests.testkit.events import PHONE, Shape, call, gateway_form, gateway_json, gateway_query, url_form
 from tests.testkit.world import World
 
@@ -49,7 +50,7 @@ def test_the_last_segment_of_the_path_names_the_method(world: World, shape: Shap
     assert call(world.app, at(path, shape), phone=PHONE)[2]["codeStr"] == "Ok"
 
 
-@pytest.mark.parametrize("name", [*messages.METHODS, "jwks.json"])
+@each_case("name", [*messages.METHODS, "jwks.json"])
 def test_every_method_has_a_path(name: str) -> None:
     """Keys have a second one, /.well-known/jwks.json, where libraries look for them."""
     assert messages.method_at(f"/{name}") == name.removesuffix(".json")

@@ -2,12 +2,12 @@
 
 from datetime import datetime, timedelta, timezone
 
-import pytest
 import time_machine
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sms_login.periods import Calendar, Period, retry_after
+from tests.testkit.cases import each_case
 
 HOUR, DAY = 3_600_000, 86_400_000  # ms
 
@@ -29,7 +29,7 @@ def test_an_hour_is_a_full_hour() -> None:
         assert calendar.now().hour == Period(f"{int(noon.name) + 1}", HOUR)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("offset", "first", "last"),
     [
         (8, "2026-11-20T16:00:00+00:00", "2026-11-21T15:59:59.750+00:00"),
@@ -52,7 +52,7 @@ def test_a_day_lasts_from_midnight_to_midnight_at_its_offset(offset: float, firs
         assert calendar.now().day == Period("20261122", DAY)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("now", "name", "next_name"),
     [
         ("2026-12-31T23:59:59+08:00", "20261231", "20270101"),
@@ -100,7 +100,7 @@ def test_after_its_retry_after_the_next_period_has_begun(now: datetime, offset: 
             assert period().name == before.name
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("ms", "expected"), [(-2, 1), (0, 1), (1, 1), (999, 1), (1000, 1), (1001, 2), (59_999, 60), (86_400_000, 86_400)]
 )
 def test_a_retry_after_is_rounded_up_to_whole_seconds_and_never_zero(ms: int, expected: int) -> None:

@@ -11,11 +11,12 @@ from sms_login.errors import InvalidPhone, PhoneFault
 from sms_login.phone import Phone
 from sms_login.typed import digits_of
 from sms_login.users import User
+from tests.testkit.cases import each_case
 
 CLEAR = "+8613800138000"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "spelling",
     [
         "+8613800138000",  # E.164
@@ -36,7 +37,7 @@ def test_every_spelling_of_one_number_is_one_number(spelling: str) -> None:
     assert Phone.parse(spelling, "CN") == Phone(CLEAR, "CN")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "spelling",
     [
         "1380013800O",
@@ -62,7 +63,7 @@ def test_a_number_with_other_characters_is_refused(spelling: str) -> None:
         Phone.parse(spelling, "CN")
 
 
-@pytest.mark.parametrize("category", ["L", "Nl"])
+@each_case("category", ["L", "Nl"])
 def test_no_letter_hides_in_a_number(category: str) -> None:
     """No letter of any script vanishes or becomes a digit, not even by Unicode NFKC."""
     categories = [(char, unicodedata.category(char)) for char in map(chr, range(0x110000))]
@@ -71,7 +72,7 @@ def test_no_letter_hides_in_a_number(category: str) -> None:
     assert [char for char in letters if re.fullmatch(r"\+?[0-9]*", digits_of(f"1{char}2", punctuation))] == []
 
 
-@pytest.mark.parametrize(
+@each_case(
     "spelling",
     ["", "+", " ", "-", "1", "12345", "1380013800", "138001380000", "+86", "+0013800138000", "+99912345678", "9" * 40],
 )
@@ -81,7 +82,7 @@ def test_an_incomplete_or_impossible_number_is_refused(spelling: str) -> None:
         Phone.parse(spelling, "CN")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "spelling",
     [
         "+861085851234",  # Beijing
@@ -114,7 +115,7 @@ def test_a_national_number_is_valid_only_in_its_default_country() -> None:
         Phone.parse("07400 123456", "CN")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("spelling", "region"),
     [
         ("+447400123456", "GB"),
@@ -133,7 +134,7 @@ def test_a_foreign_number_knows_its_country(spelling: str, region: str) -> None:
     assert Phone.parse(spelling, "CN").region == region
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("spelling", "default"),
     [("79123456789", "CN"), ("4540612345", "CN"), ("51912345678", "CN"), ("4915123456789", "DE")],
 )
@@ -142,7 +143,7 @@ def test_digits_of_a_fixed_line_of_the_default_country_are_read_as_international
     assert Phone.parse(spelling, default) == Phone.parse(f"+{spelling}", default)
 
 
-@pytest.mark.parametrize("number", ["15412345678", "1 (541) 234-5678", "１2015550123", "1-201-555-0123"])
+@each_case("number", ["15412345678", "1 (541) 234-5678", "１2015550123", "1-201-555-0123"])
 def test_eleven_digits_that_begin_with_1_are_never_foreign_where_the_default_is_china(number: str) -> None:
     """A typing error in a mobile number of China reaches no number of North America, which needs its plus."""
     with pytest.raises(InvalidPhone) as refusal:
@@ -159,7 +160,7 @@ def test_digits_are_a_country_code_only_if_the_country_is_allowed() -> None:
         Phone.parse("4540612345", "CN", home)
 
 
-@pytest.mark.parametrize("fault", PhoneFault, ids=lambda fault: fault.name)
+@each_case("fault", PhoneFault, ids=lambda fault: fault.name)
 def test_every_fault_is_told_in_english_and_in_chinese(fault: PhoneFault) -> None:
     """The English sentences are ASCII and end with a full stop; the Chinese ones are typeset as Chinese."""
     english, chinese = (InvalidPhone(fault=fault).message(language) for language in ("en", "zh"))
@@ -167,7 +168,7 @@ def test_every_fault_is_told_in_english_and_in_chinese(fault: PhoneFault) -> Non
     assert re.findall(r"[一-鿿][A-Za-z0-9]|[A-Za-z0-9][一-鿿]|[一-鿿] [一-鿿]|。$", chinese) == []
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("clear", "masked"),
     [
         ("+8613800138000", "+86138****8000"),

@@ -16,6 +16,7 @@ from deploy.closure import FILES, Release, problems, wanted
 from deploy.metadata import load
 from deploy.pins import ENVIRONMENTS, PYTHONS, Environment, Pin, read
 from deploy.sources import BASE, OPTIONS, ROOT
+from tests.testkit.cases import each_case
 
 PROJECT = msgspec.toml.decode((ROOT / "pyproject.toml").read_bytes())
 LINUX = Environment("3.10.13", "linux", "x86_64")
@@ -24,7 +25,7 @@ A, B, C = "a" * 64, "b" * 64, "c" * 64
 NO_WHEEL = "lamp==1.0 has no wheel among its hashes"
 
 
-@pytest.mark.parametrize("name", FILES)
+@each_case("name", FILES)
 def test_the_pins_are_closed_in_every_environment(name: str) -> None:
     """Every dependency of pyproject.toml and of a package is pinned, nothing else is, and each pin has a wheel."""
     pins, requirements, releases = read(ROOT / name), wanted(name, PROJECT), load()

@@ -13,6 +13,7 @@ from sms_login.otp.purposes import CHANGE_PHONE, LOGIN, Purpose, bound
 from sms_login.sessions.keys import KeyRing
 from sms_login.sessions.proofs import LIFE, Proof, Proofs
 from tests.testkit.backends import fake_backend
+from tests.testkit.cases import each_case
 from tests.testkit.devices import Device
 from tests.testkit.forging import KINDS, forged, key, tokens
 from tests.testkit.tokens import USER, parts
@@ -72,7 +73,7 @@ def test_the_detail_of_a_proof_is_its_sha_256(world: World) -> None:
         assert parts(proof)[1]["detail"] == base64url.encode(hashlib.sha256(detail.encode()).digest())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@each_case("kind", KINDS)
 def test_attack_proof_as_access_token_and_the_reverse(kind: str) -> None:
     """Neither passes as the other, even with the claims of the other, although one key signs both."""
     access, proving = tokens(kind), proofs(kind)

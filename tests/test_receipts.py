@@ -4,13 +4,12 @@ import json
 import time
 from typing import Any
 
-import pytest
-
 from sms_login.adapters.redis.codes import otp_key
 from sms_login.adapters.tencent.receipt_codes import reason_of
 from sms_login.otp.purposes import CHANGE_PHONE
 from sms_login.otp.send import CodeSent
 from sms_login.phone import Phone
+from tests.testkit.cases import each_case
 from tests.testkit.limits import FORGED, Printed
 from tests.testkit.receipts import receipt
 from tests.testkit.world import ENVIRON, OTHER_PHONE, PAY, PHONE, World
@@ -168,7 +167,7 @@ def test_the_record_of_a_receipt_that_is_corrupt_counts_as_none(world: World) ->
     assert status(world, sent) == ("sent", None, None)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("reason", "codes"),
     [
         ("noSuchNumber", "MK:0000 MK00001 mk:0012 ERR_NUM_006 XL:169 1"),

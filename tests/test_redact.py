@@ -1,16 +1,15 @@
 """Redaction of log lines removes tokens, numbers, codes and secrets, and leaves everything else readable."""
 
-import pytest
-
 from sms_login.logs import redact
 from sms_login.sessions.refresh_tokens import RefreshTokens
+from tests.testkit.cases import each_case
 from tests.testkit.world import PHONE, SECRET
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ1In0.c2lnbmF0dXJl"
 REFRESH = RefreshTokens(SECRET).issue(PHONE, "hv2BFvYIitNmiBDL85XEUA", 1)
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         JWT,
@@ -26,8 +25,8 @@ def test_a_jwt_is_redacted(text: str) -> None:
     assert not any(part in redact(text) for part in JWT.split("."))
 
 
-@pytest.mark.parametrize("count", [1, 9, 10, 12_345])
-@pytest.mark.parametrize(
+@each_case("count", [1, 9, 10, 12_345])
+@each_case(
     "text",
     [
         "{}",
@@ -49,14 +48,14 @@ def test_a_refresh_token_is_redacted(text: str, count: int) -> None:
     assert not [at for at in range(len(token) - 8) if token[at : at + 8] in redacted]
 
 
-@pytest.mark.parametrize("length", [43, 50, 60, 70])
+@each_case("length", [43, 50, 60, 70])
 def test_a_truncated_refresh_token_is_redacted(length: int) -> None:
     """Redaction also removes a quoted token that a library truncated, if the rest still names a session."""
     assert redact(f"near '{REFRESH[:length]}...'") == "near '<token>...'"
 
 
-@pytest.mark.parametrize("number", ["+8613800138000", "8613800138000", "13800138000", "+6592345678", "+447400123456"])
-@pytest.mark.parametrize(
+@each_case("number", ["+8613800138000", "8613800138000", "13800138000", "+6592345678", "+447400123456"])
+@each_case(
     "text",
     [
         "{}",
@@ -76,7 +75,7 @@ def test_a_phone_number_is_redacted(text: str, number: str) -> None:
     assert redact(text.format(number)) == text.format("<number>")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     ["123456", "code 123456 is wrong", "code=123456&phone=", "code: 123456", '"123456"', "['123456', '5']", "(123456)"],
 )
@@ -95,7 +94,7 @@ def test_the_password_in_a_url_is_redacted() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "password=hunter2",
@@ -120,7 +119,7 @@ def test_a_value_is_redacted_if_its_name_calls_it_a_secret(text: str) -> None:
     assert redact(text) == text.replace("hunter2", "****")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     [
         "request c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
@@ -142,7 +141,7 @@ def test_facts_that_an_operator_needs_stay_readable(text: str) -> None:
     assert redact(text) == text
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text",
     ["Authorization: Bearer hunter2", "Authorization: TC3-HMAC-SHA256 Credential=hunter2/tc3, Signature=hunter2"],
 )
@@ -151,21 +150,19 @@ def test_a_credential_of_any_scheme_is_redacted(text: str) -> None:
     assert "hunter2" not in redact(text)
 
 
-@pytest.mark.parametrize("text", ["Your code is 123456.", '{"code":123456}', "code:123456", "123456: wrong"])
+@each_case("text", ["Your code is 123456.", '{"code":123456}', "code:123456", "123456: wrong"])
 def test_a_code_beside_a_colon_or_a_full_stop_is_redacted(text: str) -> None:
     """Redaction finds a code that ends a sentence, or stands in JSON without spaces."""
     assert "123456" not in redact(text)
 
 
-@pytest.mark.parametrize(
-    "text", ["request 12345678-7b61-4ae6-9a41-93e8deadbeef", "request c6af9ac6-7b61-4ae6-9a41-123456789012"]
-)
+@each_case("text", ["request 12345678-7b61-4ae6-9a41-93e8deadbeef", "request c6af9ac6-7b61-4ae6-9a41-123456789012"])
 def test_a_request_id_of_many_digits_stays_readable(text: str) -> None:
     """Redaction leaves request ids alone; one in forty has a block that consists of digits only."""
     assert redact(text) == text
 
 
-@pytest.mark.parametrize(
+@each_case(
     "text", ["EVALSHA otp:{+8613800138000}:hv2BFvYIitNmiBDL85XEUA 1", "'user:{+8613800138000}'", "otp:{+861380013"]
 )
 def test_a_redis_key_of_ours_is_redacted(text: str) -> None:

@@ -17,6 +17,7 @@ from sms_login.adapters.redis.client import NOT_SENT, RedisCall, RedisClient, co
 from sms_login.adapters.redis.connections import Server
 from sms_login.calls import Joint, Later
 from sms_login.errors import ServiceUnavailable
+from tests.testkit.cases import each_case
 from tests.testkit.devices import Device
 from tests.testkit.relay import Relay
 from tests.testkit.servers import RedisCluster, RedisServer, find_redis_6, find_redis_server, require, until
@@ -293,7 +294,7 @@ def test_32_threads_share_no_connection_at_one_time(redis_server: RedisServer) -
 # Failovers.
 
 
-@pytest.mark.parametrize("find", [find_redis_server, find_redis_6])
+@each_case("find", [find_redis_server, find_redis_6])
 def test_connections_to_a_server_that_cannot_serve_are_given_up_at_once(find: Callable[[], str | None]) -> None:
     """The address leads to the new primary, but kept connections lead to the old one: one request fails, no more."""
     require(find() is not None, "redis-server 6 and a later one")

@@ -21,6 +21,7 @@ from sms_login.errors import TokenInvalid
 from sms_login.secret import derived_key
 from sms_login.sessions.access_tokens import Claims
 from sms_login.sessions.keys import shared_key
+from tests.testkit.cases import each_case
 from tests.testkit.environ import KEY, LEAST, problems
 from tests.testkit.forging import KINDS, claims, encoded, forged, key, token_of, tokens
 from tests.testkit.key_files import ALGORITHMS, private_pem, public_pem
@@ -82,7 +83,7 @@ def test_section_3_3_every_cryptographic_operation_is_validated(kind: str) -> No
     refused(kind, *(f"{message}.{encoded(one)}" for one in bad))
 
 
-@pytest.mark.parametrize("kind", ALGORITHMS)
+@each_case("kind", ALGORITHMS)
 def test_section_3_4_cryptographic_inputs_are_validated(kind: str) -> None:
     """A setting with an invalid public key, such as a point that is not on its curve, is reported as a problem."""
     lines = public_pem(kind).split("\n")

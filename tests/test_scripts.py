@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.testkit.cases import each_case
+
 ADAPTERS = Path(__file__).parent.parent / "sms_login" / "adapters" / "redis"
 BEFORE = "prelude"  # stands before each of them
 SCRIPTS = {path.stem: path.read_text() for path in sorted((ADAPTERS / "lua").glob("*.lua")) if path.stem != BEFORE}
@@ -116,7 +118,7 @@ def test_a_script_turns_arguments_into_numbers_before_it_reckons_with_them(name:
     assert unconverted(SCRIPTS[name]) == []
 
 
-@pytest.mark.parametrize(
+@each_case(
     "script",
     ["x = 1", "local a\na, b = 1, 2", "if y then x = 1 end", "t.field = 1", "t[1] = 2", "function f() end"],
 )
@@ -126,7 +128,7 @@ def test_every_global_is_seen(script: str) -> None:
     assert not undeclared("local x, y = 1, 2\nx = y == 1\nfor i = 1, 2 do x = i end\nlocal function f(a) a = 1 end")
 
 
-@pytest.mark.parametrize(
+@each_case(
     "script",
     ["n < ARGV[1]", "ARGV[1] >= n", "local a, limit = 1, ARGV[2]\nif n > limit then end", "ARGV[1] - 1", "n+ARGV[i]"],
 )

@@ -14,6 +14,7 @@ from sms_login.secret import Secret
 from sms_login.settings import kinds
 from sms_login.settings.kinds import Setting
 from sms_login.settings.settings import TABLE, Settings
+from tests.testkit.cases import each_case
 
 WORDS: dict[str, Any] = yaml.safe_load(settings.WORDS.read_text(encoding="utf-8"))
 WRITTEN = [*FILES, ADMIN_FILE, "deploy/env.example", "docs/settings.md", "docs/settings.zh-CN.md"]
@@ -21,7 +22,7 @@ WRITTEN += ["README.md", "README.zh-CN.md"]
 HINTS = get_type_hints(Settings, include_extras=True)
 
 
-@pytest.mark.parametrize("path", WRITTEN)
+@each_case("path", WRITTEN)
 def test_every_file_equals_the_output_of_make_settings(path: str) -> None:
     """If the table changes without `make settings`, or a written file was edited, this test fails."""
     assert (ROOT / path).read_text(encoding="utf-8") == settings.files()[path]
@@ -93,7 +94,7 @@ def test_the_kind_of_a_setting_determines_the_type_of_its_field() -> None:
         assert get_type_hints(row.kind)["return"] == HINTS[field].__origin__, field
 
 
-@pytest.mark.parametrize("field", [field for field, hint in HINTS.items() if hint.__metadata__[0].field])
+@each_case("field", [field for field, hint in HINTS.items() if hint.__metadata__[0].field])
 def test_the_settings_of_a_part_are_fields_of_it(field: str) -> None:
     """Rules, limits and routes consist of their settings; each default is read as the default of the part."""
     part = HINTS[field].__origin__

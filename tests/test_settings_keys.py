@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 from sms_login.sessions.keys import Key, shared_key
+from tests.testkit.cases import each_case
 from tests.testkit.environ import KEY, LEAST, problems, read
 from tests.testkit.key_files import ALGORITHMS, OTHER_KINDS, certificate_pem, private_pem, public_pem
 
@@ -50,8 +51,8 @@ FORMS: dict[str, Callable[[str], str]] = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("kind", ALGORITHMS)
+@each_case("form", FORMS)
+@each_case("kind", ALGORITHMS)
 def test_a_key_is_accepted_in_every_form(kind: str, form: str) -> None:
     """Private and public half have the same key id, and the algorithm of their kind."""
     key, (public,) = signer(FORMS[form](private_pem(kind))), previous(FORMS[form](public_pem(kind)))
@@ -69,7 +70,7 @@ def test_the_older_formats_of_openssl_are_accepted() -> None:
     assert previous(public_pem("RSA", form="PKCS1")) == previous(public_pem("RSA"))
 
 
-@pytest.mark.parametrize("join", ["", "\n", ",", " , "])
+@each_case("join", ["", "\n", ",", " , "])
 def test_several_previous_keys_are_accepted(join: str) -> None:
     """Keys of any kind may follow each other directly or after commas, and in different forms after a comma."""
     pems = [public_pem("RSA"), public_pem("Ed25519"), public_pem("Ed25519", 1)]
@@ -95,7 +96,7 @@ BAD_PRIVATE: dict[str, Callable[[], str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", BAD_PRIVATE)
+@each_case("kind", BAD_PRIVATE)
 def test_a_private_key_that_cannot_sign_is_refused_by_name(kind: str) -> None:
     """One sentence says which keys are accepted, and shows nothing of the value."""
     text = BAD_PRIVATE[kind]()
@@ -115,7 +116,7 @@ BAD_PUBLIC: dict[str, Callable[[], str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", BAD_PUBLIC)
+@each_case("kind", BAD_PUBLIC)
 def test_previous_keys_that_cannot_verify_are_refused_by_name(kind: str) -> None:
     """No key is left out silently, since its tokens would be refused."""
     text = BAD_PUBLIC[kind]()
@@ -151,8 +152,8 @@ def test_previous_keys_still_verify_with_any_signing_key() -> None:
     assert [key.algorithm for key in back.jwt_keys] == ["HS256", "HS256", "RS256"]
 
 
-@pytest.mark.parametrize("form", ["SubjectPublicKeyInfo", "in base64"])
-@pytest.mark.parametrize("name", ["JWT_SECRET", "JWT_SECRET_PREVIOUS", "SECRET", "SECRET_PREVIOUS"])
+@each_case("form", ["SubjectPublicKeyInfo", "in base64"])
+@each_case("name", ["JWT_SECRET", "JWT_SECRET_PREVIOUS", "SECRET", "SECRET_PREVIOUS"])
 def test_a_public_key_is_never_a_secret(name: str, form: str) -> None:
     """A public key is refused as a secret, since anyone could sign with it (RFC 8725, section 2.1)."""
     pem = public_pem("RSA")

@@ -6,6 +6,7 @@ from sms_login.secret import Secret
 from sms_login.sessions.keys import Key, shared_key
 from sms_login.settings.reader import ConfigError
 from sms_login.settings.settings import Settings
+from tests.testkit.cases import each_case
 from tests.testkit.environ import KEY, read
 
 OLD_KEY, OTHER_KEY, OTHER_OLD_KEY = "o" * 32, "x" * 32, "y" * 32
@@ -21,7 +22,7 @@ def keys(*secrets: str) -> tuple[Key, ...]:
     return tuple(shared_key(secret.encode()) for secret in secrets)
 
 
-@pytest.mark.parametrize("name", ["JWT_SECRET", "JWT_SECRET_PREVIOUS", "SECRET", "SECRET_PREVIOUS"])
+@each_case("name", ["JWT_SECRET", "JWT_SECRET_PREVIOUS", "SECRET", "SECRET_PREVIOUS"])
 def test_a_secret_is_32_bytes_or_more(name: str) -> None:
     """The length of a secret is counted in bytes, not in characters."""
     for enough in ("a" * 32, "密" * 11, "密" * 10 + "ab"):
@@ -70,10 +71,10 @@ def test_a_secret_may_be_any_bytes() -> None:
     assert Secret("k\udcff密").key() == b"k\xff\xe5\xaf\x86"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "start", ["-----BEGIN PRIVATE KEY-----", "ssh-ed25519 ", "ecdsa-sha2-nistp256 ", '{"kty": ', "LS0tLS1CRUdJTi"]
 )
-@pytest.mark.parametrize("name", ["JWT_SECRET", "JWT_SECRET_PREVIOUS", "SECRET", "SECRET_PREVIOUS"])
+@each_case("name", ["JWT_SECRET", "JWT_SECRET_PREVIOUS", "SECRET", "SECRET_PREVIOUS"])
 def test_a_key_file_is_refused_as_a_secret(name: str, start: str) -> None:
     """PyJWT would refuse to sign with a key file only after the code of the first login is spent."""
     with pytest.raises(ConfigError) as error:

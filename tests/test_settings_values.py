@@ -16,6 +16,7 @@ from sms_login.sessions.store import SessionRules
 from sms_login.settings.reader import ConfigError
 from sms_login.settings.settings import TABLE, Settings
 from sms_login.sms import SmsRoute
+from tests.testkit.cases import each_case
 from tests.testkit.environ import KEY, LEAST, problems, read
 
 
@@ -279,7 +280,7 @@ def test_a_value_that_works_is_accepted() -> None:
     assert found == _GOOD
 
 
-@pytest.mark.parametrize(
+@each_case(
     "host",
     [
         *(
@@ -328,7 +329,7 @@ def test_a_value_in_quotes_is_one_problem_by_name() -> None:
     assert read(SMS_SIGN='"').sms_mainland.sign == '"'
 
 
-@pytest.mark.parametrize(
+@each_case(
     "url",
     [
         "mysql+pymysql://u:p@10.0.0.3:3306/db",
@@ -355,7 +356,7 @@ def test_the_options_of_a_database_may_have_commas_between() -> None:
         assert read(USERS_URL=before).users_url.reveal() == before
 
 
-@pytest.mark.parametrize("url", ["", "hunter2"])
+@each_case("url", ["", "hunter2"])
 def test_a_command_that_needs_a_database_says_so(url: str) -> None:
     """It reports a missing or wrong USERS_URL by its name, and without its value."""
     with pytest.raises(ConfigError, match=r"^USERS_URL (is required|must be mysql\+pymysql://)") as error:
@@ -394,7 +395,7 @@ def test_captcha_mode_always_needs_an_application() -> None:
     assert settings.captcha_mode == "always"
 
 
-@pytest.mark.parametrize("app_id", ["x", "-1", "1.5", "１９", "0x10", "190000 42", "9" * 5000])
+@each_case("app_id", ["x", "-1", "1.5", "１９", "0x10", "190000 42", "9" * 5000])
 def test_the_captchas_application_is_a_number(app_id: str) -> None:
     """An application id that is not a number is one problem with its name, and never a crash."""
     found = problems({**LEAST, "CAPTCHA_APP_ID": app_id, "CAPTCHA_APP_SECRET": "hunter2"})
@@ -415,7 +416,7 @@ def test_test_numbers_have_a_code_each_and_a_last_day() -> None:
         assert problems({**LEAST, name: value}) == ["TEST_NUMBERS and TEST_NUMBERS_UNTIL go together"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "day",
     [
         *("2027-1-5", "2027-01-5", "2027-1-05", "2027-02-29", "2027-02-30", "2027-13-01", "2027-00-10", "2027-01-00"),
@@ -440,7 +441,7 @@ def test_the_captchas_secret_and_the_fixed_codes_are_never_printed() -> None:
     assert not any(secret in found for secret in ("hunter2", "271828", "13800138000"))
 
 
-@pytest.mark.parametrize("empty", ["", " "])
+@each_case("empty", ["", " "])
 def test_an_empty_variable_counts_as_unset(empty: str) -> None:
     """An optional variable that is empty has its default, and a required one is missing."""
     names = [name for name in _BAD if name != "JWT_SECRET"]
@@ -448,7 +449,7 @@ def test_an_empty_variable_counts_as_unset(empty: str) -> None:
     assert problems(dict.fromkeys(LEAST, empty)) == problems({})
 
 
-@pytest.mark.parametrize(
+@each_case(
     "name",
     [
         *(*LEAST, "REDIS_PASSWORD", "SECRET", "SMS_SENDER_ID", "REDIS_PORT"),

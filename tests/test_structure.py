@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.testkit.cases import each_case
+
 ROOT = Path(__file__).parent.parent
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path
@@ -106,7 +108,7 @@ def test_heavy_libraries_are_imported_at_their_first_use() -> None:
     assert [module for module, names in others.items() if any(name.startswith(LAZY_MODULES) for name in names)] == []
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "local").glob("*.py")), ids=lambda path: path.name)
+@each_case("path", sorted((ROOT / "local").glob("*.py")), ids=lambda path: path.name)
 def test_the_local_cloud_replaces_no_part_of_the_product(path: Path) -> None:
     """It runs the deployed app and web server; one module reads settings, one Redis, one adds origins."""
     ours = {name for name in imports(tree_of(path)) if name.split(".")[0] in {"sms_login", "index"}}
@@ -124,7 +126,7 @@ def test_only_the_entry_point_reads_the_environment() -> None:
     assert [name for name in MODULES if reads_environment(without_main(name))] == ["index"]
 
 
-@pytest.mark.parametrize(
+@each_case(
     "code",
     [
         "import os; os.environ['A']",

@@ -18,6 +18,7 @@ from sms_login.errors import InvalidPhone, Refusal, SendFailed, SendUnknown, Too
 from sms_login.phone import Phone
 from sms_login.sms import SmsRoute
 from tests.testkit.backends import NOON
+from tests.testkit.cases import each_case
 from tests.testkit.servers import until
 from tests.testkit.world import PHONE
 
@@ -214,7 +215,7 @@ def test_a_success_of_any_content_type_is_recognised(tencent: TencentStandIn) ->
     assert sms(tencent).send(PHONE, "012345").serial_no
 
 
-@pytest.mark.parametrize(
+@each_case(
     "response",
     [
         {"Error": {"Code": "InternalError", "Message": "…"}, "RequestId": "…"},

@@ -16,6 +16,7 @@ from sms_login import logs, wiring
 from sms_login.adapters.tencent.captcha import TencentCaptcha
 from sms_login.errors import ServiceUnavailable
 from sms_login.otp.rules import Rules
+from tests.testkit.cases import each_case
 from tests.testkit.leaks import Raw
 from tests.testkit.servers import until
 
@@ -154,9 +155,7 @@ def test_a_verdict_of_any_content_type_is_read(tencent: TencentStandIn) -> None:
     assert [adapter.refusal(*pair, IP) for _ in range(2)] == [None, "code 9"]
 
 
-@pytest.mark.parametrize(
-    "response", [{"Error": {"Code": "InternalError", "Message": "…"}}, {}, {"CaptchaCode": None}], ids=str
-)
+@each_case("response", [{"Error": {"Code": "InternalError", "Message": "…"}}, {}, {"CaptchaCode": None}], ids=str)
 def test_an_answer_without_a_verdict_is_an_outage(response: dict[str, Any]) -> None:
     """If the Content-Type has a charset, the SDK skips its check for errors and returns no verdict."""
     server = ApiServer(

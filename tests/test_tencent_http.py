@@ -17,6 +17,7 @@ from sms_login.adapters.tencent.sms import TencentSms, sms_api
 from sms_login.errors import Refusal, SendUnknown
 from sms_login.phone import Phone
 from sms_login.sms import SmsRoute
+from tests.testkit.cases import each_case
 from tests.testkit.peer import SENT, Peer, certificate, response
 from tests.testkit.world import PHONE
 
@@ -159,7 +160,7 @@ def test_the_connection_that_was_used_last_is_used_first(monkeypatch: pytest.Mon
         assert peer.connections == 3
 
 
-@pytest.mark.parametrize(
+@each_case(
     "answer",
     [
         response(SENT, "Connection: close"),
@@ -333,7 +334,7 @@ def test_the_addresses_of_a_host_are_tried_in_turn(
 JSON = json.dumps({"Response": SENT}).encode()
 
 
-@pytest.mark.parametrize(
+@each_case(
     "answer",
     [
         response(b"%x\r\n%s\r\n0\r\n\r\n" % (len(JSON), JSON), "Transfer-Encoding: chunked"),
@@ -357,7 +358,7 @@ def test_every_form_of_a_good_answer_is_read(answer: bytes) -> None:
         assert peer.connections == 1
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("answer", "detail"),
     [
         (b"", "ClientNetworkError"),
@@ -409,9 +410,7 @@ def test_an_endless_answer_is_left_after_a_mebibyte() -> None:
         assert send(peer.url) == "ClientNetworkError"
 
 
-@pytest.mark.parametrize(
-    "answer", [{"SendStatusSet": [{"Code": 5}]}, {"Error": {"Code": 5, "Message": "", "RequestId": ""}}]
-)
+@each_case("answer", [{"SendStatusSet": [{"Code": 5}]}, {"Error": {"Code": 5, "Message": "", "RequestId": ""}}])
 def test_a_code_that_is_no_text_is_a_refusal(answer: dict[str, Any]) -> None:
     """It is an answer all the same, unlike one that cannot be read."""
 

@@ -15,6 +15,7 @@ from sms_login.sessions.access_tokens import AccessTokens, Claims
 from sms_login.sessions.keys import KeyRing
 from sms_login.sessions.pem import private_key
 from sms_login.users import User
+from tests.testkit.cases import each_case
 from tests.testkit.key_files import private_pem
 from tests.testkit.tokens import TTL, USER, parts, tokens
 from tests.testkit.world import OLD_SECRET, OTHER_PHONE, PHONE, SECRET
@@ -57,7 +58,7 @@ def test_a_verified_token_yields_its_user_and_number() -> None:
     assert tokens().verify(tokens().issue(USER, SESSION)) == Claims("user-1", PHONE, SESSION)
 
 
-@pytest.mark.parametrize("avatar", ["头" * 2048, "\x01" * 2048, "a" * 2048, "😀" * 255])
+@each_case("avatar", ["头" * 2048, "\x01" * 2048, "a" * 2048, "😀" * 255])
 def test_no_avatar_makes_a_token_too_long(avatar: str) -> None:
     """The limit holds even for the longest name and an RSA signature; an avatar that is too long is left out."""
     keys = KeyRing(private_key(private_pem("RSA")))
@@ -107,7 +108,7 @@ def test_random_text_is_refused_without_a_crash(text: str) -> None:
         tokens().verify(text)
 
 
-@pytest.mark.parametrize("text", ["\ud800", "a.\udfff.c"])
+@each_case("text", ["\ud800", "a.\udfff.c"])
 def test_a_lone_surrogate_is_refused_without_a_crash(text: str) -> None:
     """Text that is not Unicode is TokenInvalid as well."""
     with pytest.raises(TokenInvalid):

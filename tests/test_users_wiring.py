@@ -17,6 +17,7 @@ from local.cloud import Cloud, local_cloud
 from sms_admin.users_table import create
 from sms_login import logs, wiring
 from sms_login.adapters.sql.client import SqlClient, connect
+from tests.testkit.cases import each_case
 from tests.testkit.environ import LEAST
 from tests.testkit.leaks import Raw, call, leaked
 from tests.testkit.mariadb import PASSWORD, MariaDbServer
@@ -49,7 +50,7 @@ print(sorted({"sqlalchemy", "pymysql"} & sys.modules.keys()), [answer["statusCod
 """
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("url", "imported"),
     [("", []), (" ", []), ("sqlite:///users.db", ["sqlalchemy"]), (MYSQL, ["pymysql", "sqlalchemy"])],
 )
@@ -58,9 +59,7 @@ def test_only_a_function_with_users_in_sql_imports_the_libraries(url: str, impor
     assert instance(ANSWER, USERS_URL=url).stdout.splitlines()[-1] == f"{imported} [503, 503, 503, 401]"
 
 
-@pytest.mark.parametrize(
-    ("library", "url"), [("sqlalchemy", "sqlite:///users.db"), ("sqlalchemy", MYSQL), ("pymysql", MYSQL)]
-)
+@each_case(("library", "url"), [("sqlalchemy", "sqlite:///users.db"), ("sqlalchemy", MYSQL), ("pymysql", MYSQL)])
 def test_a_library_that_is_not_deployed_is_a_problem_of_the_settings(library: str, url: str) -> None:
     """The problem is logged at the start and with every answer, by name, without a value and without a traceback."""
     out = instance(f"import sys; sys.modules[{library!r}] = None\n{ANSWER}", USERS_URL=url).stdout

@@ -23,6 +23,7 @@ from sms_login.sessions.keys import KeyRing
 from sms_login.sessions.proofs import Proofs
 from sms_login.sessions.tokens import Payload
 from sms_login.settings.settings import Settings
+from tests.testkit.cases import each_case
 from tests.testkit.environ import LEAST
 from tests.testkit.forging import claims, forged, key
 from tests.testkit.key_files import ALGORITHMS, private_pem
@@ -78,7 +79,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "*")
 
 
-@pytest.mark.parametrize("kind", ALGORITHMS)
+@each_case("kind", ALGORITHMS)
 def test_another_service_verifies_our_token(kind: str) -> None:
     """The URL of the key set suffices to verify a token, and the claims are those of the document's table."""
     with service(ALGORITHMS[kind], JWT_PRIVATE_KEY=private_pem(kind), SECRET=CODES) as (verify, token, _):
@@ -110,7 +111,7 @@ def bad_tokens(token: str) -> list[str]:
     return [*bad, forged("P-256", {**ours, "exp": ours["iat"] - 61})]
 
 
-@pytest.mark.parametrize("block", blocks("js"), ids=["jose", "jsonwebtoken"])
+@each_case("block", blocks("js"), ids=["jose", "jsonwebtoken"])
 def test_a_service_in_node_verifies_our_token_and_refuses_every_other(block: str) -> None:
     """With either library, a token that our key did not sign for this service is refused with an error for 401."""
     try:

@@ -21,6 +21,7 @@ from local.cloud import local_cloud
 from sms_login import __version__, wiring
 from sms_login.http.server import IDLE, MAX_BODY, MAX_HEADERS, THREADS, Server
 from sms_login.http.wsgi import Application, Handle, RequestEnviron, port_of
+from tests.testkit.cases import each_case
 from tests.testkit.events import PHONE
 from tests.testkit.servers import until
 
@@ -398,7 +399,7 @@ def test_credentials_of_a_request_reach_no_handler(handler: Recorder, *, scf: bo
     assert [name for name in handler.events[0]["headers"] if "scf" in name] == []
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("scf", "sent", "used"),
     [
         (True, CREDENTIALS, ["of-request", "key", "token"]),
@@ -462,7 +463,7 @@ def web_function(*args: str, **environ: str) -> Iterator["subprocess.Popen[str]"
         process.stdout.close()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@each_case("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_process_serves_and_ends_at_a_signal(number: signal.Signals) -> None:
     """`python -m sms_login.http.wsgi` answers on PORT, prints only JSON, and ends with 0."""
     with local_cloud({}) as cloud, socket.create_server(("127.0.0.1", 0)) as free:
@@ -482,7 +483,7 @@ def test_the_process_serves_and_ends_at_a_signal(number: signal.Signals) -> None
     ]
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("args", "environ", "said"),
     [
         (["--fast"], {}, "usage: [PORT=9000] python -m sms_login.http.wsgi [--scf]"),
@@ -496,7 +497,7 @@ def test_a_wrong_start_is_reported(args: list[str], environ: dict[str, str], sai
     assert process.returncode == 1
 
 
-@pytest.mark.parametrize("port", ["http", "-1", "65536", "80 80", "９０００", "9" * 5000, "9000\n"])
+@each_case("port", ["http", "-1", "65536", "80 80", "９０００", "9" * 5000, "9000\n"])
 def test_an_invalid_port_is_reported(port: str) -> None:
     """Text that Python would read as a number is refused too, and so is text that it could not read."""
     with pytest.raises(SystemExit) as end:
@@ -504,9 +505,7 @@ def test_an_invalid_port_is_reported(port: str) -> None:
     assert end.value.code == f"PORT is {port!r}, but a port is a number from 0 to 65535."
 
 
-@pytest.mark.parametrize(
-    ("environ", "port"), [({}, 9000), ({"PORT": ""}, 9000), ({"PORT": "0"}, 0), ({"PORT": "080"}, 80)]
-)
+@each_case(("environ", "port"), [({}, 9000), ({"PORT": ""}, 9000), ({"PORT": "0"}, 0), ({"PORT": "080"}, 80)])
 def test_the_default_port_is_9000(environ: dict[str, str], port: int) -> None:
     """The port 0 means any free port."""
     assert port_of(environ) == port

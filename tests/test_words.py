@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
+from tests.testkit.cases import each_case
 
 ROOT = Path(__file__).parent.parent
 # The one list of all our code, and all documents except the Chinese ones.
@@ -94,7 +94,7 @@ def occurrences(pattern: str, texts: list[Words]) -> list[str]:
     return places
 
 
-@pytest.mark.parametrize("place", [*CODE, *DOCUMENTS])
+@each_case("place", [*CODE, *DOCUMENTS])
 def test_clauses_without_a_noun_are_rare(place: str) -> None:
     """Each folder and document stays below the limits, or has at most one such clause; the message lists all places."""
     texts = words_of(ROOT / place)
