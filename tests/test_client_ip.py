@@ -1,5 +1,7 @@
 """The client of a request: every spelling of an IP address, and the sources that may name it."""
 
+import tracemalloc
+
 from sms_login.http.client_ip import client_of
 from sms_login.limits.client import UNKNOWN, Client
 from tests.testkit.cases import each_case
@@ -137,3 +139,15 @@ def test_without_a_source_clients_are_not_counted() -> None:
     headers = {"x-forwarded-for": "203.0.113.8", "x-scf-remote-addr": "203.0.113.9"}
     assert client_of("none", V4, headers) == Client(V4, None)
     assert client_of("none", "", headers) == Client("", None)
+
+
+def test_long_texts_in_place_of_addresses_fill_no_memory() -> None:
+    """Addresses are remembered, but not whatever text a client sends."""
+    tracemalloc.start()
+    try:
+        for i in range(50):
+            client_of("forwarded:1", "", {"x-forwarded-for": f"{i:09}" * 10_000})
+            client_of("platform", "", {"x-scf-remote-addr": f"{i:09}" * 10_000})
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from sms_login.limits.client import UNKNOWN, Client
 
+_LONGEST = 64  # characters of an address that are read, so that forged ones fill no cache
 _ONE_CUSTOMER = 64  # bits: the prefix of an IPv6 address that a provider gives to one customer
 
 
@@ -19,11 +20,10 @@ def client_of(source: str, platform: str, headers: Mapping[str, str]) -> Client:
     if source == "none":
         return Client(_parsed(platform))
     if source == "platform":
-        ip = _parsed(platform or headers.get("x-scf-remote-addr", ""))
+        ip = _parsed((platform or headers.get("x-scf-remote-addr", ""))[:_LONGEST])
     else:
-        hops = headers.get("x-forwarded-for", "").split(",")
-        nth = int(source.partition(":")[2])
-        ip = _parsed(hops[-nth]) if nth <= len(hops) else ""
+        hops, nth = headers.get("x-forwarded-for", "").split(","), int(source.partition(":")[2])
+        ip = _parsed(hops[-nth].strip()[:_LONGEST]) if nth <= len(hops) else ""
     if not ip:
         return Client("", UNKNOWN)
     if ":" in ip:
