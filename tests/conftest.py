@@ -206,6 +206,17 @@ def world(any_backend: Backend, clock: time_machine.Traveller) -> World:
     return World(any_backend, clock)
 
 
+@pytest.fixture
+def fresh_world(fake_redis: Any, clock: time_machine.Traveller) -> Make:
+    """A factory of services, each on an empty fakeredis: for the cases of one test."""
+
+    def made(**options: Any) -> World:
+        fake_redis.flushall()
+        return World(Backend(fake_redis, ages_by_itself=True), clock, **options)
+
+    return made
+
+
 @pytest.fixture(params=[*_EVERY, "sqlite", "mariadb"])
 def everywhere(request: pytest.FixtureRequest, clock: time_machine.Traveller) -> Iterator[Make]:
     """A factory of services, with users in each kind of Redis, or in each kind of SQL beside a fakeredis."""

@@ -22,6 +22,7 @@ from sms_login.limits.policy import Limits
 from sms_login.otp.rules import Rules
 from tests.testkit.attacks import FORGED, HALF_A_DAY, HOME, KEY, VICTIM, abroad, ask, counted, guess, mobile
 from tests.testkit.backends import Backend
+from tests.testkit.cases import each_case
 from tests.testkit.forging import claims, encoded
 from tests.testkit.races import outcomes, race
 from tests.testkit.tokens import HEADER, parts, signed
@@ -89,7 +90,7 @@ def from_page(world: World, headers: dict[str, str], verb: str = "POST") -> dict
     return world.app.handle({**event, "requestContext": {"sourceIp": HOME}}, {})
 
 
-@pytest.mark.parametrize(
+@each_case(
     "headers",
     [
         *({"Origin": "https://evil.example"}, {"origin": "null"}, {"Origin": "null", "Sec-Fetch-Site": "cross-site"}),
@@ -339,7 +340,7 @@ def test_log_injection(world: World, capsys: pytest.CaptureFixture[str], evil: s
 # Bodies.
 
 
-@pytest.mark.parametrize(
+@each_case(
     "body",
     [
         '{"method": "health", "a": "' + "x" * 16_384 + '"}',

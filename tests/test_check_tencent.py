@@ -75,7 +75,7 @@ def test_without_an_application_abroad_only_the_mainland_is_checked(cloud: Cloud
     assert the(list(tencent.check(unsigned, cloud.environ)), "sms.intl.sign").found == "SMS_INTL_SIGN is not set"
 
 
-@pytest.mark.parametrize("missing", ["TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY"])
+@each_case("missing", ["TENCENTCLOUD_SECRETID", "TENCENTCLOUD_SECRETKEY"])
 def test_missing_credentials_are_a_problem(cloud: Cloud, missing: str) -> None:
     """Without credentials no API is called."""
     (finding,) = check(cloud, **{missing: ""})
@@ -201,7 +201,7 @@ def test_a_signature_is_found_among_many(cloud: Cloud) -> None:
     assert bad(check(cloud)) == {}
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "params", "found"),
     [
         (TEXT, "code,minutes", f"{{1}} = code, {{2}} = minutes in “{TEXT}”"),
@@ -221,7 +221,7 @@ def test_a_template_is_shown_beside_its_parameters(cloud: Cloud, text: str, para
     assert (finding.state, finding.found) == (State.OK, found)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("text", "params", "variables"),
     [
         (TEXT, "code", "{1}, {2}"),

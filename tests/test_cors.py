@@ -277,7 +277,7 @@ def test_an_app_and_a_page_of_our_own_host_are_served_without_cors_headers(world
     assert len(world.outbox.sent) == 1
 
 
-@pytest.mark.parametrize("place", ["httpMethod", "requestContext"])
+@each_case("place", ["httpMethod", "requestContext"])
 def test_a_preflight_is_answered_without_a_body_and_does_nothing(
     world: World, place: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,7 @@ from local.cloud import Cloud, local_cloud
 from sms_login import __version__, errors, wiring
 from sms_login.http import messages
 from sms_login.otp.rules import Rules
+from tests.testkit.cases import each_case
 from tests.testkit.events import (
     PHONE,
     SHAPES,
@@ -89,7 +90,7 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "status", "number", "params"), REFUSALS, ids=lambda value: str(value)[:20])
+@each_case(("name", "status", "number", "params"), REFUSALS, ids=lambda value: str(value)[:20])
 def test_a_refusal_has_its_status_number_name_and_a_message_in_either_language(
     handler: wiring.Handler, name: str, status: int, number: int, params: dict[str, Any]
 ) -> None:
@@ -180,7 +181,7 @@ def test_a_failed_sending_is_undone_unless_it_may_have_arrived(
         assert login[2]["codeStr"] == "Success"
 
 
-@pytest.mark.parametrize("key", ["short", "k" * 65, "with space 123456", "ключ-ключ-ключ-ключ"])
+@each_case("key", ["short", "k" * 65, "with space 123456", "ключ-ключ-ключ-ключ"])
 def test_a_malformed_idempotency_key_is_refused(handler: wiring.Handler, key: str) -> None:
     """Every method refuses a malformed Idempotency-Key, and the message names the header."""
     for params in ({"method": "getSms"}, {"method": "login", "code": "123456"}, {"method": "health"}):
@@ -257,7 +258,7 @@ def test_every_refusal_has_its_own_name_and_a_message_in_both_languages() -> Non
         assert f"{refusal.__name__:<21} {refusal.number}  {refusal.status}" in (errors.__doc__ or "")
 
 
-@pytest.mark.parametrize("verb", ["PUT", "PATCH", "DELETE", "TRACE", "QUERY", "get"])
+@each_case("verb", ["PUT", "PATCH", "DELETE", "TRACE", "QUERY", "get"])
 def test_another_http_verb_is_refused_with_405(handler: wiring.Handler, verb: str) -> None:
     """The header Allow lists the verbs that are answered (RFC 9110, section 15.5.6)."""
     answer = handler.handle({"httpMethod": verb, "body": '{"method": "health"}'}, {})
@@ -265,8 +266,8 @@ def test_another_http_verb_is_refused_with_405(handler: wiring.Handler, verb: st
     assert json.loads(answer["body"])["codeStr"] == "HttpMethodNotAllowed"
 
 
-@pytest.mark.parametrize("verb", ["GET", "HEAD", "POST", None])
-@pytest.mark.parametrize("method", ["health", "jwks"])
+@each_case("verb", ["GET", "HEAD", "POST", None])
+@each_case("method", ["health", "jwks"])
 def test_reading_is_answered_alike_to_every_verb(handler: wiring.Handler, verb: str | None, method: str) -> None:
     """An event without a verb is answered too; the platform drops the body of an answer to HEAD."""
     answer = handler.handle({"httpMethod": verb, "queryString": {"method": method}}, {})
@@ -274,8 +275,8 @@ def test_reading_is_answered_alike_to_every_verb(handler: wiring.Handler, verb: 
     assert (answer["statusCode"], json.loads(answer["body"]).get("data")) == (200, data)
 
 
-@pytest.mark.parametrize("method", [*sorted({*messages.METHODS} - {"health", "jwks"}), "rubbish", None, ["health"]])
-@pytest.mark.parametrize("place", ["queryString", "body"])
+@each_case("method", [*sorted({*messages.METHODS} - {"health", "jwks"}), "rubbish", None, ["health"]])
+@each_case("place", ["queryString", "body"])
 def test_head_does_nothing(handler: wiring.Handler, cloud: Cloud, method: object, place: str) -> None:
     """HEAD is refused with 405 before anything happens, except for health and jwks; Allow leaves it out."""
     params = {"method": method, "phone": PHONE, "code": "123456", "token": "x.y.z"}

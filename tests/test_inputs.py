@@ -13,14 +13,15 @@ from sms_login.http.bodies import MAX_BODY
 from sms_login.http.wsgi import Application
 from tests.testkit.attacks import KEY
 from tests.testkit.backends import fake_backend
+from tests.testkit.cases import each_case
+from tests.testkit.limits import Make
 from tests.testkit.project import ROOT
 from tests.testkit.world import PHONE, REVIEW_CODE, REVIEW_PHONE, World
 
 
 def inputs(kind: str) -> list[Any]:
-    """Return the inputs of one kind as parameters of a test, named after what they are."""
-    rows = json.loads((ROOT / "tests" / "inputs" / f"{kind}.json").read_text(encoding="utf-8"))
-    return [pytest.param(row, id=row.get("what") or row["client"]) for row in rows]
+    """Return the inputs of one kind."""
+    return list(json.loads((ROOT / "tests" / "inputs" / f"{kind}.json").read_text(encoding="utf-8")))
 
 
 @pytest.fixture
@@ -29,9 +30,10 @@ def world(clock: time_machine.Traveller) -> World:
     return World(fake_backend(), clock)
 
 
-@pytest.mark.parametrize("case", inputs("numbers"))
-def test_a_number_is_read_as_it_was_meant_or_its_fault_is_named(world: World, case: dict[str, Any]) -> None:
+@each_case("case", inputs("numbers"))
+def test_a_number_is_read_as_it_was_meant_or_its_fault_is_named(fresh_world: Make, case: dict[str, Any]) -> None:
     """A number gets its code and logs in with the same spelling; a refusal says the fault, and not the number."""
+    world = fresh_world()
     if "gives" in case:
         sent = world.call("getSms", phone=case["input"])
         assert [phone.e164 for phone, _ in world.outbox.sent] == [case["gives"]]
@@ -46,12 +48,10 @@ def test_a_number_is_read_as_it_was_meant_or_its_fault_is_named(world: World, ca
     assert (world.outbox.sent, world.backend.dump()) == ([], {})
 
 
-@pytest.mark.parametrize("case", inputs("codes"))
-def test_a_code_is_read_as_it_was_meant_or_its_rule_is_named(
-    clock: time_machine.Traveller, case: dict[str, Any]
-) -> None:
+@each_case("case", inputs("codes"))
+def test_a_code_is_read_as_it_was_meant_or_its_rule_is_named(fresh_world: Make, case: dict[str, Any]) -> None:
     """A code of six digits is compared however it is grouped; a malformed one is no guess, and is not echoed."""
-    world = World(fake_backend(), clock, ip="192.0.2.1")
+    world = fresh_world(ip="192.0.2.1")
     if "gives" in case:
         assert case["gives"] == REVIEW_CODE
         assert world.call("login", phone=REVIEW_PHONE.e164, code=case["input"])["codeStr"] == "Success"
@@ -87,9 +87,10 @@ def as_event(world: World, case: dict[str, Any]) -> dict[str, Any]:
     return dict(json.loads(world.app.handle(event, {})["body"]))
 
 
-@pytest.mark.parametrize("case", inputs("bodies"))
-def test_every_body_that_clients_send_is_read_or_its_mistake_is_named(world: World, case: dict[str, Any]) -> None:
+@each_case("case", inputs("bodies"))
+def test_every_body_that_clients_send_is_read_or_its_mistake_is_named(fresh_world: Make, case: dict[str, Any]) -> None:
     """Over HTTP and in an event, a good body sends a code to its number, and another names its mistake."""
+    world = fresh_world()
     for send in [over_http] if "query" in case else [over_http, as_event]:
         world.outbox.sent.clear()
         answer = send(world, case)
@@ -101,9 +102,10 @@ def test_every_body_that_clients_send_is_read_or_its_mistake_is_named(world: Wor
             world.cool_down()
 
 
-@pytest.mark.parametrize("case", inputs("headers"))
-def test_every_header_that_clients_send_is_read_or_named(world: World, case: dict[str, Any]) -> None:
+@each_case("case", inputs("headers"))
+def test_every_header_that_clients_send_is_read_or_named(fresh_world: Make, case: dict[str, Any]) -> None:
     """A quoted key is the same key as without quotes, and the first language decides on the message."""
+    world = fresh_world()
     headers = {case["header"]: case["input"]}
     answer = world.call("getSms", headers, phone=PHONE.e164)
     if "refused" in case:

@@ -18,6 +18,7 @@ from local.captcha import KINDS, MAX_TICKETS, TicketOffice
 from local.cloud import local_cloud
 from local.gateway import Gateway
 from local.tencent import TencentStandIn
+from tests.testkit.cases import each_case
 from tests.testkit.gateway import Recorder, call_json
 from tests.testkit.servers import until
 from tests.testkit.tencent_client import NOW, code_of, codes, post
@@ -110,7 +111,7 @@ def test_a_ticket_passes_once(tencent: TencentStandIn) -> None:
     assert tencent.captcha_calls == 3
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("kind", "code", "message", "evil_level"),
     [
         ("good", 1, "OK", 0),
@@ -226,7 +227,7 @@ def test_a_captcha_application_must_be_a_number() -> None:
     assert set(threading.enumerate()) <= before
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("changes", "code"),
     [
         *[({name: None}, "MissingParameter") for name in (*PARAMS, "Ticket", "Randstr")],
@@ -246,13 +247,13 @@ def test_a_request_with_a_bad_parameter_is_refused(tencent: TencentStandIn, chan
     assert verdict(tencent, pair, UserIp="2001:db8::1", SceneId=0, MacAddress="", Imei="") == 1
 
 
-@pytest.mark.parametrize(("params", "code"), [([], "InvalidParameter"), ({"Tickets": ""}, "UnknownParameter")])
+@each_case(("params", "code"), [([], "InvalidParameter"), ({"Tickets": ""}, "UnknownParameter")])
 def test_a_body_that_is_no_request_is_refused(tencent: TencentStandIn, params: Any, code: str) -> None:
     """A body that is not an object, or has a misspelt parameter, is an error."""
     assert code_of(lambda: client(tencent).call_json(CAPTCHA, params)) == code
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("credentials", "code"),
     [
         ({"secret_key": "another"}, "AuthFailure.SignatureFailure"),
@@ -260,7 +261,7 @@ def test_a_body_that_is_no_request_is_refused(tencent: TencentStandIn, params: A
         ({"token": "another"}, "AuthFailure.TokenFailure"),
     ],
 )
-@pytest.mark.parametrize("mode", ["off", "timeout", "InternalError"])
+@each_case("mode", ["off", "timeout", "InternalError"])
 def test_wrong_credentials_are_refused(tencent: TencentStandIn, credentials: Any, code: str, mode: str) -> None:
     """In every mode that answers, a wrong key, id or token is refused: a failure must not hide a bug."""
     tencent.fail(mode, action=CAPTCHA)
@@ -268,7 +269,7 @@ def test_wrong_credentials_are_refused(tencent: TencentStandIn, credentials: Any
     assert code_of(lambda: client(tencent, **credentials).DescribeCaptchaResult(request(pair))) == code
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("attribute", "value", "code"),
     [
         ("_service", "sms", "AuthFailure.SignatureFailure"),
@@ -283,7 +284,7 @@ def test_another_service_or_version_is_refused(tencent: TencentStandIn, attribut
     assert verdict(tencent, pair) == 1
 
 
-@pytest.mark.parametrize("code", ["InternalError", "RequestLimitExceeded", "UnauthorizedOperation.Unauthorized"])
+@each_case("code", ["InternalError", "RequestLimitExceeded", "UnauthorizedOperation.Unauthorized"])
 def test_a_failure_code_refuses_the_request(tencent: TencentStandIn, code: str) -> None:
     """A failure code refuses the request without using its ticket up, and does not affect SendSms."""
     pair = tencent.captcha_ticket()
@@ -334,7 +335,7 @@ def test_each_action_has_its_own_failure_mode(tencent: TencentStandIn) -> None:
     assert tencent.captcha_calls == 2
 
 
-@pytest.mark.parametrize("mode", ["refusal", "throttle", "tiemout"])
+@each_case("mode", ["refusal", "throttle", "tiemout"])
 def test_a_mode_that_is_only_for_sendsms_is_refused(tencent: TencentStandIn, mode: str) -> None:
     """A mode that refuses a number makes no sense for a captcha; the error lists the modes."""
     with pytest.raises(ValueError, match="use off, timeout, reset, charset or a code"):
@@ -342,14 +343,14 @@ def test_a_mode_that_is_only_for_sendsms_is_refused(tencent: TencentStandIn, mod
     assert tencent.failing_of(CAPTCHA) == ("off", None)
 
 
-@pytest.mark.parametrize("call", [lambda api: api.fail("off", action="Send"), lambda api: api.failing_of("Send")])
+@each_case("call", [lambda api: api.fail("off", action="Send"), lambda api: api.failing_of("Send")])
 def test_an_unknown_action_is_refused(tencent: TencentStandIn, call: Callable[[TencentStandIn], Any]) -> None:
     """The error for an unknown action lists the actions."""
     with pytest.raises(ValueError, match="SendSms or DescribeCaptchaResult"):
         call(tencent)
 
 
-@pytest.mark.parametrize(("query", "code"), [("", 1), ("?kind=good", 1), ("?kind=expired", 8)])
+@each_case(("query", "code"), [("", 1), ("?kind=good", 1), ("?kind=expired", 8)])
 def test_a_post_to_the_gateway_issues_a_ticket(
     gateway: Gateway, tencent: TencentStandIn, query: str, code: int
 ) -> None:
@@ -359,7 +360,7 @@ def test_a_post_to_the_gateway_issues_a_ticket(
     assert verdict(tencent, (answer["ticket"], answer["randstr"])) == code
 
 
-@pytest.mark.parametrize("query", ["?kind=", "?kind=bad", "?kind=good&kind=good"])
+@each_case("query", ["?kind=", "?kind=bad", "?kind=good&kind=good"])
 def test_a_post_for_an_unknown_kind_of_ticket_is_refused(gateway: Gateway, query: str) -> None:
     """The gateway's error for an unknown kind of ticket lists the kinds."""
     status, answer = call_json(gateway, "POST", f"/_local/captcha{query}")
@@ -377,7 +378,7 @@ def test_the_failure_switch_of_the_gateway_takes_an_action(gateway: Gateway, ten
     assert (tencent.failing, tencent.failing_of(CAPTCHA)) == (("off", None), ("timeout", 1))
 
 
-@pytest.mark.parametrize("target", ["POST /_local/fail?mode=off&action=Send", "GET /_local/fail?action="])
+@each_case("target", ["POST /_local/fail?mode=off&action=Send", "GET /_local/fail?action="])
 def test_the_failure_switch_of_the_gateway_refuses_an_unknown_action(gateway: Gateway, target: str) -> None:
     """The gateway's error for an unknown action lists the actions."""
     method, path = target.split()

@@ -13,6 +13,7 @@ from local.embedded_redis import embedded_redis
 from local.redis_view import trouble
 from local.tencent import TencentStandIn
 from sms_login import wiring
+from tests.testkit.cases import each_case
 from tests.testkit.servers import RedisCluster, RedisServer
 
 PAGE = Path(__file__).parent.parent / "local" / "page"
@@ -67,7 +68,7 @@ def test_the_files_of_the_page_contain_no_other_address() -> None:
         assert set(found) <= {"http://www.w3.org/2000/svg"}, file.name
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("verb", "path", "accept"),
     [
         ("POST", "/", "text/html"),
@@ -88,7 +89,7 @@ def test_any_other_request_goes_on_to_the_function(tencent: TencentStandIn, verb
     assert get(Control(tencent, {}), path, verb=verb, accept=accept) is None
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:9000", "localhost:9000", "localhost", "[::1]:9000", "10.0.2.2:9000"])
+@each_case("host", ["127.0.0.1:9000", "localhost:9000", "localhost", "[::1]:9000", "10.0.2.2:9000"])
 def test_programs_and_pages_of_this_machine_may_read_the_inbox(tencent: TencentStandIn, host: str) -> None:
     """Requests may use any address of this machine, as an emulator does; other pages get no leave to read."""
     control = Control(tencent, {})
@@ -104,7 +105,7 @@ def test_programs_and_pages_of_this_machine_may_read_the_inbox(tencent: TencentS
         assert answer["headers"]["X-Content-Type-Options"] == "nosniff"
 
 
-@pytest.mark.parametrize(
+@each_case(
     "headers",
     [
         {"origin": "https://evil.example"},
@@ -121,7 +122,7 @@ def test_programs_and_pages_of_this_machine_may_read_the_inbox(tencent: TencentS
         {"host": ""},
     ],
 )
-@pytest.mark.parametrize("request_line", ["GET /_local/inbox", "POST /_local/fail?mode=timeout"])
+@each_case("request_line", ["GET /_local/inbox", "POST /_local/fail?mode=timeout"])
 def test_a_foreign_page_can_neither_read_a_code_nor_set_a_failure(
     tencent: TencentStandIn, request_line: str, headers: dict[str, str]
 ) -> None:
@@ -182,7 +183,7 @@ def test_the_page_learns_which_countries_are_allowed(
     assert json.loads(answer["body"]) == codes
 
 
-@pytest.mark.parametrize("path", ["/", "/page/main.js"])
+@each_case("path", ["/", "/page/main.js"])
 def test_head_is_answered_like_get(tencent: TencentStandIn, path: str) -> None:
     """The answer to HEAD is that to GET, whose body the web server omits."""
     control = Control(tencent, {})
@@ -191,7 +192,7 @@ def test_head_is_answered_like_get(tencent: TencentStandIn, path: str) -> None:
     assert answer == get(control, path, **BROWSER)
 
 
-@pytest.mark.parametrize("query", ["", "?phone=", "?phone=abc", "?phone=*", "?phone=1"])
+@each_case("query", ["", "?phone=", "?phone=abc", "?phone=*", "?phone=1"])
 def test_the_redis_path_takes_one_number_and_no_pattern(tencent: TencentStandIn, query: str) -> None:
     """Without a valid number the answer is a 400 with an example, and Redis is not asked."""
     answer = get(Control(tencent, {}), f"/_local/redis{query}")

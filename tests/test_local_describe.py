@@ -80,7 +80,7 @@ def test_a_change_of_the_account_counts_at_once(tencent: TencentStandIn) -> None
     assert signs(tencent, International=0) == []
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("params", "code"),
     [
         ({}, "MissingParameter"),
@@ -95,7 +95,7 @@ def test_a_bad_parameter_is_refused(tencent: TencentStandIn, params: dict[str, A
     assert code_of(lambda: templates(tencent, **params)) == code
 
 
-@pytest.mark.parametrize("action", ["DescribeSmsTemplateList", "DescribeSmsSignList"])
+@each_case("action", ["DescribeSmsTemplateList", "DescribeSmsSignList"])
 def test_each_list_checks_the_signature_and_can_be_made_to_fail(tencent: TencentStandIn, action: str) -> None:
     """A wrong key is refused, and a failure code refuses one action and no other."""
     wrong = client(tencent, secret_key="wrong")

@@ -12,6 +12,7 @@ from tencentcloud.sms.v20210111.sms_client import SmsClient
 
 from local.gateway import Gateway
 from local.tencent import TencentStandIn
+from tests.testkit.cases import each_case
 from tests.testkit.gateway import Recorder, call, call_json
 
 
@@ -81,7 +82,7 @@ def test_the_failure_switch_sets_shows_and_ends_a_mode(gateway: Gateway, tencent
     assert call_json(gateway, "POST", "/_local/fail?mode=off") == (200, {"mode": "off", "times": None})
 
 
-@pytest.mark.parametrize("query", ["", "?mode=", "?mode=broken", "?mode=off&mode=off"])
+@each_case("query", ["", "?mode=", "?mode=broken", "?mode=off&mode=off"])
 def test_an_unknown_failure_mode_is_refused(gateway: Gateway, tencent: TencentStandIn, query: str) -> None:
     """The error for an unknown mode lists the modes, and the present mode stays."""
     tencent.fail("refusal")
@@ -91,7 +92,7 @@ def test_an_unknown_failure_mode_is_refused(gateway: Gateway, tencent: TencentSt
     assert tencent.failing == ("refusal", None)
 
 
-@pytest.mark.parametrize("times", ["0", "-1", "two", "", "1&times=2"])
+@each_case("times", ["0", "-1", "two", "", "1&times=2"])
 def test_a_bad_number_of_failures_is_refused(gateway: Gateway, tencent: TencentStandIn, times: str) -> None:
     """``times`` must be a whole number from 1 on."""
     status, answer = call_json(gateway, "POST", f"/_local/fail?mode=throttle&times={times}")
@@ -99,7 +100,7 @@ def test_a_bad_number_of_failures_is_refused(gateway: Gateway, tencent: TencentS
     assert tencent.failing == ("off", None)
 
 
-@pytest.mark.parametrize("request_line", ["GET /_local/", "POST /_local/inbox", "GET /_local/outbox"])
+@each_case("request_line", ["GET /_local/", "POST /_local/inbox", "GET /_local/outbox"])
 def test_an_unknown_local_path_is_a_404(gateway: Gateway, handler: Recorder, request_line: str) -> None:
     """The error for an unknown path lists the paths, and the function is not called."""
     method, path = request_line.split()

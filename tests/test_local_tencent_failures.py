@@ -9,11 +9,12 @@ import pytest
 from tencentcloud.common.exception import TencentCloudSDKException
 
 from local.tencent import TencentStandIn
+from tests.testkit.cases import each_case
 from tests.testkit.servers import until
 from tests.testkit.tencent_client import GOOD, PHONE, SECRET_ID, SECRET_KEY, client, code_of, codes, post, request
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("mode", "code"),
     [
         ("refusal", "FailedOperation.InsufficientBalanceInSmsPackage"),
@@ -29,7 +30,7 @@ def test_a_number_code_fails_every_number_of_a_request(tencent: TencentStandIn, 
     assert tencent.inbox() == []
 
 
-@pytest.mark.parametrize(
+@each_case(
     "code",
     [
         "AuthFailure.UnauthorizedOperation",
@@ -120,7 +121,7 @@ def test_a_failure_lasts_until_it_is_switched_off(tencent: TencentStandIn, end: 
     assert codes(sdk.SendSms(request())) == ["Ok"]
 
 
-@pytest.mark.parametrize("mode", ["", "Throttle", "tiemout", "AuthFailure", "LimitExceeded.", "limit.exceeded"])
+@each_case("mode", ["", "Throttle", "tiemout", "AuthFailure", "LimitExceeded.", "limit.exceeded"])
 def test_an_unknown_mode_is_refused(tencent: TencentStandIn, mode: str) -> None:
     """The error for an unknown mode lists the modes, and the present mode stays."""
     tencent.fail("refusal")

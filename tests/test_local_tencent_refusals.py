@@ -5,14 +5,13 @@ import time
 from email.message import Message as Headers
 from typing import Any
 
-import pytest
-
 from local import tc3
 from local.tencent import TencentStandIn
+from tests.testkit.cases import each_case
 from tests.testkit.tencent_client import GOOD, NOW, PHONE, SECRET_ID, SECRET_KEY, client, code_of, codes, post, request
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("credentials", "code"),
     [
         ({"secret_key": "another"}, "AuthFailure.SignatureFailure"),
@@ -40,7 +39,7 @@ def test_a_request_of_the_helper_is_accepted_up_to_five_minutes_early_or_late(te
         assert post(tencent, GOOD, at=time.time() + seconds)["SendStatusSet"][0]["Code"] == "Ok"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("changes", "code"),
     [
         ({"signed_body": b"{}"}, "AuthFailure.SignatureFailure"),
@@ -62,7 +61,7 @@ def test_a_tampered_request_is_refused(tencent: TencentStandIn, changes: Any, co
     assert tencent.inbox() == []
 
 
-@pytest.mark.parametrize("change", ["host", "date", "service", "credential"])
+@each_case("change", ["host", "date", "service", "credential"])
 def test_the_scope_of_a_signature_is_checked(tencent: TencentStandIn, change: str) -> None:
     """The host must be signed; date and service must be this request's, in the signature and in the Credential."""
     now = int(time.time())
@@ -86,13 +85,13 @@ def test_the_scope_of_a_signature_is_checked(tencent: TencentStandIn, change: st
     assert answer["Error"]["Code"] == "AuthFailure.SignatureFailure"
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'{"PhoneNumberSet": "+8613800138000"}'])
+@each_case("body", [b"", b"{", b"[]", b"\xff", b'{"PhoneNumberSet": "+8613800138000"}'])
 def test_a_body_that_is_no_request_is_refused(tencent: TencentStandIn, body: bytes) -> None:
     """A signed body is refused unless it is a JSON object with the right types."""
     assert post(tencent, body)["Error"]["Code"] == "InvalidParameter"
 
 
-@pytest.mark.parametrize("length", ["", "ten", "-1", "10485761"])
+@each_case("length", ["", "ten", "-1", "10485761"])
 def test_a_bad_content_length_ends_the_connection(tencent: TencentStandIn, length: str) -> None:
     """A body without a length, or with a malformed or a huge one, is not read."""
     with socket.create_connection(("127.0.0.1", int(tencent.url.rsplit(":", 1)[1])), timeout=10) as connection:
@@ -102,7 +101,7 @@ def test_a_bad_content_length_ends_the_connection(tencent: TencentStandIn, lengt
     assert answer.startswith(b"HTTP/1.1 413 ")
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("changes", "code"),
     [
         ({"PhoneNumberSet": None}, "MissingParameter"),
@@ -130,7 +129,7 @@ def test_a_misspelt_parameter_is_refused(tencent: TencentStandIn) -> None:
     assert code_of(lambda: client(tencent).call("SendSms", {"PhoneNumbers": [PHONE]})) == "UnknownParameter"
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("changes", "code"),
     [
         ({"PhoneNumberSet": ["13800138000"]}, "InvalidParameterValue.IncorrectPhoneNumber"),

@@ -10,8 +10,10 @@ import pytest
 import time_machine
 
 from sms_login.sessions.store import LONGEST_SESSION, SessionRules
-from tests.testkit.backends import Backend, fake_backend
+from tests.testkit.backends import Backend
+from tests.testkit.cases import each_case
 from tests.testkit.devices import Device, devices, session_key, session_keys
+from tests.testkit.limits import Make
 from tests.testkit.world import OTHER_PHONE, PHONE, World
 
 # The tokens that a device may send to log out.
@@ -225,12 +227,6 @@ NEITHER = ["yes", "2", "tru", " true", "null", "真", "-1"]
 NO_BOOLEANS: list[object] = [2, -1, 1.5, 10**30, [True], {"a": True}]
 
 
-@pytest.fixture
-def fake_world(clock: time_machine.Traveller) -> World:
-    """Give a login service on fakeredis: parameters are parsed before Redis is asked."""
-    return World(fake_backend(), clock)
-
-
 def log_out(device: Device, shape: str, everywhere: object) -> dict[str, Any]:
     """Log out with an event of a shape, and return the body of the answer."""
     params = {"method": "logout", "token": device.token, "everywhere": everywhere}
@@ -239,26 +235,26 @@ def log_out(device: Device, shape: str, everywhere: object) -> dict[str, Any]:
     return body
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("shape", "told", "everywhere"),
     [*((shape, *pair) for shape in SHAPES for pair in SPELLINGS.items()), *(("JSON", *pair) for pair in VALUES)],
 )
 def test_everywhere_may_be_a_word_or_a_boolean(
-    fake_world: World, shape: str, told: object, *, everywhere: bool
+    fresh_world: Make, shape: str, told: object, *, everywhere: bool
 ) -> None:
     """A form and a query take words, JSON also true, false, 1 and 0; an empty value is false."""
-    device, other = devices(fake_world, 2)
+    device, other = devices(fresh_world(), 2)
     assert log_out(device, shape, told)["codeStr"] == "Success"
     assert (device.is_in, other.is_in) == (False, not everywhere)
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("shape", "garbage"),
     [*((shape, word) for shape in SHAPES for word in NEITHER), *(("JSON", value) for value in NO_BOOLEANS)],
 )
-def test_everywhere_that_is_neither_true_nor_false_is_refused(fake_world: World, shape: str, garbage: object) -> None:
+def test_everywhere_that_is_neither_true_nor_false_is_refused(fresh_world: Make, shape: str, garbage: object) -> None:
     """For a malformed `everywhere`, the message names the parameter, and no session ends."""
-    device = Device(fake_world)
+    device = Device(fresh_world())
     answer = log_out(device, shape, garbage)
     assert (answer["codeStr"], "everywhere" in answer["errorMessage"]) == ("InValidParam", True)
     assert device.is_in

@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
-import pytest
 import time_machine
 
 from tests.testkit.backends import fake_backend
+from tests.testkit.cases import each_case
 from tests.testkit.world import PHONE, World
 
 REFERER = "https://servicewechat.com/wx0123456789abcdef/18/page-frame.html"
@@ -43,8 +43,8 @@ def request(world: World, verb: str, headers: dict[str, str], **params: Any) -> 
     return json.loads(world.app.handle(event, {})["body"])
 
 
-@pytest.mark.parametrize("headers", SEEN.values(), ids=SEEN)
-@pytest.mark.parametrize("verb", ["POST", "GET"])
+@each_case("headers", SEEN.values(), ids=SEEN)
+@each_case("verb", ["POST", "GET"])
 def test_a_mini_program_logs_in(clock: time_machine.Traveller, verb: str, headers: dict[str, str]) -> None:
     """No setting is needed, on phones, on computers and in DevTools."""
     world = World(fake_backend(), clock)

@@ -43,11 +43,12 @@ def at(path: Any, shape: Shape) -> Shape:
     return lambda params, headers: {**shape(params, headers), "path": path}
 
 
-@pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("shape", [gateway_json, gateway_query, gateway_form, url_form])
+@each_case("path", PATHS)
+@each_case("shape", [gateway_json, gateway_query, gateway_form, url_form])
 def test_the_last_segment_of_the_path_names_the_method(world: World, shape: Shape, path: str) -> None:
     """A stage and the function's name may stand before it, in every shape of event."""
     assert call(world.app, at(path, shape), phone=PHONE)[2]["codeStr"] == "Ok"
+    world.backend.client.flushall()
 
 
 @each_case("name", [*messages.METHODS, "jwks.json"])
@@ -56,7 +57,7 @@ def test_every_method_has_a_path(name: str) -> None:
     assert messages.method_at(f"/{name}") == name.removesuffix(".json")
 
 
-@pytest.mark.parametrize("shape", [gateway_json, gateway_query, gateway_form])
+@each_case("shape", [gateway_json, gateway_query, gateway_form])
 def test_a_method_among_the_parameters_overrides_the_path(world: World, shape: Shape) -> None:
     """The path counts last, and only an empty method counts as absent."""
     assert call(world.app, at("/getSms", shape), method="health")[2]["data"]["redis"] == "ok"
@@ -64,7 +65,7 @@ def test_a_method_among_the_parameters_overrides_the_path(world: World, shape: S
     assert call(world.app, at("/health", shape), method="")[2]["data"]["redis"] == "ok"
 
 
-@pytest.mark.parametrize("path", OTHER)
+@each_case("path", OTHER)
 def test_another_path_is_that_of_the_one_url(world: World, path: Any) -> None:
     """A path of any type that names no method changes nothing."""
     assert call(world.app, at(path, gateway_json), method="health")[2]["data"]["redis"] == "ok"

@@ -138,7 +138,7 @@ def test_closed_pins_have_no_problem(pins: list[Pin]) -> None:
         assert list(problems(pins, ["Lamp"], {"lamp==1.0": lamp, "oil-lamp==2.0": OIL}, environment)) == []
 
 
-@pytest.mark.parametrize(
+@each_case(
     ("lamp", "requirement", "problem"),
     [
         (release("oil-lamp", "wick>=1"), "lamp", "lamp needs wick, which is not pinned"),

@@ -113,7 +113,7 @@ def test_section_3_6_nothing_is_compressed(kind: str) -> None:
 
 
 @every_kind
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
+@each_case("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
 def test_section_3_7_json_is_utf_8(kind: str, encoding: str) -> None:
     """A header or claims in any encoding but UTF-8 are refused, although our key signed them."""
     header = {"alg": key(kind).algorithm, "typ": "at+jwt", **({"kid": key(kind).kid} if key(kind).kid else {})}

@@ -10,6 +10,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tests.testkit.cases import each_case
 from tests.testkit.servers import (
     RedisCluster,
     RedisServer,
@@ -94,7 +95,7 @@ def test_no_server_outlives_killed_tests(tmp_path: Path) -> None:
     until(lambda: not answers(server), 30)
 
 
-@pytest.mark.parametrize("command", ["HELLO 2", "GETDEL key", "COPY a b", "XLEN key"])
+@each_case("command", ["HELLO 2", "GETDEL key", "COPY a b", "XLEN key"])
 def test_4_0_lacks_newer_commands(redis_4: Any, command: str) -> None:
     """The stand-in refuses commands that 4.0 does not know."""
     with pytest.raises(redis.ResponseError, match="unknown command"):

@@ -180,7 +180,7 @@ CODES: list[tuple[str, type[Refusal]]] = [
 ]
 
 
-@pytest.mark.parametrize(("code", "refusal"), CODES, ids=[code for code, _ in CODES])
+@each_case(("code", "refusal"), CODES, ids=[code for code, _ in CODES])
 def test_every_error_code_of_tencent_becomes_a_refusal(
     tencent: TencentStandIn, code: str, refusal: type[Refusal]
 ) -> None:
@@ -193,7 +193,7 @@ def test_every_error_code_of_tencent_becomes_a_refusal(
     assert tencent.inbox() == []
 
 
-@pytest.mark.parametrize(("code", "seconds"), WAITS)
+@each_case(("code", "seconds"), WAITS)
 def test_a_limit_of_tencent_has_a_retry_after(tencent: TencentStandIn, code: str, seconds: int) -> None:
     """A daily limit ends at midnight in China."""
     tencent.fail(code)

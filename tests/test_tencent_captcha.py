@@ -83,7 +83,7 @@ def test_a_ticket_that_was_never_issued_is_refused(tencent: TencentStandIn) -> N
     assert adapter.refusal(ticket, randstr, IP) is None
 
 
-@pytest.mark.parametrize("ticket", ["trerror_", "trerror_1001_190000042_1800000000", "trerror_" + "x" * 2000])
+@each_case("ticket", ["trerror_", "trerror_1001_190000042_1800000000", "trerror_" + "x" * 2000])
 def test_a_ticket_that_the_widget_made_up_is_refused_without_a_call(tencent: TencentStandIn, ticket: str) -> None:
     """Anyone can write such a ticket, so it costs neither a call nor a Redis key."""
     for adapter in (captcha(tencent), captcha(tencent, {})):
@@ -167,7 +167,7 @@ def test_an_answer_without_a_verdict_is_an_outage(response: dict[str, Any]) -> N
     server.close()
 
 
-@pytest.mark.parametrize("missing", [*list(KEYS)[:2], "all"])
+@each_case("missing", [*list(KEYS)[:2], "all"])
 def test_without_credentials_the_service_is_not_called(tencent: TencentStandIn, missing: str) -> None:
     """The log says that the credentials are missing."""
     environ = {} if missing == "all" else {**KEYS, missing: ""}

@@ -16,6 +16,7 @@ from sms_login.adapters.sql.users import SqlUsers
 from sms_login.calls import Later
 from sms_login.phone import Phone
 from sms_login.users import User
+from tests.testkit.cases import each_case
 from tests.testkit.mariadb import PASSWORD, MariaDbServer
 from tests.testkit.users import lasting
 from tests.testkit.world import OTHER_PHONE, PHONE
@@ -216,7 +217,7 @@ def test_migrate_without_the_old_table_is_an_error(database: Database) -> None:
     assert database.run("migrate")[::2] == (1, "sql: there is no table info to take users from\n")
 
 
-@pytest.mark.parametrize("arguments", [[], ["drop"], ["create", "migrate"], ["--help"]])
+@each_case("arguments", [[], ["drop"], ["create", "migrate"], ["--help"]])
 def test_an_unknown_command_prints_the_usage(database: Database, arguments: list[str]) -> None:
     """An unknown command prints the usage and changes nothing."""
     code, out, err = database.run(*arguments)

@@ -11,8 +11,8 @@ Test = Callable[..., None]
 def each_case(names: str | Sequence[str], cases: Iterable[Any], *, ids: Any = None) -> Callable[[Test], Test]:
     """Run a test once for each case; takes the parameters of pytest.mark.parametrize.
 
-    All cases run, and one AssertionError names those that failed. Only for tests without state: fixtures of a test are
-    set up once for all its cases.
+    All cases run, and one AssertionError names those that failed. Only for cases that may follow one another: the
+    fixtures of a test are set up once for all of them.
     """
     words = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
     values = [case if len(words) > 1 else (case,) for case in cases]
