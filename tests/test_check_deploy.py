@@ -16,6 +16,7 @@ from deploy.document import read
 from deploy.env import env_file, of_the_cli, read_file
 from deploy.sources import ROOT, deployed, source
 from sms_login.settings.settings import TABLE
+from tests.testkit.cases import each_case
 from tests.testkit.servers import require
 
 FILES = pytest.mark.parametrize("name", check.FILES)
@@ -202,16 +203,17 @@ MISTAKES: dict[str, tuple[Change, str]] = {
 
 
 @FILES
-@pytest.mark.parametrize(("change", "problem"), MISTAKES.values(), ids=MISTAKES)
+@each_case(("change", "problem"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_is_found_and_named(there: Path, name: str, change: Change, problem: str) -> None:
     """Each mistake gives one sentence, without the value of a secret."""
+    shutil.copy(ROOT / name, there / name)
     (found,) = changed(there / name, change)
     assert found.startswith(problem)
     assert "0123456789" not in found
 
 
 @FILES
-@pytest.mark.parametrize(
+@each_case(
     ("before", "after", "problem"),
     [
         ("timeout: 20", "timeout: 20\n  timeout: 20", ": timeout is repeated"),
@@ -227,7 +229,7 @@ def test_yaml_that_the_cli_reads_differently_is_found(
     there: Path, name: str, before: str, after: str, problem: str
 ) -> None:
     """The CLI's YAML has dates, but no `yes` and no octal numbers, and stops at a repeated key."""
-    text = (there / name).read_text()
+    text = (ROOT / name).read_text()
     assert text.count(before) == 1
     (there / name).write_text(text.replace(before, after))
     (found,) = check.offline(there / name, check.example())[0]

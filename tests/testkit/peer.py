@@ -100,6 +100,7 @@ def certificate(directory: Path, name: str) -> Path:
     require(shutil.which("openssl") is not None, "openssl")
     files = ["-keyout", f"{name}.key", "-out", f"{name}.pem"]
     names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *files, *names]
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]  # made in a tenth of the time of an RSA key
+    command = ["openssl", "req", "-x509", *key, "-nodes", "-days", "2", *files, *names]
     subprocess.run(command, cwd=directory, check=True, capture_output=True)  # noqa: S603 - a program that we found
     return directory / f"{name}.pem"
