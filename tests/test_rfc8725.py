@@ -33,7 +33,7 @@ ALL_ALGORITHMS = [
     "ES256", "ES256K", "ES384", "ES512", "EdDSA", "Ed25519", "Ed448",
 ]  # fmt: skip
 
-every_kind = pytest.mark.parametrize("kind", KINDS)
+every_kind = each_case("kind", KINDS)
 
 
 def refused(kind: str, *bad: str) -> None:

@@ -27,7 +27,7 @@ from tests.testkit.forging import KINDS, TTL, claims, encoded, forged, key, toke
 from tests.testkit.tokens import USER, parts
 from tests.testkit.world import OLD_SECRET, PHONE, World
 
-every_kind = pytest.mark.parametrize("kind", KINDS)
+every_kind = each_case("kind", KINDS)
 
 
 @every_kind

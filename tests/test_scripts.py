@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
-
 from tests.testkit.cases import each_case
 
 ADAPTERS = Path(__file__).parent.parent / "sms_login" / "adapters" / "redis"
@@ -30,7 +28,7 @@ NEWER = {"KEEPTTL", "GET", "EXAT", "PXAT"}  # options that SET has got since the
 GUARD = "if redis.replicate_commands then redis.replicate_commands() end"
 NAME = r"[A-Za-z_]\w*"
 
-each_script = pytest.mark.parametrize("name", SCRIPTS)
+each_script = each_case("name", SCRIPTS)
 
 
 def header(script: str) -> str:
