@@ -40,9 +40,9 @@ def test_a_sending_counts_for_its_client_its_range_its_country_and_in_total(make
 
 
 @each_limit
-def test_a_used_up_budget_refuses_until_its_window_ends(make: Make, limit: Limit) -> None:
+def test_a_used_up_budget_refuses_until_its_window_ends(make_anew: Make, limit: Limit) -> None:
     """A refusal changes nothing, and its Retry-After ends at the full hour or at midnight in China, to the second."""
-    world = make(limits=limit.limits(2))
+    world = make_anew(limits=limit.limits(2))
     for i in range(2):
         world.get_sms(phone=limit.number(i))
     for _ in range(2):
@@ -109,10 +109,10 @@ def test_a_request_that_one_budget_refuses_reserves_nothing_in_the_others(
 
 @each_limit
 def test_a_request_that_loses_the_last_place_between_check_and_reserve_refunds_the_rest(
-    make: Make, printed: Printed, limit: Limit
+    make_anew: Make, printed: Printed, limit: Limit
 ) -> None:
     """If another request reaches a limit after the check, the slower one is refused and refunds its other budgets."""
-    world = make(limits=limit.limits(1))
+    world = make_anew(limits=limit.limits(1))
     world.between_check_and_reserve(lambda: world.get_sms(phone=limit.number(0)))
     body = world.call("getSms", phone=limit.number(1).e164)
     assert (body["codeStr"], body["retryAfter"]) == (limit.refusal.name, limit.wait)

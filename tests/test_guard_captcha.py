@@ -5,6 +5,7 @@ import pytest
 from sms_login.errors import CaptchaRequired, CountryNotAllowed, InvalidPhone, Locked, SendingPaused, TooManyRequests
 from sms_login.limits.policy import Limits
 from sms_login.otp.rules import Rules
+from tests.testkit.cases import each_case
 from tests.testkit.limits import (
     ABROAD,
     IP,
@@ -28,9 +29,9 @@ from tests.testkit.world import OTHER_PHONE, PHONE, UNLIMITED
 
 
 @each_unverified
-def test_a_captcha_is_required_once_half_of_an_unverified_budget_is_used(make: Make, limit: Limit) -> None:
+def test_a_captcha_is_required_once_half_of_an_unverified_budget_is_used(make_anew: Make, limit: Limit) -> None:
     """From half of the budget on, a request without a ticket changes nothing, and one with a good ticket is sent."""
-    world = make(limits=limit.limits(5), captcha_mode="adaptive")
+    world = make_anew(limits=limit.limits(5), captcha_mode="adaptive")
     half = 3
     for i in range(half):
         assert world.get_sms(phone=limit.number(i)).request_id
@@ -50,10 +51,10 @@ def test_with_the_default_limits_a_clients_eleventh_sending_of_an_hour_requires_
     refused(world, CaptchaRequired, stranger(10))
 
 
-@pytest.mark.parametrize("limit", TOTAL, ids=lambda limit: limit.name)
-def test_a_total_never_requires_a_captcha(make: Make, limit: Limit) -> None:
+@each_case("limit", TOTAL, ids=lambda limit: limit.name)
+def test_a_total_never_requires_a_captcha(make_anew: Make, limit: Limit) -> None:
     """A total lets every sending pass until it is full, and then refuses."""
-    world = make(limits=limit.limits(4), captcha_mode="adaptive")
+    world = make_anew(limits=limit.limits(4), captcha_mode="adaptive")
     for i in range(4):
         assert world.get_sms(phone=limit.number(i)).request_id
     refused(world, limit.refusal, limit.number(4))
@@ -76,20 +77,20 @@ def test_a_client_whose_sendings_are_verified_needs_no_captcha(make: Make) -> No
     assert world.captchas.seen == []
 
 
-@pytest.mark.parametrize("limit", [UNVERIFIED[0], UNVERIFIED[2]], ids=lambda limit: limit.name)
-def test_a_good_ticket_lifts_the_hourly_limit_of_client_and_range(make: Make, limit: Limit) -> None:
+@each_case("limit", [UNVERIFIED[0], UNVERIFIED[2]], ids=lambda limit: limit.name)
+def test_a_good_ticket_lifts_the_hourly_limit_of_client_and_range(make_anew: Make, limit: Limit) -> None:
     """Each request with a good ticket is sent, however far the hourly limit is exceeded."""
-    world = make(limits=limit.limits(2), captcha_mode="adaptive")
+    world = make_anew(limits=limit.limits(2), captcha_mode="adaptive")
     for i in range(6):
         world.captchas.good = {f"ticket-{i}"}
         assert world.get_sms(phone=limit.number(i), ticket=f"ticket-{i}").request_id
     refused(world, CaptchaRequired, limit.number(6))
 
 
-@pytest.mark.parametrize("limit", [UNVERIFIED[1], *UNVERIFIED[3:], *TOTAL], ids=lambda limit: limit.name)
-def test_a_good_ticket_lifts_no_other_limit(make: Make, limit: Limit) -> None:
+@each_case("limit", [UNVERIFIED[1], *UNVERIFIED[3:], *TOTAL], ids=lambda limit: limit.name)
+def test_a_good_ticket_lifts_no_other_limit(make_anew: Make, limit: Limit) -> None:
     """A country's limit, those of a day and the totals refuse a good ticket, and never require a captcha."""
-    world = make(limits=limit.limits(2), captcha_mode="adaptive")
+    world = make_anew(limits=limit.limits(2), captcha_mode="adaptive")
     world.captchas.good = {"1", "2", "3"}
     for i in range(2):
         world.get_sms(phone=limit.number(i), ticket=str(i + 1))
@@ -157,9 +158,9 @@ def test_a_ticket_is_not_verified_if_no_captcha_is_required(make: Make) -> None:
 
 
 @each_unverified
-def test_a_request_that_another_pushes_past_half_after_the_check_needs_a_captcha(make: Make, limit: Limit) -> None:
+def test_a_request_that_another_pushes_past_half_after_the_check_needs_a_captcha(make_anew: Make, limit: Limit) -> None:
     """If another request uses half of a budget after the check, the slower one is refused and its budgets refunded."""
-    world = make(limits=limit.limits(2), captcha_mode="adaptive")
+    world = make_anew(limits=limit.limits(2), captcha_mode="adaptive")
     world.between_check_and_reserve(lambda: world.get_sms(phone=limit.number(0)))
     with pytest.raises(CaptchaRequired) as refusal:
         world.get_sms(phone=limit.number(1))

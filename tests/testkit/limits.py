@@ -15,6 +15,7 @@ from sms_login.limits.policy import Limits
 from sms_login.periods import Calendar
 from sms_login.phone import Phone
 from sms_login.users import User
+from tests.testkit.cases import each_case
 from tests.testkit.world import PHONE, UNLIMITED, World
 
 IP, OTHER_IP = "203.0.113.7", "203.0.113.8"
@@ -106,8 +107,8 @@ TOTAL = [
     Limit("country_total", abroad, TO_MIDNIGHT),
     Limit("total", stranger, TO_MIDNIGHT, SendingPaused),
 ]
-each_limit = pytest.mark.parametrize("limit", [*UNVERIFIED, *TOTAL], ids=lambda limit: limit.name)
-each_unverified = pytest.mark.parametrize("limit", UNVERIFIED, ids=lambda limit: limit.name)
+each_limit = each_case("limit", [*UNVERIFIED, *TOTAL], ids=lambda limit: limit.name)
+each_unverified = each_case("limit", UNVERIFIED, ids=lambda limit: limit.name)
 
 
 def refused(world: World, refusal: type[Refusal], phone: Phone = PHONE, **options: Any) -> Refusal:
