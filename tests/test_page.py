@@ -636,13 +636,11 @@ def test_a_required_captcha_is_shown_until_a_ticket_is_good(visit: Visit) -> Non
 
 def renews_an_expired_access_token(person: Person) -> None:
     """The page refreshes by itself, and the user's action succeeds."""
-    calls = person.page.locator("#requests summary strong")
-    before = calls.all_inner_texts()
     person.page.clock.fast_forward("03:00:00")
     person.page.get_by_label("Nickname").fill("小明")
     person.press("Save")
     person.says("Your nickname is saved.")
-    expect(calls).to_have_text(["setNickname", "refresh", *before])
+    expect(person.page.locator("#requests summary strong")).to_have_text(["setNickname", "refresh", "login", "getSms"])
 
 
 def shows_a_nickname_as_text(person: Person) -> None:
@@ -664,7 +662,6 @@ def test_a_reload_keeps_the_user_signed_in(visit: Visit) -> None:
     """The page keeps the refresh token, renews the access token, and no storage of the browser has the latter."""
     person = visit(clock=True)
     person.sign_in()
-    assert person.page.locator("#requests summary strong").all_inner_texts() == ["login", "getSms"]
     renews_an_expired_access_token(person)
     shows_a_nickname_as_text(person)
     person.page.context.clear_cookies()
