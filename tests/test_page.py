@@ -196,6 +196,7 @@ def test_a_login_works_by_mouse_and_keyboard_and_the_console_shows_it(visit: Vis
     person.type_code(person.codes[0])  # the page sends a complete code by itself
     person.says("Welcome! Your account has been made.")
     expect(person.page.locator("#own-number")).to_have_text(re.compile(rf"^\+86 {person.number[:3]} "))
+    person.wait(1)  # the console looks each second
     user = person.page.locator("#redis article", has_text="User record")
     expect(user.locator(".ttl")).to_have_text("for ever")
     shortens_the_tokens(person)
@@ -651,6 +652,7 @@ def shows_a_nickname_as_text(person: Person) -> None:
     person.says("Your nickname is saved.")
     person.open()
     person.says("Welcome back!")
+    person.wait(1)  # the console looks each second
     expect(person.page.locator("#name")).to_have_text(name)
     expect(person.page.locator("#redis")).to_contain_text(name)
     expect(person.page.locator("main img, main b")).to_have_count(0)
