@@ -19,7 +19,17 @@ MODULES = {
 
 # All third parties of the login; the contracts in pyproject.toml give each its room. Every room may use msgspec, since
 # its Struct is the type of our values.
-THIRD_PARTIES = {"cryptography", "jwt", "msgspec", "phonenumbers", "redis", "sqlalchemy", "tencentcloud", "waitress"}
+THIRD_PARTIES = {
+    "cryptography",
+    "hiredis",
+    "jwt",
+    "msgspec",
+    "phonenumbers",
+    "redis",
+    "sqlalchemy",
+    "tencentcloud",
+    "waitress",
+}
 # Imported inside the functions that need them, so that a cold start does not pay for them.
 LAZY = {"cryptography", "jwt", "tencentcloud"}
 # The same for modules of ours: users in Redis need no SQLAlchemy, and JWT_SECRET needs no cryptography.

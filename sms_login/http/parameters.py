@@ -67,7 +67,7 @@ def plain(name: str, value: Any) -> Any:
         raise InvalidParam(
             "code must be a string, since a number loses its leading zeros", "code 应为字符串，数字会丢失开头的 0"
         )
-    if isinstance(value, str) and _NOT_TEXT.search(value):
+    if isinstance(value, str) and not value.isascii() and _NOT_TEXT.search(value):
         raise InvalidParam(f"{name} is not UTF-8 text", f"{name} 不是 UTF-8 文本")
     return digits_of(value) if name == "code" and isinstance(value, str) else value
 

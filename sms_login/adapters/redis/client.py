@@ -99,7 +99,7 @@ class RedisCall(Struct, Generic[T], eq=False):
     lost: Callable[[], None] = lambda: None  # is called if there is no answer
     __repr__ = object.__repr__  # keys name phone numbers
 
-    def words(self, known: set[str]) -> Sequence[str | int]:
+    def words(self, known: set[str]) -> tuple[Any, ...]:
         """See `connections.Command.words`. The first use of a script on a connection sends its text."""
         if self.script is None:
             return (self.name, *self.keys, *self.args)
@@ -148,21 +148,22 @@ class RedisClient:
 
     def send(self, *calls: Call[Any]) -> None:
         """See `calls.Send`. On a cluster, a round trip is a batch for each node, all sent before any is awaited."""
-        if not all(call.made() for call in each(calls) if isinstance(call, Later)):
+        flat = [*each(calls)]
+        if not all(call.made() for call in flat if isinstance(call, Later)):
             return
-        batch = [call for call in each(calls) if isinstance(call, RedisCall) and call.reply is NOT_SENT]
-        if not batch:
+        if not (batch := [call for call in flat if isinstance(call, RedisCall) and call.reply is NOT_SENT]):
             return
-        with suppress(IndexError):
-            while True:
+        with suppress(IndexError):  # another thread may take them
+            while self._riding:
                 batch.insert(0, self._riding.popleft())
         self._exchange(batch := [*self.riders(), *batch])
         # A server that has forgotten its scripts has run none of these, and is sent their texts, in the same order.
-        if forgotten := [call for call in batch if isinstance(call.reply, redis.exceptions.NoScriptError)]:
+        failed = [call for call in batch if isinstance(call.reply, Exception)]
+        if forgotten := [call for call in failed if isinstance(call.reply, redis.exceptions.NoScriptError)]:
             for call in forgotten:
                 call.in_full = True
             self._exchange(forgotten)
-        for call in batch:
+        for call in failed:
             if isinstance(call.reply, FAILURES):
                 call.reply = ServiceUnavailable(f"redis: {type(call.reply).__name__}: {call.reply}")
                 call.lost()
