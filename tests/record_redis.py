@@ -20,14 +20,17 @@ from sms_login import __version__
 from sms_login.adapters.redis.client import connect
 from sms_login.errors import InvalidPhone
 from sms_login.otp.rules import Rules
+from sms_login.phone import Phone
 from tests.testkit.backends import NOON, Backend
 from tests.testkit.limits import IP, KEY, abroad, counts, stranger
+from tests.testkit.receipts import receipt
 from tests.testkit.servers import RedisServer
 from tests.testkit.world import World
 
 RECORDED = Path(__file__).with_name("recorded")
 OTHER_KEY = "idempotency-key-2"
 FAILURES, LOCKED = 3, 100  # wrong codes in a row
+AWAY = 90 * 86_400  # s without a login after which a user has returned
 
 Held = dict[str, Any]  # the values that an app holds: its `phone`, and fields of its answers
 
@@ -35,9 +38,9 @@ Held = dict[str, Any]  # the values that an app holds: its `phone`, and fields o
 class Driver:
     """Brings numbers into every state that Redis can store; each number has a range of its own."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, apps: dict[str, Held] | None = None) -> None:
         self.world = world
-        self.apps: dict[str, Held] = {}
+        self.apps: dict[str, Held] = {} if apps is None else apps
 
     def call(self, method: str, key: str | None = None, /, **params: Any) -> Held:
         """Call a method, and return the data of its answer, which must be a success. `key` is an Idempotency-Key."""
@@ -55,7 +58,7 @@ class Driver:
         """Have a code sent; if the app has a sessionId, the same code is sent again."""
         given = {name: app[name] for name in ("sessionId", "purpose", "detail") if name in app}
         sent = self.call("getSms", key, phone=app["phone"], **given)
-        app |= {"sessionId": sent["sessionId"], "code": self.world.outbox.code}
+        app |= {"sessionId": sent["sessionId"], "serialNo": sent["serialNo"], "code": self.world.outbox.code}
 
     def guess(self, app: Held, times: int, *, shared: bool = False) -> None:
         """Send wrong codes; if `shared`, without the sessionId."""
@@ -83,6 +86,7 @@ class Driver:
 def drive(world: World) -> Driver:
     """Bring numbers into every state, the slow ones first. The Redis of `world` must be empty."""
     driver = Driver(world)
+    _users(driver)
     driver.send(driver.app("expired"))
     lenient = World(world.backend, world.clock, rules=Rules(guesses=LOCKED))
     day = driver.app("day full")["phone"]
@@ -90,6 +94,7 @@ def drive(world: World) -> Driver:
         world.wait(answer["data"]["resendAfter"])
     assert answer["retryAfter"] > world.rules.cooldown, "the day's limit, not the cooldown"
     _sessions(driver)
+    _messages(driver)
 
     locked = Driver(lenient)
     app = driver.app("locked")
@@ -97,6 +102,51 @@ def drive(world: World) -> Driver:
     locked.guess(app, LOCKED)
     _codes(driver)
     return driver
+
+
+def _users(driver: Driver) -> None:
+    """Bring users into the states that their records know."""
+    world = driver.world
+    away = Driver(World(world.backend, world.clock, reverify_after=AWAY), driver.apps)
+    returned = driver.app("returned")
+    away.send(returned)
+    away.log_in(returned)
+    world.wait(AWAY)
+    away.send(returned)
+    away.log_in(returned)
+
+    banned = driver.app("banned")
+    driver.send(banned)
+    driver.log_in(banned)
+    assert world.users.ban(Phone.parse(banned["phone"], "CN"), banned["userId"]).answer()
+
+    moved = driver.app("moved")
+    driver.send(moved)
+    driver.log_in(moved, name="Moved")
+    world.cool_down()
+    old = {"phone": moved["phone"], "purpose": "changePhone"}
+    sent = driver.call("getSms", **old)
+    code = {"code": world.outbox.code, "sessionId": sent["sessionId"]}
+    proof = driver.call("verify", **old, **code)["proof"]
+    new = {"phone": stranger(98).e164}
+    sent = driver.call("getSms", **new, purpose="changePhone")
+    code = {"code": world.outbox.code, "sessionId": sent["sessionId"]}
+    answer = driver.call("changePhone", token=moved["token"], proof=proof, **new, **code)
+    moved |= {field: answer[field] for field in ("phone", "token", "refreshToken")} | {"earlierToken": moved["token"]}
+
+
+def _messages(driver: Driver) -> None:
+    """Bring messages into the states that their challenges and receipts know, and count what became of them."""
+    world = driver.world
+    counting = Driver(World(world.backend, world.clock, ip=IP, statistics=True), driver.apps)
+    delivered, called = driver.app("delivered"), driver.app("called")
+    for app in (delivered, called):
+        counting.send(app)
+    serial_no = delivered["serialNo"]
+    assert counting.world.receive([receipt(serial_no, phone=Phone.parse(delivered["phone"], "CN"))])[0] == 200
+    world.wait(world.rules.cooldown + 1)
+    assert counting.call("getSms", phone=called["phone"], sessionId=called["sessionId"], channel="voice")
+    assert counting.world.statistics_of()["sent"] == 2
 
 
 def _sessions(driver: Driver) -> None:

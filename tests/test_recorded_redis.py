@@ -14,9 +14,11 @@ from msgspec.structs import replace
 from sms_login import __version__
 from sms_login.limits.policy import Limits
 from sms_login.otp.rules import Rules
-from tests.record_redis import FAILURES, OTHER_KEY, RECORDED, Held, record, restore
+from sms_login.phone import Phone
+from tests.record_redis import AWAY, FAILURES, OTHER_KEY, RECORDED, Held, record, restore
 from tests.testkit.backends import NOON, Backend, fake_backend
 from tests.testkit.limits import IP, KEY, TO_MIDNIGHT, abroad, stranger
+from tests.testkit.receipts import receipt
 from tests.testkit.world import UNLIMITED, World
 
 FILES = sorted(RECORDED.glob("*.json"))
@@ -237,6 +239,63 @@ def test_sessions_that_a_logout_everywhere_ended_stay_ended(world: World, apps: 
     data(world, "logout", token=app["token"], everywhere=True)
     assert name(world, "refresh", refreshToken=app["refreshToken"]) == "TokenInvalid"
     assert name(world, "refresh", refreshToken=app["endedRefreshToken"]) == "TokenInvalid"
+
+
+def test_a_banned_user_stays_banned(world: World, apps: dict[str, Held]) -> None:
+    """For every token, and after a right code."""
+    app = apps["banned"]
+    assert name(world, "getUserInfo", token=app["token"]) == "UserBanned"
+    assert name(world, "refresh", refreshToken=app["refreshToken"]) == "UserBanned"
+    session = data(world, "getSms", phone=app["phone"])["sessionId"]
+    code = {"code": world.outbox.code, "sessionId": session}
+    assert name(world, "login", phone=app["phone"], **code) == "UserBanned"
+
+
+def test_a_user_who_has_moved_is_at_the_new_number_alone(world: World, apps: dict[str, Held]) -> None:
+    """The session there goes on, and those of the old number stay ended."""
+    app = apps["moved"]
+    user = data(world, "getUserInfo", token=app["token"])
+    assert (user["userId"], user["phone"], user["name"]) == (app["userId"], app["phone"], app["name"])
+    assert data(world, "refresh", refreshToken=app["refreshToken"])["userId"] == app["userId"]
+    assert name(world, "getUserInfo", token=app["earlierToken"]) == "TokenInvalid"
+
+
+def test_a_user_who_has_returned_is_told_so_again(replay: Replay) -> None:
+    """With the last login before the absence."""
+    world, app = replay.world(reverify_after=AWAY), replay.apps["returned"]
+    session = data(world, "getSms", phone=app["phone"])["sessionId"]
+    answer = data(world, "login", phone=app["phone"], code=world.outbox.code, sessionId=session)
+    assert (answer["userId"], answer["isReturning"]) == (app["userId"], True)
+
+
+def test_the_fate_of_a_recorded_message_is_told(world: World, apps: dict[str, Held]) -> None:
+    """Delivered if there was a receipt; else a receipt that comes now is noted."""
+    delivered, called = apps["delivered"], apps["called"]
+    for app, status in ((delivered, "delivered"), (called, "sent")):
+        asked = {name: app[name] for name in ("phone", "sessionId", "serialNo")}
+        assert data(world, "getSmsStatus", **asked)["status"] == status
+    late = receipt(called["serialNo"], "MK:0001", Phone.parse(called["phone"], "CN"))
+    assert world.receive([late]) == (200, {"result": 0, "errmsg": "OK"})
+    asked = {name: called[name] for name in ("phone", "sessionId", "serialNo")}
+    assert data(world, "getSmsStatus", **asked)["status"] == "failed"
+
+
+def test_a_called_code_logs_in(world: World, apps: dict[str, Held]) -> None:
+    """The code that was sent and then read aloud is one code."""
+    assert data(world, "login", **log_in(apps["called"]))["isNewUser"] is True
+
+
+def test_recorded_statistics_go_on(replay: Replay) -> None:
+    """The counts of an hour are added to."""
+    world, app = replay.world(statistics=True), replay.apps["called"]
+    before = world.statistics_of()
+    data(world, "login", **log_in(app))
+    after = world.statistics_of()
+    assert (before["sent"], before["delivered"], before["voice"]) == (2, 1, 1)
+    assert {key: after[key] - before.get(key, 0) for key in after if after[key] != before.get(key)}.items() >= {
+        "verified:login": 1,
+        "signed_up": 1,
+    }.items()
 
 
 def test_a_user_keeps_id_and_name(world: World, apps: dict[str, Held]) -> None:
