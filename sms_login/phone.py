@@ -15,7 +15,7 @@ from sms_login.typed import digits_of
 _DROPPED = "./\\()[]{}<>·•‧∙・。∕【】〔〕「」"  # dots, slashes and brackets
 _E164 = re.compile(r"\+[1-9][0-9]{5,14}")
 _SPELLING = re.compile(r"\+?[0-9]{1,20}")
-_LIKE_A_MOBILE_OF_CHINA = re.compile(r"1[0-9]{10}")
+_LIKE_A_MOBILE_OF_CHINA = "1[0-9]{10}"
 _LONG = 12  # characters: a shorter number would be mostly visible
 _CAN_RECEIVE_SMS = {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 _UNREADABLE = {
@@ -69,7 +69,7 @@ class Phone(Struct, frozen=True):
         try:
             return _parsed(number, default_region, known)
         except InvalidPhone:
-            if default_region == "CN" and _LIKE_A_MOBILE_OF_CHINA.fullmatch(number):
+            if default_region == "CN" and re.fullmatch(_LIKE_A_MOBILE_OF_CHINA, number):
                 raise InvalidPhone(fault=PhoneFault.NOT_OF_CHINA) from None
             with suppress(InvalidPhone):
                 phone = _parsed(f"+{number}", None, known)

@@ -53,7 +53,7 @@ MUST_BE = {
     "Idempotency-Key": ("16 to 64 of A-Z, a-z, 0-9, _ and -", "16 至 64 个字母、数字、_ 或 -"),
 }
 # Lone surrogates, which cannot be stored or answered; and U+FFFD, which decoders put for bytes that they cannot read.
-_NOT_TEXT = re.compile("[\ud800-\udfff\ufffd]")
+_NOT_TEXT = "[\ud800-\udfff\ufffd]"
 IDEMPOTENCY_KEY = r"[A-Za-z0-9_-]{16,64}"
 
 
@@ -67,7 +67,7 @@ def plain(name: str, value: Any) -> Any:
         raise InvalidParam(
             "code must be a string, since a number loses its leading zeros", "code 应为字符串，数字会丢失开头的 0"
         )
-    if isinstance(value, str) and not value.isascii() and _NOT_TEXT.search(value):
+    if isinstance(value, str) and not value.isascii() and re.search(_NOT_TEXT, value):
         raise InvalidParam(f"{name} is not UTF-8 text", f"{name} 不是 UTF-8 文本")
     return digits_of(value) if name == "code" and isinstance(value, str) else value
 

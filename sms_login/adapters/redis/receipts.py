@@ -12,7 +12,7 @@ from sms_login.otp.delivery import DeliveryReceipt, NoteOutcome, SmsStatus
 from sms_login.phone import Phone
 
 _MOST = 32  # receipts of one number, of which ten minutes have fewer sendings
-_NOTED = re.compile(r"(delivered|failed) ([0-9]{1,15}) ([A-Za-z]*)")
+_NOTED = r"(delivered|failed) ([0-9]{1,15}) ([A-Za-z]*)"
 
 
 class RedisReceipts:
@@ -38,5 +38,5 @@ class RedisReceipts:
 def _status(noted: str | None) -> SmsStatus | None:
     if noted is None:
         return None
-    match: Any = _NOTED.fullmatch(noted)
+    match: Any = re.fullmatch(_NOTED, noted)
     return SmsStatus(match[1], match[3] or None, int(match[2])) if match else SmsStatus("sent")

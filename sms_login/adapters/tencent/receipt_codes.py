@@ -23,11 +23,11 @@ _CODES: dict[Reason, str] = {
     ),
 }
 _REASONS: dict[str, Reason] = {code: reason for reason, codes in _CODES.items() for code in codes.split()}
-_OF_A_PHONE = re.compile("M[NIK]:[0-9]{4}")  # of China Mobile: mostly off, suspended, or without signal
+_OF_A_PHONE = "M[NIK]:[0-9]{4}"  # of China Mobile: mostly off, suspended, or without signal
 
 
 def reason_of(code: str) -> Reason:
     """Return the reason that a code means, in any of its spellings: "REJECTD_006" is REJECTD, "MK00001" is MK:0001."""
     code = re.sub("_[0-9]+$", "", code.strip().upper().replace(" ", "-"))
     code = re.sub("^([A-Z]{2})0([0-9]{4})$", r"\1:\2", code)
-    return _REASONS.get(code) or ("unreachable" if _OF_A_PHONE.fullmatch(code) else "carrier")
+    return _REASONS.get(code) or ("unreachable" if re.fullmatch(_OF_A_PHONE, code) else "carrier")
