@@ -280,3 +280,31 @@ def test_the_terminal_has_tables_and_bars_in_both_languages(cloud: Cloud) -> Non
     assert "其他" in chinese
     assert "套餐余量" in chinese
     assert APPLICATION not in done.out
+
+
+def test_a_sum_that_grows_meanwhile_spoils_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last sum is worked out of the whole; it is kept only if nothing of the whole can have grown meanwhile."""
+    now, zone = 1795901405.0, 8
+    today = spans.today(now, zone)
+    rows = spans.days(today - timedelta(days=9), today - timedelta(days=1), zone)
+    statistics = Statistics(lambda: now, str)
+    for row in rows:
+        statistics.add("1", row.begin * HOUR, RequestSuccessCount=10, CallbackSuccessCount=10)
+    monkeypatch.setattr(calls, "A_SECOND", 1000)
+    monkeypatch.setattr("local.statistics.A_SECOND", 1000)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    tencent = figures.Tencent({**os.environ}, {"1": set()}, now)
+    account = Direct(statistics)
+    monkeypatch.setattr(tencent, "_account", account)
+    ask = account.call
+
+    def grow(action: str, **parameters: Any) -> SimpleNamespace:
+        answer = ask(action, **parameters)
+        if action == figures.RECEIVED.name and account.asked[action] == 1:  # the sum of the whole has been answered
+            statistics.add("1", rows[-1].begin * HOUR, CallbackSuccessCount=1)
+        return answer
+
+    monkeypatch.setattr(account, "call", grow)
+    tencent.of(rows, complete=True)
+    found = tencent.of(rows, complete=True)
+    assert [found[row].delivered for row in rows] == [10] * 8 + [11]

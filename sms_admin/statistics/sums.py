@@ -35,6 +35,7 @@ class _Part:
             (span for span in covered if span not in known), key=lambda span: (span not in busy, -span.begin)
         )
         self.left: Sums = {}
+        self.end = 0  # of the whole
 
     @property
     def open_busy(self) -> list[Span]:
@@ -49,7 +50,7 @@ class _Part:
 
     def begin(self, whole: Sums) -> None:
         """Note the sum of the whole."""
-        self.left = dict(whole)
+        self.left, self.end = dict(whole), self.whole.end
         for sums in self.known.values():
             self._take(sums)
 
@@ -82,10 +83,11 @@ def sums_of(
     known = {name: {span: sums for span in past if (sums := cache.get(span))} for name, cache in caches.items()}
     found = [((span, span), sums) for of_one in known.values() for span, sums in of_one.items()]
 
-    def note(part: _Part, span: Span, sums: Sums) -> None:
+    def note(part: _Part, span: Span, sums: Sums, end: int) -> None:
+        """Note a sum; keep it if all until `end` was closed, so that nothing it was worked out of can have grown."""
         part.note(span, sums)
         found.append(((span, span), sums))
-        if (span.end + action.closed) * HOUR < now:
+        if (end + action.closed) * HOUR < now:
             caches[part.application].put(span, sums)
 
     calls = Calls(account, action, complete=complete)
@@ -97,10 +99,10 @@ def sums_of(
     while batch := _next(parts, calls.left):
         answers = iter(calls.ask([(part.application, span) for part, span in batch]))
         for (part, span), sums in zip(batch, answers, strict=True):
-            note(part, span, sums)
+            note(part, span, sums, span.end)
     for part in parts:
         while part.open and (len(part.open) == 1 or not any(part.left.values())):
-            note(part, part.open[0], part.left)
+            note(part, part.open[0], part.left, part.end)
         if part.open:
             found.append(((min(part.open, key=_begin), max(part.open, key=_begin)), part.left))
     for cache in caches.values():
