@@ -5,6 +5,7 @@ Some of its checks find nothing to judge here, and are on nevertheless: `use_aft
 tests).
 """
 
+import inspect
 import itertools
 import json
 import re
@@ -302,7 +303,12 @@ def try_every_method(answer: Callable[[Any], None], **more: Any) -> None:
     second.
     """
     drawn = schemathesis.openapi.from_dict(DOCUMENT, config=schemathesis.Config.from_dict({**CONFIG, **more}))
-    for built in get_all_tests(schema=drawn, test_func=answer, settings=settings(**SETTINGS), given_kwargs=None):
+    # The last schemathesis for Python 3.10 wants more: the seed, which CONFIG has, and values for the strategies.
+    wanted = inspect.signature(get_all_tests).parameters
+    given = {name: value for name, value in {"seed": 1, "as_strategy_kwargs": None}.items() if name in wanted}
+    for built in get_all_tests(
+        schema=drawn, test_func=answer, settings=settings(**SETTINGS), given_kwargs=None, **given
+    ):
         assert isinstance(built, Ok), built
         _, test = built.ok()
         test()
