@@ -200,7 +200,7 @@ def test_a_login_works_by_mouse_and_keyboard_and_the_console_shows_it(visit: Vis
     user = person.page.locator("#redis article", has_text="User record")
     expect(user.locator(".ttl")).to_have_text("for ever")
     shortens_the_tokens(person)
-    person.press("Sign out")
+    person.sign_out()
     person.number = new_number()
     works_by_keyboard_alone(person)
 
@@ -222,7 +222,7 @@ def test_a_click_on_a_message_fills_in_its_code(visit: Visit, place: Place) -> N
     expect(person.screen("home")).to_be_visible()
     own.click()
     expect(page.locator("#inbox-hint")).to_have_text("The phone is not waiting for a code now.")
-    person.press("Sign out")
+    person.sign_out()
     page.get_by_label("Country or region").select_option(label="Germany +49")
     expect(page.get_by_label("Mobile number")).to_have_attribute("placeholder", "")
     person.number = "01512 3456789"
@@ -234,7 +234,7 @@ def test_a_click_on_a_message_fills_in_its_code(visit: Visit, place: Place) -> N
     arrived.click()
     expect(person.screen("home")).to_be_visible()
     expect(arrived).to_have_count(0)
-    person.press("Sign out")
+    person.sign_out()
 
     def turn(route: Route) -> None:
         messages = [message.as_json() for message in place.tencent.inbox()]
@@ -274,7 +274,7 @@ def test_the_person_who_waits_is_told_the_fate_of_the_message_and_may_get_a_call
     person = visit(clock=True, prepare=spoken)
     person.ask_for_code()
     gets_a_call(person)
-    person.press("Sign out")
+    person.sign_out()
     page, fate = person.page, person.page.locator("#fate")
     both = page.evaluate("async () => (await import('/page/fate_words.js')).fateWords")
     words, ask = both["en"], page.locator("#number .primary")
@@ -401,7 +401,7 @@ def test_the_page_takes_a_number_and_a_code_as_people_type_and_paste_them(visit:
     person.says("Enter all six digits.")
     person.type_code(" ".join(chr(ord("０") + int(digit)) for digit in person.codes[0]) + " is your code")
     expect(person.screen("home")).to_be_visible()
-    person.press("Sign out")
+    person.sign_out()
     number = new_number()
     person.number = f"+86 {number}"
     person.ask_for_code()
@@ -478,8 +478,7 @@ def offers_a_new_code_after_too_many_wrong_ones(person: Person) -> None:
     assert len(person.codes) == 2
     person.type_code(person.codes[0])
     expect(person.screen("home")).to_be_visible()
-    person.press("Sign out")
-    person.says("You are signed out.")
+    person.sign_out()
 
 
 def replaces_a_dead_code_after_going_back(person: Person, end: str) -> None:
@@ -509,8 +508,7 @@ def replaces_a_dead_code_after_going_back(person: Person, end: str) -> None:
     assert len(set(person.codes)) == 2
     person.type_code(person.codes[0])
     expect(person.screen("home")).to_be_visible()
-    person.press("Sign out")
-    person.says("You are signed out.")
+    person.sign_out()
 
 
 def test_a_code_that_no_longer_works_is_replaced_after_the_cooldown(visit: Visit) -> None:
@@ -576,7 +574,7 @@ def test_each_failure_of_sendsms_is_explained(visit: Visit, place: Place) -> Non
         if sent:
             person.type_code(person.codes[0])
             expect(person.screen("home")).to_be_visible()
-            person.press("Sign out")
+            person.sign_out()
         elif screen == "code":
             person.press("Back")
     switch = person.page.get_by_role("group", name="Sending an SMS")
@@ -762,8 +760,7 @@ def deletes_the_account_with_a_fresh_code(person: Person) -> None:
     expect(person.screen("code")).to_be_visible()
     person.type_code(person.codes[0])
     person.says("Welcome! Your account has been made.")
-    person.press("Sign out")
-    person.says("You are signed out.")
+    person.sign_out()
 
 
 def changes_the_number(person: Person, taken: str) -> None:
@@ -800,8 +797,7 @@ def changes_the_number(person: Person, taken: str) -> None:
     person.says("Your number is changed, and all other devices are signed out.")
     expect(person.page.locator("#name")).to_have_text("小明")
     assert person.page.locator("#own-number").inner_text() != before
-    person.press("Sign out")
-    person.says("You are signed out.")
+    person.sign_out()
 
 
 def test_an_account_moves_to_another_number_and_ends_on_all_devices(visit: Visit) -> None:

@@ -182,6 +182,11 @@ class Person:
         self.type_code(self.codes[0])
         expect(self.screen("home")).to_be_visible()
 
+    def sign_out(self) -> None:
+        """Press "Sign out" and wait for the answer, which moves the focus."""
+        self.press("Sign out")
+        self.says("You are signed out.")
+
     def says(self, words: str | re.Pattern[str]) -> None:
         """Wait until the phone shows these words in a note or an error."""
         place = self.page.locator("#screens .note:visible, #screens .error:visible, #captcha .error:visible")
