@@ -53,12 +53,12 @@ def redact(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def _clock(seconds: int) -> str:
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}."
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def _line(seconds: float, level: str, event: str, facts: Mapping[str, Any], exc_info: Any = None) -> str:
     """Return one JSON object without a newline: `time` (UTC), `level`, `event`, then the facts."""
-    clock = f"{_clock(int(seconds))}{int(seconds * 1000) % 1000:03d}Z"
+    clock = f"{_clock(int(seconds))}.{int(seconds * 1000) % 1000:03d}Z"
     line = {"time": clock, "level": level, "event": event, **facts}
     if exc_info:
         line["traceback"] = redact("".join(traceback.format_exception(*exc_info)))

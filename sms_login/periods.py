@@ -3,12 +3,13 @@
 import math
 import time
 from datetime import date, timedelta
-from functools import lru_cache
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 Seconds = Annotated[int, Meta(ge=0, description="in seconds")]
+
+_FIRST = date(1970, 1, 1)  # the day 0
 
 
 class Period(Struct, frozen=True):
@@ -38,14 +39,8 @@ class Calendar:
         day, of_day = divmod(now + self._offset, 86_400)
         return Now(
             hour=Period(f"{hour:.0f}", math.ceil((3600 - of_hour) * 1000)),
-            day=Period(_name(int(day)), math.ceil((86_400 - of_day) * 1000)),
+            day=Period(f"{_FIRST + timedelta(days=day):%Y%m%d}", math.ceil((86_400 - of_day) * 1000)),
         )
-
-
-@lru_cache(maxsize=2)
-def _name(day: int) -> str:
-    """Return the name of a day, in days since 1970."""
-    return f"{date(1970, 1, 1) + timedelta(days=day):%Y%m%d}"
 
 
 def retry_after(ms: int) -> int:

@@ -148,9 +148,9 @@ def test_the_conditions_of_a_task_are_checked_before_it_is_made(desk: Desk, cloc
         ((*wish, "--at", "2027-02-06 22:00"), {}, "the next possible time is 2027-02-07 08:00:00"),
         ((*wish, "--at", "2027-02-05 23:59:59"), {}, "is past in Asia/Shanghai: it is 2027-02-06 00:00:0"),
         ((*wish, "--at", "2027-03-20 09:00"), {}, "more than a month ahead"),
-        ((*wish, "--at", "noon"), {}, "'noon' is no time"),
-        ((*wish, "--at", "0001-01-01 00:00:00"), {}, "'0001-01-01 00:00:00' is no time"),
-        ((*wish, "--at", "9999-12-31 23:59", "--zone", "America/New_York"), {}, "'9999-12-31 23:59' is no time"),
+        ((*wish, "--at", "noon"), {}, "'noon' is not a time"),
+        ((*wish, "--at", "0001-01-01 00:00:00"), {}, "'0001-01-01 00:00:00' is not a time"),
+        ((*wish, "--at", "9999-12-31 23:59", "--zone", "America/New_York"), {}, "'9999-12-31 23:59' is not a time"),
         ((*wish, "--at", "2027-02-06 09:00", "--zone", "Mars"), {}, "no time zone Mars"),
         ((*wish, "--at", "2027-02-06 09:00", "--expires", "2027-02-06 08:00"), {}, "expires before it begins"),
         (("--template", "9", "--marketing", "--at", "2027-02-06 09:00"), {}, "must end with 拒收请回复R"),
@@ -294,7 +294,7 @@ def test_a_report_has_receipts_reasons_and_each_row(desk: Desk) -> None:
     excluded = (desk.path / "sms-admin/excluded.csv").read_text().splitlines()
     assert sorted(line.split(",")[0] for line in excluded) == [phone[1:] for phone in phones[1:3]]
     callbacks.write_text("{}\n")
-    assert "line 1 is no callback" in desk("report", task, "--callbacks", str(callbacks), code=1).err
+    assert "line 1 is not a callback" in desk("report", task, "--callbacks", str(callbacks), code=1).err
     desk.cloud.fail("UnauthorizedOperation.RequestPermissionDeny", action="PullSmsSendStatus")
     assert "cannot be pulled" in desk("report", task, "--pull", code=1).err
 

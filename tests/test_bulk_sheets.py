@@ -223,7 +223,7 @@ def test_a_broken_file_is_refused_with_a_sentence(tmp_path: Path) -> None:
         (ole, "an old .xls file"),
         (ole + "EncryptedPackage".encode("utf-16-le"), "has a password"),
         (good.read_bytes()[:2000], "damaged"),
-        ((tmp_path / "a.docx").read_bytes(), "no .xlsx file"),
+        ((tmp_path / "a.docx").read_bytes(), "not a workbook"),
         ((tmp_path / "bad.xlsx").read_bytes(), "damaged"),
         (b"<html><table><tr><td>13800138000", "a web page"),
         (b"%PDF-1.7", "a PDF"),

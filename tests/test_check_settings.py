@@ -152,7 +152,7 @@ INTL = {"SMS_INTL_SDKAPPID": "1", "SMS_INTL_TEMPLATE_ID": "2"}
         ({}, []),
         (INTL, []),
         ({"ALLOWED_COUNTRIES": "CN,US", **INTL}, []),
-        ({"ALLOWED_COUNTRIES": "CN,US"}, ["CN, US allowed, but there is no international template"]),
+        ({"ALLOWED_COUNTRIES": "CN,US"}, ["CN, US are allowed, but no international template is set"]),
         ({"ALLOWED_COUNTRIES": "*", **INTL}, ["ALLOWED_COUNTRIES is *: messages go to every country"]),
         (
             {"DEFAULT_COUNTRY": "US", **INTL},
@@ -218,7 +218,7 @@ def test_a_table_of_users_is_checked(tmp_path: Path) -> None:
     assert of_users(url).found == "the file of USERS_URL does not exist"
     assert not path.exists()
     path.touch()
-    assert of_users(url).found == "there is no table sms_login_users"
+    assert of_users(url).found == "the table sms_login_users does not exist"
     engine = connect(url)
     create(SqlClient(engine))
     assert of_users(url).state is State.OK

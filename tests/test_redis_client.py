@@ -468,7 +468,7 @@ def test_health_notices_each_primary_that_takes_no_write(redis_cluster: RedisClu
 
 
 def test_each_server_of_a_cluster_is_made_once(redis_cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python keeps what a server has registered for forked children, so one for each command would fill the memory."""
+    """Python never frees a function for forked children: one for each command would fill the memory."""
     registered: list[Any] = []
     monkeypatch.setattr(os, "register_at_fork", lambda **handler: registered.append(handler))
     client = RedisClient(lambda: connect("127.0.0.1", redis_cluster.port, cluster=True))

@@ -72,7 +72,7 @@ def test_the_certificate_has_the_name_that_is_set_or_a_ca_that_is_enough(
             else:
                 client.check()
                 kept = str(client.command("CLIENT", "ID", read=str).answer())
-                assert client.command("CLIENT", "ID", read=str).answer() == kept, "a session ticket is no data"
+                assert client.command("CLIENT", "ID", read=str).answer() == kept, "a session ticket is not data"
                 client.command("CLIENT", "KILL", "ID", kept, "SKIPME", "no", read=str).answer()
                 client.check()  # on a new connection, since the server has closed that one
             client.close()

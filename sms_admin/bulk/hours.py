@@ -31,7 +31,7 @@ def moment(text: str, place: ZoneInfo, now: float) -> float:
     local = _read(text, place)
     if local is None or local.year in (MINYEAR, MAXYEAR):  # in other zones, another year
         raise Failed(
-            f"{text!r} is no time: write 2027-02-06 09:00:00", f"{text!r} 不是时间：请写成 2027-02-06 09:00:00"
+            f"{text!r} is not a time: write 2027-02-06 09:00:00", f"{text!r} 不是时间：请写成 2027-02-06 09:00:00"
         )
     at = local.timestamp()
     if datetime.fromtimestamp(at, place).replace(tzinfo=None) != local.replace(tzinfo=None):

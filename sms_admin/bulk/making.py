@@ -158,7 +158,7 @@ def _ask(run: Run, journal: Journal, draft: Draft, task: Task, test: Phone | Non
         outcome = tr("was accepted", "已接受") if result.serial else result.reason
         run.out.say(tr(f"The test message {outcome}.", f"测试短信{outcome}。"))
         with journal.changes():
-            journal.task = replace(task, tests=(result.serial,))  # its receipt is no row's
+            journal.task = replace(task, tests=(result.serial,))  # its receipt belongs to no row
         if not result.serial:
             raise Failed(f"the test message was refused: {result.reason}", f"测试短信被拒绝：{result.reason}")
     run.confirm(

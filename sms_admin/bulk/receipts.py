@@ -83,7 +83,7 @@ class Mailbox:
         """Note the bodies of callbacks, one JSON value a line. Raises Failed for a line that is none of them."""
         for number, line in enumerate(_lines(path), 1):
             if not self._take(line):
-                raise Failed(f"{path.name}, line {number} is no callback", f"{path.name} 第 {number} 行不是回调内容")
+                raise Failed(f"{path.name}, line {number} is not a callback", f"{path.name} 第 {number} 行不是回调内容")
 
     def _take(self, line: str) -> bool:
         """Note one callback's body; return False if it is none."""

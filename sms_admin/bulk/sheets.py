@@ -25,7 +25,8 @@ def lines(path: Path, sheet: str = "") -> Iterator[Line]:
         with zipfile.ZipFile(path) as archive:
             if "xl/workbook.xml" not in archive.namelist():
                 raise Failed(
-                    f"{path.name} is no .xlsx file: save it as .xlsx", f"{path.name} 不是 .xlsx 文件：请另存为 .xlsx"
+                    f"{path.name} is not a workbook: save it as .xlsx",
+                    f"{path.name} 不是 .xlsx 文件：请另存为 .xlsx",
                 )
         return xlsx_sheet.lines(path, sheet)
     _refuse_other_kinds(path, start)

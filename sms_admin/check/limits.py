@@ -87,7 +87,7 @@ def countries(settings: Settings) -> Iterator[Finding]:
         yield warning("countries", found, todo)
     if settings.sms_abroad is None and (allowed is None or allowed - {_HOME}):
         names = listed or "*"
-        found = tr(f"{names} allowed, but there is no international template", f"允许 {names}，但没有国际短信模板")
+        found = tr(f"{names} are allowed, but no international template is set", f"允许 {names}，但没有国际短信模板")
         todo = tr(
             "set SMS_INTL_SDKAPPID and SMS_INTL_TEMPLATE_ID, or leave only CN in ALLOWED_COUNTRIES",
             "请设置 SMS_INTL_SDKAPPID 和 SMS_INTL_TEMPLATE_ID，或在 ALLOWED_COUNTRIES 中只保留 CN",
@@ -143,7 +143,8 @@ def test_numbers(settings: Settings) -> Iterator[Finding]:
             f"{count} 个中有 {real} 个可能有人在用：其验证码固定，容易被猜中",
         )
         todo = tr(
-            "take numbers that nobody can have, such as +8615400000000", "请改用不可能有人使用的号码，如 +8615400000000"
+            "take unassigned numbers, such as +8615400000000",
+            "请改用不可能有人使用的号码，如 +8615400000000",
         )
         yield warning("test-numbers", found, todo)
     if left < 0:

@@ -34,7 +34,7 @@ def check(settings: Settings, environ: Mapping[str, str], phone: Phone) -> Itera
     sms = tencent_sms(settings, environ)
     if phone.region != MAINLAND and settings.sms_abroad is None:
         found = tr(
-            f"{phone} is abroad, and there is no international template", f"{phone} 是境外号码，而没有国际短信模板"
+            f"{phone} is abroad, but no international template is set", f"{phone} 是境外号码，而没有国际短信模板"
         )
         todo = tr("set SMS_INTL_SDKAPPID and SMS_INTL_TEMPLATE_ID", "请设置 SMS_INTL_SDKAPPID 和 SMS_INTL_TEMPLATE_ID")
         yield problem("send", found, todo)

@@ -57,7 +57,7 @@ def _table(client: SqlClient) -> Finding:
     with client.connection() as connection:
         inspector = inspect(connection)
         if not inspector.has_table(USERS.name):
-            return problem("users", tr(f"there is no table {USERS.name}", f"没有表 {USERS.name}"), tr(*_CREATE))
+            return problem("users", tr(f"the table {USERS.name} does not exist", f"没有表 {USERS.name}"), tr(*_CREATE))
         there = {column["name"] for column in inspector.get_columns(USERS.name)}
         if missing := [name for name in USERS.columns.keys() if name not in there]:  # noqa: SIM118 - not a mapping
             names = ", ".join(missing)

@@ -78,7 +78,7 @@ def sums_of(
     """
     caches = {application: Cache(application, action.name) for application in applications}
     past = [span for span in spans if span.end * HOUR <= now]
-    # The present span grows meanwhile, so it is no part of a whole.
+    # The present span grows meanwhile, so a whole leaves it out.
     present = [(name, span) for name in applications for span in spans if span.begin * HOUR <= now < span.end * HOUR]
     known = {name: {span: sums for span in past if (sums := cache.get(span))} for name, cache in caches.items()}
     found = [((span, span), sums) for of_one in known.values() for span, sums in of_one.items()]

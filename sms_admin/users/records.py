@@ -71,7 +71,7 @@ def find(place: Place, who: Who, cursor: Any) -> Some:
     if not found and cursor is None:
         if re.fullmatch(r"(?:00)?[0-9()-]{7,20}", who.id):
             raise Failed(
-                "there is no user of this id; if it is a number, write its plus and country, like +86…",
+                "no user has this id; if it is a number, write its plus and country, like +86…",
                 "没有这个 ID 的用户；如果是号码，须带加号和国家代码，如 +86…",
             )
         raise Failed("there is no such user", "没有这个用户")

@@ -117,6 +117,10 @@ class RedisCall(Struct, Generic[T], eq=False):
         return self.read(self.reply)
 
 
+def _unavailable(error: Exception) -> ServiceUnavailable:
+    return ServiceUnavailable(f"redis: {type(error).__name__}: {error}")
+
+
 def nothing(_reply: Any) -> None:
     """Read a reply that says no more than that the call was made."""
 
@@ -165,7 +169,7 @@ class RedisClient:
             self._exchange(forgotten)
         for call in failed:
             if isinstance(call.reply, FAILURES):
-                call.reply = ServiceUnavailable(f"redis: {type(call.reply).__name__}: {call.reply}")
+                call.reply = _unavailable(call.reply)
                 call.lost()
 
     def ride(self, call: RedisCall[Any]) -> None:
@@ -180,7 +184,7 @@ class RedisClient:
         try:
             keys = ["health"] if isinstance(self._ready(), Server) else [f"health:{i}" for i in range(_MARKS)]
         except FAILURES as error:
-            raise ServiceUnavailable(f"redis: {type(error).__name__}: {error}") from None
+            raise _unavailable(error) from None
         marks = [self.command("SET", key, 1, "PX", 1, read=bool) for key in keys]
         self.send(*marks)
         for mark in marks:

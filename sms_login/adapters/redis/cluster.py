@@ -56,8 +56,8 @@ class Cluster:
             self._client = self._connect()
 
     def _server(self, node: ClusterNode) -> Server:
-        name, connection_of = node.name, self._client.get_redis_connection
-        return self._nodes.get(name) or self._nodes.setdefault(name, Server(connection_of(node)))
+        known = self._nodes.get(node.name)
+        return known or self._nodes.setdefault(node.name, Server(self._client.get_redis_connection(node)))
 
     def _follow(self, command: Command) -> None:
         """Send a command on as long as nodes say that they have not run it, since its slot moves or has moved.
