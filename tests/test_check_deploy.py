@@ -355,14 +355,17 @@ def test_a_key_that_the_real_toolkit_drops_is_found(there: Path) -> None:
     ]
 
 
-def test_no_lock_file_names_a_registry() -> None:
+def test_a_lock_file_names_no_registry_and_that_of_the_toolkit_only_packages_that_run() -> None:
     """The installing machine chooses the registry, and the hashes verify the packages."""
     for home in (ROOT / "tests" / "verifiers", component.HOME):
         lock = (home / "package-lock.json").read_text()
-        assert '"resolved"' not in lock
+        packages = json.loads(lock)["packages"]
+        fetched = {name: it for name, it in packages.items() if name.startswith("node_modules/") and "link" not in it}
         assert "registry" not in lock
-        assert lock.count('"integrity": "sha512-') == lock.count('    "node_modules/')
-    assert '"tencent-component-toolkit": "2.27.6"' in lock
+        assert [name for name, it in fetched.items() if "resolved" in it] == []
+        assert {it["integrity"].partition("-")[0] for it in fetched.values()} == {"sha512"}
+    assert fetched.keys() == {f"node_modules/{name}" for name in ("camelcase", "lodash", "tencent-component-toolkit")}
+    assert fetched["node_modules/tencent-component-toolkit"]["version"] == "2.27.6"
 
 
 def test_without_an_env_file_the_check_says_how_to_make_one(there: Path, monkeypatch: pytest.MonkeyPatch) -> None:
