@@ -10,7 +10,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import time_machine
@@ -31,10 +31,16 @@ from tests.testkit.servers import RedisCluster, RedisServer, find_redis_6, find_
 from tests.testkit.tencent_client import SECRET_ID, SECRET_KEY, TOKEN
 from tests.testkit.world import World
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 # Groups of files that run in one worker: their fixtures are slow, and openapi_live counts over all its tests.
 TOGETHER = tuple(
-    f"tests/test_{name}"
-    for name in ("admin_deploy.", "build.", "foreign_pages.", "local_run.", "openapi_live.", "page.", "users")
+    tuple(f"tests/test_{name}" for name in group)
+    for group in (
+        *(("admin_deploy.",), ("build.",), ("local_run.",), ("openapi_live.",), ("users",)),
+        ("page.", "admin_stats_page.", "foreign_pages.", "nginx."),  # one browser
+    )
 )
 
 # Files with tests that take seconds, the longest first: begun at the end, they would run while other workers are idle.
@@ -59,7 +65,7 @@ class Scheduler(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((start for start in TOGETHER if nodeid.startswith(start)), nodeid.partition("[")[0])
+        return next((group[0] for group in TOGETHER if nodeid.startswith(group)), nodeid.partition("[")[0])
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
@@ -134,6 +140,18 @@ def mariadb() -> Iterator[MariaDbServer]:
         # Even for a connection without TLS, PyMySQL reads the system's certificate authorities, which takes 20 ms.
         patch.setenv("SSL_CERT_FILE", os.devnull)
         yield server
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """A real Chromium, which runs until its worker ends."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - most workers need no browser
+
+    from tests.testkit.browser import find_chromium, launch  # noqa: PLC0415 - likewise
+
+    require(find_chromium() is not None, "chromium")
+    with sync_playwright() as playwright, launch(playwright) as browser:
+        yield browser
 
 
 _SERVERS = {"real": "redis_server", "redis-4": "redis_4", "cluster": "redis_cluster"}

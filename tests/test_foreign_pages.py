@@ -4,14 +4,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 from local.cloud import local_cloud
 from local.tencent import TencentStandIn
 from sms_login import wiring
-from tests.testkit.browser import find_chromium, launch
 from tests.testkit.foreign_page import FRAMES, SETTINGS, Site, attack, attempts, page_of, serving
-from tests.testkit.servers import require
 
 
 class Place(NamedTuple):
@@ -24,17 +22,11 @@ class Place(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
+def place(browser: Browser) -> Iterator[Place]:
     """Run everything on this machine."""
-    require(find_chromium() is not None, "chromium")
     with local_cloud(SETTINGS) as cloud:
         function = wiring.build(cloud.environ).handle
-        with (
-            serving(function) as ours,
-            serving(function) as theirs,
-            sync_playwright() as playwright,
-            launch(playwright) as browser,
-        ):
+        with serving(function) as ours, serving(function) as theirs:
             yield Place(ours, theirs, cloud.tencent, browser)
 
 

@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser
 
 from local.cloud import local_cloud
 from sms_login import wiring
-from tests.testkit.browser import find_chromium, launch
 from tests.testkit.foreign_page import SETTINGS, Site, attack, attempts, page_of, serving
 from tests.testkit.limits import Printed
 from tests.testkit.nginx import NginxServer, find_nginx
@@ -59,17 +58,15 @@ def call(nginx: NginxServer, *headers: tuple[str, str], verb: str = "GET", **par
         connection.close()
 
 
-def test_a_page_of_the_same_origin_works_through_nginxs_first_example(place: Place) -> None:
+def test_a_page_of_the_same_origin_works_through_nginxs_first_example(place: Place, browser: Browser) -> None:
     """The browser says that the page is our own, although nginx has replaced Host; another site's page is refused."""
-    require(find_chromium() is not None, "chromium")
     frames = ("page/no-referrer",)
-    with sync_playwright() as playwright, launch(playwright) as browser:
-        for site, outcome in ((place.first.url, "Ok"), (f"http://localhost:{place.ours.port}", "OriginNotAllowed")):
-            page = page_of(site, place.first.url, frames, 13_800_000_000)
-            seen = attack(browser, place.ours, page, place.first.url, attempts(frames))
-            requests = [request for attempt in seen.values() for request in attempt]
-            assert {request.outcome for request in requests} == {outcome}
-            assert {request.headers["host"] for request in requests} == {f"127.0.0.1:{place.ours.port}"}
+    for site, outcome in ((place.first.url, "Ok"), (f"http://localhost:{place.ours.port}", "OriginNotAllowed")):
+        page = page_of(site, place.first.url, frames, 13_800_000_000)
+        seen = attack(browser, place.ours, page, place.first.url, attempts(frames))
+        requests = [request for attempt in seen.values() for request in attempt]
+        assert {request.outcome for request in requests} == {outcome}
+        assert {request.headers["host"] for request in requests} == {f"127.0.0.1:{place.ours.port}"}
 
 
 def test_a_browser_without_sec_fetch_site_needs_the_host_that_it_asked_for(place: Place) -> None:

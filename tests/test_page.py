@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import phonenumbers
 import pytest
 import redis
-from playwright.sync_api import Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 
 from local.cloud import local_cloud
 from local.failures import MODES, WHOLE_MODES
@@ -24,8 +24,8 @@ from sms_login.otp.purposes import bound
 from sms_login.phone import Phone
 from sms_login.sessions.store import SessionRules
 from tests.testkit.backends import Backend
-from tests.testkit.browser import RULES, Person, Windows, counting, find_chromium, keep_screenshot, launch, new_number
-from tests.testkit.servers import require, until
+from tests.testkit.browser import RULES, Person, Windows, counting, keep_screenshot, new_number
+from tests.testkit.servers import until
 
 SETTINGS = {
     "SMS_TIMEOUT": "1",  # s that a test of a timeout takes
@@ -84,11 +84,9 @@ def place() -> Iterator[Place]:
 
 
 @pytest.fixture(scope="module")
-def windows() -> Iterator[Windows]:
-    """Start one browser for all tests."""
-    require(find_chromium() is not None, "chromium")
-    with sync_playwright() as playwright, launch(playwright) as browser:
-        yield Windows(browser)
+def windows(browser: Browser) -> Windows:
+    """Windows that serve one test after another."""
+    return Windows(browser)
 
 
 @pytest.fixture

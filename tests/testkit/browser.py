@@ -21,6 +21,7 @@ ARGUMENTS = (
     *("--disable-component-update", "--disable-sync"),
     # Draw with fewer processes and threads, which would take turns on the same core.
     *("--disable-gpu", "--in-process-gpu", "--num-raster-threads=1"),
+    "--js-flags=--single-threaded",  # V8's own helpers, which compile and collect garbage beside the page
     # No request leaves this machine; one that would fails, and the browser reports it.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
@@ -211,16 +212,21 @@ class Person:
     def violations(self, *rules: str, within: str = "html") -> str:
         """Return a report of axe-core's findings `within` an element, by `rules` if there are any."""
         self.settle()
-        options = {"resultTypes": ["violations"], **({"runOnly": rules} if rules else {})}
-        if not self.page.evaluate("'axe' in window"):
-            self.page.evaluate(AXE_SCRIPT)
-        run = "([within, options]) => axe.run(within, options).then(({ violations }) => ({ violations }))"
-        results = AxeResults(self.page.evaluate(run, [within, options]))
-        return results.generate_report() if results.violations_count else ""
+        return violations(self.page, *rules, within=within)
 
     def overflows(self) -> bool:
         """Return whether the window has to be scrolled sideways."""
         return bool(self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
+
+
+def violations(page: Page, *rules: str, within: str = "html") -> str:
+    """Return a report of axe-core's findings `within` an element, by `rules` if there are any."""
+    options = {"resultTypes": ["violations"], **({"runOnly": rules} if rules else {})}
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    run = "([within, options]) => axe.run(within, options).then(({ violations }) => ({ violations }))"
+    results = AxeResults(page.evaluate(run, [within, options]))
+    return results.generate_report() if results.violations_count else ""
 
 
 def counting(most: int) -> str:
