@@ -118,8 +118,8 @@ def visit(place: Place, windows: Windows, request: pytest.FixtureRequest) -> Ite
 
 def lets_phones_recognise_the_code(person: Person) -> None:
     """The screen names the number, and its input has the focus and the attributes for a one-time code."""
-    expect(person.page.get_by_role("heading", name="Enter the code")).to_be_visible()
-    expect(person.page.get_by_text(f"Sent to +86 {person.number[:3]} {person.number[3:7]}")).to_be_visible()
+    person.page.get_by_role("heading", name="Enter the code").wait_for()
+    person.page.get_by_text(f"Sent to +86 {person.number[:3]} {person.number[3:7]}").wait_for()
     code = person.page.get_by_label("Six-digit code")
     expect(code).to_be_focused()
     wanted = {"autocomplete": "one-time-code", "inputmode": "numeric", "type": "text"}
@@ -129,7 +129,7 @@ def lets_phones_recognise_the_code(person: Person) -> None:
 def copies_a_request_for_a_shell(person: Person) -> None:
     """The command repeats the request."""
     person.page.get_by_role("button", name="Copy as curl").click()
-    expect(person.page.get_by_role("button", name="Copied")).to_be_visible()
+    person.page.get_by_role("button", name="Copied").wait_for()
     copied = shlex.split(person.page.evaluate("navigator.clipboard.readText()"))
     assert copied[:2] == ["curl", person.url]
     assert json.loads(copied[-1]) == {"method": "getSms", "phone": f"+86{person.number}"}
@@ -217,7 +217,7 @@ def test_a_click_on_a_message_fills_in_its_code(visit: Visit, place: Place) -> N
     )
     own = page.locator("#inbox").get_by_role("button", name=person.number)
     own.click()
-    expect(person.screen("home")).to_be_visible()
+    person.screen("home").wait_for()
     own.click()
     expect(page.locator("#inbox-hint")).to_have_text("The phone is not waiting for a code now.")
     person.sign_out()
@@ -230,7 +230,7 @@ def test_a_click_on_a_message_fills_in_its_code(visit: Visit, place: Place) -> N
     expect(arrived.locator("[lang=en]")).to_have_text(english)
     expect(page.locator("#redis")).to_contain_text(otp_key(Phone.parse("+4915123456789", "CN"), "latest"))
     arrived.click()
-    expect(person.screen("home")).to_be_visible()
+    person.screen("home").wait_for()
     expect(arrived).to_have_count(0)
     person.sign_out()
 
@@ -244,7 +244,7 @@ def test_a_click_on_a_message_fills_in_its_code(visit: Visit, place: Place) -> N
     person.ask_for_code()
     expect(arrived.locator("strong")).to_have_text(person.codes[0])
     message.click()
-    expect(person.screen("home")).to_be_visible()
+    person.screen("home").wait_for()
 
 
 def gets_a_call(person: Person) -> None:
@@ -260,7 +260,7 @@ def gets_a_call(person: Person) -> None:
     assert first == second
     assert person.page.evaluate("window.spoken") == ["zh-CN", f"您的验证码是 {' '.join(first)} "]
     arrived.click()
-    expect(person.screen("home")).to_be_visible()
+    person.screen("home").wait_for()
 
 
 def test_the_person_who_waits_is_told_the_fate_of_the_message_and_may_get_a_call(visit: Visit, place: Place) -> None:
@@ -365,7 +365,7 @@ def comes_back_to_its_code(person: Person) -> None:
     person.press("Back")
     assert person.page.evaluate("window.signal.aborted") is True
     person.press("Get a code")
-    expect(person.screen("code")).to_be_visible()
+    person.screen("code").wait_for()
     person.press("Back")
     person.number = "12"
     person.try_for_code()
@@ -398,14 +398,14 @@ def test_the_page_takes_a_number_and_a_code_as_people_type_and_paste_them(visit:
     person.press("Sign in")
     person.says("Enter all six digits.")
     person.type_code(" ".join(chr(ord("０") + int(digit)) for digit in person.codes[0]) + " is your code")
-    expect(person.screen("home")).to_be_visible()
+    person.screen("home").wait_for()
     person.sign_out()
     number = new_number()
     person.number = f"+86 {number}"
     person.ask_for_code()
     person.number = number
     person.page.evaluate("(code) => window.deliver(code)", person.codes[0])
-    expect(person.screen("home")).to_be_visible()
+    person.screen("home").wait_for()
 
 
 def counts_retry_after_down(person: Person) -> None:
@@ -475,7 +475,7 @@ def offers_a_new_code_after_too_many_wrong_ones(person: Person) -> None:
     expect(person.page.get_by_label("Six-digit code")).to_be_focused()
     assert len(person.codes) == 2
     person.type_code(person.codes[0])
-    expect(person.screen("home")).to_be_visible()
+    person.screen("home").wait_for()
     person.sign_out()
 
 
@@ -499,13 +499,13 @@ def replaces_a_dead_code_after_going_back(person: Person, end: str) -> None:
     person.wait(10)
     expect(button).to_have_text(re.compile(rf"^Get a code \({counting(RULES.cooldown - 10)} s\)$"))
     person.open()
-    expect(person.screen("number")).to_be_visible()
+    person.screen("number").wait_for()
     person.wait(RULES.cooldown - 9)
     person.ask_for_code()
     person.says("A new code is on its way.")
     assert len(set(person.codes)) == 2
     person.type_code(person.codes[0])
-    expect(person.screen("home")).to_be_visible()
+    person.screen("home").wait_for()
     person.sign_out()
 
 
@@ -518,12 +518,12 @@ def test_a_code_that_no_longer_works_is_replaced_after_the_cooldown(visit: Visit
     for end in ("no guesses left", "gone from Redis"):
         replaces_a_dead_code_after_going_back(person, end)
     person.open()
-    expect(person.screen("number")).to_be_visible()
+    person.screen("number").wait_for()
     person.number = new_number()
     person.ask_for_code()
     person.wait(300)
     person.open()
-    expect(person.screen("number")).to_be_visible()
+    person.screen("number").wait_for()
 
 
 FAILURES = [  # of SendSms: the switch's label, the page's words, the screen, and the number of messages that arrive
@@ -543,7 +543,7 @@ def explains_a_failure(person: Person, mode: str, words: str, screen: str, sent:
     person.try_for_code()
     if words:
         person.says(words)
-    expect(person.screen(screen)).to_be_visible()
+    person.screen(screen).wait_for()
     expect(person.page.locator(".doubt")).to_have_count(1 if words and screen == "code" else 0)
     assert len(person.codes) == sent, mode
     expect(switch.get_by_label("Normal")).to_be_checked()  # the failure was for one request
@@ -558,7 +558,7 @@ def sends_another_sms_after_a_timeout(person: Person, tencent: TencentStandIn) -
         if times == 3:
             person.press("I am a person")  # required from a number's third sending of the day
             person.says("Sent again. It is the same code.")
-        expect(person.button(re.compile("^Send it again in"))).to_be_visible()
+        person.button(re.compile("^Send it again in")).wait_for()
         assert len(person.codes) == times
 
 
@@ -571,21 +571,21 @@ def test_each_failure_of_sendsms_is_explained(visit: Visit, place: Place) -> Non
             sends_another_sms_after_a_timeout(person, place.tencent)
         if sent:
             person.type_code(person.codes[0])
-            expect(person.screen("home")).to_be_visible()
+            person.screen("home").wait_for()
             person.sign_out()
         elif screen == "code":
             person.press("Back")
     switch = person.page.get_by_role("group", name="Sending an SMS")
     person.page.get_by_label("Only the next time").uncheck()
     switch.get_by_label("Out of messages").check()
-    expect(switch.get_by_text("Tencent Cloud refuses: the account is out of messages.")).to_be_visible()
+    switch.get_by_text("Tencent Cloud refuses: the account is out of messages.").wait_for()
     assert place.tencent.failing == ("refusal", None)
     switch.get_by_label("Normal").check()
-    expect(switch.get_by_text("Tencent Cloud answers normally.")).to_be_visible()
+    switch.get_by_text("Tencent Cloud answers normally.").wait_for()
     assert place.tencent.failing == ("off", None)
     place.tencent.fail("LimitExceeded.PhoneNumberDailyLimit")
     person.wait(1)
-    expect(switch.get_by_text("LimitExceeded.PhoneNumberDailyLimit")).to_be_visible()
+    switch.get_by_text("LimitExceeded.PhoneNumberDailyLimit").wait_for()
 
 
 def test_a_required_captcha_is_shown_until_a_ticket_is_good(visit: Visit) -> None:
@@ -596,7 +596,7 @@ def test_a_required_captcha_is_shown_until_a_ticket_is_good(visit: Visit) -> Non
     """
     person = visit(captcha=True)
     person.try_for_code()
-    expect(person.page.get_by_role("dialog", name="Are you a person?")).to_be_visible()
+    person.page.get_by_role("dialog", name="Are you a person?").wait_for()
     for kind in ("Expired ticket", "Used ticket"):
         person.press(kind)
         person.says("That ticket was not accepted. Please try again.")
@@ -605,7 +605,7 @@ def test_a_required_captcha_is_shown_until_a_ticket_is_good(visit: Visit) -> Non
     assert person.codes == []
     person.press("Get a code")
     person.press("I am a person")
-    expect(person.screen("code")).to_be_visible()
+    person.screen("code").wait_for()
     assert len(person.codes) == 1
     person.press("Back")
     switch = person.page.get_by_role("group", name="Checking a captcha")
@@ -617,7 +617,7 @@ def test_a_required_captcha_is_shown_until_a_ticket_is_good(visit: Visit) -> Non
         if mode != "Charset in header":
             person.says("That ticket was not accepted. Please try again.")
             person.press("I am a person")
-        expect(person.screen("code")).to_be_visible()
+        person.screen("code").wait_for()
         person.press("Back")
     person.lost, person.number = True, new_number()
     person.page.route(
@@ -686,7 +686,7 @@ def repeats_a_login_whose_answers_are_lost(person: Person) -> None:
     person.try_for_code()
     person.says("No connection. Check your network and try again.")
     person.press("Get a code")
-    expect(person.screen("code")).to_be_visible()
+    person.screen("code").wait_for()
     assert len(person.codes) == 1
     person.type_code(person.codes[0])
     person.says("No connection. Check your network and try again.")
@@ -738,7 +738,7 @@ def signs_out_the_other_device(person: Person, other: Person) -> None:
     other.page.get_by_label("Nickname").fill("小明")
     other.press("Save")
     other.says("You are no longer signed in. Please sign in again.")
-    expect(other.screen("number")).to_be_visible()
+    other.screen("number").wait_for()
 
 
 def deletes_the_account_with_a_fresh_code(person: Person) -> None:
@@ -746,7 +746,7 @@ def deletes_the_account_with_a_fresh_code(person: Person) -> None:
     person.cool_down()
     person.press("Delete account")
     person.press("Send me a code")
-    expect(person.button("Delete my account")).to_be_visible()
+    person.button("Delete my account").wait_for()
     person.type_code(person.wrong)
     person.says(f"That is not the code. Attempts left: {RULES.guesses - 1}.")
     person.type_code(person.codes[0])
@@ -755,7 +755,7 @@ def deletes_the_account_with_a_fresh_code(person: Person) -> None:
     person.cool_down()
     person.try_for_code()
     person.press("I am a person")  # required from a number's third sending of the day
-    expect(person.screen("code")).to_be_visible()
+    person.screen("code").wait_for()
     person.type_code(person.codes[0])
     person.says("Welcome! Your account has been made.")
     person.sign_out()
@@ -774,9 +774,9 @@ def changes_the_number(person: Person, taken: str) -> None:
         person.press("Send me a code")
         if number != taken:  # the third message of a day to the number
             person.press("I am a person")
-        expect(person.screen("code")).to_be_visible()
+        person.screen("code").wait_for()
         person.type_code(person.codes[0])
-        expect(person.screen("new-number")).to_be_visible()
+        person.screen("new-number").wait_for()
         if number == taken:
             assert person.violations(within=".phone") == ""
         person.press("Send me a code")
@@ -786,7 +786,7 @@ def changes_the_number(person: Person, taken: str) -> None:
         person.press("Send me a code")
         if number == taken:  # its fourth message
             person.press("I am a person")
-        expect(person.screen("code")).to_be_visible()
+        person.screen("code").wait_for()
         person.type_code(person.codes[0])
         if number == taken:
             person.says("This number has an account already.")
@@ -878,7 +878,7 @@ def test_the_page_speaks_both_languages_and_fits_a_phone_of_360_pixels(visit: Vi
     page = person.page
 
     def fits(screen: str) -> None:
-        expect(person.screen(screen)).to_be_visible()
+        person.screen(screen).wait_for()
         for _ in ("one language", "the other"):
             assert not person.overflows(), screen
             box = page.locator(".display").bounding_box()
@@ -889,7 +889,7 @@ def test_the_page_speaks_both_languages_and_fits_a_phone_of_360_pixels(visit: Vi
     has_the_words_of_the_function(page)
     begins_in_the_language_of_the_browser(person)
     person.open()
-    expect(page.get_by_role("button", name="中文")).to_be_visible()
+    page.get_by_role("button", name="中文").wait_for()
     fits("number")
     page.locator("#phone").fill(person.number)
     page.locator("#number .primary").tap()
@@ -905,7 +905,7 @@ def test_the_page_speaks_both_languages_and_fits_a_phone_of_360_pixels(visit: Vi
     fits("code")
     page.locator("#digits").fill(person.codes[0])
     fits("home")
-    expect(page.get_by_role("button", name="中文")).to_be_visible()
+    page.get_by_role("button", name="中文").wait_for()
     empty = page.locator("[data-text]").evaluate_all("all => all.filter((one) => !one.textContent).length")
     assert empty == 0
 
@@ -939,7 +939,7 @@ def sends_the_code_for_a_payment_again(person: Person) -> None:
     person.press("Back")
     expect(person.screen("flow").locator("h2")).to_have_text("Confirm a payment")
     person.press("Send me a code")
-    expect(person.screen("code")).to_be_visible()
+    person.screen("code").wait_for()
     person.spend_guesses(person.wrong)
     person.cool_down()
     person.press("Send a new code")
@@ -969,7 +969,7 @@ def test_a_code_confirms_a_password_reset_and_a_payment(visit: Visit) -> None:
             person.page.clock.resume()  # axe-core waits for time to pass
             assert person.violations(within=".phone") == ""
         person.press(done)
-        expect(person.screen("home")).to_be_visible()
+        person.screen("home").wait_for()
         person.press_language()
     assert "proof" in person.page.locator("#requests").inner_text()
     assert not re.search(r"eyJ[\w-]{20}", person.page.locator("#requests").inner_text())
@@ -1001,17 +1001,17 @@ def test_axe_core_finds_no_violation_on_any_screen(visit: Visit) -> None:
     person.press("Get a code")
     person.says("Enter your mobile number.")
     person.try_for_code()
-    expect(person.page.get_by_role("dialog")).to_be_visible()
+    person.page.get_by_role("dialog").wait_for()
     look(".phone")
     person.press("I am a person")
-    expect(person.page.locator(".arrived")).to_be_visible()
+    person.page.locator(".arrived").wait_for()
     look(".phone")
     person.type_code(person.wrong)
     person.says("That is not the code.")
     expect(person.page.locator("#requests .result.refused")).to_have_count(2)
     look()
     person.type_code(person.codes[0])
-    expect(person.screen("home")).to_be_visible()
+    person.screen("home").wait_for()
     look(".phone")
     person.press("Delete account")
     person.press("Send me a code")

@@ -31,6 +31,8 @@ _STILL = {"locale": "en-US", "viewport": {"width": 1280, "height": 900}, "reduce
 _REFUSAL = re.compile(r"Failed to load resource: the server responded with a status of [45][0-9]{2} ")
 _NUMBERS = itertools.count(13_800_138_100)
 _DEADLINE = 20_000  # ms; far more than a page needs, since other tests take turns with it
+# To see an element appear, tests call its `wait_for`: each time that `expect` finds it missing or hidden, Playwright
+# describes the whole page for a report, which takes the browser longer than all else in a test.
 expect.set_options(timeout=_DEADLINE)
 
 
@@ -127,7 +129,7 @@ class Person:
     def open(self) -> None:
         """Open the page."""
         self.page.goto(self.url)
-        expect(self.screen("waiting")).to_be_hidden()
+        self.screen("waiting").wait_for(state="hidden")
 
     def screen(self, name: str) -> Locator:
         """Return a screen of the phone."""
@@ -148,7 +150,7 @@ class Person:
     def ask_for_code(self) -> None:
         """Type the number and get a code."""
         self.try_for_code()
-        expect(self.screen("code")).to_be_visible()
+        self.screen("code").wait_for()
 
     def try_for_code(self) -> None:
         """Type the number and press the button, without waiting for a result."""
@@ -181,7 +183,7 @@ class Person:
         """Ask for a code, type it and wait for the home screen."""
         self.ask_for_code()
         self.type_code(self.codes[0])
-        expect(self.screen("home")).to_be_visible()
+        self.screen("home").wait_for()
 
     def sign_out(self) -> None:
         """Press "Sign out" and wait for the answer, which moves the focus."""
@@ -191,7 +193,7 @@ class Person:
     def says(self, words: str | re.Pattern[str]) -> None:
         """Wait until the phone shows these words in a note or an error."""
         place = self.page.locator("#screens .note:visible, #screens .error:visible, #captcha .error:visible")
-        expect(place.filter(has_text=words)).to_be_visible()
+        place.filter(has_text=words).wait_for()
 
     def wait(self, seconds: int) -> None:
         """Let time pass, in the window and in Redis; the window's clock must have been installed."""
