@@ -21,7 +21,6 @@ ARGUMENTS = (
     *("--disable-component-update", "--disable-sync"),
     # Draw with fewer processes and threads, which would take turns on the same core.
     *("--disable-gpu", "--in-process-gpu", "--num-raster-threads=1"),
-    "--js-flags=--single-threaded",  # V8's own helpers, which compile and collect garbage beside the page
     # No request leaves this machine; one that would fails, and the browser reports it.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
