@@ -17,7 +17,6 @@ from local.cloud import Cloud, local_cloud
 from sms_admin.users_table import create
 from sms_login import logs, wiring
 from sms_login.adapters.sql.client import SqlClient, connect
-from tests.testkit.cases import each_case
 from tests.testkit.environ import LEAST
 from tests.testkit.leaks import Raw, call, leaked
 from tests.testkit.mariadb import PASSWORD, MariaDbServer
@@ -28,48 +27,62 @@ PHONE, NATIONAL = "+8613800138000", "13800138000"
 MYSQL = "mysql+pymysql://u:hunter2@127.0.0.1:1/db"
 
 
-def instance(program: str, **environ: str) -> "subprocess.CompletedProcess[str]":
-    """Run a program in a process that has these settings, and no others."""
-    return subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-W", "error", "-c", program],
+# Each instance is a child of one process, which has imported the modules of every instance.
+INSTANCES = """
+import json, os, sys
+from sms_login import wiring
+for url, missing in json.loads(sys.argv[1]):
+    if os.fork():
+        assert os.wait()[1] == 0
+        continue
+    os.environ["USERS_URL"] = url
+    sys.modules.update(dict.fromkeys(missing))
+    import index
+    params = {"phone": "13800138000", "code": "123456", "token": "x"}
+    events = [{"queryString": {"method": method, **params}} for method in ("health", "getSms", "login", "getUserInfo")]
+    answers = [index.main_handler(event, None) for event in events]
+    imported = sorted(name for name in ("pymysql", "sqlalchemy") if sys.modules.get(name))
+    print(imported, [answer["statusCode"] for answer in answers], end="\\0")
+    break
+"""
+
+
+def instances(*cases: tuple[str, list[str]]) -> list[tuple[list[str], str]]:
+    """Call the methods of instances, each with its USERS_URL and its missing libraries.
+
+    Return, for each, the lines of its log, and the libraries that it has imported with the statuses of its answers.
+    """
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-W", "error", "-c", INSTANCES, json.dumps(cases)],
         cwd=ROOT,
-        env={**LEAST, "REDIS_HOST": "127.0.0.1", "REDIS_PORT": "1", "PYTHONUTF8": "1", **environ},
+        env={**LEAST, "REDIS_HOST": "127.0.0.1", "REDIS_PORT": "1", "PYTHONUTF8": "1"},
         capture_output=True,
         text=True,
         check=True,
     )
+    printed = [out.splitlines() for out in done.stdout.removesuffix("\0").split("\0")]
+    assert len(printed) == len(cases)
+    return [(log, answers) for *log, answers in printed]
 
 
-ANSWER = """
-import index
-params = {"phone": "13800138000", "code": "123456", "token": "x"}
-events = [{"queryString": {"method": method, **params}} for method in ("health", "getSms", "login", "getUserInfo")]
-answers = [index.main_handler(event, None) for event in events]
-import sys
-print(sorted({"sqlalchemy", "pymysql"} & sys.modules.keys()), [answer["statusCode"] for answer in answers])
-"""
-
-
-@each_case(
-    ("url", "imported"),
-    [("", []), (" ", []), ("sqlite:///users.db", ["sqlalchemy"]), (MYSQL, ["pymysql", "sqlalchemy"])],
-)
-def test_only_a_function_with_users_in_sql_imports_the_libraries(url: str, imported: list[str]) -> None:
+def test_only_a_function_with_users_in_sql_imports_the_libraries() -> None:
     """A cold start of any other function imports neither library, in no method."""
-    assert instance(ANSWER, USERS_URL=url).stdout.splitlines()[-1] == f"{imported} [503, 503, 503, 401]"
+    found = [answers for _, answers in instances(("", []), (" ", []), ("sqlite:///users.db", []), (MYSQL, []))]
+    imported = ("[]", "[]", "['sqlalchemy']", "['pymysql', 'sqlalchemy']")
+    assert found == [f"{names} [503, 503, 503, 401]" for names in imported]
 
 
-@each_case(("library", "url"), [("sqlalchemy", "sqlite:///users.db"), ("sqlalchemy", MYSQL), ("pymysql", MYSQL)])
-def test_a_library_that_is_not_deployed_is_a_problem_of_the_settings(library: str, url: str) -> None:
+def test_a_library_that_is_not_deployed_is_a_problem_of_the_settings() -> None:
     """The problem is logged at the start and with every answer, by name, without a value and without a traceback."""
-    out = instance(f"import sys; sys.modules[{library!r}] = None\n{ANSWER}", USERS_URL=url).stdout
-    lines = [json.loads(line) for line in out.splitlines()[:-1]]
-    assert [line["event"] for line in lines] == ["misconfigured", *["request"] * 4]
-    for line in lines:
-        assert line["problems"] == [f"USERS_URL needs {library}: make build WITH=sql"]
-    assert "hunter2" not in out
-    assert "Traceback" not in out
-    assert out.endswith("[500, 500, 500, 500]\n")
+    missing = [("sqlalchemy", "sqlite:///users.db"), ("sqlalchemy", MYSQL), ("pymysql", MYSQL)]
+    found = instances(*((url, [library]) for library, url in missing))
+    for (library, _), (log, answers) in zip(missing, found, strict=True):
+        lines = [json.loads(line) for line in log]
+        assert [line["event"] for line in lines] == ["misconfigured", *["request"] * 4]
+        assert [line["problems"] for line in lines] == [[f"USERS_URL needs {library}: make build WITH=sql"]] * 5
+        assert "hunter2" not in "".join(log)
+        assert "Traceback" not in "".join(log)
+        assert answers.endswith("[500, 500, 500, 500]")
 
 
 @pytest.fixture
