@@ -6,6 +6,7 @@ import unicodedata
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
+from phonenumbers import PhoneNumber, PhoneNumberType, number_type
 
 from sms_login.errors import InvalidPhone, PhoneFault
 from sms_login.phone import Phone
@@ -35,6 +36,18 @@ CLEAR = "+8613800138000"
 def test_every_spelling_of_one_number_is_one_number(spelling: str) -> None:
     """E.164, national and other spellings, with spaces, hyphens and prefixes, compare equal."""
     assert Phone.parse(spelling, "CN") == Phone(CLEAR, "CN")
+
+
+def test_the_mobile_numbers_of_china_are_those_of_the_numbering_plan() -> None:
+    """Of all blocks of numbers that begin with 1, a login takes those that phonenumbers classifies as mobile."""
+    for block in range(10_000, 20_000):
+        number = PhoneNumber(country_code=86, national_number=block * 1_000_000 + 123_456)
+        spelling = f"{block}123456"
+        if number_type(number) == PhoneNumberType.MOBILE:
+            assert Phone.parse(spelling, "CN") == Phone(f"+86{spelling}", "CN")
+        else:
+            with pytest.raises(InvalidPhone):
+                Phone.parse(spelling, "CN")
 
 
 @each_case(

@@ -36,7 +36,7 @@ LAZY = {"cryptography", "jwt", "tencentcloud"}
 LAZY_MODULES = ("sms_login.adapters.sql.", "sms_login.sessions.pem")
 COMMANDS = {"sms_login.http.wsgi"}  # its main() is an entry point
 
-MAX_LINES, MAX_LINES_OF_CODE, MAX_ENTRIES = 220, 4_780, 30
+MAX_LINES, MAX_LINES_OF_CODE, MAX_ENTRIES = 220, 4_790, 30
 LONGER = {
     "sms_login/errors.py",  # every refusal in one place; three quarters of it are sentences
 }
