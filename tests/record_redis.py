@@ -226,16 +226,17 @@ def _whole_seconds(ms: int) -> int | None:
 
 def restore(backend: Backend, keys: Mapping[str, Held]) -> None:
     """Put the keys of a recording into a Redis."""
-    client = backend.client
-    write: dict[str, Callable[[str, Any], Any]] = {
-        "string": client.set,
-        "hash": lambda key, fields: client.hset(key, mapping=fields),
-        "list": lambda key, values: client.rpush(key, *values),
-    }
-    for key, entry in keys.items():
-        write[entry["type"]](key, entry["value"])
-        if entry["ttl"] is not None:
-            client.pexpire(key, entry["ttl"])
+    with backend.client.pipeline(transaction=False) as together:
+        write: dict[str, Callable[[str, Any], Any]] = {
+            "string": together.set,
+            "hash": lambda key, fields: together.hset(key, mapping=fields),
+            "list": lambda key, values: together.rpush(key, *values),
+        }
+        for key, entry in keys.items():
+            write[entry["type"]](key, entry["value"])
+            if entry["ttl"] is not None:
+                together.pexpire(key, entry["ttl"])
+        together.execute()
 
 
 def main() -> None:
