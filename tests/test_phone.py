@@ -76,13 +76,14 @@ def test_a_number_with_other_characters_is_refused(spelling: str) -> None:
         Phone.parse(spelling, "CN")
 
 
-@each_case("category", ["L", "Nl"])
-def test_no_letter_hides_in_a_number(category: str) -> None:
+def test_no_letter_hides_in_a_number() -> None:
     """No letter of any script vanishes or becomes a digit, not even by Unicode NFKC."""
     categories = [(char, unicodedata.category(char)) for char in map(chr, range(0x110000))]
     punctuation = "".join(char for char, its in categories if its[0] == "P")
-    letters = (char for char, its in categories if its.startswith(category))
-    assert [char for char in letters if re.fullmatch(r"\+?[0-9]*", digits_of(f"1{char}2", punctuation))] == []
+    letters = [char for char, its in categories if its[0] == "L" or its == "Nl"]
+    read = digits_of("|".join(f"1{char}2" for char in letters), punctuation).split("|")  # all at once: it is quicker
+    assert len(read) == len(letters) > 100_000
+    assert [char for char, each in zip(letters, read, strict=True) if re.fullmatch(r"\+?[0-9]*", each)] == []
 
 
 @each_case(
