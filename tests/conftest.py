@@ -29,7 +29,15 @@ from sms_login.adapters.sql.users import SqlUsers
 from tests.testkit.backends import NOON, Backend, fake_backend, patient
 from tests.testkit.limits import IP, NOW, Make, Printed
 from tests.testkit.mariadb import MariaDbServer, find_mariadb
-from tests.testkit.servers import RedisCluster, RedisServer, find_redis_6, find_redis_server, redis_4_server, require
+from tests.testkit.servers import (
+    SLOW,
+    RedisCluster,
+    RedisServer,
+    find_redis_6,
+    find_redis_server,
+    redis_4_server,
+    require,
+)
 from tests.testkit.tencent_client import SECRET_ID, SECRET_KEY, TOKEN
 from tests.testkit.world import World
 
@@ -67,7 +75,9 @@ class Scheduler(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((group[0] for group in TOGETHER if nodeid.startswith(group)), nodeid.partition("[")[0])
+        # The server of MariaDB starts in one worker, that of the tests of users.
+        alone = "tests/test_users" if "mariadb" in nodeid else nodeid.partition("[")[0]
+        return next((group[0] for group in TOGETHER if nodeid.startswith(group)), alone)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler:
@@ -124,7 +134,7 @@ event.listen(Engine, "connect", _without_fsync)
 def redis_server() -> Iterator[RedisServer]:
     """A real Redis."""
     require(find_redis_server() is not None, "redis-server")
-    with RedisServer() as server:
+    with RedisServer(*SLOW) as server:
         yield server
 
 
@@ -141,6 +151,7 @@ def redis_cluster() -> Iterator[RedisCluster]:
     """Three nodes of Redis Cluster."""
     require(find_redis_server() is not None, "redis-server")
     with RedisCluster() as cluster:
+        cluster.slow_down()
         yield cluster
 
 

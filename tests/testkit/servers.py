@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # only, fires at the end of the thread that started the server, and needs a preexec_fn, which is unsafe with threads.
 LEASH = 'exec 3<&0 </dev/null; { read -r _ <&3; kill -9 0; } & exec "$@" 3<&-'
 
+# A server that lives as long as the tests keeps house once a second, not ten times.
+SLOW = ("--hz", "1")
+
 # The commands that 5.0, 6.0 and 6.2 added.
 NEWER_THAN_4 = """
     bzpopmax bzpopmin lolwut replicaof xack xadd xclaim xdel xgroup xinfo xlen xpending xrange xread xreadgroup
@@ -222,7 +225,7 @@ def redis_4_server() -> RedisServer:
         known = client.command()
     # A server refuses to start if it is to rename a command that it does not have.
     renamed = [option for name in NEWER_THAN_4.split() if name in known for option in ("--rename-command", name, "")]
-    return RedisServer("--lua-replicate-commands", "no", *renamed, binary=binary)
+    return RedisServer("--lua-replicate-commands", "no", *SLOW, *renamed, binary=binary)
 
 
 class RedisCluster(_Started):
@@ -252,6 +255,16 @@ class RedisCluster(_Started):
                 for other in self.nodes[:i]:
                     client.execute_command("CLUSTER MEET", other.host, other.port)
         self.settle()
+
+    def slow_down(self) -> None:
+        """Let the nodes keep house once a second, which takes a tenth of the CPU, and notice no failure for a minute.
+
+        A cluster that begins like this would take much longer to settle.
+        """
+        for node in self.nodes:
+            with redis.Redis(node.host, node.port, protocol=2) as client:
+                client.execute_command("CONFIG SET", "cluster-node-timeout", 60_000)
+                client.execute_command("CONFIG SET", "hz", 1)
 
     def settle(self) -> None:
         """Wait until each node knows the others and serves; after a node was killed and started, too."""
