@@ -19,6 +19,7 @@ from sms_login.calls import Joint, Later
 from sms_login.errors import ServiceUnavailable
 from tests.testkit.cases import each_case
 from tests.testkit.devices import Device
+from tests.testkit.garbage import collect_socket_first
 from tests.testkit.relay import Relay
 from tests.testkit.servers import RedisCluster, RedisServer, find_redis_6, find_redis_server, require, until
 from tests.testkit.world import World
@@ -247,6 +248,15 @@ def test_a_connection_that_the_server_has_closed_costs_no_request(redis_server: 
             admin.client_kill_filter(_id=str(number))
             until(lambda: str(number) not in {each["id"] for each in admin.client_list()}, 30)  # noqa: B023 - called at once
             assert id_of(client) != number
+
+
+def test_a_client_that_is_forgotten_closes_its_connections(redis_server: RedisServer) -> None:
+    """The garbage collector never meets an open socket, in whatever order it goes."""
+    relay = Relay(redis_server.port)
+    owner = [RedisClient(lambda: connect("127.0.0.1", relay.port))]
+    owner[0].check()
+    collect_socket_first(owner, relay.port)
+    relay.close()
 
 
 def test_connections_of_a_burst_are_closed_if_nobody_uses_them(redis_server: RedisServer, now: list[float]) -> None:

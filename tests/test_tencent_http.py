@@ -18,6 +18,7 @@ from sms_login.errors import Refusal, SendUnknown
 from sms_login.phone import Phone
 from sms_login.sms import SmsRoute
 from tests.testkit.cases import each_case
+from tests.testkit.garbage import collect_socket_first
 from tests.testkit.peer import SENT, Peer, certificate, response
 from tests.testkit.world import PHONE
 
@@ -102,6 +103,13 @@ def test_only_a_new_connection_needs_a_thread(peer: Peer, monkeypatch: pytest.Mo
     monkeypatch.setattr(threading.Thread, "start", lambda _: pytest.fail("a thread was started"))
     sms.send(PHONE, "012345")
     assert (peer.connections, len(peer.requests)) == (1, 2)
+
+
+def test_an_adapter_that_is_forgotten_closes_its_connection(peer: Peer) -> None:
+    """The garbage collector never meets an open socket, in whatever order it goes."""
+    owner = [sender(peer.url)]
+    owner[0].send(PHONE, "012345")
+    collect_socket_first(owner, peer.port)
 
 
 def test_a_connection_that_was_closed_while_idle_is_noticed_before_anything_is_sent() -> None:

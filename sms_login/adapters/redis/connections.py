@@ -7,6 +7,7 @@ for that once.
 import contextlib
 import ssl
 import time
+import weakref
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -107,6 +108,8 @@ class Server:
         self._pool = client.connection_pool  # its class and options only; it keeps no connection
         self._idle: deque[_Kept] = deque()
         in_child(self._idle, deque.clear)  # redis-py closes a connection without shutting it down there
+        # The garbage collector may reach a socket before its connection, which would close it, and warn.
+        weakref.finalize(self, _close, self._idle)
         self._given_up = 0.0  # when all connections were given up
 
     def exchange(self, commands: Sequence[Command]) -> None:
@@ -166,9 +169,13 @@ class Server:
 
     def close(self) -> None:
         """Close the connections that are not in use."""
-        with contextlib.suppress(IndexError):
-            while True:
-                self._idle.pop().connection.disconnect()
+        _close(self._idle)
+
+
+def _close(idle: deque[_Kept]) -> None:
+    with contextlib.suppress(IndexError):
+        while True:
+            idle.pop().connection.disconnect()
 
 
 def exchange(batches: Mapping[Server, Sequence[Command]]) -> None:

@@ -96,9 +96,6 @@ class _Connection(HTTPConnection):
         self._tls = tls
         self.used = 0.0  # a time of `time.monotonic`
 
-    def __del__(self) -> None:
-        self.close()  # a socket that is collected open gives a warning
-
     def exchange(self, request: Any, deadline: float) -> Answer:
         """Send a request, and return the answer.
 
@@ -151,6 +148,9 @@ class _Socket(socket.socket):
 
     deadline = 0.0
     _written = b""
+
+    def __del__(self) -> None:
+        self.close()  # a socket that is collected open gives a warning
 
     def sendall(self, data: Any, _flags: int = 0) -> None:
         self._written += data
