@@ -9,7 +9,7 @@ INDEX = $(eval INDEX := $(or $(UV_DEFAULT_INDEX),$(PIP_INDEX_URL),$(PIP_CONF)))$
 COMPILE = $(if $(INDEX),UV_DEFAULT_INDEX=$(INDEX) )$(BIN)/uv pip compile -q --universal --python-version 3.10 --generate-hashes --custom-compile-command "make pins"
 
 # The folders whose npm packages the tests use.
-NPM := deploy/toolkit clients/typescript tests/verifiers
+NPM := deploy/toolkit clients/typescript tests/verifiers $(if $(GENERATORS),tests/generators)
 
 # The tests start many processes; with this variable, each of them would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE

@@ -29,6 +29,7 @@ from sms_login.otp.rules import Rules
 from sms_login.sessions.store import SessionRules
 from tests.testkit.backends import NOON
 from tests.testkit.events import PHONE
+from tests.testkit.java import JAVA
 from tests.testkit.project import ROOT
 from tests.testkit.servers import require, until
 
@@ -148,9 +149,9 @@ def kotlin(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         pytest.skip("KOTLIN_JARS is not set")
     jars = ":".join(map(str, Path(folder).rglob("*.jar")))
     there = tmp_path_factory.mktemp("kotlin")
-    compiler = ["java", "-cp", jars, "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", "-no-stdlib", "-no-reflect"]
+    compiler = [*JAVA, "-cp", jars, "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler", "-no-stdlib", "-no-reflect"]
     run(*compiler, "-Werror", "-cp", jars, "-d", there, *(CLIENTS / "kotlin").glob("*.kt"))
-    return ["java", "-cp", f"{there}:{jars}", "LoginKt"]
+    return [*JAVA, "-cp", f"{there}:{jars}", "LoginKt"]
 
 
 def run(*command: str | Path) -> None:

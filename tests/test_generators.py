@@ -17,6 +17,7 @@ from local.cloud import local_cloud
 from local.gateway import Gateway
 from sms_login import wiring
 from tests.testkit.events import PHONE
+from tests.testkit.java import JAVA
 from tests.testkit.project import ROOT
 
 HOME = ROOT / "tests" / "generators"
@@ -54,7 +55,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tool, *options = command.split()
         run(there, str(bins / tool), *options)
     (jar,) = Path(folder).rglob("openapi-generator.jar")
-    java = ["java", "-jar", str(jar), "generate", "-i", "openapi.json", "-g", "typescript-fetch"]
+    java = [*JAVA, "-jar", str(jar), "generate", "-i", "openapi.json", "-g", "typescript-fetch"]
     run(there, *java, "-o", "openapi-generator")
     run(there, str(bins / "tsc"), "-p", ".")
     return there
