@@ -30,7 +30,7 @@ from tests.testkit.backends import NOON, Backend, fake_backend, patient
 from tests.testkit.limits import IP, NOW, Make, Printed
 from tests.testkit.mariadb import MariaDbServer, find_mariadb
 from tests.testkit.servers import (
-    SLOW,
+    LOW_HZ,
     RedisCluster,
     RedisServer,
     find_redis_6,
@@ -46,10 +46,10 @@ if TYPE_CHECKING:
 
 # Groups of files that run in one worker: their fixtures are slow, and openapi_live counts over all its tests.
 TOGETHER = tuple(
-    tuple(f"tests/test_{name}" for name in group)
+    tuple(f"tests/test_{name}" for name in group.split())
     for group in (
-        *(("admin_deploy.",), ("build.",), ("local_run.",), ("openapi_live.",), ("users",)),
-        ("page.", "admin_stats_page.", "foreign_pages.", "nginx."),  # one browser
+        *("admin_deploy.", "build.", "local_run.", "openapi_live.", "users"),
+        "page. admin_stats_page. foreign_pages. nginx.",  # one browser
     )
 )
 
@@ -134,7 +134,7 @@ event.listen(Engine, "connect", _without_fsync)
 def redis_server() -> Iterator[RedisServer]:
     """A real Redis."""
     require(find_redis_server() is not None, "redis-server")
-    with RedisServer(*SLOW) as server:
+    with RedisServer(*LOW_HZ) as server:
         yield server
 
 
@@ -151,7 +151,7 @@ def redis_cluster() -> Iterator[RedisCluster]:
     """Three nodes of Redis Cluster."""
     require(find_redis_server() is not None, "redis-server")
     with RedisCluster() as cluster:
-        cluster.slow_down()
+        cluster.lower_hz()
         yield cluster
 
 

@@ -157,11 +157,9 @@ def test_null_and_empty_count_as_absent_but_false_and_zero_do_not() -> None:
     assert params({"body": "a=&b=1", "headers": FORM, "queryString": {"c": "", "d": None}}) == {"b": "1"}
 
 
-_ANY = st.recursive(st.none() | st.booleans() | st.integers() | st.text(st.characters()), st.lists, max_leaves=3)
-_FIELDS = ("body", "headers", "queryString", "queryStringParameters", "requestContext", "isBase64Encoded")
-
-
 _TEXT = st.text(st.characters())
+_ANY = st.recursive(st.none() | st.booleans() | st.integers() | _TEXT, st.lists, max_leaves=3)
+_FIELDS = ("body", "headers", "queryString", "queryStringParameters", "requestContext", "isBase64Encoded")
 
 
 @given(st.dictionaries(st.sampled_from(_FIELDS), _ANY | st.dictionaries(_TEXT, _ANY, max_size=3)), _ANY)

@@ -11,6 +11,7 @@ from sms_login.errors import InvalidParam, Refusal, UnknownMethod
 from sms_login.http.messages import GetSms, GetUserInfo, Health, Login, Message, SetNickname, parse
 from sms_login.http.parameters import MUST_BE, idempotency_key, malformed
 from tests.testkit.cases import each_case
+from tests.testkit.text import UNICODE
 
 PHONE, SESSION, TOKEN = "+8613800138000", "A" * 22, "made-up-token"
 LONGEST_TOKEN = "x" * 4096
@@ -274,7 +275,7 @@ def test_every_refusal_is_typeset_as_chinese(kind: type[Refusal]) -> None:
 
 
 _VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()) | st.lists(st.none())
-_NAMES = st.sampled_from(["phone", "code", "sessionId", "token", "name"]) | st.text()
+_NAMES = st.sampled_from(["phone", "code", "sessionId", "token", "name"]) | st.text(UNICODE)
 _METHODS = st.sampled_from(["getSms", "login", "getUserInfo", "setNickname", "health"])
 
 

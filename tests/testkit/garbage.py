@@ -6,10 +6,10 @@ from typing import Any
 
 
 def collect_socket_first(owner: list[Any], port: int) -> None:
-    """Empty `owner`, and collect what it held, a socket to this port of loopback before all that leads to it.
+    """Take the only object out of `owner`, and let the garbage collector reach its socket to a loopback port first.
 
-    The garbage collector finalizes in the order in which it has last seen the objects. A ResourceWarning fails the
-    test. Raises StopIteration if no such socket is open.
+    The collector finalizes objects in the order in which it last saw them. If the socket is still open when its turn
+    comes, a ResourceWarning fails the test. Raises StopIteration if no socket is connected to the port.
     """
     cycle: list[Any] = [next(each for each in gc.get_objects() if _leads_to(each, port)), [[[owner.pop()]]]]
     cycle.append(cycle)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 # only, fires at the end of the thread that started the server, and needs a preexec_fn, which is unsafe with threads.
 LEASH = 'exec 3<&0 </dev/null; { read -r _ <&3; kill -9 0; } & exec "$@" 3<&-'
 
-# A server that lives as long as the tests keeps house once a second, not ten times.
-SLOW = ("--hz", "1")
+# A server that lives as long as the tests runs its background tasks once a second, not ten times.
+LOW_HZ = ("--hz", "1")
 
 # The commands that 5.0, 6.0 and 6.2 added.
 NEWER_THAN_4 = """
@@ -225,7 +225,7 @@ def redis_4_server() -> RedisServer:
         known = client.command()
     # A server refuses to start if it is to rename a command that it does not have.
     renamed = [option for name in NEWER_THAN_4.split() if name in known for option in ("--rename-command", name, "")]
-    return RedisServer("--lua-replicate-commands", "no", *SLOW, *renamed, binary=binary)
+    return RedisServer("--lua-replicate-commands", "no", *LOW_HZ, *renamed, binary=binary)
 
 
 class RedisCluster(_Started):
@@ -256,10 +256,10 @@ class RedisCluster(_Started):
                     client.execute_command("CLUSTER MEET", other.host, other.port)
         self.settle()
 
-    def slow_down(self) -> None:
-        """Let the nodes keep house once a second, which takes a tenth of the CPU, and notice no failure for a minute.
+    def lower_hz(self) -> None:
+        """Let the nodes run their background tasks once a second, and take no node for dead within a minute.
 
-        A cluster that begins like this would take much longer to settle.
+        That takes a tenth of the CPU. A cluster that began like this would take much longer to settle.
         """
         for node in self.nodes:
             with redis.Redis(node.host, node.port, protocol=2) as client:

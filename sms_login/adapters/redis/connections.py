@@ -108,7 +108,7 @@ class Server:
         self._pool = client.connection_pool  # its class and options only; it keeps no connection
         self._idle: deque[_Kept] = deque()
         in_child(self._idle, deque.clear)  # redis-py closes a connection without shutting it down there
-        # The garbage collector may reach a socket before its connection, which would close it, and warn.
+        # Otherwise, the garbage collector may reach a socket before the connection that closes it, and warn.
         weakref.finalize(self, _close, self._idle)
         self._given_up = 0.0  # when all connections were given up
 
