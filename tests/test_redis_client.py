@@ -1,6 +1,7 @@
 """The one Redis client: nothing is sent twice, and no dead socket costs a request."""
 
 import contextlib
+import gc
 import os
 import socket
 import threading
@@ -257,6 +258,11 @@ def test_a_client_that_is_forgotten_closes_its_connections(redis_server: RedisSe
     owner[0].check()
     collect_socket_first(owner, relay.port)
     relay.close()
+
+
+def test_garbage_waits_for_the_end_of_a_test() -> None:
+    """Nothing is closed in the depth of a parser, where the stack does not suffice for it."""
+    assert not gc.isenabled()
 
 
 def test_connections_of_a_burst_are_closed_if_nobody_uses_them(redis_server: RedisServer, now: list[float]) -> None:
