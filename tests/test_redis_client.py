@@ -22,7 +22,15 @@ from tests.testkit.cases import each_case
 from tests.testkit.devices import Device
 from tests.testkit.garbage import collect_socket_first
 from tests.testkit.relay import Relay
-from tests.testkit.servers import RedisCluster, RedisServer, find_redis_6, find_redis_server, require, until
+from tests.testkit.servers import (
+    RedisCluster,
+    RedisServer,
+    end_connection,
+    find_redis_6,
+    find_redis_server,
+    require,
+    until,
+)
 from tests.testkit.world import World
 
 
@@ -246,8 +254,7 @@ def test_a_connection_that_the_server_has_closed_costs_no_request(redis_server: 
     with client_of(redis_server.port) as client, redis.Redis(redis_server.host, redis_server.port) as admin:
         for _ in range(20):
             number = id_of(client)
-            admin.client_kill_filter(_id=str(number))
-            until(lambda: str(number) not in {each["id"] for each in admin.client_list()}, 30)  # noqa: B023 - called at once
+            end_connection(admin, number)
             assert id_of(client) != number
 
 

@@ -16,7 +16,7 @@ from sms_login.wiring import connect_redis
 from tests.testkit.environ import LEAST
 from tests.testkit.findings import the
 from tests.testkit.peer import certificate
-from tests.testkit.servers import RedisTlsServer, find_redis_server, require, until
+from tests.testkit.servers import RedisTlsServer, end_connection, find_redis_server, require, until
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +33,17 @@ def server(directory: Path) -> Iterator[RedisTlsServer]:
     """A Redis that is reached at 127.0.0.1, and a cluster of one node at the same time."""
     require(find_redis_server() is not None, "redis-server")
     with RedisTlsServer(directory, "server") as server:
-        options = {"ssl": True, "ssl_cert_reqs": ssl.CERT_NONE, "ssl_check_hostname": False, "protocol": 2}
-        with redis.Redis(host=server.host, port=server.port, **options) as admin:  # type: ignore[arg-type] # a dict of options
+        with admin_of(server) as admin:
             admin.execute_command("CLUSTER ADDSLOTS", *range(16384))
             until(lambda: admin.execute_command("CLUSTER INFO")["cluster_state"] == "ok", 10)
         yield server
+
+
+def admin_of(server: RedisTlsServer) -> redis.Redis:
+    """Return a client that trusts any certificate."""
+    return redis.Redis(
+        server.host, server.port, protocol=2, ssl=True, ssl_cert_reqs=ssl.CERT_NONE, ssl_check_hostname=False
+    )
 
 
 def settings(server: RedisTlsServer, ca_file: str, name: str, **more: str) -> Settings:
@@ -71,9 +77,10 @@ def test_the_certificate_has_the_name_that_is_set_or_a_ca_that_is_enough(
                     client.check()
             else:
                 client.check()
-                kept = str(client.command("CLIENT", "ID", read=str).answer())
-                assert client.command("CLIENT", "ID", read=str).answer() == kept, "a session ticket is not data"
-                client.command("CLIENT", "KILL", "ID", kept, "SKIPME", "no", read=str).answer()
+                kept = client.command("CLIENT", "ID", read=int).answer()
+                assert client.command("CLIENT", "ID", read=int).answer() == kept, "a session ticket is not data"
+                with admin_of(server) as admin:
+                    end_connection(admin, kept)
                 client.check()  # on a new connection, since the server has closed that one
             client.close()
 

@@ -52,6 +52,12 @@ def until(condition: Callable[[], bool], seconds: float) -> None:
         time.sleep(max(0.005, waited / 20))
 
 
+def end_connection(admin: redis.Redis, number: int) -> None:
+    """Let a Redis close the connection that it gave the number, and return once it is closed."""
+    admin.client_kill_filter(_id=str(number))
+    until(lambda: str(number) not in {each["id"] for each in admin.client_list()}, 30)
+
+
 def require(server_found: bool, what: str) -> None:  # noqa: FBT001 - reads well: require(path is not None, "…")
     """Skip the test if its server is missing; in CI, a missing server is a failure."""
     if not server_found:
