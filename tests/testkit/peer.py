@@ -49,8 +49,7 @@ class Peer(AbstractContextManager["Peer"]):
         self._threads[0].join()
         self._listener.close()
         for connection in self._connections:
-            with contextlib.suppress(OSError):  # it has ended
-                connection.shutdown(socket.SHUT_RDWR)
+            _end(connection)
         for thread in self._threads:
             thread.join()
         for connection in self._connections:
@@ -79,8 +78,14 @@ class Peer(AbstractContextManager["Peer"]):
                 self.requests.append(request)
                 if not self._serve(connection, request):
                     break
-        connection.close()
+        _end(connection)
         self.closed.release()
+
+
+def _end(connection: socket.socket) -> None:
+    """End a connection without closing its socket, which its thread and the tests' may use at the same time."""
+    with contextlib.suppress(OSError):  # it has ended
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _read(reader: Any) -> bytes:

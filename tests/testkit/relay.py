@@ -41,8 +41,16 @@ class Relay:
                     continue
                 self.first_words.append(b"")
                 number = len(self.first_words) - 1
-                threading.Thread(target=self._ask, args=(client, server, number), daemon=True).start()
-                threading.Thread(target=self._answer, args=(server, client), daemon=True).start()
+                threading.Thread(target=self._connected, args=(client, server, number), daemon=True).start()
+
+    def _connected(self, client: socket.socket, server: socket.socket, number: int) -> None:
+        # One thread closes both sockets, after the other has ended: a descriptor that is closed while a thread is about
+        # to use it may be a new connection's by then.
+        with client, server:
+            answers = threading.Thread(target=self._answer, args=(server, client), daemon=True)
+            answers.start()
+            self._ask(client, server, number)
+            answers.join()
 
     def _ask(self, client: socket.socket, server: socket.socket, number: int) -> None:
         with contextlib.suppress(OSError):
@@ -50,14 +58,14 @@ class Relay:
                 self.first_words[number] = self.first_words[number] or data
                 if not self._relay("requests", data, server):
                     break
-        _close(client, server)
+        _end(client, server)
 
     def _answer(self, server: socket.socket, client: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := server.recv(1 << 16):
                 if not self.mute and not self._relay("answers", data, client):
                     break
-        _close(client, server)
+        _end(client, server)
 
     def _relay(self, direction: Direction, data: bytes, target: socket.socket) -> bool:
         """Relay data up to a cut; return whether the connection goes on."""
@@ -78,8 +86,7 @@ class Relay:
         self._listener.close()
 
 
-def _close(*ends: socket.socket) -> None:
-    for end in ends:
-        with contextlib.suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)  # the thread that waits for it goes on
-        end.close()
+def _end(*sockets: socket.socket) -> None:
+    for each in sockets:
+        with contextlib.suppress(OSError):  # it has ended
+            each.shutdown(socket.SHUT_RDWR)
