@@ -136,7 +136,7 @@ def attack(browser: Browser, ours: Site, page: str, target: str, expected: set[s
     ours.seen.clear()
     window = browser.new_page()
     try:
-        window.goto(page)
+        window.goto(page, wait_until="commit")  # its frames are loaded once all attempts have arrived
         until(lambda: expected <= ours.seen.keys(), _DEADLINE)
         window.evaluate("url => { location = url }", f"{target}/?method=getSms&phone=13700137000&attempt=link")
         until(lambda: "link" in ours.seen, _DEADLINE)
