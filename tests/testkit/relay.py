@@ -23,7 +23,8 @@ class Relay:
         self.passed: dict[Direction, int] = {"requests": 0, "answers": 0}
         self._cuts: dict[Direction, int] = {}
         self.cut = threading.Event()  # is set when a connection was cut
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
 
     def cut_after(self, direction: Direction, size: int) -> None:
         """Relay so many more bytes in a direction, then close their connection; later connections are whole."""
@@ -83,6 +84,8 @@ class Relay:
 
     def close(self) -> None:
         """Accept no more connections."""
+        self._listener.shutdown(socket.SHUT_RDWR)  # ends the loop
+        self._thread.join()
         self._listener.close()
 
 
