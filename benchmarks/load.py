@@ -1,7 +1,6 @@
 """Load on a web server: its process, and clients in another."""
 
 import json
-import socket
 import statistics
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 
 from benchmarks.cloud import Event
 from benchmarks.deployed import ROOT, Deployed
+from tests.testkit.ports import reserved_port
 from tests.testkit.servers import until
 
 OURS = "from sms_login.http.wsgi import main; main()"
@@ -74,9 +74,7 @@ def serve_ours(deployed: Deployed, environ: Mapping[str, str]) -> Iterator[tuple
 @contextmanager
 def serve(start: Start) -> Iterator[tuple[int, int]]:
     """Run the server that `start` starts with an environment with PORT; gives its port and its process."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
-    with start({"PORT": str(port)}) as process:
+    with reserved_port() as port, start({"PORT": str(port)}) as process:
         try:
             _wait_for(process, port)
             yield port, process.pid
@@ -85,7 +83,7 @@ def serve(start: Start) -> Iterator[tuple[int, int]]:
 
 
 def _wait_for(process: "subprocess.Popen[bytes]", port: int) -> None:
-    """Wait until a server answers. Raises RuntimeError if it has ended: another process may have its port."""
+    """Wait until a server answers. Raises RuntimeError with its errors if it has ended."""
     until(lambda: process.poll() is not None or _answers(port), 20)
     if process.poll() is not None:
         raise RuntimeError((process.communicate()[1] or b"").decode())

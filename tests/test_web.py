@@ -23,6 +23,7 @@ from sms_login.http.server import IDLE, MAX_BODY, MAX_HEADERS, THREADS, Server
 from sms_login.http.wsgi import Application, Handle, RequestEnviron, port_of
 from tests.testkit.cases import each_case
 from tests.testkit.events import PHONE
+from tests.testkit.ports import reserved_port
 from tests.testkit.servers import until
 
 ROOT = Path(__file__).parent.parent
@@ -466,17 +467,15 @@ def web_function(*args: str, **environ: str) -> Iterator["subprocess.Popen[str]"
 @each_case("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_process_serves_and_ends_at_a_signal(number: signal.Signals) -> None:
     """`python -m sms_login.http.wsgi` answers on PORT, prints only JSON, and ends with 0."""
-    with local_cloud({}) as cloud, socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-        free.close()
-        with web_function(**cloud.environ, PORT=str(port)) as process:
-            until(lambda: not refuses(port), 20)
-            assert json.loads(call(port, "GET", "/?method=health")[2])["data"] == {
-                "redis": "ok",
-                "version": __version__,
-            }
-            process.send_signal(number)
-            lines = process.communicate(timeout=20)[0].splitlines()
+    with (
+        local_cloud({}) as cloud,
+        reserved_port() as port,
+        web_function(**cloud.environ, PORT=str(port)) as process,
+    ):
+        until(lambda: not refuses(port), 20)
+        assert json.loads(call(port, "GET", "/?method=health")[2])["data"] == {"redis": "ok", "version": __version__}
+        process.send_signal(number)
+        lines = process.communicate(timeout=20)[0].splitlines()
     assert process.returncode == 0
     assert [(line["event"], line["method"], line["outcome"]) for line in map(json.loads, lines)] == [
         ("request", "health", "Success")
