@@ -2,6 +2,7 @@ import json
 import re
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from local.embedded_redis import embedded_redis
 from local.redis_view import trouble
 from local.tencent import TencentStandIn
 from sms_login import wiring
+from sms_login.adapters.redis.client import connect
 from tests.testkit.cases import each_case
 from tests.testkit.servers import RedisCluster, RedisServer
 
@@ -134,13 +136,15 @@ def test_a_foreign_page_can_neither_read_a_code_nor_set_a_failure(
 
 @pytest.fixture(params=["embedded", "real", "cluster"])
 def place(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
-    """Give the settings of a Redis."""
+    """Give the settings of an empty Redis."""
     if request.param == "embedded":
         with embedded_redis() as (host, port, password):
             yield {"REDIS_HOST": host, "REDIS_PORT": str(port), "REDIS_PASSWORD": password}
         return
     name = {"real": "redis_server", "cluster": "redis_cluster"}[request.param]
     server: RedisServer | RedisCluster = request.getfixturevalue(name)
+    with closing(connect("127.0.0.1", server.port, cluster=request.param == "cluster")) as client:
+        client.flushall()
     yield {
         "REDIS_HOST": "127.0.0.1",
         "REDIS_PORT": str(server.port),
