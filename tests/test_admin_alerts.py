@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 
 from local.cloud import ADMIN, Cloud, local_cloud
 from local.statistics import PACKAGE
@@ -15,6 +16,7 @@ from sms_admin import function
 from sms_admin.statistics.spans import HOUR
 from sms_login.periods import Calendar
 from tests.testkit.admin import admin
+from tests.testkit.backends import NOON
 from tests.testkit.servers import RedisServer
 from tests.testkit.statistics import APPLICATION, connected, fill
 
@@ -34,7 +36,8 @@ def cloud(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cloud]:
     on_cluster = getattr(request, "param", "") == "cluster"
     server = request.getfixturevalue("redis_cluster" if on_cluster else "server")
     environ = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(server.port), "XDG_CACHE_HOME": str(tmp_path)}
-    with local_cloud({**environ, "REDIS_CLUSTER": "1" if on_cluster else "0"}) as cloud:
+    environ["REDIS_CLUSTER"] = "1" if on_cluster else "0"
+    with time_machine.travel(NOON), local_cloud(environ) as cloud:  # no day ends during a test
         with closing(connected(cloud)) as client:
             client.flushall()
         usual = {"sent": 100, "fee": 1, "verified:login": 60, "verified:pay": 10, "delivered": 95, "failed:carrier": 5}

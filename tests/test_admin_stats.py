@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import time_machine
 
 from local.cloud import ADMIN, Cloud, local_cloud
 from local.statistics import PACKAGE, Statistics
@@ -24,6 +25,7 @@ from sms_admin.statistics.spans import HOUR, Span
 from sms_admin.statistics.terminal import columns
 from sms_login import wiring
 from tests.testkit.admin import admin
+from tests.testkit.backends import NOON
 from tests.testkit.events import PHONE, gateway_json
 from tests.testkit.servers import RedisServer
 from tests.testkit.statistics import APPLICATION, BUSY, connected, fill
@@ -58,7 +60,8 @@ def cloud(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     on_cluster = getattr(request, "param", "") == "cluster"
     server = request.getfixturevalue("redis_cluster" if on_cluster else "server")
     environ = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(server.port), "REDIS_CLUSTER": "1" if on_cluster else "0"}
-    with local_cloud({**environ, "ALLOWED_COUNTRIES": "*", "XDG_CACHE_HOME": str(tmp_path)}) as cloud:
+    settings = {**environ, "ALLOWED_COUNTRIES": "*", "XDG_CACHE_HOME": str(tmp_path)}
+    with time_machine.travel(NOON), local_cloud(settings) as cloud:  # no day ends during a test
         with closing(connected(cloud)) as client:
             client.flushall()
         yield cloud

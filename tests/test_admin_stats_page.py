@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import time_machine
 from playwright.sync_api import Browser
 
 from local.cloud import local_cloud
 from tests.test_admin_stats import day, noon
 from tests.testkit.admin import admin
+from tests.testkit.backends import NOON
 from tests.testkit.browser import violations
 from tests.testkit.servers import RedisServer
 from tests.testkit.statistics import BUSY, fill
@@ -20,7 +22,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Path]]
     folder = tmp_path_factory.mktemp("pages")
     with RedisServer() as server:
         environ = {"REDIS_HOST": server.host, "REDIS_PORT": str(server.port), "ALLOWED_COUNTRIES": "*"}
-        with local_cloud(environ | {"XDG_CACHE_HOME": str(folder)}) as cloud:
+        with time_machine.travel(NOON), local_cloud(environ | {"XDG_CACHE_HOME": str(folder)}) as cloud:
             found = {}
             for name, lang, options in (
                 ("empty", "C", ["--by", "hour", "--from", day(0), "--no-tencent"]),

@@ -168,7 +168,7 @@ def test_a_login_works_with_the_servers_password() -> None:
 
 def test_a_silent_connection_holds_up_neither_clients_nor_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """The embedded server closes a silent connection after a while, and either server ends in spite of it."""
-    monkeypatch.setattr("local.embedded_redis._AUTH_WITHIN", 0.05)
+    monkeypatch.setattr("local.embedded_redis._AUTH_WITHIN", 0.3)
     with redis_server() as place, socket.create_connection(place[:2], timeout=10) as silent:
         assert client(*place).ping()
     assert silent.fileno() == -1

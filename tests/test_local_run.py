@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import redis
+import time_machine
 
 from local import __main__ as command
 from local.cloud import Cloud, local_cloud
@@ -23,6 +24,8 @@ from local.gateway import Gateway
 from local.redis_view import trouble
 from sms_login.limits.policy import Limits
 from tests.testkit.admin import admin
+from tests.testkit.backends import NOON
+from tests.testkit.ports import reserved_port
 from tests.testkit.servers import RedisServer
 
 ROOT = Path(__file__).parent.parent
@@ -160,8 +163,9 @@ def test_an_apps_test_suite_meets_no_limit_of_its_own_address(monkeypatch: pytes
 def test_the_limits_of_production_can_be_brought_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """An option brings all of them back, and a setting one; half of a limit later a captcha is required."""
     half, limit = Limits().ip_hour // 2, str(Limits().ip_hour)
-    assert refusals(monkeypatch, half + 1, "--production-limits") == ["CaptchaRequired"]
-    assert refusals(monkeypatch, half + 1, IP_HOURLY_LIMIT=limit) == ["CaptchaRequired"]
+    with time_machine.travel(NOON):  # at the end of an hour, the count would begin anew
+        assert refusals(monkeypatch, half + 1, "--production-limits") == ["CaptchaRequired"]
+        assert refusals(monkeypatch, half + 1, IP_HOURLY_LIMIT=limit) == ["CaptchaRequired"]
 
 
 def test_a_page_of_the_local_network_may_call_and_a_refused_one_is_printed_with_its_setting(
@@ -224,10 +228,8 @@ def test_a_missing_library_is_reported_with_the_command_that_installs_it(
 
 def test_the_banner_warns_of_a_redis_that_does_not_answer_and_ctrl_c_ends_the_run() -> None:
     """`make run` starts nevertheless, since Redis may come back, and refuses every call until then."""
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits an ignored SIGINT
-    with run(REDIS_HOST="127.0.0.1", REDIS_PORT=str(port)) as process:
+    with reserved_port() as port, run(REDIS_HOST="127.0.0.1", REDIS_PORT=str(port)) as process:
         signal.signal(signal.SIGINT, before)
         banner = read_banner(process)
         [get_sms] = [line.strip() for line in banner if "getSms" in line]

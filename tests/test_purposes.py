@@ -94,7 +94,7 @@ def test_a_detail_binds_a_code(world: World) -> None:
             assert use(world, "pay", session, detail=other) == "CodeIsError"
         assert use(world, "pay", session, detail=detail) == "Success"
         assert bound("pay", DETAIL).detail not in repr(world.backend.dump())
-        assert "4711" not in repr(world.backend.dump())
+        assert "order 4711" not in repr(world.backend.dump())
 
 
 def test_the_rules_hold_for_each_purpose(world: World) -> None:

@@ -35,7 +35,7 @@ def cloud(redis_server: RedisServer) -> Iterator[Cloud]:
     """SendSms on this machine, and Redis in a process of its own, whose log is not ours."""
     with redis.Redis(redis_server.host, redis_server.port) as client:
         client.flushall()
-    environ = {"LOG_LEVEL": "DEBUG", "SMS_TIMEOUT": "0.5", "JWT_SECRET": JWT_SECRET}
+    environ = {"LOG_LEVEL": "DEBUG", "JWT_SECRET": JWT_SECRET}
     environ |= {"REDIS_HOST": redis_server.host, "REDIS_PORT": str(redis_server.port)}
     with local_cloud(environ) as cloud:
         yield cloud

@@ -20,6 +20,7 @@ from sms_login.sms import SmsRoute
 from tests.testkit.backends import NOON
 from tests.testkit.cases import each_case
 from tests.testkit.servers import until
+from tests.testkit.tencent_client import late_answers_alone
 from tests.testkit.world import PHONE
 
 ABROAD = Phone.parse("+447400123456", "CN")
@@ -232,13 +233,11 @@ def test_an_answer_without_a_status_is_an_unknown_outcome(response: dict[str, An
     server.close()
 
 
-def test_a_timeout_is_not_retried(tencent: TencentStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_timeout_is_not_retried(tencent: TencentStandIn) -> None:
     """The SMS arrives once although the answer is lost, and the next sending succeeds."""
     tencent.fail("timeout", times=1)
-    with monkeypatch.context() as patch:
-        patch.setattr("sms_login.adapters.tencent.http.time.monotonic", lambda: 1000.0)  # or a stall may be the timeout
-        with pytest.raises(SendUnknown):
-            sms(tencent, timeout=0.25).send(PHONE, "012345")
+    with late_answers_alone(), pytest.raises(SendUnknown):
+        sms(tencent, timeout=0.25).send(PHONE, "012345")
     until(lambda: len(tencent.inbox()) == 1, 20)  # the service may be slower than the timeout
     assert sms(tencent).send(PHONE, "012345")
 
@@ -248,8 +247,7 @@ def test_a_timeout_is_for_the_whole_call() -> None:
     ended = threading.Event()
 
     def trickle(listener: socket.socket) -> None:
-        connection, _ = listener.accept()
-        with connection, contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), listener.accept()[0] as connection:
             for byte in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 80:
                 connection.send(bytes([byte]))
                 if ended.wait(0.1):  # as slow as the peer that it plays
@@ -262,6 +260,7 @@ def test_a_timeout_is_for_the_whole_call() -> None:
             adapter(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=0.3).send(PHONE, "012345")
         assert thread.is_alive()  # the peer had not given up
         ended.set()
+        listener.shutdown(socket.SHUT_RDWR)  # if nobody has connected in time
         thread.join()
 
 

@@ -18,7 +18,7 @@ from sms_login.errors import ServiceUnavailable
 from sms_login.otp.rules import Rules
 from tests.testkit.cases import each_case
 from tests.testkit.leaks import Raw
-from tests.testkit.servers import until
+from tests.testkit.tencent_client import late_answers_alone
 
 APP_ID, APP_SECRET, IP = "190000042", "app-secret", "203.0.113.9"
 KEYS = {"TENCENTCLOUD_SECRETID": "id", "TENCENTCLOUD_SECRETKEY": "key", "TENCENTCLOUD_SESSIONTOKEN": "token"}
@@ -113,11 +113,12 @@ def test_a_service_that_does_not_answer_is_an_outage(tencent: TencentStandIn) ->
     """The adapter gives up after its timeout and never retries, since the ticket is used; the next one passes."""
     adapter = captcha(tencent)
     tencent.fail("timeout", times=1, action=ACTION)
-    with pytest.raises(ServiceUnavailable) as outage:
-        adapter.refusal(*tencent.captcha_ticket(), IP)
-    assert outage.value.detail in {"captcha: timeout", "captcha: ClientNetworkError"}
-    until(lambda: tencent.captcha_calls == 1, 20)  # the service may be slower than the timeout
-    assert adapter.refusal(*tencent.captcha_ticket(), IP) is None
+    with late_answers_alone():
+        with pytest.raises(ServiceUnavailable) as outage:
+            adapter.refusal(*tencent.captcha_ticket(), IP)
+        assert outage.value.detail == "captcha: timeout"
+        assert adapter.refusal(*tencent.captcha_ticket(), IP) is None
+    assert tencent.captcha_calls == 2
 
 
 @pytest.mark.parametrize(
@@ -291,12 +292,15 @@ def test_a_ticket_needs_its_randstr(call: Call, cloud: Cloud) -> None:
     assert cloud.tencent.captcha_calls == 0
 
 
-@pytest.mark.usefixtures("impatient")
 def test_neither_ticket_nor_secret_reaches_the_log(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """At DEBUG, the log has neither of them for any kind of ticket, even before redaction."""
-    call = function({**cloud.environ, "CAPTCHA_MODE": "always"}, monkeypatch)
+    environ = {**cloud.environ, "CAPTCHA_MODE": "always"}
+    call = function(environ, monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr("sms_login.adapters.tencent.captcha._TIMEOUT", 0.5)
+        impatient = wiring.build(environ)
     raw = Raw()
     logging.getLogger().addHandler(raw)
     logging.getLogger("library").debug("on")
@@ -309,7 +313,10 @@ def test_neither_ticket_nor_secret_reaches_the_log(
             cloud.tencent.fail(mode, times=None if mode == "off" else 1, action=ACTION)
             pair = cloud.tencent.captcha_ticket(kind)
             secrets.extend(pair)
-            call("getSms", phone=f"+861380013{block + i}", **solved(pair))
+            with monkeypatch.context() as patch:
+                if mode == "timeout":
+                    patch.setattr("index._app", impatient)
+                call("getSms", phone=f"+861380013{block + i}", **solved(pair))
         made_up = ("trerror_1001_secret", "@made-up")
         secrets.extend(made_up)
         call("getSms", phone=f"+861380013{block + 99}", **solved(made_up))
@@ -319,7 +326,7 @@ def test_neither_ticket_nor_secret_reaches_the_log(
     lines = [json.loads(line) for line in out.splitlines()]
     said = {line.get("captcha") or line["alerts"][0]["cause"] for line in lines if line["event"] == "request"}
     assert {"passed", "blocked", "code 7", "code 8", "code 9", "made up by the client"} < said
-    assert {"captcha: InternalError", "captcha: ClientNetworkError"} < said
+    assert {"captcha: InternalError", "captcha: ClientNetworkError", "captcha: timeout"} < said
     with monkeypatch.context() as unredacted:
         unredacted.setattr(logs, "_line", raw.line)
         ask_in_every_mode(9000)
