@@ -535,7 +535,7 @@ FAILURES = [  # of SendSms: the switch's label, the page's words, the screen, an
 ]
 
 
-def sets(person: Person, mode: Locator) -> None:
+def sets_a_failure(person: Person, mode: Locator) -> None:
     """Choose a failure, and wait until it is set: the next request goes over another connection."""
     with person.page.expect_response("**/_local/fail?*"):
         mode.check()
@@ -545,7 +545,7 @@ def explains_a_failure(person: Person, mode: str, words: str, screen: str, sent:
     """The switch makes one SMS fail, and the page explains it."""
     switch = person.page.get_by_role("group", name="Sending an SMS")
     person.number = new_number()
-    sets(person, switch.get_by_label(mode))
+    sets_a_failure(person, switch.get_by_label(mode))
     person.try_for_code()
     if words:
         person.says(words)
@@ -617,7 +617,7 @@ def test_a_required_captcha_is_shown_until_a_ticket_is_good(visit: Visit) -> Non
     switch = person.page.get_by_role("group", name="Checking a captcha")
     for mode in ("No answer", "Broken connection", "Charset in header"):
         person.number = new_number()
-        sets(person, switch.get_by_label(mode))
+        sets_a_failure(person, switch.get_by_label(mode))
         person.try_for_code()
         person.press("I am a person")
         if mode != "Charset in header":

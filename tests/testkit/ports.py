@@ -1,4 +1,4 @@
-"""A port for a server that can only be told its number."""
+"""A port for a server that must be told its number before it starts, or for no server at all."""
 
 import socket
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def reserved_port() -> Iterator[int]:
-    """Give a port of loopback that the kernel gives to no other process, while a server can bind it by its number.
+    """Give a port of loopback that the kernel gives to no other process; a server that is told its number can bind it.
 
-    The kernel skips the port for the sake of a socket that is bound to it; a server with SO_REUSEADDR may share it with
-    one that does not listen.
+    A socket stays bound to the port, so the kernel passes it over. That socket does not listen, so a server with
+    SO_REUSEADDR can have the same port.
     """
     with socket.socket() as reserved:
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -53,7 +53,7 @@ def until(condition: Callable[[], bool], seconds: float) -> None:
 
 
 def end_connection(admin: redis.Redis, number: int) -> None:
-    """Let a Redis close the connection that it gave the number, and return once it is closed."""
+    """Let a Redis close the connection whose CLIENT ID is `number`; return once it is closed."""
     admin.client_kill_filter(_id=str(number))
     until(lambda: str(number) not in {each["id"] for each in admin.client_list()}, 30)
 
