@@ -26,6 +26,7 @@ from sms_admin.bulk.unknown import look_up
 from sms_admin.failures import Failed
 from tests.testkit.admin import admin
 from tests.testkit.bulk import FIRST, KEYS, account, make_task, members, sendings, stand_in
+from tests.testkit.ports import reserved_port
 
 
 @pytest.fixture
@@ -146,9 +147,10 @@ def test_failures_that_pile_up_pause_the_task(folder: Folder, cloud: TencentStan
     assert states(folder, task)["WAITING"] > 100
     cloud.fail("off")
     away = make_task(folder, members(50), parallel=2)
-    gone = stand_in()
-    gone.close()
-    assert sent(folder, away, gone) == End(Phase.PAUSED, "ConnectionRefusedError")
+    with reserved_port() as port:
+        gone = stand_in(port=port)
+        gone.close()
+        assert sent(folder, away, gone) == End(Phase.PAUSED, "ConnectionRefusedError")
     assert states(folder, away) == {"WAITING": 50}  # no connection: surely not sent
 
 

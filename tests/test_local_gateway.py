@@ -14,6 +14,7 @@ from local.gateway import Gateway
 from local.tencent import TencentStandIn
 from tests.testkit.cases import each_case
 from tests.testkit.gateway import Recorder, call, call_json
+from tests.testkit.ports import reserved_port
 
 
 @pytest.fixture
@@ -119,14 +120,15 @@ def test_a_port_in_use_is_an_oserror() -> None:
 def test_closing_the_gateway_frees_its_port_and_ends_its_threads(handler: Recorder, tencent: TencentStandIn) -> None:
     """The gateway may be closed twice, while a client still holds a connection."""
     before = set(threading.enumerate())
-    with Gateway(handler, tencent, port=0) as gateway:
-        kept = http.client.HTTPConnection(urlsplit(gateway.url).netloc, timeout=10)
-        kept.request("GET", "/")
-        kept.getresponse().read()
-        gateway.close()
-    for thread in set(threading.enumerate()) - before:
-        thread.join(timeout=30)
-        assert not thread.is_alive()
-    with pytest.raises(ConnectionRefusedError):
-        call(gateway, "GET", "/")
+    with reserved_port() as port:
+        with Gateway(handler, tencent, port=port) as gateway:
+            kept = http.client.HTTPConnection(urlsplit(gateway.url).netloc, timeout=10)
+            kept.request("GET", "/")
+            kept.getresponse().read()
+            gateway.close()
+        for thread in set(threading.enumerate()) - before:
+            thread.join(timeout=30)
+            assert not thread.is_alive()
+        with pytest.raises(ConnectionRefusedError):
+            call(gateway, "GET", "/")
     kept.close()

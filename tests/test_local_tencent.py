@@ -15,6 +15,7 @@ from local import tc3
 from local.describe_sms import ABROAD, Template
 from local.inbox import Message
 from local.tencent import TencentStandIn
+from tests.testkit.ports import reserved_port
 from tests.testkit.tencent_client import NOW, PHONE, SECRET_ID, SECRET_KEY, client, code_of, codes, request
 
 
@@ -141,15 +142,16 @@ def test_only_this_machine_can_reach_the_stand_in(tencent: TencentStandIn) -> No
 def test_closing_the_stand_in_ends_its_threads_and_sockets() -> None:
     """The stand-in may be closed twice, while a client still holds a connection."""
     before = set(threading.enumerate())
-    sdk = send_and_close()
-    assert set(threading.enumerate()) <= before
-    assert code_of(lambda: sdk.SendSms(request())) == "ClientNetworkError"
+    with reserved_port() as port:
+        sdk = send_and_close(port)
+        assert set(threading.enumerate()) <= before
+        assert code_of(lambda: sdk.SendSms(request())) == "ClientNetworkError"
     gc.collect()  # reports a socket that the stand-in has left open, and a warning is an error
 
 
-def send_and_close() -> SmsClient:
+def send_and_close(port: int) -> SmsClient:
     """Use a stand-in, close it twice, and return a client that still holds its end of the connection."""
-    tencent = TencentStandIn(secret_id=SECRET_ID, secret_key=SECRET_KEY)
+    tencent = TencentStandIn(secret_id=SECRET_ID, secret_key=SECRET_KEY, port=port)
     sdk = client(tencent)
     sdk.SendSms(request())
     tencent.close()

@@ -282,14 +282,14 @@ def test_stopping_lets_requests_under_way_finish() -> None:
         go_on.wait(30)
         return {**OK, "body": "late"}
 
-    server = Server(Application(handle), "127.0.0.1", 0)
-    serve = threading.Thread(target=server.serve)
-    serve.start()
-    with ThreadPoolExecutor(1) as threads:
-        waiting = threads.submit(call, server.port)
+    with reserved_port() as port, ThreadPoolExecutor(1) as threads:
+        server = Server(Application(handle), "127.0.0.1", port)
+        serve = threading.Thread(target=server.serve)
+        serve.start()
+        waiting = threads.submit(call, port)
         assert entered.wait(30)
         server.stop()
-        until(lambda: refuses(server.port), 10)
+        until(lambda: refuses(port), 10)
         go_on.set()
         status, headers, body = waiting.result()
     assert (status, headers["Connection"], body) == (200, "close", b"late")
@@ -321,13 +321,14 @@ def test_stopping_answers_every_client_that_was_connected(handler: Recorder) -> 
 
 def test_stopping_waits_for_the_rest_of_a_request(handler: Recorder) -> None:
     """The server waits for the second half of a request whose first half it has."""
-    server = Server(Application(handler), "127.0.0.1", 0)
-    connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
-    connection.sendall(request_of(10)[:-5])
-    server.stop()
-    serve = threading.Thread(target=server.serve)
-    serve.start()
-    until(lambda: refuses(server.port), 10)
+    with reserved_port() as port:
+        server = Server(Application(handler), "127.0.0.1", port)
+        connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+        connection.sendall(request_of(10)[:-5])
+        server.stop()
+        serve = threading.Thread(target=server.serve)
+        serve.start()
+        until(lambda: refuses(port), 10)
     connection.sendall(b"x" * 5)
     assert answered(connection) == b"HTTP/1.1 200 OK\r\n"
     serve.join()
