@@ -1,18 +1,37 @@
 """A port for a server that must be told its number before it starts, or for no server at all."""
 
 import socket
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 
 @contextmanager
-def reserved_port() -> Iterator[int]:
+def reserved_port(also: int = 0) -> Iterator[int]:
     """Give a port of loopback that the kernel gives to no other process; a server that is told its number can bind it.
 
+    A server that takes a second port, which is `also` above the first, has both. Raises OSError if none are free.
+
     A socket stays bound to the port, so the kernel passes it over. That socket does not listen, so a server with
-    SO_REUSEADDR can have the same port.
+    SO_REUSEADDR can have the same port. Only Linux allows this: elsewhere the port is free, and not reserved.
     """
-    with socket.socket() as reserved:
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        reserved.bind(("127.0.0.1", 0))
-        yield reserved.getsockname()[1]
+    for _ in range(100):
+        with ExitStack() as stack:
+            try:
+                port = _bind(stack, 0)
+                if also:
+                    _bind(stack, port + also)
+            except (OSError, OverflowError):  # the second is taken, or above the highest
+                continue
+            if sys.platform != "linux":
+                stack.close()
+            yield port
+            return
+    raise OSError("no port is free")
+
+
+def _bind(stack: ExitStack, port: int) -> int:
+    reserved = stack.enter_context(socket.socket())
+    reserved.bind(("127.0.0.1", port))  # without SO_REUSEADDR yet: it must not be another's reserved port
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return int(reserved.getsockname()[1])

@@ -3,7 +3,6 @@
 import functools
 import importlib.util
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 import redis
+
+from tests.testkit.ports import reserved_port
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -115,10 +116,12 @@ class Server(_Started):
 
     host = "127.0.0.1"
     name: str  # of the program
+    also = 0  # of a second port, so many above the first; 0 if there is none
     ready: bytes  # the program writes these words to its log once it accepts connections
 
     def __init__(self) -> None:
         self.port = 0  # chosen by the first start
+        self._reserved = ExitStack()
         self._directory: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -135,17 +138,10 @@ class Server(_Started):
     def start(self) -> None:
         """Start the server and wait until it accepts connections; after kill(), port and directory stay the same."""
         log = self.directory / "log"
-        # This port and that of the cluster bus, 10000 above, are below the ports of outgoing connections on Linux, one
-        # of which might else occupy the port while its server is down. The server itself finds out whether a port is
-        # free, since a check beforehand would leave time for another process to bind it.
-        for port in [self.port] if self.port else [10_000 + secrets.randbelow(10_000) for _ in range(10)]:
-            if self._runs(port, log):
-                self.port = port
-                return
+        self.port = self.port or self._reserved.enter_context(reserved_port(self.also))
+        if not self._runs(self.port, log):
             self.kill()
-            if b"Address already in use" not in log.read_bytes():
-                break
-        raise RuntimeError(f"{self.name} did not start:\n{log.read_text()}")
+            raise RuntimeError(f"{self.name} did not start:\n{log.read_text()}")
 
     def kill(self) -> None:
         """End the server at once, as a crash would."""
@@ -169,6 +165,7 @@ class Server(_Started):
     def stop(self) -> None:
         """End the server and remove its directory. It is killed, since none of its data are needed."""
         self.kill()
+        self._reserved.close()
         if self._directory:
             shutil.rmtree(self._directory)
             self._directory = None
@@ -192,6 +189,7 @@ class RedisServer(Server):
     """A Redis server without persistence."""
 
     name = "redis"
+    also = 10_000  # of the bus of a cluster
     ready = b"Ready to accept connections"
 
     def __init__(self, *extra: str, binary: str | None = None) -> None:
