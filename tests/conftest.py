@@ -62,7 +62,7 @@ FIRST = tuple(
     )
 )
 
-FULL_COLLECTION = 50  # tests after which all garbage is collected, not only what the last test left
+FULL_COLLECTION = 50  # tests after which all garbage is collected, not only that of the last test
 
 
 def pytest_xdist_auto_num_workers() -> int:

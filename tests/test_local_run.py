@@ -25,7 +25,6 @@ from local.redis_view import trouble
 from sms_login.limits.policy import Limits
 from tests.testkit.admin import admin
 from tests.testkit.backends import NOON
-from tests.testkit.ports import reserved_port
 from tests.testkit.servers import RedisServer
 
 ROOT = Path(__file__).parent.parent
@@ -229,13 +228,13 @@ def test_a_missing_library_is_reported_with_the_command_that_installs_it(
 def test_the_banner_warns_of_a_redis_that_does_not_answer_and_ctrl_c_ends_the_run() -> None:
     """`make run` starts nevertheless, since Redis may come back, and refuses every call until then."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits an ignored SIGINT
-    with reserved_port() as port, run(REDIS_HOST="127.0.0.1", REDIS_PORT=str(port)) as process:
+    with run(REDIS_HOST="127.0.0.1", REDIS_PORT="1") as process:
         signal.signal(signal.SIGINT, before)
         banner = read_banner(process)
         [get_sms] = [line.strip() for line in banner if "getSms" in line]
         answer = json.loads(sh(get_sms))
         end(process, signal.SIGINT)
-    assert f"Redis at 127.0.0.1:{port} does not answer: every call will be refused with 503." in banner
+    assert "Redis at 127.0.0.1:1 does not answer: every call will be refused with 503." in banner
     assert answer["codeStr"] == "ServiceUnavailable"
 
 

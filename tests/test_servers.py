@@ -68,7 +68,7 @@ def test_a_killed_server_comes_back_empty_on_its_port() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a port be reserved")
 def test_nobody_else_gets_a_reserved_port_and_its_server_does() -> None:
     """Neither of two ports can be bound by another, before its server has started and after it has ended."""
-    with reserved_port(also=1) as port:
+    with reserved_port(bus_offset=1) as port:
         for _ in range(2):
             for mine in (port, port + 1):
                 with pytest.raises(OSError, match="in use"), socket.socket() as other:

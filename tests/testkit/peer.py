@@ -48,8 +48,7 @@ class Peer(AbstractContextManager["Peer"]):
         self._listener.shutdown(socket.SHUT_RDWR)  # ends the loop
         self._threads[0].join()
         self._listener.close()
-        for connection in self._connections:
-            _end(connection)
+        end(*self._connections)
         for thread in self._threads:
             thread.join()
         for connection in self._connections:
@@ -78,14 +77,15 @@ class Peer(AbstractContextManager["Peer"]):
                 self.requests.append(request)
                 if not self._serve(connection, request):
                     break
-        _end(connection)
+        end(connection)
         self.closed.release()
 
 
-def _end(connection: socket.socket) -> None:
-    """End a connection without closing its socket, which its thread and the tests' may use at the same time."""
-    with contextlib.suppress(OSError):  # it has ended
-        connection.shutdown(socket.SHUT_RDWR)
+def end(*connections: socket.socket) -> None:
+    """End connections without closing their sockets, which other threads may be about to use."""
+    for connection in connections:
+        with contextlib.suppress(OSError):  # it has ended
+            connection.shutdown(socket.SHUT_RDWR)
 
 
 def _read(reader: Any) -> bytes:

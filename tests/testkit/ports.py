@@ -1,4 +1,4 @@
-"""A port for a server that must be told its number before it starts, or for no server at all."""
+"""A port for a server that must be told its number before it starts."""
 
 import socket
 import sys
@@ -7,10 +7,11 @@ from contextlib import ExitStack, contextmanager
 
 
 @contextmanager
-def reserved_port(also: int = 0) -> Iterator[int]:
+def reserved_port(bus_offset: int = 0) -> Iterator[int]:
     """Give a port of loopback that the kernel gives to no other process; a server that is told its number can bind it.
 
-    A server that takes a second port, which is `also` above the first, has both. Raises OSError if none are free.
+    A node of Redis Cluster takes another port for the cluster's bus, `bus_offset` above the first: that one is reserved
+    too. Raises OSError if none are free.
 
     A socket stays bound to the port, so the kernel passes it over. That socket does not listen, so a server with
     SO_REUSEADDR can have the same port. Only Linux allows this: elsewhere the port is free, and not reserved.
@@ -19,8 +20,8 @@ def reserved_port(also: int = 0) -> Iterator[int]:
         with ExitStack() as stack:
             try:
                 port = _bind(stack, 0)
-                if also:
-                    _bind(stack, port + also)
+                if bus_offset:
+                    _bind(stack, port + bus_offset)
             except (OSError, OverflowError):  # the second is taken, or above the highest
                 continue
             if sys.platform != "linux":

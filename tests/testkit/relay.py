@@ -5,6 +5,8 @@ import socket
 import threading
 from typing import Literal
 
+from tests.testkit.peer import end
+
 Direction = Literal["requests", "answers"]
 
 
@@ -59,14 +61,14 @@ class Relay:
                 self.first_words[number] = self.first_words[number] or data
                 if not self._relay("requests", data, server):
                     break
-        _end(client, server)
+        end(client, server)
 
     def _answer(self, server: socket.socket, client: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := server.recv(1 << 16):
                 if not self.mute and not self._relay("answers", data, client):
                     break
-        _end(client, server)
+        end(client, server)
 
     def _relay(self, direction: Direction, data: bytes, target: socket.socket) -> bool:
         """Relay data up to a cut; return whether the connection goes on."""
@@ -87,9 +89,3 @@ class Relay:
         self._listener.shutdown(socket.SHUT_RDWR)  # ends the loop
         self._thread.join()
         self._listener.close()
-
-
-def _end(*sockets: socket.socket) -> None:
-    for each in sockets:
-        with contextlib.suppress(OSError):  # it has ended
-            each.shutdown(socket.SHUT_RDWR)

@@ -116,7 +116,7 @@ class Server(_Started):
 
     host = "127.0.0.1"
     name: str  # of the program
-    also = 0  # of a second port, so many above the first; 0 if there is none
+    bus_offset = 0  # from the port to that of a cluster's bus; 0 without one
     ready: bytes  # the program writes these words to its log once it accepts connections
 
     def __init__(self) -> None:
@@ -138,8 +138,8 @@ class Server(_Started):
     def start(self) -> None:
         """Start the server and wait until it accepts connections; after kill(), port and directory stay the same."""
         log = self.directory / "log"
-        self.port = self.port or self._reserved.enter_context(reserved_port(self.also))
-        if not self._runs(self.port, log):
+        self.port = self.port or self._reserved.enter_context(reserved_port(self.bus_offset))
+        if not self._runs(log):
             self.kill()
             raise RuntimeError(f"{self.name} did not start:\n{log.read_text()}")
 
@@ -170,10 +170,10 @@ class Server(_Started):
             shutil.rmtree(self._directory)
             self._directory = None
 
-    def _runs(self, port: int, log: Path) -> bool:
+    def _runs(self, log: Path) -> bool:
         with log.open("wb") as output:
             process = self._process = subprocess.Popen(  # noqa: S603 - a server that we found, with the tests' options
-                ["/bin/sh", "-c", LEASH, "sh", *self.command(port)],
+                ["/bin/sh", "-c", LEASH, "sh", *self.command(self.port)],
                 cwd=log.parent,
                 stdin=subprocess.PIPE,
                 stdout=output,
@@ -189,7 +189,7 @@ class RedisServer(Server):
     """A Redis server without persistence."""
 
     name = "redis"
-    also = 10_000  # of the bus of a cluster
+    bus_offset = 10_000
     ready = b"Ready to accept connections"
 
     def __init__(self, *extra: str, binary: str | None = None) -> None:
